@@ -1,0 +1,43 @@
+/** A value that a signal measured. Numbers are finite; a list holds strings in a stable order. */
+export type FactValue = number | string | boolean | readonly string[];
+
+/** Any JSON value: what a caller may put under `context`, `resource.properties` and `subject.properties`. */
+export type Json = number | string | boolean | null | readonly Json[] | { readonly [key: string]: Json };
+
+/** A JSON object with string keys. */
+export interface JsonObject {
+  readonly [key: string]: Json;
+}
+
+/** What a fact is: declared once beside the signal that measures it, read by the rule compiler and by the README. */
+export interface FactSpec {
+  readonly type: 'number' | 'string' | 'boolean' | 'list';
+  /** Unit of a number, as a reader would say it: `km`, `s`, `days`, `1` for a plain count or ratio. */
+  readonly unit?: string;
+  /** One line for the table in the README. */
+  readonly meaning: string;
+  /** The only strings that a `string` or `list` fact can hold, where they are known. A rule naming another is refused. */
+  readonly values?: readonly string[];
+}
+
+/** Full fact name (`travel.speed_kmh`) to what it is. */
+export interface FactCatalog {
+  readonly [name: string]: FactSpec;
+}
+
+/** Measured facts by full name. A name that is absent is *unknown*: neither safe nor bad. */
+export interface MeasuredFacts {
+  readonly [name: string]: FactValue;
+}
+
+/** Everything that the rules of one check may test. */
+export interface Facts {
+  /** Facts of the signals and of the request (`action`, `resource.type`, …); a prototype-less record. */
+  readonly measured: MeasuredFacts;
+  /** Free facts, addressed as `context.*`. */
+  readonly context: JsonObject;
+  /** Free facts, addressed as `resource.properties.*`. */
+  readonly resourceProperties: JsonObject;
+  /** Free facts, addressed as `subject.properties.*`. */
+  readonly subjectProperties: JsonObject;
+}

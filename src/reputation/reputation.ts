@@ -1,0 +1,42 @@
+import type { Address } from '../net/address.ts';
+
+/** What a list can say about an address. `allow` wins over every other; `private` never comes from a list. */
+export const CATEGORIES = ['tor', 'vpn', 'relay', 'proxy', 'datacenter', 'attack', 'allow', 'private'] as const;
+export type Category = (typeof CATEGORIES)[number];
+
+/** Categories behind which the place of an address is not the place of the person. */
+export const PLACELESS_CATEGORIES: readonly Category[] = ['tor', 'vpn', 'relay', 'proxy', 'datacenter', 'private'];
+
+/** What the lists say about one address. */
+export interface Standing {
+  /** Sorted, without doubles. When a list of category `allow` names the address, exactly `['allow']`. */
+  readonly categories: readonly Category[];
+  /** Names of the lists that hold the address, sorted. */
+  readonly lists: readonly string[];
+  /** Autonomous system number, where an ASN table is built. */
+  readonly asn: number | null;
+}
+
+/** One list as it is loaded now. */
+export interface ListStatus {
+  readonly name: string;
+  readonly category: Category | 'asn';
+  /** Where it came from: a URL or a file name. */
+  readonly source: string;
+  /** Epoch milliseconds of the data, not of the build. */
+  readonly updatedAtMs: number;
+  readonly ageDays: number;
+  readonly maxAgeDays: number;
+  readonly ranges: number;
+  /** False once the list is past its age: it is reported and no longer judged by. */
+  readonly judged: boolean;
+}
+
+/** The compiled address lists. */
+export interface Reputation {
+  /** False when no list is built: the `ip` signal then says so instead of calling every address clean. */
+  readonly configured: boolean;
+  /** Synchronous, memory-only, never throws. `nowMs` is the real clock: it decides which lists are past their age. */
+  standing(address: Address, nowMs: number): Standing;
+  status(nowMs: number): readonly ListStatus[];
+}

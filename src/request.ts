@@ -1,0 +1,38 @@
+import type { JsonObject } from './facts.ts';
+import type { Place } from './geo/geo.ts';
+import type { Address } from './net/address.ts';
+
+/** What the client claims about its device. Everything here but a verified token is a claim. */
+export interface DeviceClaim {
+  readonly fingerprint: string | null;
+  readonly token: string | null;
+  /** 0..1, as the collector reports it. */
+  readonly confidence: number | null;
+  readonly bot: boolean | null;
+  readonly components: { readonly [name: string]: string };
+}
+
+/** Why a request carries no address. */
+export type NoAddress = 'absent' | 'malformed' | 'no_trusted_hop';
+
+/** The four parts of a question, already parsed and normalised. The only shape that the core sees. */
+export interface CheckRequest {
+  /** Normalised subject id; null for an anonymous request. */
+  readonly subject: string | null;
+  readonly action: string;
+  readonly address: Address | null;
+  /** Set exactly when `address` is null. */
+  readonly noAddress: NoAddress | null;
+  readonly session: string | null;
+  readonly userAgent: string | null;
+  readonly device: DeviceClaim | null;
+  /** Place asserted by the caller, range-checked; null when it asserted none. */
+  readonly place: Place | null;
+  readonly stepUpToken: string | null;
+  readonly resource: { readonly type: string | null; readonly id: string | null; readonly properties: JsonObject };
+  readonly subjectProperties: JsonObject;
+  readonly context: JsonObject;
+  /** Moment of the check in epoch milliseconds: `occurred_at`, else the real clock. */
+  readonly occurredAtMs: number;
+  readonly dryRun: boolean;
+}

@@ -1,0 +1,45 @@
+import type { Measurement } from '../decision.ts';
+import type { FactCatalog } from '../facts.ts';
+import type { Located } from '../geo/geo.ts';
+import type { Standing } from '../reputation/reputation.ts';
+import type { CheckRequest } from '../request.ts';
+import type { ProofVerdict } from '../step-up/verifier.ts';
+import type { History, Pseudonym } from '../store/store.ts';
+import type { DeviceTokenVerdict } from './device-token.ts';
+
+/** Browser and operating system as the user agent claims them. */
+export interface ClientTraits {
+  /** Lower-case family (`chrome`, `firefox`); null when not recognised. Versions are left out on purpose: they drift. */
+  readonly browser: string | null;
+  readonly os: string | null;
+  readonly bot: boolean;
+}
+
+/** All that is known of a request without asking the store; worked out once per check. */
+export interface Observation {
+  readonly request: CheckRequest;
+  readonly located: Located;
+  /** Null when there is no address or no list is built. */
+  readonly standing: Standing | null;
+  readonly client: ClientTraits | null;
+  readonly deviceToken: DeviceTokenVerdict;
+  readonly keys: {
+    readonly subject: Pseudonym | null;
+    readonly address: Pseudonym | null;
+    readonly network: Pseudonym | null;
+    readonly session: Pseudonym | null;
+    readonly fingerprint: Pseudonym | null;
+    /** Hashed components by hashed name. */
+    readonly components: { readonly [name: string]: string };
+    /** Slot of the device: the id of a genuine token, else the fingerprint, else null (no fallback identity). */
+    readonly device: Pseudonym | null;
+  };
+}
+
+/** A signal turns an observation and the stored history into facts. It never scores, waits, throws or reads a clock. */
+export interface Signal {
+  /** Key in the answer's `signals`. */
+  readonly name: string;
+  readonly facts: FactCatalog;
+  measure(observation: Observation, history: History, proof: ProofVerdict | null): Measurement;
+}

@@ -1,0 +1,40 @@
+/** Evidence of a genuine, unexpired token. Whether it is enough is judged against a requirement. */
+export interface Proof {
+  readonly issuer: string;
+  readonly subject: string;
+  /** True when the issuer's `step_up` condition (`su: true`, acr, amr) holds. */
+  readonly steppedUp: boolean;
+  readonly acr: string | null;
+  readonly amr: readonly string[];
+  /** Epoch seconds of the last active authentication: `auth_time`, else `iat`. */
+  readonly authTime: number;
+  /** Greatest age in seconds that the issuer's setting permits. */
+  readonly maxAgeSeconds: number;
+  /** `exp` in epoch seconds. */
+  readonly expiresAt: number;
+  /** `jti`, else a SHA-256 of the token in base64url: what single use is spent by. */
+  readonly id: string;
+  /** Session id claim (`sid`), where the token has one. */
+  readonly session: string | null;
+  readonly toleranceSeconds: number;
+}
+
+/** A refused token: stable code, sentence with found and expected values, never the token. */
+export interface ProofError {
+  readonly code: string;
+  readonly message: string;
+  /** True when the token was forged, altered or meant for somebody else, so that it counts as a failure. */
+  readonly suspicious: boolean;
+}
+
+export type ProofVerdict =
+  | { readonly valid: true; readonly proof: Proof }
+  | { readonly valid: false; readonly error: ProofError };
+
+/** Checks su tokens of the configured issuers. Never rejects: a fault of any kind is a {@link ProofError}. */
+export interface ProofVerifier {
+  /** `nowMs` is the real clock: freshness and expiry never use `occurred_at`. */
+  verify(token: string, nowMs: number): Promise<ProofVerdict>;
+  /** Issuers whose keys have never been had; for `/readyz`. */
+  missingKeys(): readonly string[];
+}
