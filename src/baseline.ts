@@ -62,3 +62,18 @@ export interface Baseline {
   /** Device tokens issued before this moment hold no trust (all devices revoked). */
   readonly trustNotBefore: Seconds;
 }
+
+/** Most entries that a baseline keeps of each kind; at all caps together its stored form stays below 2 KB. */
+export const BASELINE_CAPS = {
+  places: 8,
+  /** Visits kept of one place. */
+  visits: 3,
+  countries: 8,
+  networks: 8,
+  devices: 8,
+  /** Components kept of one device. */
+  components: 12,
+  sessions: 6,
+  /** Networks kept of one session. */
+  sessionNetworks: 4,
+} as const;
