@@ -1,3 +1,5 @@
+import { greatCircleKm } from './geo/distance.ts';
+
 /** Epoch seconds. */
 type Seconds = number;
 
@@ -13,7 +15,10 @@ export interface Sighting {
 export interface KnownPlace extends Sighting {
   readonly country: string | null;
   readonly city: string | null;
-  /** Up to the last three visits at least an hour apart, newest last; `at` is the newest. */
+  /**
+   * Up to three visits at least an hour apart, newest last: the two newest and the oldest of the last two weeks, so that
+   * the span says whether the subject went elsewhere in between.
+   */
   readonly visits: readonly Seconds[];
 }
 
@@ -29,7 +34,7 @@ export interface KnownDevice {
   readonly lastSeen: Seconds;
   /** Until when trust lasts; null when it was never granted. Fixed when granted, never extended by use. */
   readonly trustedUntil: Seconds | null;
-  /** When trust was taken away; null while it was not. */
+  /** When trust was last taken away: tokens issued before hold none, whatever is granted later. Null if it never was. */
   readonly revokedAt: Seconds | null;
   /** Browser and OS family when last seen, `chrome/windows`, for the support desk and `client.changed`. */
   readonly client: string | null;
@@ -37,7 +42,7 @@ export interface KnownDevice {
   readonly sighting: Sighting | null;
 }
 
-/** What a session was first seen with. */
+/** What a session has legitimately been seen with: the newest device and country, and each network. */
 export interface KnownSession {
   readonly key: string;
   readonly startedAt: Seconds;
@@ -65,15 +70,292 @@ export interface Baseline {
 
 /** Most entries that a baseline keeps of each kind; at all caps together its stored form stays below 2 KB. */
 export const BASELINE_CAPS = {
-  places: 8,
+  places: 7,
   /** Visits kept of one place. */
   visits: 3,
   countries: 8,
   networks: 8,
-  devices: 8,
+  devices: 6,
   /** Components kept of one device. */
-  components: 12,
-  sessions: 6,
+  components: 8,
+  sessions: 4,
   /** Networks kept of one session. */
   sessionNetworks: 4,
 } as const;
+
+/** Fixes closer than this are one place even where their radii do not overlap, in km. */
+const SAME_PLACE_KM = 25;
+
+/** Visits closer than this count as one, in seconds. */
+const VISIT_GAP_S = 3600;
+
+/** How long the oldest kept visit of a place may lie before its newest, in seconds. */
+const VISIT_SPAN_S = 14 * 86_400;
+
+/** A device as one request shows it. */
+export interface DeviceLesson {
+  /** Id under which it is remembered: that of its genuine token or of its record, else a fresh one. */
+  readonly id: string;
+  /** True when a genuine token names it. A fingerprint alone never changes the record of a trusted device. */
+  readonly proven: boolean;
+  readonly fingerprint: string | null;
+  readonly components: { readonly [name: string]: string };
+  /** `chrome/windows` */
+  readonly client: string | null;
+}
+
+/** What one allowed request or reported success teaches. A part that it cannot vouch for is null. */
+export interface Lesson {
+  /** Epoch seconds. */
+  readonly at: Seconds;
+  readonly place: {
+    readonly lat: number;
+    readonly lon: number;
+    readonly accuracyKm: number;
+    readonly country: string | null;
+    readonly city: string | null;
+  } | null;
+  readonly country: string | null;
+  readonly network: string | null;
+  readonly session: {
+    readonly key: string;
+    /** Taken even where the address is placeless: within a session, any allowed network is a legitimate one. */
+    readonly network: string | null;
+    readonly country: string | null;
+  } | null;
+  readonly device: DeviceLesson | null;
+}
+
+/**
+ * The baseline after one more confirmed sighting. Pure, bounded by {@link BASELINE_CAPS}, and safe to apply in any order:
+ * a sighting that arrives late never replaces a newer one.
+ */
+export function learnSighting(before: Baseline | null, lesson: Lesson): Baseline {
+  const { at, place, country, network, session, device } = lesson;
+  const base = before ?? emptyBaseline(at);
+  const taught = device === null ? null : learnDevice(base.devices, device, at, place);
+  return {
+    ...base,
+    firstSeen: Math.min(base.firstSeen, at),
+    lastSeen: Math.max(base.lastSeen, at),
+    learned: base.learned + 1,
+    places: place === null ? base.places : learnPlace(base.places, { at, ...place }),
+    countries:
+      country === null
+        ? base.countries
+        : keepLatest(base.countries, { code: country, lastSeen: at }, ({ code }) => code, BASELINE_CAPS.countries),
+    networks:
+      network === null
+        ? base.networks
+        : keepLatest(base.networks, { key: network, lastSeen: at }, ({ key }) => key, BASELINE_CAPS.networks),
+    devices: taught === null ? base.devices : keepDevices(taught.devices, at),
+    sessions: session === null ? base.sessions : learnSession(base.sessions, session, at, taught?.id ?? null),
+  };
+}
+
+/** A grant of trust to one device; `until` is fixed here and never extended by use. */
+export interface TrustGrant {
+  /** Epoch seconds of the grant. */
+  readonly at: Seconds;
+  readonly until: Seconds;
+  readonly device: DeviceLesson;
+}
+
+/** Makes a device trusted, remembering it when it is not yet known. */
+export function grantTrust(before: Baseline | null, { at, until, device }: TrustGrant): Baseline {
+  const base = before ?? emptyBaseline(at);
+  const { devices } = learnDevice(base.devices, { ...device, proven: true }, at, null);
+  return {
+    ...base,
+    devices: keepDevices(
+      devices.map((known) => (known.id === device.id ? { ...known, trustedUntil: until } : known)),
+      at,
+    ),
+  };
+}
+
+/** Ends the trust of one device. The same object when the subject has no such device. */
+export function revokeDevice(before: Baseline, id: string, at: Seconds): Baseline {
+  if (!before.devices.some((known) => known.id === id)) return before;
+  return { ...before, devices: before.devices.map((known) => (known.id === id ? withoutTrust(known, at) : known)) };
+}
+
+/** Ends the trust of every device of the subject, and of every token issued before `at`. */
+export function revokeAllDevices(before: Baseline, at: Seconds): Baseline {
+  return {
+    ...before,
+    devices: before.devices.map((known) => withoutTrust(known, at)),
+    trustNotBefore: Math.max(before.trustNotBefore, at),
+  };
+}
+
+/** Forgets one session and ends the trust of the device it was seen on. The same object when it is not known. */
+export function revokeSession(before: Baseline, key: string, at: Seconds): Baseline {
+  const session = before.sessions.find((known) => known.key === key);
+  if (session === undefined) return before;
+  const rest = { ...before, sessions: before.sessions.filter((known) => known !== session) };
+  return session.device === null ? rest : revokeDevice(rest, session.device, at);
+}
+
+/** Whether trust was granted, not taken away and has not run out. `now` in epoch seconds. */
+export function hasLiveTrust({ trustedUntil }: KnownDevice, now: Seconds): boolean {
+  return trustedUntil !== null && trustedUntil > now;
+}
+
+/** Newest confirmed place and time; null when there is none. */
+export function newestPlace({ places }: Baseline): KnownPlace | null {
+  return places.reduce<KnownPlace | null>(
+    (newest, place) => (newest === null || place.at > newest.at ? place : newest),
+    null,
+  );
+}
+
+/** The place of the baseline that a fix belongs to: the nearest whose radius meets the fix's, or that is within 25 km. */
+export function placeAt<P extends Fix>(places: readonly P[], fix: Fix): P | null {
+  let nearest: P | null = null;
+  let nearestKm = Number.POSITIVE_INFINITY;
+  for (const place of places) {
+    const km = greatCircleKm(place, fix);
+    const samePlace = km <= Math.max(SAME_PLACE_KM, place.accuracyKm + fix.accuracyKm);
+    if (samePlace && km < nearestKm) {
+      nearest = place;
+      nearestKm = km;
+    }
+  }
+  return nearest;
+}
+
+type Fix = Pick<Sighting, 'lat' | 'lon' | 'accuracyKm'>;
+
+function emptyBaseline(at: Seconds): Baseline {
+  return {
+    firstSeen: at,
+    lastSeen: at,
+    learned: 0,
+    places: [],
+    countries: [],
+    networks: [],
+    devices: [],
+    sessions: [],
+    trustNotBefore: 0,
+  };
+}
+
+function learnPlace(places: readonly KnownPlace[], fix: Omit<KnownPlace, 'visits'>): readonly KnownPlace[] {
+  const same = placeAt(places, fix);
+  // Fixes are never averaged: a mean of longitudes lies on the wrong side of the Earth near the date line.
+  const merged: KnownPlace =
+    same === null
+      ? { ...fix, visits: [fix.at] }
+      : { ...(fix.at >= same.at ? fix : same), visits: withVisit(same.visits, fix.at) };
+  return [...places.filter((place) => place !== same), merged]
+    .sort((a, b) => b.at - a.at)
+    .slice(0, BASELINE_CAPS.places);
+}
+
+function withVisit(visits: readonly Seconds[], at: Seconds): readonly Seconds[] {
+  if (visits.some((visit) => Math.abs(visit - at) < VISIT_GAP_S)) return visits;
+  const all = [...visits, at].sort((a, b) => a - b);
+  if (all.length <= BASELINE_CAPS.visits) return all;
+  const [oldest = at] = all;
+  const newest = all.at(-1) ?? at;
+  return newest - oldest > VISIT_SPAN_S ? all.slice(1) : [oldest, ...all.slice(2)];
+}
+
+function keepLatest<E extends { readonly lastSeen: Seconds }>(
+  entries: readonly E[],
+  seen: E,
+  keyOf: (entry: E) => string,
+  cap: number,
+): readonly E[] {
+  const before = entries.find((entry) => keyOf(entry) === keyOf(seen));
+  const latest = before !== undefined && before.lastSeen > seen.lastSeen ? before : seen;
+  return [...entries.filter((entry) => entry !== before), latest].sort((a, b) => b.lastSeen - a.lastSeen).slice(0, cap);
+}
+
+function learnDevice(
+  devices: readonly KnownDevice[],
+  seen: DeviceLesson,
+  at: Seconds,
+  place: Fix | null,
+): { readonly devices: readonly KnownDevice[]; readonly id: string } {
+  const known = recordOf(devices, seen, at);
+  const sighting = place === null ? null : { at, lat: place.lat, lon: place.lon, accuracyKm: place.accuracyKm };
+  const components = cappedComponents(seen.components);
+  if (known === undefined) {
+    const record: KnownDevice = {
+      id: seen.id,
+      fingerprint: seen.fingerprint,
+      components,
+      firstSeen: at,
+      lastSeen: at,
+      trustedUntil: null,
+      revokedAt: null,
+      client: seen.client,
+      sighting,
+    };
+    return { devices: [...devices, record], id: record.id };
+  }
+  const newer = at >= known.lastSeen;
+  const record: KnownDevice = {
+    ...known,
+    fingerprint: (newer ? seen.fingerprint : null) ?? known.fingerprint,
+    components: newer && Object.keys(components).length > 0 ? components : known.components,
+    firstSeen: Math.min(known.firstSeen, at),
+    lastSeen: Math.max(known.lastSeen, at),
+    client: (newer ? seen.client : null) ?? known.client,
+    sighting: sighting !== null && (known.sighting === null || at >= known.sighting.at) ? sighting : known.sighting,
+  };
+  return { devices: [...devices.filter((other) => other !== known), record], id: record.id };
+}
+
+/** The record that a device may change: its own when proven, else one with its fingerprint that holds no trust to steal. */
+function recordOf(devices: readonly KnownDevice[], seen: DeviceLesson, at: Seconds): KnownDevice | undefined {
+  const own = devices.find(({ id }) => id === seen.id);
+  if (seen.proven) return own;
+  const open = (known: KnownDevice): boolean => !hasLiveTrust(known, at) && known.revokedAt === null;
+  if (own !== undefined && open(own)) return own;
+  return devices.find((known) => seen.fingerprint !== null && known.fingerprint === seen.fingerprint && open(known));
+}
+
+/** At most {@link BASELINE_CAPS}`.components` of them, the first by name, so that both sides of a comparison agree. */
+export function cappedComponents(components: { readonly [name: string]: string }): { readonly [name: string]: string } {
+  const entries = Object.entries(components);
+  if (entries.length <= BASELINE_CAPS.components) return components;
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, BASELINE_CAPS.components));
+}
+
+function keepDevices(devices: readonly KnownDevice[], now: Seconds): readonly KnownDevice[] {
+  return [...devices]
+    .sort((a, b) => Number(hasLiveTrust(b, now)) - Number(hasLiveTrust(a, now)) || b.lastSeen - a.lastSeen)
+    .slice(0, BASELINE_CAPS.devices);
+}
+
+function withoutTrust(known: KnownDevice, at: Seconds): KnownDevice {
+  return { ...known, trustedUntil: null, revokedAt: at };
+}
+
+function learnSession(
+  sessions: readonly KnownSession[],
+  { key, network, country }: { readonly key: string; readonly network: string | null; readonly country: string | null },
+  at: Seconds,
+  device: string | null,
+): readonly KnownSession[] {
+  const known = sessions.find((session) => session.key === key);
+  const networks = known?.networks ?? [];
+  const newer = known === undefined || at >= known.lastSeen;
+  const session: KnownSession = {
+    key,
+    startedAt: Math.min(known?.startedAt ?? at, at),
+    lastSeen: Math.max(known?.lastSeen ?? at, at),
+    networks:
+      network === null || networks.includes(network)
+        ? networks
+        : [...networks, network].slice(-BASELINE_CAPS.sessionNetworks),
+    device: (newer ? device : null) ?? known?.device ?? device,
+    country: (newer ? country : null) ?? known?.country ?? country,
+  };
+  return [...sessions.filter((other) => other !== known), session]
+    .sort((a, b) => b.lastSeen - a.lastSeen)
+    .slice(0, BASELINE_CAPS.sessions);
+}
