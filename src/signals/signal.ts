@@ -18,6 +18,8 @@ export interface ClientTraits {
 /** All that is known of a request without asking the store; worked out once per check. */
 export interface Observation {
   readonly request: CheckRequest;
+  /** Real clock in epoch milliseconds: freshness of proofs and of trust never uses `request.occurredAtMs`. */
+  readonly nowMs: number;
   readonly located: Located;
   /** Null when there is no address or no list is built. */
   readonly standing: Standing | null;

@@ -1,0 +1,89 @@
+import Bowser from 'bowser';
+import { isbot } from 'isbot';
+import { LRUCache } from 'lru-cache';
+import type { Baseline } from '../baseline.ts';
+import { matchDevice } from './device.ts';
+import { baselineOf, failed, failureOf, measured, unknown } from './measurement.ts';
+import type { ClientTraits, Observation, Signal } from './signal.ts';
+
+/** User agents are hostile text: what lies beyond this many UTF-16 code units is not read. */
+const LONGEST_USER_AGENT = 512;
+
+const BROWSERS = familiesByName(Bowser.BROWSER_MAP);
+const SYSTEMS = familiesByName(Bowser.OS_MAP);
+
+/** Pure results by user agent. */
+const parsed = new LRUCache<string, ClientTraits>({ max: 2_000 });
+
+/** Browser and operating system families that a user agent claims. Never throws, whatever the text. */
+export function clientTraits(userAgent: string): ClientTraits {
+  const text = userAgent.slice(0, LONGEST_USER_AGENT);
+  const before = parsed.get(text);
+  if (before !== undefined) return before;
+  const traits = parse(text);
+  parsed.set(text, traits);
+  return traits;
+}
+
+/** `chrome/windows`: what of a client is remembered. `-` stands for a part that was not recognised. */
+export function clientFamily({ browser, os }: ClientTraits): string {
+  return `${browser ?? '-'}/${os ?? '-'}`;
+}
+
+function parse(text: string): ClientTraits {
+  if (text.trim() === '') return { browser: null, os: null, bot: false };
+  const { browser, os } = Bowser.parse(text);
+  return {
+    browser: BROWSERS.get(browser.name ?? '') ?? null,
+    os: SYSTEMS.get(os.name ?? '') ?? null,
+    bot: isbot(text),
+  };
+}
+
+function familiesByName(map: { readonly [family: string]: string }): ReadonlyMap<string, string> {
+  return new Map(Object.entries(map).map(([family, name]) => [name, family.toLowerCase()]));
+}
+
+/** Browser and operating system as the user agent claims them. */
+export const client: Signal = {
+  name: 'client',
+  facts: {
+    'client.browser': {
+      type: 'string',
+      meaning: 'Browser family by user agent',
+      values: [...new Set(BROWSERS.values())].sort(),
+    },
+    'client.os': {
+      type: 'string',
+      meaning: 'Operating system family by user agent',
+      values: [...new Set(SYSTEMS.values())].sort(),
+    },
+    'client.bot': { type: 'boolean', meaning: 'Whether the user agent says that it is a bot or a script' },
+    'client.changed': {
+      type: 'boolean',
+      meaning:
+        'Whether the family of browser or system differs from what the device or session had; versions do not count',
+    },
+  },
+  measure(observation, history) {
+    const traits = observation.client;
+    if (traits === null) return unknown('no_user_agent');
+    const baseline = baselineOf(history);
+    const before = baseline === null ? null : rememberedClient(observation, baseline);
+    const facts = {
+      'client.browser': traits.browser,
+      'client.os': traits.os,
+      'client.bot': traits.bot,
+      'client.changed': before === null ? null : before !== clientFamily(traits),
+    };
+    const why = failureOf(history.subject);
+    return why === null ? measured(facts) : failed(why, facts);
+  },
+};
+
+function rememberedClient(observation: Observation, baseline: Baseline): string | null {
+  const { device } = matchDevice(observation, baseline);
+  if (device !== null) return device.client;
+  const session = baseline.sessions.find(({ key }) => key === observation.keys.session);
+  return baseline.devices.find(({ id }) => id === session?.device)?.client ?? null;
+}

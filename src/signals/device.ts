@@ -1,0 +1,183 @@
+import { type Baseline, cappedComponents, hasLiveTrust, type KnownDevice } from '../baseline.ts';
+import { baselineOf, daysBetween, failed, failureOf, measured, unknown } from './measurement.ts';
+import type { Observation, Signal } from './signal.ts';
+
+/**
+ * `trusted`: a genuine token, and this subject's trust in that device is live. `known`: seen before with this subject.
+ * `drifted`: a changed fingerprint whose components still resemble a known device. `mismatch`: a genuine token that
+ * belongs to another subject or another machine. `revoked`: a genuine token whose trust was taken away. `absent`: neither
+ * token nor fingerprint. `new`: everything else.
+ */
+export const DEVICE_STATES = ['trusted', 'known', 'new', 'drifted', 'mismatch', 'revoked', 'absent'] as const;
+export type DeviceState = (typeof DEVICE_STATES)[number];
+
+/** From this share of equal components on, a changed fingerprint is the same device grown older. */
+const DRIFT_SIMILARITY = 0.6;
+
+/** Below this share of equal components a token has been carried to another machine. */
+const CLONE_SIMILARITY = 0.5;
+
+/** Fewer components than this on either side are too few to call a token carried away. */
+const CLONE_COMPONENTS = 4;
+
+/** What a request's device is to its subject. */
+export interface DeviceMatch {
+  readonly state: DeviceState;
+  /** Id under which the device may be remembered; null when that takes a fresh one, or when there is no device. */
+  readonly id: string | null;
+  /** The subject's record that it was recognised by, in any state but `new`, `absent` and `mismatch`. */
+  readonly device: KnownDevice | null;
+  /** True when a genuine token names `id`. */
+  readonly proven: boolean;
+  /** 0..1; null when the fingerprint is unchanged or one side has no components. */
+  readonly similarity: number | null;
+}
+
+/**
+ * Recognises the device of a request among those of its subject. The user agent and the network play no part: they are
+ * shared by strangers and change for the same person.
+ */
+export function matchDevice(observation: Observation, baseline: Baseline | null): DeviceMatch {
+  const { deviceToken, keys, nowMs } = observation;
+  const devices = baseline?.devices ?? [];
+  const now = nowMs / 1000;
+  if (deviceToken.state !== 'genuine') {
+    if (keys.fingerprint === null) return { state: 'absent', id: null, device: null, proven: false, similarity: null };
+    return matchByTraits(observation, devices, now);
+  }
+
+  const id = deviceToken.device;
+  const own = deviceToken.subject === keys.subject;
+  const device = devices.find((known) => known.id === id) ?? null;
+  const notBefore = Math.max(baseline?.trustNotBefore ?? 0, device?.revokedAt ?? 0);
+  if (device === null) {
+    if (!own) return { state: 'mismatch', id, device: null, proven: true, similarity: null };
+    if (deviceToken.issuedAt < notBefore) return { state: 'revoked', id, device: null, proven: true, similarity: null };
+    return { ...matchByTraits(observation, devices, now), id, proven: true };
+  }
+
+  const changed = keys.fingerprint !== null && keys.fingerprint !== device.fingerprint;
+  const similarity = changed ? similarityOf(keys.components, device.components) : null;
+  const live = hasLiveTrust(device, now);
+  if (
+    own ? deviceToken.issuedAt < notBefore || (device.revokedAt !== null && !live) : device.revokedAt !== null && !live
+  ) {
+    return { state: 'revoked', id, device, proven: true, similarity };
+  }
+  if (similarity !== null && similarity < CLONE_SIMILARITY && enoughToTell(keys.components, device.components)) {
+    // Remembered under a fresh id: the record of the machine that the token was made for must not follow the other one.
+    return { state: 'mismatch', id: null, device: null, proven: false, similarity };
+  }
+  return { state: live ? 'trusted' : 'known', id, device, proven: true, similarity };
+}
+
+function matchByTraits({ keys }: Observation, devices: readonly KnownDevice[], now: number): DeviceMatch {
+  const trusted = (known: KnownDevice): boolean => hasLiveTrust(known, now);
+  const candidates = devices
+    .filter((known) => known.revokedAt === null || trusted(known))
+    // The record without trust comes first: a browser that lost its token, or its neighbour on the same machine.
+    .sort((a, b) => Number(trusted(a)) - Number(trusted(b)));
+  const recognised = (state: DeviceState, device: KnownDevice, similarity: number | null): DeviceMatch => ({
+    state,
+    id: trusted(device) ? null : device.id,
+    device,
+    proven: false,
+    similarity,
+  });
+
+  const same = candidates.find(({ fingerprint }) => fingerprint !== null && fingerprint === keys.fingerprint);
+  if (same !== undefined) return recognised('known', same, null);
+  let nearest: KnownDevice | null = null;
+  let similarity: number | null = null;
+  for (const known of candidates) {
+    const share = similarityOf(keys.components, known.components);
+    if (share !== null && (similarity === null || share > similarity)) {
+      nearest = known;
+      similarity = share;
+    }
+  }
+  if (nearest !== null && similarity !== null && similarity >= DRIFT_SIMILARITY) {
+    return recognised('drifted', nearest, similarity);
+  }
+  return { state: 'new', id: null, device: null, proven: false, similarity };
+}
+
+interface Components {
+  readonly [name: string]: string;
+}
+
+/** Share of equal components, 0..1, over the larger side; null when one side has none. Symmetric. */
+export function similarityOf(a: Components, b: Components): number | null {
+  const left = Object.entries(cappedComponents(a));
+  const right = new Map(Object.entries(cappedComponents(b)));
+  if (left.length === 0 || right.size === 0) return null;
+  const equal = left.filter(([name, value]) => right.get(name) === value).length;
+  return equal / Math.max(left.length, right.size);
+}
+
+function enoughToTell(a: Components, b: Components): boolean {
+  return Math.min(Object.keys(a).length, Object.keys(b).length) >= CLONE_COMPONENTS;
+}
+
+/** The device and what the subject's history says of it. */
+export const device: Signal = {
+  name: 'device',
+  facts: {
+    'device.state': {
+      type: 'string',
+      meaning: 'What the device is to this subject; only a live device token makes it `trusted`',
+      values: DEVICE_STATES,
+    },
+    'device.trusted': { type: 'boolean', meaning: 'Whether `device.state` is `trusted`' },
+    'device.age_days': { type: 'number', unit: 'days', meaning: 'Since the device was first seen with this subject' },
+    'device.subjects_24h': {
+      type: 'number',
+      unit: '1',
+      meaning: 'Subjects seen on this device in 24 hours, this one included; unknown without a token or fingerprint',
+    },
+    'device.similarity': {
+      type: 'number',
+      unit: '1',
+      meaning: 'Share of equal components, 0..1, compared with the nearest known device, when the fingerprint changed',
+    },
+    'device.token_missing': {
+      type: 'boolean',
+      meaning: 'The fingerprint is that of a trusted device of this subject, but no genuine token came with it',
+    },
+    'device.confidence': {
+      type: 'number',
+      unit: '1',
+      meaning: 'Confidence in the fingerprint, 0..1, as the client claims',
+    },
+    'device.bot': { type: 'boolean', meaning: 'Whether the collector in the browser saw marks of automation' },
+  },
+  measure(observation, history) {
+    const { request, keys, deviceToken, nowMs } = observation;
+    const claims = { 'device.confidence': request.device?.confidence, 'device.bot': request.device?.bot };
+    const slot = history.device?.state === 'read' && keys.device !== null ? history.device.value : null;
+    const open = { ...claims, 'device.subjects_24h': slot?.subjects24h };
+    if (keys.subject === null) return unknown('no_subject', open);
+    if (keys.fingerprint === null && deviceToken.state !== 'genuine') {
+      const absent = { ...open, 'device.state': 'absent', 'device.trusted': false };
+      return deviceToken.state === 'invalid' ? unknown('invalid_token', absent) : measured(absent);
+    }
+    const why = failureOf(history.subject, history.device);
+    if (history.subject?.state !== 'read') return why === null ? unknown('no_history', open) : failed(why, open);
+
+    const baseline = baselineOf(history);
+    const match = matchDevice(observation, baseline);
+    const now = nowMs / 1000;
+    const facts = {
+      ...open,
+      'device.state': match.state,
+      'device.trusted': match.state === 'trusted',
+      'device.age_days':
+        match.device === null ? null : daysBetween(match.device.firstSeen, request.occurredAtMs / 1000),
+      'device.similarity': match.similarity === null ? null : Math.round(match.similarity * 100) / 100,
+      'device.token_missing':
+        deviceToken.state !== 'genuine' &&
+        (baseline?.devices ?? []).some((known) => known.fingerprint === keys.fingerprint && hasLiveTrust(known, now)),
+    };
+    return why === null ? measured(facts) : failed(why, facts);
+  },
+};

@@ -1,0 +1,38 @@
+import { baselineOf, failed, failureOf, measured, unknown } from './measurement.ts';
+import type { Signal } from './signal.ts';
+
+/** Where the address or the caller says that the request comes from. */
+export const geo: Signal = {
+  name: 'geo',
+  facts: {
+    'geo.country': { type: 'string', meaning: 'ISO 3166-1 alpha-2, upper case' },
+    'geo.region': { type: 'string', meaning: 'Region as the source names it' },
+    'geo.city': { type: 'string', meaning: 'City as the source names it' },
+    'geo.accuracy_km': { type: 'number', unit: 'km', meaning: 'Radius within which the true place lies' },
+    'geo.new_country': {
+      type: 'boolean',
+      meaning: 'Whether this subject has not been seen in the country before; unknown while no country is learned',
+    },
+    'geo.source': {
+      type: 'string',
+      meaning: 'Who said so: the caller, or which database',
+      values: ['asserted', 'geoip-lite', 'shards'],
+    },
+  },
+  measure({ located }, history) {
+    if (!located.known) return unknown(located.why);
+    const { place } = located;
+    const countries = baselineOf(history)?.countries ?? [];
+    const facts = {
+      'geo.country': place.country,
+      'geo.region': place.region,
+      'geo.city': place.city,
+      'geo.accuracy_km': Math.round(place.accuracyKm),
+      'geo.new_country':
+        place.country === null || countries.length === 0 ? null : !countries.some(({ code }) => code === place.country),
+      'geo.source': place.source,
+    };
+    const why = failureOf(history.subject);
+    return why === null ? measured(facts) : failed(why, facts);
+  },
+};

@@ -1,0 +1,66 @@
+import { CATEGORIES } from '../reputation/reputation.ts';
+import { baselineOf, failed, failureOf, measured, off, unknown } from './measurement.ts';
+import type { Signal } from './signal.ts';
+
+const INNER_KINDS = ['private', 'loopback', 'link_local', 'cgnat'];
+
+/** What lists and recent behaviour say about the address. */
+export const ip: Signal = {
+  name: 'ip',
+  facts: {
+    'ip.address': { type: 'string', meaning: 'Canonical text of the client address, for `in_cidr`' },
+    'ip.version': { type: 'number', unit: '1', meaning: '4 or 6; an IPv4 address inside IPv6 counts as 4' },
+    'ip.kind': {
+      type: 'string',
+      meaning: 'What kind of address it is; only a `public` one has a place and a reputation',
+      values: ['public', 'private', 'loopback', 'link_local', 'cgnat', 'tunnel', 'special'],
+    },
+    'ip.categories': {
+      type: 'list',
+      meaning: 'What the address lists say; unknown while no list is built',
+      values: CATEGORIES,
+    },
+    'ip.lists': { type: 'list', meaning: 'Names of the lists that hold the address; unknown while no list is built' },
+    'ip.asn': { type: 'number', unit: '1', meaning: 'Autonomous system number, where an ASN table is built' },
+    'ip.known': {
+      type: 'boolean',
+      meaning: 'Whether this subject has used the address or its network (/24, /48) before; unknown on a cold start',
+    },
+    'ip.failures_10m': { type: 'number', unit: '1', meaning: 'Failures from this address (IPv6: /64) in 10 minutes' },
+    'ip.network_failures_10m': {
+      type: 'number',
+      unit: '1',
+      meaning: 'Failures from its network (/24, /48) in 10 minutes',
+    },
+    'ip.subjects_1h': {
+      type: 'number',
+      unit: '1',
+      meaning: 'Subjects seen on this address in an hour, this one included',
+    },
+    'ip.denies_1h': { type: 'number', unit: '1', meaning: 'Denied checks from this address in an hour' },
+  },
+  measure({ request, standing, keys }, history) {
+    const { address } = request;
+    if (address === null) return unknown(request.noAddress ?? 'absent');
+    const slot = history.address?.state === 'read' ? history.address.value : null;
+    const baseline = baselineOf(history);
+    // No list holds an inner address (such entries are dropped), so this much is known without any.
+    const inner = INNER_KINDS.includes(address.kind);
+    const facts = {
+      'ip.address': address.text,
+      'ip.version': address.version,
+      'ip.kind': address.kind,
+      'ip.categories': inner ? ['private'] : standing?.categories,
+      'ip.lists': standing?.lists,
+      'ip.asn': standing?.asn,
+      'ip.known': baseline === null ? null : baseline.networks.some(({ key }) => key === keys.network),
+      'ip.failures_10m': slot?.failures10m,
+      'ip.network_failures_10m': slot?.networkFailures10m,
+      'ip.subjects_1h': slot?.subjects1h,
+      'ip.denies_1h': slot?.denies1h,
+    };
+    const why = failureOf(history.address, history.subject);
+    if (why !== null) return failed(why, facts);
+    return standing === null ? off('no_lists', facts) : measured(facts);
+  },
+};

@@ -1,0 +1,48 @@
+import type { Lesson } from '../baseline.ts';
+import { COARSE_ACCURACY_KM } from '../geo/geo.ts';
+import { clientFamily } from './client.ts';
+import { whyPlaceless } from './placeless.ts';
+import type { Observation } from './signal.ts';
+
+/**
+ * What an allowed request or a reported success may teach the baseline. An address whose place means nothing teaches no
+ * place, country or network; a place of country precision teaches its country and network, but is no sighting.
+ *
+ * `device` is the id under which the device is remembered (from `matchDevice`, else a fresh one) and whether a genuine
+ * token names it; null when the request names no device.
+ */
+export function lessonOf(
+  observation: Observation,
+  device: { readonly id: string; readonly proven: boolean } | null,
+): Lesson {
+  const { request, located, keys, client } = observation;
+  const meant = whyPlaceless(observation) === null;
+  const place = meant && located.known ? located.place : null;
+  return {
+    at: Math.floor(request.occurredAtMs / 1000),
+    place:
+      place === null || place.lat === null || place.lon === null || place.accuracyKm >= COARSE_ACCURACY_KM
+        ? null
+        : {
+            lat: place.lat,
+            lon: place.lon,
+            accuracyKm: place.accuracyKm,
+            country: place.country,
+            city: place.city,
+          },
+    country: place?.country ?? null,
+    network: meant ? keys.network : null,
+    session:
+      keys.session === null ? null : { key: keys.session, network: keys.network, country: place?.country ?? null },
+    device:
+      device === null
+        ? null
+        : {
+            id: device.id,
+            proven: device.proven,
+            fingerprint: keys.fingerprint,
+            components: keys.components,
+            client: client === null ? null : clientFamily(client),
+          },
+  };
+}

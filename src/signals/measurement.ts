@@ -1,0 +1,56 @@
+import type { Baseline } from '../baseline.ts';
+import type { Measurement } from '../decision.ts';
+import type { FactValue, MeasuredFacts } from '../facts.ts';
+import type { History, Slot, SubjectSlot } from '../store/store.ts';
+
+/** Facts as a signal writes them down: null and undefined mean *unknown* and are left out of the measurement. */
+export interface Findings {
+  readonly [name: string]: FactValue | null | undefined;
+}
+
+/** All that the signal can say, it said. */
+export function measured(findings: Findings): Measurement {
+  return { state: 'measured', facts: known(findings) };
+}
+
+/** The signal could not be measured for a reason that lies in the request or in what has been learned so far. */
+export function unknown(why: string, findings: Findings = {}): Measurement {
+  return { state: 'unknown', why, facts: known(findings) };
+}
+
+/** The store was not to be had; `findings` hold what needs no store. */
+export function failed(why: string, findings: Findings = {}): Measurement {
+  return { state: 'failed', why, facts: known(findings) };
+}
+
+/** The signal is not set up; `findings` hold what needs no setting up. */
+export function off(why: string, findings: Findings = {}): Measurement {
+  return { state: 'off', why, facts: known(findings) };
+}
+
+/** Why the first failed of these slots failed; null when none did. */
+export function failureOf(...slots: readonly (Slot<unknown> | null)[]): string | null {
+  for (const slot of slots) if (slot?.state === 'failed') return slot.why;
+  return null;
+}
+
+/** The subject's slot; null when it was not asked for or could not be read. */
+export function subjectOf(history: History): SubjectSlot | null {
+  return history.subject?.state === 'read' ? history.subject.value : null;
+}
+
+/** The subject's baseline; null on a cold start and when it could not be read. */
+export function baselineOf(history: History): Baseline | null {
+  return subjectOf(history)?.baseline ?? null;
+}
+
+/** Whole days from `from` to `to` (epoch seconds), never negative. */
+export function daysBetween(from: number, to: number): number {
+  return Math.max(0, Math.floor((to - from) / 86_400));
+}
+
+function known(findings: Findings): MeasuredFacts {
+  const facts: { [name: string]: FactValue } = Object.create(null);
+  for (const [name, value] of Object.entries(findings)) if (value !== null && value !== undefined) facts[name] = value;
+  return facts;
+}

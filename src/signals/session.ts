@@ -1,0 +1,54 @@
+import type { Baseline, KnownSession } from '../baseline.ts';
+import { matchDevice } from './device.ts';
+import { baselineOf, failed, failureOf, measured, unknown } from './measurement.ts';
+import type { Observation, Signal } from './signal.ts';
+
+/** Whether a session has moved to another network, device or country: the mark of a stolen cookie. */
+export const session: Signal = {
+  name: 'session',
+  facts: {
+    'session.ip_changed': {
+      type: 'boolean',
+      meaning: 'Whether the network (/24, /48) is none that this session has been allowed on; says little by itself',
+    },
+    'session.device_changed': {
+      type: 'boolean',
+      meaning: 'Whether the device is another than the one the session was last allowed on; unknown when either is',
+    },
+    'session.country_changed': {
+      type: 'boolean',
+      meaning: 'Whether the country is another than the one the session was last allowed in',
+    },
+    'session.age_s': { type: 'number', unit: 's', meaning: 'Since the session was first seen' },
+  },
+  measure(observation, history) {
+    const { keys, request, located } = observation;
+    if (keys.session === null) return unknown('no_session');
+    if (keys.subject === null) return unknown('no_subject');
+    const why = failureOf(history.subject);
+    if (why !== null) return failed(why);
+    const baseline = baselineOf(history);
+    const known = baseline?.sessions.find(({ key }) => key === keys.session);
+    if (baseline === null || known === undefined) return unknown('new_session');
+    const country = located.known ? located.place.country : null;
+    return measured({
+      'session.ip_changed':
+        keys.network === null || known.networks.length === 0 ? null : !known.networks.includes(keys.network),
+      'session.device_changed': deviceChanged(observation, baseline, known),
+      'session.country_changed': country === null || known.country === null ? null : country !== known.country,
+      'session.age_s': Math.max(0, Math.round(request.occurredAtMs / 1000 - known.startedAt)),
+    });
+  },
+};
+
+function deviceChanged(observation: Observation, baseline: Baseline, { device }: KnownSession): boolean | null {
+  const { deviceToken, keys } = observation;
+  if (device === null) return null;
+  const match = matchDevice(observation, baseline);
+  if (match.state === 'absent') return null;
+  if (match.state === 'mismatch') return true;
+  if (deviceToken.state === 'genuine') return deviceToken.device !== device;
+  if (match.device?.id === device) return false;
+  const before = baseline.devices.find(({ id }) => id === device);
+  return before === undefined || before.fingerprint === null || before.fingerprint !== keys.fingerprint;
+}

@@ -1,0 +1,28 @@
+import { measured, unknown } from './measurement.ts';
+import type { Signal } from './signal.ts';
+
+/** The proof that came along, so that a rule can ask for more than its default. */
+export const stepUp: Signal = {
+  name: 'step-up',
+  facts: {
+    'step_up.present': {
+      type: 'boolean',
+      meaning: 'Whether a genuine step-up proof of this subject came along, however old',
+    },
+    'step_up.age_s': { type: 'number', unit: 's', meaning: 'Since the last active authentication, by the real clock' },
+    'step_up.acr': { type: 'string', meaning: 'Assurance class that the proof names' },
+    'step_up.amr': { type: 'list', meaning: 'Authentication methods that the proof names (RFC 8176)' },
+  },
+  measure({ request, nowMs }, _history, verdict) {
+    if (verdict === null) return measured({ 'step_up.present': false });
+    if (!verdict.valid) return unknown(verdict.error.code, { 'step_up.present': false });
+    const { proof } = verdict;
+    if (proof.subject !== request.subject) return unknown('subject_mismatch', { 'step_up.present': false });
+    return measured({
+      'step_up.present': proof.steppedUp,
+      'step_up.age_s': Math.max(0, Math.floor(nowMs / 1000 - proof.authTime)),
+      'step_up.acr': proof.acr,
+      'step_up.amr': proof.amr,
+    });
+  },
+};
