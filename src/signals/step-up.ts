@@ -1,9 +1,9 @@
-import { measured, unknown } from './measurement.ts';
+import { failed, measured, unknown } from './measurement.ts';
 import type { Signal } from './signal.ts';
 
 /** The proof that came along, so that a rule can ask for more than its default. */
 export const stepUp: Signal = {
-  name: 'step-up',
+  name: 'step_up',
   facts: {
     'step_up.present': {
       type: 'boolean',
@@ -15,7 +15,12 @@ export const stepUp: Signal = {
   },
   measure({ request, nowMs }, _history, verdict) {
     if (verdict === null) return measured({ 'step_up.present': false });
-    if (!verdict.valid) return unknown(verdict.error.code, { 'step_up.present': false });
+    if (!verdict.valid) {
+      // A token that nobody could judge is neither there nor not there: the check lacks an input.
+      return verdict.error.code === 'keys_unavailable'
+        ? failed(verdict.error.code)
+        : unknown(verdict.error.code, { 'step_up.present': false });
+    }
     const { proof } = verdict;
     if (proof.subject !== request.subject) return unknown('subject_mismatch', { 'step_up.present': false });
     return measured({

@@ -1,0 +1,232 @@
+import {
+  type CheckResult,
+  DEFAULT_MAX_AGE_SECONDS,
+  type Decision,
+  type Degradation,
+  type Reason,
+  type Requirement,
+  stricter,
+  type Verdict,
+} from './decision.ts';
+import type { Engine } from './engine.ts';
+import type { Facts } from './facts.ts';
+import { type Lessons, learnLessons, nameDevice } from './learning.ts';
+import { observe } from './observation.ts';
+import type { CheckRequest } from './request.ts';
+import type { ActionPolicy } from './rules/ruleset.ts';
+import { type Measurements, measureAll } from './signals/index.ts';
+import type { Observation } from './signals/signal.ts';
+import { judgeProof } from './step-up/requirement.ts';
+import type { ProofError, ProofVerdict } from './step-up/verifier.ts';
+import { type Attempt, StoreError } from './store/store.ts';
+import { normaliseSubject } from './subject.ts';
+
+/** An answered check. */
+export interface Checked {
+  readonly result: CheckResult;
+  /** What the rules saw, for the decision record and for `explain`. */
+  readonly facts: Facts;
+  /**
+   * Writes what the answer teaches: baseline, trust, denies, forged proofs. The caller runs it after the answer is sent
+   * (`waitUntil` on Workers). Rejects with {@link StoreError} when the store would not take it.
+   */
+  readonly learn: () => Promise<void>;
+}
+
+/**
+ * One check, in order: observe, ask the store while the proof is verified, measure, judge, hold to the floor, apply the
+ * proof, answer. One network wait; a second one only to spend a single-use proof. Never rejects on the store's account.
+ */
+export async function check(engine: Engine, request: CheckRequest): Promise<Checked> {
+  const nowMs = engine.now();
+  const rules = engine.rules();
+  const policy = rules.policyFor(request.action);
+  const observation = await observe(engine, request, nowMs);
+
+  const [history, proof] = await Promise.all([
+    engine.store.recordAttempt(attemptOf(observation)),
+    verifyProof(engine, request.stepUpToken, nowMs),
+  ]);
+
+  const measurements = measureAll(observation, history, proof);
+  const facts: Facts = {
+    measured: measurements.facts,
+    context: request.context,
+    resourceProperties: request.resource.properties,
+    subjectProperties: request.subjectProperties,
+  };
+  const verdict = rules.evaluate(facts);
+
+  const degraded = degradations(measurements);
+  const demanded = degraded.length === 0 ? verdict.decision : stricter(verdict.decision, policy.floor);
+  const requirement = requirementOf(demanded, verdict);
+  const stepUp = requirement === null ? null : await applyProof(engine, observation, requirement, proof);
+  const decision: Decision = stepUp?.satisfied === true ? 'allow' : demanded;
+
+  const lessons = lessonsOf(decision, stepUp?.satisfied === true, policy, degraded, observation);
+  const baseline = history.subject?.state === 'read' ? history.subject.value.baseline : null;
+  const device = await nameDevice(engine, observation, baseline, lessons);
+
+  const result: CheckResult = {
+    id: engine.newId(),
+    decision,
+    score: verdict.score,
+    level: verdict.level,
+    reasons: [...verdict.reasons, ...floorReason(verdict, demanded, degraded), ...proofReason(stepUp)],
+    rule: verdict.rule,
+    stepUp,
+    signals: measurements.signals,
+    degraded,
+    dryRun: verdict.dryRun,
+    device: device === null ? null : { id: device.id, token: device.token, expiresAtMs: device.expiresAtMs },
+    rulesRevision: rules.revision,
+  };
+  const learn = async (): Promise<void> => {
+    await Promise.all([
+      learnLessons(engine, observation, device, lessons),
+      countBadEnd(engine, observation, decision, refusalOf(stepUp, proof)),
+    ]);
+  };
+  return { result, facts, learn };
+}
+
+function attemptOf({ request, located, keys }: Observation): Attempt {
+  return {
+    atMs: request.occurredAtMs,
+    write: !request.dryRun,
+    subject:
+      keys.subject === null
+        ? null
+        : { key: keys.subject, address: keys.address, country: located.known ? located.place.country : null },
+    address:
+      keys.address === null || keys.network === null
+        ? null
+        : { key: keys.address, network: keys.network, subject: keys.subject },
+    device: keys.device === null ? null : { key: keys.device, subject: keys.subject },
+  };
+}
+
+async function verifyProof(engine: Engine, token: string | null, nowMs: number): Promise<ProofVerdict | null> {
+  if (token === null) return null;
+  if (engine.verifier === null) return { valid: false, error: NO_ISSUER };
+  const verdict = await engine.verifier.verify(token, nowMs);
+  if (!verdict.valid) return verdict;
+  const subject = normaliseSubject(verdict.proof.subject);
+  return subject === null ? verdict : { valid: true, proof: { ...verdict.proof, subject } };
+}
+
+const NO_ISSUER: ProofError = {
+  code: 'no_issuer',
+  message: 'a step-up token came along, but no issuer is configured; set STEP_UP_ISSUERS',
+  suspicious: false,
+};
+
+function degradations({ signals }: Measurements): Degradation[] {
+  return Object.entries(signals).flatMap(([part, { state, why }]) =>
+    state === 'failed' ? [{ part, why: why ?? 'failed' }] : [],
+  );
+}
+
+/** A step-up that only the floor asks for demands any fresh step-up, and never one that would need the store. */
+function requirementOf(demanded: Decision, verdict: Verdict): Requirement | null {
+  if (demanded !== 'step-up') return null;
+  return verdict.requirement ?? ANY_FRESH_STEP_UP;
+}
+
+const ANY_FRESH_STEP_UP: Requirement = {
+  acrValues: [],
+  amrValues: [],
+  maxAgeSeconds: DEFAULT_MAX_AGE_SECONDS,
+  singleUse: false,
+  unsatisfiable: false,
+};
+
+async function applyProof(
+  engine: Engine,
+  { request, nowMs }: Observation,
+  requirement: Requirement,
+  verdict: ProofVerdict | null,
+): Promise<{ satisfied: boolean; requirement: Requirement; error: ProofError | null }> {
+  const refused = (error: ProofError | null) => ({ satisfied: false, requirement, error });
+  if (verdict === null) return refused(null);
+  if (!verdict.valid) return refused(verdict.error);
+  const { proof } = verdict;
+  const judged = judgeProof(proof, requirement, { subject: request.subject, session: request.session, nowMs });
+  if (!judged.satisfied) return refused(judged.error);
+  if (requirement.singleUse && !request.dryRun) {
+    const ttlSeconds = Math.max(1, Math.ceil(proof.expiresAt + proof.toleranceSeconds - nowMs / 1000));
+    const spent = await spend(engine, `${proof.issuer} ${proof.id}`, ttlSeconds);
+    if (spent !== null) return refused(spent);
+  }
+  return { satisfied: true, requirement, error: null };
+}
+
+/** Null when the proof has now been spent for the first time; otherwise why it does not count. */
+async function spend(engine: Engine, id: string, ttlSeconds: number): Promise<ProofError | null> {
+  try {
+    if (await engine.store.spendProof(engine.pseudonym('proof', id), ttlSeconds)) return null;
+    return { code: 'replayed', message: 'this single-use proof has been used before', suspicious: true };
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    return {
+      code: 'spend_unrecorded',
+      message: `the store could not record that this single-use proof is spent (${error.code}); ask again shortly`,
+      suspicious: false,
+    };
+  }
+}
+
+function floorReason(verdict: Verdict, demanded: Decision, degraded: readonly Degradation[]): Reason[] {
+  if (demanded === verdict.decision) return [];
+  const parts = degraded.map(({ part, why }) => `${part} (${why})`).join(', ');
+  return [engineReason('degraded', `decided without ${parts}, so at least ${demanded}`)];
+}
+
+function proofReason(stepUp: { satisfied: boolean } | null): Reason[] {
+  return stepUp?.satisfied === true
+    ? [engineReason('step_up_satisfied', 'a valid proof meets the required step-up')]
+    : [];
+}
+
+function engineReason(code: string, message: string): Reason {
+  return { code, rule: null, points: 0, message, facts: {} };
+}
+
+/**
+ * What this answer may teach. Nothing while an input is missing: a baseline that could not be read would be replaced by
+ * a poorer one, and an attacker who can slow the store down must not choose what is learned.
+ */
+function lessonsOf(
+  decision: Decision,
+  proven: boolean,
+  policy: ActionPolicy,
+  degraded: readonly Degradation[],
+  { request }: Observation,
+): Lessons {
+  const may = decision === 'allow' && degraded.length === 0 && !request.dryRun && request.subject !== null;
+  return {
+    sighting: may && policy.learn === 'decision',
+    trustDays: may && proven && policy.trust.onStepUp ? policy.trust.days : null,
+  };
+}
+
+/** Why the proof that came along was refused, whether or not the decision asked for one. */
+function refusalOf(stepUp: { error: ProofError | null } | null, proof: ProofVerdict | null): ProofError | null {
+  if (stepUp !== null) return stepUp.error;
+  return proof === null || proof.valid ? null : proof.error;
+}
+
+async function countBadEnd(
+  engine: Engine,
+  { request, keys }: Observation,
+  decision: Decision,
+  refusal: ProofError | null,
+): Promise<void> {
+  if (request.dryRun) return;
+  const address = keys.address === null || keys.network === null ? null : { key: keys.address, network: keys.network };
+  const outcome = { atMs: request.occurredAtMs, subject: keys.subject, address };
+  await Promise.all([
+    decision === 'deny' ? engine.store.recordOutcome({ ...outcome, kind: 'deny' }) : null,
+    refusal?.suspicious === true ? engine.store.recordOutcome({ ...outcome, kind: 'failure' }) : null,
+  ]);
+}

@@ -1,0 +1,103 @@
+import { type Baseline, revokeAllDevices, revokeDevice, revokeSession } from './baseline.ts';
+import type { Engine } from './engine.ts';
+import { type Lessons, learnLessons, type NamedDevice, nameDevice } from './learning.ts';
+import { observe } from './observation.ts';
+import type { CheckRequest } from './request.ts';
+import { matchDevice } from './signals/device.ts';
+import type { Observation } from './signals/signal.ts';
+import type { Pseudonym } from './store/store.ts';
+
+/** What can have happened to a subject, as an application or identity provider reports it. */
+export const EVENT_TYPES = [
+  'login.succeeded',
+  'login.failed',
+  'step_up.succeeded',
+  'step_up.failed',
+  'session.revoked',
+  'credential.changed',
+] as const;
+export type EventType = (typeof EVENT_TYPES)[number];
+
+/** A reported outcome. */
+export interface SubjectEvent
+  extends Pick<CheckRequest, 'address' | 'noAddress' | 'session' | 'userAgent' | 'device' | 'place' | 'occurredAtMs'> {
+  readonly type: EventType;
+  readonly subject: string;
+  /** Grants trust to the device of a success; ignored for every other event. */
+  readonly trustDevice: boolean;
+}
+
+/**
+ * Takes in one outcome: a success teaches the baseline and may make the device trusted, a failure is counted against
+ * subject and address, a revoked session or changed credential ends trust. Rejects with a `StoreError` when the store
+ * would not take it: nothing is then half done that a repeated report would not mend.
+ */
+export async function recordEvent(engine: Engine, event: SubjectEvent): Promise<{ device: NamedDevice | null }> {
+  const observation = await observe(engine, requestOf(event), engine.now());
+  const { keys } = observation;
+  if (keys.subject === null) return { device: null };
+  switch (event.type) {
+    case 'login.succeeded':
+    case 'step_up.succeeded':
+      return { device: await learnSuccess(engine, event, observation, keys.subject) };
+    case 'login.failed':
+    case 'step_up.failed':
+      await countFailure(engine, observation);
+      return { device: null };
+    case 'session.revoked':
+      await engine.store.updateBaseline(keys.subject, (before) => before && endSession(before, observation));
+      return { device: null };
+    case 'credential.changed':
+      await engine.store.updateBaseline(
+        keys.subject,
+        (before) => before && revokeAllDevices(before, Math.floor(observation.nowMs / 1000)),
+      );
+      return { device: null };
+  }
+}
+
+async function learnSuccess(
+  engine: Engine,
+  event: SubjectEvent,
+  observation: Observation,
+  subject: Pseudonym,
+): Promise<NamedDevice | null> {
+  const { trust } = engine.rules().policyFor(event.type === 'login.succeeded' ? 'login' : 'step_up');
+  const lessons: Lessons = { sighting: true, trustDays: event.trustDevice ? trust.days : null };
+  const stored = await engine.store.readSubject(subject, event.occurredAtMs);
+  const device = await nameDevice(engine, observation, stored?.baseline ?? null, lessons);
+  await learnLessons(engine, observation, device, lessons);
+  return device;
+}
+
+async function countFailure(engine: Engine, { request, keys }: Observation): Promise<void> {
+  await engine.store.recordOutcome({
+    kind: 'failure',
+    atMs: request.occurredAtMs,
+    subject: keys.subject,
+    address: keys.address === null || keys.network === null ? null : { key: keys.address, network: keys.network },
+  });
+}
+
+/** A session that the baseline no longer knows may have been on any device, so that all of them lose their trust. */
+function endSession(before: Baseline, observation: Observation): Baseline {
+  const { keys, nowMs } = observation;
+  const at = Math.floor(nowMs / 1000);
+  const { id } = matchDevice(observation, before);
+  const known = before.sessions.some(({ key }) => key === keys.session);
+  if (!known && id === null) return revokeAllDevices(before, at);
+  const forgotten = keys.session === null ? before : revokeSession(before, keys.session, at);
+  return id === null ? forgotten : revokeDevice(forgotten, id, at);
+}
+
+function requestOf({ type, trustDevice: _trustDevice, ...observed }: SubjectEvent): CheckRequest {
+  return {
+    ...observed,
+    action: type,
+    stepUpToken: null,
+    resource: { type: null, id: null, properties: {} },
+    subjectProperties: {},
+    context: {},
+    dryRun: false,
+  };
+}

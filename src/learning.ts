@@ -1,0 +1,63 @@
+import { type Baseline, grantTrust, learnSighting } from './baseline.ts';
+import type { Engine } from './engine.ts';
+import { matchDevice } from './signals/device.ts';
+import { lessonOf } from './signals/lesson.ts';
+import type { Observation } from './signals/signal.ts';
+
+/** What an allowed check or a reported success teaches. */
+export interface Lessons {
+  /** Place, network, session and device become part of the baseline. */
+  readonly sighting: boolean;
+  /** The device becomes trusted for this many days; null when it does not. */
+  readonly trustDays: number | null;
+}
+
+/** The device of a request under the id by which it is, or is about to be, remembered. */
+export interface NamedDevice {
+  readonly id: string;
+  /** True when a genuine token names it. */
+  readonly proven: boolean;
+  /** A fresh device token, when it has just become trusted; trust that is still live is never renewed by use. */
+  readonly token: string | null;
+  readonly expiresAtMs: number | null;
+}
+
+/**
+ * Finds or makes the id of the device and, when trust is granted, its token. Null when the request names no device or
+ * subject, or when the device is unknown and nothing is to be remembered of it.
+ */
+export async function nameDevice(
+  engine: Engine,
+  observation: Observation,
+  baseline: Baseline | null,
+  { sighting, trustDays }: Lessons,
+): Promise<NamedDevice | null> {
+  const { keys, nowMs } = observation;
+  if (keys.subject === null || keys.device === null) return null;
+  const { id: knownId, proven, state } = matchDevice(observation, baseline);
+  const id = knownId ?? (sighting || trustDays !== null ? engine.newDeviceId() : null);
+  if (id === null) return null;
+  if (trustDays === null || state === 'trusted') return { id, proven, token: null, expiresAtMs: null };
+  const issuedAt = Math.floor(nowMs / 1000);
+  const expiresAt = issuedAt + trustDays * 86_400;
+  const token = await engine.deviceTokens.issue({ device: id, subject: keys.subject, issuedAt, expiresAt });
+  return { id, proven, token, expiresAtMs: expiresAt * 1000 };
+}
+
+/** Writes the lessons into the baseline of the subject. Rejects with a `StoreError` when the store would not take them. */
+export async function learnLessons(
+  engine: Engine,
+  observation: Observation,
+  device: NamedDevice | null,
+  { sighting }: Lessons,
+): Promise<void> {
+  const { keys, nowMs } = observation;
+  const until = device === null || device.expiresAtMs === null ? null : Math.floor(device.expiresAtMs / 1000);
+  if (keys.subject === null || (!sighting && until === null)) return;
+  const lesson = lessonOf(observation, device);
+  await engine.store.updateBaseline(keys.subject, (before) => {
+    const seen = sighting ? learnSighting(before, lesson) : before;
+    if (until === null || lesson.device === null) return seen;
+    return grantTrust(seen, { at: Math.floor(nowMs / 1000), until, device: lesson.device });
+  });
+}

@@ -1,0 +1,55 @@
+import type { Engine } from './engine.ts';
+import type { Located } from './geo/geo.ts';
+import type { Address } from './net/address.ts';
+import type { CheckRequest } from './request.ts';
+import { clientTraits } from './signals/client.ts';
+import type { Observation } from './signals/signal.ts';
+
+/**
+ * Works out all that can be known of a request without asking the store: place, standing, client, device token, and the
+ * pseudonyms under which the store is then asked. Waits for no network.
+ */
+export async function observe(engine: Engine, request: CheckRequest, nowMs: number): Promise<Observation> {
+  const { address, device } = request;
+  const reputation = engine.reputation();
+  const deviceToken =
+    device?.token == null ? ({ state: 'absent' } as const) : await engine.deviceTokens.verify(device.token, nowMs);
+  const fingerprint = device?.fingerprint == null ? null : engine.pseudonym('fingerprint', device.fingerprint);
+  return {
+    request,
+    nowMs,
+    located: locate(engine, request.place, address),
+    standing: address === null || !reputation.configured ? null : reputation.standing(address, nowMs),
+    client: request.userAgent === null ? null : clientTraits(request.userAgent),
+    deviceToken,
+    keys: {
+      subject: request.subject === null ? null : engine.pseudonym('subject', request.subject),
+      address: address === null ? null : engine.pseudonym('address', address.counterKey),
+      network: address === null ? null : engine.pseudonym('network', address.networkKey),
+      session: request.session === null ? null : engine.pseudonym('session', request.session),
+      fingerprint,
+      components: pseudonymousComponents(engine, device?.components ?? {}),
+      device: deviceToken.state === 'genuine' ? engine.pseudonym('device', deviceToken.device) : fingerprint,
+    },
+  };
+}
+
+function locate(engine: Engine, asserted: CheckRequest['place'], address: Address | null): Located {
+  if (asserted !== null) return { known: true, place: asserted };
+  return address === null ? { known: false, why: 'no_address' } : engine.geo.locate(address);
+}
+
+function pseudonymousComponents(
+  engine: Engine,
+  components: { readonly [name: string]: string },
+): { readonly [name: string]: string } {
+  return Object.fromEntries(
+    Object.entries(components).map(([name, value]) => [
+      engine.pseudonym('component', name).slice(0, COMPONENT_HASH_LENGTH),
+      engine.pseudonym('component', `${name}=${value}`).slice(0, COMPONENT_HASH_LENGTH),
+    ]),
+  );
+}
+
+/** 24 bits in base64url: enough to compare a device with itself, too little to recover what was hashed. */
+const COMPONENT_HASH_LENGTH = 4;
