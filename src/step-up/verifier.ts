@@ -4,7 +4,13 @@ export interface Proof {
   readonly subject: string;
   /** True when the issuer's `step_up` condition (`su: true`, acr, amr) holds. */
   readonly steppedUp: boolean;
+  /** What is missing when `steppedUp` is false, with found and expected values. */
+  readonly stepUpFlaw?: string;
   readonly acr: string | null;
+  /** Set when the token has an `acr` that is no plain string, so that `acr` is null. */
+  readonly acrFlaw?: string;
+  /** The issuer's acr values from weakest to strongest, where they are ranked. */
+  readonly acrOrder?: readonly string[];
   readonly amr: readonly string[];
   /** Epoch seconds of the last active authentication: `auth_time`, else `iat`. */
   readonly authTime: number;
@@ -12,7 +18,10 @@ export interface Proof {
   readonly maxAgeSeconds: number;
   /** `exp` in epoch seconds. */
   readonly expiresAt: number;
-  /** `jti`, else a SHA-256 of the token in base64url: what single use is spent by. */
+  /**
+   * `jti`, else a SHA-256 of the token's signed part in base64url: what single use is spent by, within its issuer. The
+   * signature is left out, because a valid one can be rewritten into another valid one without the key.
+   */
   readonly id: string;
   /** Session id claim (`sid`), where the token has one. */
   readonly session: string | null;

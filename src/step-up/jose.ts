@@ -1,0 +1,291 @@
+import { base64url, compactVerify, createLocalJWKSet, decodeJwt, decodeProtectedHeader, errors } from 'jose';
+import { LRUCache } from 'lru-cache';
+import { type Claims, checkHeader, readProof } from './claims.ts';
+import { type KeySource, type KeySourceOptions, keySource } from './keys.ts';
+import { type Algorithm, type IssuerSettings, isIssuedBy, type Jwks } from './presets.ts';
+import { Refusal, show } from './refusal.ts';
+import type { Proof, ProofVerdict, ProofVerifier } from './verifier.ts';
+import { rsaWeakness } from './weak-key.ts';
+
+/** Longest token that is looked at, in characters. */
+export const MAX_TOKEN_LENGTH = 16 * 1024;
+/** Characters of verified tokens that are remembered: some thousands of usual length. */
+const REMEMBERED_LENGTH = 8 * 1024 * 1024;
+/** Compact JWS: base64url in three parts. The last one may be empty, so that an unsigned token is refused by name. */
+const COMPACT = /^[\w-]+\.[\w-]*\.[\w-]*$/;
+
+export interface JoseVerifierOptions {
+  readonly issuers: readonly IssuerSettings[];
+  readonly fetch: KeySourceOptions['fetch'];
+  /** For one fetch of keys, discovery included. Default 1000. */
+  readonly timeoutMs?: number;
+  /** False on Workers. Default true. */
+  readonly shareFetches?: boolean;
+  readonly onRefetch?: KeySourceOptions['onRefetch'];
+}
+
+export interface JoseVerifier extends ProofVerifier {
+  /** Fetches the keys that have never been had; for the start and for `/readyz`. Never rejects. */
+  warm(nowMs: number): Promise<void>;
+}
+
+interface Issuer {
+  readonly settings: IssuerSettings;
+  readonly source: KeySource<PublicKeys>;
+}
+
+interface Remembered {
+  readonly verdict: { readonly valid: true; readonly proof: Proof };
+  /** Epoch milliseconds between which the verdict holds. */
+  readonly fromMs: number;
+  readonly untilMs: number;
+}
+
+/**
+ * Verifies step-up tokens: signed JWTs in compact form (RFC 7519) as RFC 8725 has it. A token that was found good is
+ * remembered until it expires; one that was refused is checked anew each time.
+ *
+ * Codes beside those of {@link checkSignature} and of the claims: `too_large`, `malformed`, `issuer_missing`,
+ * `issuer_unknown`, `keys_unavailable`, `verifier_fault`.
+ */
+export function joseVerifier(options: JoseVerifierOptions): JoseVerifier {
+  const sourceOptions: KeySourceOptions = {
+    fetch: options.fetch,
+    timeoutMs: options.timeoutMs ?? 1000,
+    shareFetches: options.shareFetches ?? true,
+    onRefetch: options.onRefetch ?? (() => undefined),
+  };
+  const issuers: readonly Issuer[] = options.issuers.map((settings) => ({
+    settings,
+    source: keySource(settings, publicKeys, sourceOptions),
+  }));
+  const remembered = new LRUCache<string, Remembered>({
+    maxSize: REMEMBERED_LENGTH,
+    sizeCalculation: (_entry, token) => token.length,
+  });
+
+  return {
+    async verify(token, nowMs) {
+      const known = remembered.get(token);
+      if (known !== undefined && nowMs >= known.fromMs && nowMs < known.untilMs) return known.verdict;
+      try {
+        const proof = await prove(token, issuers, nowMs);
+        const verdict = { valid: true, proof } as const;
+        const untilMs = (proof.expiresAt + proof.toleranceSeconds) * 1000;
+        remembered.set(token, { verdict, fromMs: nowMs, untilMs });
+        return verdict;
+      } catch (error) {
+        return refusedFor(error);
+      }
+    },
+
+    missingKeys() {
+      return issuers.filter(({ source }) => !source.had).map(({ settings }) => settings.name);
+    },
+
+    async warm(nowMs) {
+      await Promise.all(issuers.filter(({ source }) => !source.had).map(({ source }) => source.current(nowMs)));
+    },
+  };
+}
+
+function refusedFor(error: unknown): ProofVerdict {
+  if (error instanceof Refusal) return { valid: false, error: error.toProofError() };
+  // Only the kind of fault is told: the message of a foreign error might repeat a part of the token.
+  const kind = error instanceof Error ? error.name : typeof error;
+  return {
+    valid: false,
+    error: { code: 'verifier_fault', message: `the token could not be checked (${kind})`, suspicious: false },
+  };
+}
+
+async function prove(token: string, issuers: readonly Issuer[], nowMs: number): Promise<Proof> {
+  if (token.length > MAX_TOKEN_LENGTH) {
+    throw new Refusal('too_large', `the token has ${token.length} characters, at most ${MAX_TOKEN_LENGTH} are taken`);
+  }
+  const header = readHeader(token);
+  const claims = readClaims(token);
+  const { settings, source } = issuerOf(claims, issuers);
+  // Ahead of the keys, so that a token which no key could save costs no fetch.
+  checkAlgorithm(header, settings.algorithms);
+  checkHeader(header, settings);
+  await checkSignature(token, await keysFor(header, source, settings, nowMs), settings.algorithms);
+  return readProof(claims, settings, nowMs / 1000, await signedPartHash(token));
+}
+
+function readHeader(token: string): Claims {
+  if (!COMPACT.test(token)) {
+    const parts = token.split('.').length;
+    throw new Refusal('malformed', `not a signed JWT: ${parts} parts, expected 3 of base64url`);
+  }
+  try {
+    return { ...decodeProtectedHeader(token) };
+  } catch (error) {
+    throw unreadable('header', error);
+  }
+}
+
+function readClaims(token: string): Claims {
+  try {
+    return decodeJwt(token);
+  } catch (error) {
+    throw unreadable('claims set', error);
+  }
+}
+
+function unreadable(part: string, error: unknown): Refusal {
+  if (error instanceof errors.JWTInvalid || error instanceof TypeError) {
+    return new Refusal('malformed', `not a signed JWT: its ${part} is no JSON object in base64url`);
+  }
+  throw error;
+}
+
+function issuerOf(claims: Claims, issuers: readonly Issuer[]): Issuer {
+  const { iss } = claims;
+  if (typeof iss !== 'string') {
+    throw new Refusal('issuer_missing', `iss is ${show(iss)}, expected the name of a configured issuer`);
+  }
+  const issuer = issuers.find(({ settings }) => isIssuedBy(settings, iss));
+  if (issuer !== undefined) return issuer;
+  const configured = issuers.map(({ settings }) => settings.name).join(', ');
+  throw new Refusal('issuer_unknown', `the token is issued by ${show(iss)}, configured: ${configured || 'none'}`, true);
+}
+
+function checkAlgorithm(header: Claims, algorithms: readonly Algorithm[]): void {
+  const { alg } = header;
+  if (algorithms.some((allowed) => allowed === alg)) return;
+  throw new Refusal('alg_not_allowed', `the header's alg is ${show(alg)}, allowed: ${algorithms.join(', ')}`, true);
+}
+
+/** A set of keys that holds one for the token, as far as it can be had. */
+async function keysFor(
+  header: Claims,
+  source: KeySource<PublicKeys>,
+  settings: IssuerSettings,
+  nowMs: number,
+): Promise<PublicKeys> {
+  const unavailable = (why: string) =>
+    new Refusal('keys_unavailable', `the keys of ${settings.name} cannot be had: ${why}`);
+  const first = await source.current(nowMs);
+  if (first.state === 'unavailable') throw unavailable(first.why);
+  if (first.keys.holdsKeyFor(header)) return first.keys;
+
+  const kid = typeof header.kid === 'string' ? header.kid : '';
+  const unknown = (suspicious: boolean, note = '') =>
+    new Refusal('key_unknown', `no key of ${settings.name} has kid ${show(header.kid)}${note}`, suspicious);
+  if (!first.justFetched) {
+    const again = await source.refetchFor(kid, nowMs);
+    if (again.state === 'unavailable') throw unavailable(again.why);
+    if (again.state === 'absent') throw unknown(true);
+    if (again.state === 'cooling') throw unknown(false, '; the keys were fetched a moment ago, ask again shortly');
+    if (again.keys.holdsKeyFor(header)) return again.keys;
+  }
+  source.rememberAbsent(kid, nowMs);
+  throw unknown(true);
+}
+
+/** Public keys of one issuer, ready to check signatures with. */
+export interface PublicKeys {
+  /** Whether there is a key that the header can mean: one of its `kid`, or any usable one when it names none. */
+  holdsKeyFor(header: Claims): boolean;
+  /** @internal */
+  readonly keys: Jwks['keys'];
+  /** @internal */
+  readonly resolve: ReturnType<typeof createLocalJWKSet>;
+}
+
+/**
+ * Reads a JSON Web Key Set. Keys that are not public and asymmetric are left out, as are those with which a signature
+ * proves nothing (see {@link rsaWeakness}).
+ * @throws Error when it is no key set
+ */
+export function publicKeys(jwks: unknown): PublicKeys {
+  const found = (jwks as { keys?: unknown } | null)?.keys;
+  if (!Array.isArray(found)) throw new Error('the answer is no JSON Web Key Set: it has no list "keys"');
+  const keys = found.filter(isPublicKey);
+  if (keys.length === 0) throw new Error('the JSON Web Key Set holds no public key');
+  return {
+    keys,
+    resolve: createLocalJWKSet({ keys: [...keys] }),
+    holdsKeyFor: ({ kid }) => kid === undefined || keys.some((key) => key.kid === kid),
+  };
+}
+
+function isPublicKey(key: unknown): key is Jwks['keys'][number] {
+  if (typeof key !== 'object' || key === null) return false;
+  const { kty, n, e, d } = key as { kty?: unknown; n?: unknown; e?: unknown; d?: unknown };
+  if (typeof kty !== 'string' || kty === 'oct' || d !== undefined) return false;
+  if (kty !== 'RSA') return true;
+  if (!isBase64url(n) || !isBase64url(e)) return false;
+  return rsaWeakness({ modulus: base64url.decode(n), exponent: base64url.decode(e) }) === null;
+}
+
+function isBase64url(value: unknown): value is string {
+  return typeof value === 'string' && /^[\w-]+$/.test(value) && value.length % 4 !== 1;
+}
+
+/**
+ * Checks the signature of a compact JWS with the one key of the set that its header names. Without `kid` the key is
+ * taken only when exactly one fits the algorithm.
+ * @throws Refusal `malformed`, `alg_not_allowed`, `crit_not_supported`, `key_unknown`, `key_not_for_signing`,
+ *   `key_alg_mismatch`, `key_ambiguous`, `key_unusable`, `signature_invalid`
+ */
+export async function checkSignature(
+  jws: string,
+  keys: PublicKeys,
+  algorithms: readonly Algorithm[],
+): Promise<Uint8Array> {
+  const header = readHeader(jws);
+  checkAlgorithm(header, algorithms);
+  if (header.crit !== undefined) {
+    throw new Refusal(
+      'crit_not_supported',
+      `the header demands ${show(header.crit)}, no extension is understood`,
+      true,
+    );
+  }
+  try {
+    const { payload } = await compactVerify(jws, keys.resolve, { algorithms: [...algorithms] });
+    return payload;
+  } catch (error) {
+    throw signatureRefusal(error, header, keys);
+  }
+}
+
+function signatureRefusal(error: unknown, header: Claims, keys: PublicKeys): Refusal {
+  const key = header.kid === undefined ? 'no kid' : `kid ${show(header.kid)}`;
+  if (error instanceof errors.JWSSignatureVerificationFailed) {
+    return new Refusal('signature_invalid', `the signature is not that of the issuer's key (${key})`, true);
+  }
+  if (error instanceof errors.JWKSMultipleMatchingKeys) {
+    return new Refusal('key_ambiguous', `${key} and alg ${show(header.alg)} fit more than one key, expected one`);
+  }
+  if (error instanceof errors.JWKSNoMatchingKey) return noKeyRefusal(header, keys);
+  if (error instanceof errors.JWSInvalid) return new Refusal('malformed', `not a signed JWT (${error.code})`);
+  // Too short an RSA modulus, a point off the curve: what the platform refuses to import or to use.
+  return new Refusal('key_unusable', `the issuer's key (${key}) cannot be used with alg ${show(header.alg)}`);
+}
+
+function noKeyRefusal(header: Claims, { keys }: PublicKeys): Refusal {
+  const named = keys.filter((key) => header.kid === undefined || key.kid === header.kid);
+  const kid = show(header.kid);
+  if (named.length === 0) return new Refusal('key_unknown', `no key has kid ${kid}`, true);
+  const signing = named.filter(({ use, key_ops: operations }) => {
+    return (use === undefined || use === 'sig') && (!Array.isArray(operations) || operations.includes('verify'));
+  });
+  if (signing.length === 0) {
+    return new Refusal('key_not_for_signing', `the key (kid ${kid}) is not for signatures by its use or key_ops`, true);
+  }
+  const made = signing.map((key) => show(key.alg ?? key.kty)).join(' or ');
+  return new Refusal(
+    'key_alg_mismatch',
+    `the key (kid ${kid}) is for ${made}, the token's alg is ${show(header.alg)}`,
+    true,
+  );
+}
+
+/** SHA-256 over header and payload in base64url. */
+async function signedPartHash(token: string): Promise<string> {
+  const signed = new TextEncoder().encode(token.slice(0, token.lastIndexOf('.')));
+  return base64url.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', signed)));
+}

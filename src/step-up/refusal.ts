@@ -1,0 +1,30 @@
+import type { ProofError } from './verifier.ts';
+
+/** A token that is not taken, on its way out of the checks. Carries what a {@link ProofError} tells. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal';
+  readonly code: string;
+  readonly suspicious: boolean;
+  constructor(code: string, message: string, suspicious = false) {
+    super(message);
+    this.code = code;
+    this.suspicious = suspicious;
+  }
+
+  toProofError(): ProofError {
+    return { code: this.code, message: this.message, suspicious: this.suspicious };
+  }
+}
+
+/** Longest piece of a foreign value that a message repeats, in UTF-16 code units. */
+const SHOWN_LENGTH = 80;
+
+/**
+ * A value found in a token, as a message may repeat it: JSON, so that control characters are escaped, and cut short, so
+ * that neither a log nor an answer is flooded.
+ */
+export function show(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  const text = typeof value === 'number' ? String(value) : JSON.stringify(value);
+  return text.length <= SHOWN_LENGTH ? text : `${text.slice(0, SHOWN_LENGTH)}…`;
+}

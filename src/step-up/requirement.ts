@@ -1,0 +1,130 @@
+import type { Requirement } from '../decision.ts';
+import { normaliseSubject } from '../subject.ts';
+import { ranksAtLeast } from './claims.ts';
+import type { IssuerSettings } from './presets.ts';
+import { show } from './refusal.ts';
+import type { Proof, ProofError } from './verifier.ts';
+
+/** The acr value that every step-up meets, whatever the issuer calls it: a token with `su: true` has no `acr` of its own. */
+export const ANY_STEP_UP = 'urn:stepgate:su';
+
+/** Who presents the proof, and when. */
+export interface Presentation {
+  /** Normalised subject of the request; null for an anonymous one, which no proof can belong to. */
+  readonly subject: string | null;
+  /** Session of the request; null when the caller sends none, and any is then taken. */
+  readonly session: string | null;
+  /** The real clock. */
+  readonly nowMs: number;
+}
+
+export type Judgement = { readonly satisfied: true } | { readonly satisfied: false; readonly error: ProofError };
+
+/**
+ * Whether a genuine proof is enough. Pure. The age limit is the smaller of the issuer's and the requirement's and is
+ * itself still young enough; `exp` plus tolerance is the first moment at which a proof is too old, whatever its age.
+ *
+ * Codes: `requirement_unsatisfiable`, `subject_mismatch`, `session_mismatch`, `expired`, `acr_invalid`, `acr_missing`,
+ * `acr_unknown`, `acr_too_low`, `acr_mismatch`, `amr_missing`, `not_stepped_up`, `token_too_old`.
+ */
+export function judgeProof(proof: Proof, requirement: Requirement, presentation: Presentation): Judgement {
+  const error =
+    (requirement.unsatisfiable
+      ? problem('requirement_unsatisfiable', 'the rules that matched exclude one another; no proof meets them all')
+      : null) ??
+    bindingProblem(proof, presentation) ??
+    acrProblem(proof, requirement) ??
+    amrProblem(proof, requirement) ??
+    (proof.steppedUp ? null : notSteppedUp(proof)) ??
+    ageProblem(proof, requirement, presentation.nowMs);
+  return error === null ? { satisfied: true } : { satisfied: false, error };
+}
+
+function problem(code: string, message: string, suspicious = false): ProofError {
+  return { code, message, suspicious };
+}
+
+function bindingProblem(proof: Proof, { subject, session }: Presentation): ProofError | null {
+  if (subject === null || normaliseSubject(proof.subject) !== subject) {
+    const asked = subject === null ? 'the request is anonymous' : `the request is of ${show(subject)}`;
+    return problem('subject_mismatch', `the proof is of ${show(proof.subject)}, ${asked}`, subject !== null);
+  }
+  if (session !== null && proof.session !== null && proof.session !== session) {
+    return problem(
+      'session_mismatch',
+      `the proof is of session ${show(proof.session)}, the request of ${show(session)}; set session_claim to null where the two are not the same thing`,
+      true,
+    );
+  }
+  return null;
+}
+
+function acrProblem(proof: Proof, { acrValues }: Requirement): ProofError | null {
+  if (acrValues.length === 0 || acrValues.includes(ANY_STEP_UP)) return null;
+  const expected = acrValues.map(show).join(' or ');
+  if (proof.acrFlaw !== undefined) return problem('acr_invalid', proof.acrFlaw);
+  if (proof.acr === null) return problem('acr_missing', `the token has no acr, expected ${expected}`);
+  const found = `acr is ${show(proof.acr)}`;
+  const order = proof.acrOrder;
+  if (order === undefined) {
+    return acrValues.includes(proof.acr) ? null : problem('acr_mismatch', `${found}, expected ${expected}`);
+  }
+  const ranks = order.map(show).join(' < ');
+  if (!order.includes(proof.acr)) {
+    return problem('acr_unknown', `${found}, which the order ${ranks} does not name; expected ${expected}`);
+  }
+  if (!acrValues.some((value) => order.includes(value))) {
+    return problem('acr_unknown', `the rule asks for ${expected}, which the order ${ranks} does not name`);
+  }
+  return ranksAtLeast(proof.acr, acrValues, order)
+    ? null
+    : problem('acr_too_low', `${found}, expected at least ${expected} in the order ${ranks}`);
+}
+
+function amrProblem(proof: Proof, { amrValues }: Requirement): ProofError | null {
+  const missing = amrValues.filter((method) => !proof.amr.includes(method));
+  return missing.length === 0
+    ? null
+    : problem('amr_missing', `amr is ${show(proof.amr)}, it lacks ${missing.map(show).join(' and ')}`);
+}
+
+function notSteppedUp(proof: Proof): ProofError {
+  return problem('not_stepped_up', `the token shows no step-up: ${proof.stepUpFlaw ?? 'its mark is missing'}`);
+}
+
+function ageProblem(proof: Proof, requirement: Requirement, nowMs: number): ProofError | null {
+  const now = nowMs / 1000;
+  if (now >= proof.expiresAt + proof.toleranceSeconds) {
+    return problem('expired', `exp ${proof.expiresAt} (tolerance ${proof.toleranceSeconds} s) is past`);
+  }
+  const limit = Math.min(proof.maxAgeSeconds, requirement.maxAgeSeconds);
+  const age = now - proof.authTime;
+  return age <= limit
+    ? null
+    : problem('token_too_old', `the subject authenticated ${Math.floor(age)} s ago, at most ${limit} s is taken`);
+}
+
+/**
+ * The last moment, in epoch seconds, at which the proof can meet a requirement: the earlier of its expiry and its age
+ * limit. Whatever is remembered of a satisfied step-up must not outlive it.
+ */
+export function goodUntil(proof: Proof, requirement: Pick<Requirement, 'maxAgeSeconds'>): number {
+  return Math.min(
+    proof.expiresAt + proof.toleranceSeconds,
+    proof.authTime + Math.min(proof.maxAgeSeconds, requirement.maxAgeSeconds),
+  );
+}
+
+/**
+ * The acr values of a rule that no issuer can ever meet, because each of them ranks its values and none names this one.
+ * An issuer without an order may emit anything, so beside one nothing is reported. {@link ANY_STEP_UP} is always met.
+ */
+export function unrankedAcrValues(
+  acrValues: readonly string[],
+  issuers: readonly Pick<IssuerSettings, 'acrOrder'>[],
+): readonly string[] {
+  if (issuers.length === 0 || issuers.some(({ acrOrder }) => acrOrder === null)) return [];
+  return acrValues.filter(
+    (value) => value !== ANY_STEP_UP && !issuers.some(({ acrOrder }) => acrOrder?.includes(value) === true),
+  );
+}
