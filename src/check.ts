@@ -17,6 +17,7 @@ import type { ActionPolicy } from './rules/ruleset.ts';
 import { type Measurements, measureAll } from './signals/index.ts';
 import type { Observation } from './signals/signal.ts';
 import { judgeProof } from './step-up/requirement.ts';
+import { spend } from './step-up/spend.ts';
 import type { ProofError, ProofVerdict } from './step-up/verifier.ts';
 import { type Attempt, StoreError } from './store/store.ts';
 import { normaliseSubject } from './subject.ts';
@@ -154,26 +155,10 @@ async function applyProof(
   const judged = judgeProof(proof, requirement, { subject: request.subject, session: request.session, nowMs });
   if (!judged.satisfied) return refused(judged.error);
   if (requirement.singleUse && !request.dryRun) {
-    const ttlSeconds = Math.max(1, Math.ceil(proof.expiresAt + proof.toleranceSeconds - nowMs / 1000));
-    const spent = await spend(engine, `${proof.issuer} ${proof.id}`, ttlSeconds);
+    const spent = await spend(engine, proof, nowMs);
     if (spent !== null) return refused(spent);
   }
   return { satisfied: true, requirement, error: null };
-}
-
-/** Null when the proof has now been spent for the first time; otherwise why it does not count. */
-async function spend(engine: Engine, id: string, ttlSeconds: number): Promise<ProofError | null> {
-  try {
-    if (await engine.store.spendProof(engine.pseudonym('proof', id), ttlSeconds)) return null;
-    return { code: 'replayed', message: 'this single-use proof has been used before', suspicious: true };
-  } catch (error) {
-    if (!(error instanceof StoreError)) throw error;
-    return {
-      code: 'spend_unrecorded',
-      message: `the store could not record that this single-use proof is spent (${error.code}); ask again shortly`,
-      suspicious: false,
-    };
-  }
 }
 
 function floorReason(verdict: Verdict, demanded: Decision, degraded: readonly Degradation[]): Reason[] {

@@ -1,0 +1,19 @@
+/** Operational messages, for the people who run the service. The fields hold no subject, raw address or token. */
+export interface Log {
+  error(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  debug(message: string, fields?: LogFields): void;
+}
+
+export interface LogFields {
+  readonly [name: string]: unknown;
+}
+
+/** Says nothing. */
+export const noLog: Log = {
+  error: () => undefined,
+  warn: () => undefined,
+  info: () => undefined,
+  debug: () => undefined,
+};

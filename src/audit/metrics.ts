@@ -1,0 +1,32 @@
+import type { CheckResult } from '../decision.ts';
+import type { StoreFailure } from '../store/store.ts';
+
+/** Operations of the store that are counted when they fail. */
+export type StoreOperation =
+  | 'recordAttempt'
+  | 'recordOutcome'
+  | 'readSubject'
+  | 'updateBaseline'
+  | 'forgetSubject'
+  | 'spendProof'
+  | 'ping';
+
+/** Counts what happens. Drivers: Prometheus on Node, {@link noMetrics} elsewhere. Nothing here throws. */
+export interface Metrics {
+  checked(result: CheckResult, seconds: number): void;
+  /** The answer went out, but what it teaches was not stored. */
+  learnFailed(why: StoreFailure | 'fault'): void;
+  storeFailed(operation: StoreOperation, why: StoreFailure): void;
+  recordFailed(): void;
+  /** The exposition of everything counted. */
+  render(): Promise<{ readonly contentType: string; readonly text: string }>;
+}
+
+/** Counts nothing. */
+export const noMetrics: Metrics = {
+  checked: () => undefined,
+  learnFailed: () => undefined,
+  storeFailed: () => undefined,
+  recordFailed: () => undefined,
+  render: async () => ({ contentType: 'text/plain; charset=utf-8', text: '' }),
+};

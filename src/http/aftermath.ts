@@ -1,0 +1,39 @@
+import { type AnsweredCheck, decisionRecord } from '../audit/record.ts';
+import { StoreError } from '../store/store.ts';
+import type { AppDeps } from './deps.ts';
+
+/**
+ * All that follows an answered check: it is counted, recorded and learned from, after the answer and without making the
+ * caller wait. Nothing here changes the answer; whatever fails is counted and logged.
+ */
+export function afterAnswer(deps: AppDeps, answered: AnsweredCheck, learn: () => Promise<void>): void {
+  deps.later(async () => {
+    deps.metrics.checked(answered.result, answered.latencyMs / 1000);
+    record(deps, answered);
+    await learned(deps, answered, learn);
+  });
+}
+
+function record(deps: AppDeps, answered: AnsweredCheck): void {
+  try {
+    deps.records(decisionRecord(answered, deps.engine.pseudonym));
+  } catch (error) {
+    deps.metrics.recordFailed();
+    deps.log.error('a decision record was not written', { check: answered.result.id, error: textOf(error) });
+  }
+}
+
+async function learned(deps: AppDeps, answered: AnsweredCheck, learn: () => Promise<void>): Promise<void> {
+  try {
+    await learn();
+  } catch (error) {
+    const code = error instanceof StoreError ? error.code : 'fault';
+    deps.metrics.learnFailed(code);
+    const say = code === 'fault' ? deps.log.error : deps.log.warn;
+    say('what a check teaches was not stored', { check: answered.result.id, code, error: textOf(error) });
+  }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,120 @@
+import { z } from 'zod';
+import { type CheckResult, DECISIONS, type Requirement } from '../decision.ts';
+import { wwwAuthenticate } from '../step-up/challenge.ts';
+
+const decision = z.enum(DECISIONS);
+const factValue = z.union([z.number(), z.string(), z.boolean(), z.array(z.string()).readonly()]);
+const facts = z.record(z.string(), factValue);
+const moment = z.string().meta({ format: 'date-time' });
+
+/** The device of an answer; `token` stands in it when the device has just become trusted. */
+export const deviceAnswer = z.object({
+  id: z.string(),
+  token: z.string().optional(),
+  expires_at: moment.optional(),
+});
+
+/** Answer to `POST /v1/risk-check`. */
+export const riskCheckAnswer = z.object({
+  id: z.string().meta({ description: 'ULID of the check; the decision record has the same.' }),
+  decision,
+  score: z.number().min(0).max(100),
+  level: z.enum(['low', 'medium', 'high']),
+  reasons: z.array(
+    z.object({ code: z.string(), rule: z.string().nullable(), points: z.number(), message: z.string(), facts }),
+  ),
+  rule: z.object({ id: z.string(), file: z.string() }).nullable(),
+  step_up: z
+    .object({
+      required: z.literal(true),
+      satisfied: z.boolean(),
+      acr_values: z.array(z.string()),
+      amr_values: z.array(z.string()),
+      max_age: z.number().meta({ description: 'Seconds.' }),
+      single_use: z.boolean(),
+      www_authenticate: z.string().meta({ description: 'RFC 9470 challenge for the client.' }),
+      error: z.object({ code: z.string(), message: z.string() }).optional(),
+    })
+    .optional(),
+  signals: z.record(
+    z.string(),
+    z.object({
+      state: z.enum(['measured', 'unknown', 'failed', 'off']),
+      why: z.string().optional(),
+      facts: facts.optional(),
+    }),
+  ),
+  degraded: z.array(z.object({ part: z.string(), why: z.string() })),
+  dry_run: z.object({ decision, rules: z.array(z.string()) }),
+  device: deviceAnswer.optional(),
+  rules_revision: z.string(),
+  latency_ms: z.number(),
+});
+
+export type RiskCheckAnswer = z.infer<typeof riskCheckAnswer>;
+
+/** A result as it goes on the wire. `latencyMs` is rounded to hundredths. */
+export function answerOf(result: CheckResult, latencyMs: number): RiskCheckAnswer {
+  return {
+    id: result.id,
+    decision: result.decision,
+    score: result.score,
+    level: result.level,
+    reasons: result.reasons.map(({ code, rule, points, message, facts }) => ({ code, rule, points, message, facts })),
+    rule: result.rule,
+    ...(result.stepUp !== null && { step_up: stepUpOf(result.stepUp) }),
+    signals: signalsOf(result.signals),
+    degraded: result.degraded.map(({ part, why }) => ({ part, why })),
+    dry_run: { decision: result.dryRun.decision, rules: [...result.dryRun.rules] },
+    ...(result.device !== null && { device: deviceOf(result.device) }),
+    rules_revision: result.rulesRevision,
+    latency_ms: roundedMs(latencyMs),
+  };
+}
+
+/** Milliseconds rounded to hundredths. */
+export function roundedMs(ms: number): number {
+  return Math.round(ms * 100) / 100;
+}
+
+/** A device as it goes on the wire; also the answer to an event that granted trust. */
+export function deviceOf(device: NonNullable<CheckResult['device']>): z.infer<typeof deviceAnswer> {
+  return {
+    id: device.id,
+    ...(device.token !== null && { token: device.token }),
+    ...(device.expiresAtMs !== null && { expires_at: isoOf(device.expiresAtMs) }),
+  };
+}
+
+/** Epoch milliseconds as RFC 3339 in UTC, whole seconds. */
+export function isoOf(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+}
+
+type ProofFault = NonNullable<NonNullable<CheckResult['stepUp']>['error']>;
+
+function stepUpOf({ satisfied, requirement, error }: NonNullable<CheckResult['stepUp']>) {
+  return {
+    required: true as const,
+    satisfied,
+    acr_values: [...requirement.acrValues],
+    amr_values: [...requirement.amrValues],
+    max_age: requirement.maxAgeSeconds,
+    single_use: requirement.singleUse,
+    www_authenticate: challengeOf(requirement, error),
+    ...(error !== null && { error: { code: error.code, message: error.message } }),
+  };
+}
+
+function challengeOf(requirement: Requirement, error: ProofFault | null): string {
+  return wwwAuthenticate(requirement, error === null ? {} : { code: error.code, description: error.message });
+}
+
+function signalsOf(signals: CheckResult['signals']): RiskCheckAnswer['signals'] {
+  return Object.fromEntries(
+    Object.entries(signals).map(([name, { state, why, facts }]) => [
+      name,
+      { state, ...(why !== undefined && { why }), ...(Object.keys(facts).length > 0 && { facts }) },
+    ]),
+  );
+}

@@ -1,0 +1,248 @@
+import type { JsonObject } from '../facts.ts';
+import { type Fault, ProblemError } from './problem.ts';
+import type { AppContext } from './route.ts';
+
+/** Largest body in bytes. */
+export const MAX_BODY_BYTES = 64 * 1024;
+/** Deepest nesting of arrays and objects in a body. */
+export const MAX_NESTING = 32;
+
+/**
+ * Reads the raw body, or answers null as soon as more than `limit` bytes have come. Bytes are counted while they are
+ * read: `Content-Length` is a claim.
+ */
+export type ReadBody = (c: AppContext, limit: number) => Promise<Uint8Array | null>;
+
+/** Reads the body as a web stream; works on every runtime. */
+export const readStream: ReadBody = async (c, limit) => {
+  const stream = c.req.raw.body;
+  if (stream === null) return new Uint8Array(0);
+  const reader = stream.getReader();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return joined(chunks, length);
+    length += value.byteLength;
+    if (length > limit) {
+      await reader.cancel();
+      return null;
+    }
+    chunks.push(value);
+  }
+};
+
+/** Chunks as one array, without a copy where there is only one. */
+export function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
+  const [first] = chunks;
+  if (first !== undefined && chunks.length === 1) return first;
+  const all = new Uint8Array(length);
+  let offset = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return all;
+}
+
+/**
+ * The JSON object in the body. Taken: UTF-8 with or without a byte order mark. Refused with a problem: another media
+ * type, more than {@link MAX_BODY_BYTES}, broken UTF-8, anything but one JSON object (RFC 8259), nesting beyond
+ * {@link MAX_NESTING}, a key named twice, numbers that are not finite, unpaired surrogates, and keys that could reach a
+ * prototype.
+ */
+export async function jsonBody(c: AppContext, read: ReadBody): Promise<JsonObject> {
+  const mediaType = c.req.header('content-type');
+  if (mediaType !== undefined && !JSON_MEDIA_TYPE.test(mediaType)) {
+    throw new ProblemError(
+      'unsupported_media_type',
+      'the Content-Type is not JSON; send application/json in UTF-8, or leave the header out',
+      { headers: { Accept: 'application/json' } },
+    );
+  }
+  const bytes = await readOrRefuse(c, read);
+  if (bytes === null) {
+    throw new ProblemError('body_too_large', `the body has more than the ${MAX_BODY_BYTES} bytes allowed`, {
+      headers: { Connection: 'close' },
+    });
+  }
+  return parseObject(decode(bytes));
+}
+
+/** A body that cannot be read is the sender's affair: it went away, or broke off in the middle of a chunk. */
+async function readOrRefuse(c: AppContext, read: ReadBody): Promise<Uint8Array | null> {
+  try {
+    return await read(c, MAX_BODY_BYTES);
+  } catch (error) {
+    throw new ProblemError('incomplete_body', `the body did not arrive in full (${messageOf(error)}); send it again`);
+  }
+}
+
+const JSON_MEDIA_TYPE = /^application\/(?:json|[a-z0-9!#$&^_.+-]+\+json)\s*(?:;\s*(?:charset\s*=\s*"?utf-?8"?)?\s*)?$/i;
+
+function decode(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes);
+  } catch (error) {
+    throw new ProblemError('invalid_encoding', `the body is not valid UTF-8 (${messageOf(error)}); send UTF-8`);
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** The text as one JSON object, held to everything that {@link jsonBody} says. */
+export function parseObject(text: string): JsonObject {
+  if (text.trim() === '') throw new ProblemError('empty_body', 'the body is empty; send a JSON object');
+  const names = countNames(text);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new ProblemError('invalid_json', withoutExcerpt(messageOf(error)));
+  }
+  if (!isObject(value)) {
+    const found = value === null ? 'null' : Array.isArray(value) ? 'an array' : `a ${typeof value}`;
+    throw new ProblemError('invalid_request', `the body is ${found}; send a JSON object`, {
+      faults: [{ path: '', message: `expected an object, found ${found}` }],
+    });
+  }
+  const tally: Tally = { names: 0, faults: [] };
+  inspect(value, '', tally);
+  if (tally.faults.length > 0) {
+    throw new ProblemError('invalid_request', faultsInBrief(tally.faults), { faults: tally.faults });
+  }
+  if (tally.names !== names) {
+    const path = firstDuplicate(text);
+    throw new ProblemError('duplicate_key', `the key ${path} is named twice in one object; name it once`, {
+      faults: [{ path, message: 'named twice' }],
+    });
+  }
+  return value;
+}
+
+/** One sentence for `detail`: the first fault, and how many more there are. */
+export function faultsInBrief(faults: readonly Fault[]): string {
+  const [first] = faults;
+  if (first === undefined) return 'the request is not valid';
+  const more = faults.length > 1 ? ` (and ${faults.length - 1} more)` : '';
+  return `${first.path === '' ? 'the body' : first.path}: ${first.message}${more}`;
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** V8 quotes the text around the fault; a body may hold a token, so only the position is passed on. */
+function withoutExcerpt(message: string): string {
+  const position = /at position \d+(?: \(line \d+ column \d+\))?/.exec(message)?.[0];
+  return `the body is not valid JSON${position === undefined ? '' : `, ${position}`}`;
+}
+
+/**
+ * Counts the member names of a JSON text and refuses deep nesting, before the parser can be hurt by either. Exact for
+ * valid JSON: outside strings there is one colon for each member.
+ */
+function countNames(text: string): number {
+  let names = 0;
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    switch (text.charCodeAt(i)) {
+      case 0x22: // "
+        i = endOfString(text, i);
+        break;
+      case 0x3a: // :
+        names++;
+        break;
+      case 0x5b: // [
+      case 0x7b: // {
+        depth++;
+        if (depth > MAX_NESTING) {
+          throw new ProblemError(
+            'nesting_too_deep',
+            `nesting over ${MAX_NESTING} at position ${i}; send a flatter body`,
+          );
+        }
+        break;
+      case 0x5d: // ]
+      case 0x7d: // }
+        depth--;
+        break;
+    }
+  }
+  return names;
+}
+
+/** Index of the closing quote of the string that opens at `start`, or the end of the text. */
+function endOfString(text: string, start: number): number {
+  let end = text.indexOf('"', start + 1);
+  while (end !== -1) {
+    let backslashes = 0;
+    while (text.charCodeAt(end - 1 - backslashes) === 0x5c) backslashes++;
+    if (backslashes % 2 === 0) return end;
+    end = text.indexOf('"', end + 1);
+  }
+  return text.length;
+}
+
+interface Tally {
+  names: number;
+  readonly faults: Fault[];
+}
+
+const MAX_FAULTS = 20;
+
+function inspect(value: unknown, path: string, tally: Tally): void {
+  if (typeof value === 'string') {
+    if (!value.isWellFormed()) addFault(tally, path, 'holds an unpaired surrogate; send well-formed Unicode');
+  } else if (typeof value === 'number') {
+    if (!Number.isFinite(value)) addFault(tally, path, 'is too large for a double-precision number');
+  } else if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) inspect(value[i], `${path}[${i}]`, tally);
+  } else if (isObject(value)) {
+    for (const name of Object.keys(value)) {
+      tally.names++;
+      const at = path === '' ? name : `${path}.${name}`;
+      if (FORBIDDEN_NAMES.has(name)) addFault(tally, at, 'is a forbidden key');
+      else if (!name.isWellFormed()) addFault(tally, path, 'has a key with an unpaired surrogate');
+      else inspect(value[name], at, tally);
+    }
+  }
+}
+
+/** Names that reach a prototype when a record is copied carelessly anywhere downstream. */
+const FORBIDDEN_NAMES: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
+
+function addFault(tally: Tally, path: string, message: string): void {
+  if (tally.faults.length < MAX_FAULTS) tally.faults.push({ path, message });
+}
+
+/** Path of the first key that is named twice in one object of valid JSON; empty when there is none. */
+function firstDuplicate(text: string): string {
+  const frames: { readonly names: Set<string> | null; path: string; index: number }[] = [];
+  const base: string[] = [];
+  const tokens = [...text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\],:]/g)].map(([token]) => token);
+  for (const [i, token] of tokens.entries()) {
+    const frame = frames.at(-1);
+    if (token === '{' || token === '[') {
+      base.push(frame === undefined ? '' : frame.names === null ? `${base.at(-1)}[${frame.index}]` : frame.path);
+      frames.push({ names: token === '{' ? new Set() : null, path: '', index: 0 });
+    } else if (token === '}' || token === ']') {
+      frames.pop();
+      base.pop();
+    } else if (token === ',' && frame !== undefined) {
+      frame.index++;
+    } else if (frame !== undefined && frame.names !== null && tokens[i + 1] === ':') {
+      const name: unknown = JSON.parse(token);
+      if (typeof name !== 'string') continue;
+      const parent = base.at(-1) ?? '';
+      frame.path = parent === '' ? name : `${parent}.${name}`;
+      if (frame.names.has(name)) return frame.path;
+      frame.names.add(name);
+    }
+  }
+  return '';
+}

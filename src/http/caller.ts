@@ -1,0 +1,62 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import type { ApiKey } from '../settings.ts';
+import { ProblemError } from './problem.ts';
+
+/** Name of the caller that a credential belongs to; null when it is nobody's. */
+export type FindCaller = (credential: string) => string | null;
+
+/** Longest credential that is looked at, in characters. */
+const MAX_CREDENTIAL_LENGTH = 512;
+
+/**
+ * Recognises callers by API key. Keys are hashed once, here; a presented credential is hashed and compared with all of
+ * them, every byte of every key, so that the time taken says nothing about how near a guess was.
+ */
+export function callers(keys: readonly ApiKey[]): FindCaller {
+  const known = keys.map((key) => ({
+    name: key.name,
+    hash: key.kind === 'sha256' ? bytesOfHex(key.hex) : hashOf(key.secret),
+  }));
+  return (credential) => {
+    if (credential === '' || credential.length > MAX_CREDENTIAL_LENGTH) return null;
+    const presented = hashOf(credential);
+    let name: string | null = null;
+    for (const key of known) {
+      if (sameBytes(presented, key.hash)) name = key.name;
+    }
+    return name;
+  };
+}
+
+/** Name of the caller behind an `Authorization: Bearer` header (RFC 6750, section 2.1). Throws the 401 problem. */
+export function authenticate(find: FindCaller, authorization: string | undefined): string {
+  if (authorization === undefined) {
+    throw unauthorized('there is no Authorization header; send "Authorization: Bearer <api key>"');
+  }
+  const credential = /^Bearer +([!-~]+) *$/i.exec(authorization)?.[1];
+  if (credential === undefined) {
+    throw unauthorized('the Authorization header is not of the form "Bearer <api key>"');
+  }
+  const name = find(credential);
+  if (name === null) throw unauthorized('the API key is not one of API_KEYS', 'error="invalid_token"');
+  return name;
+}
+
+function unauthorized(detail: string, error?: string): ProblemError {
+  const challenge = `Bearer realm="stepgate"${error === undefined ? '' : `, ${error}`}`;
+  return new ProblemError('unauthorized', detail, { headers: { 'WWW-Authenticate': challenge } });
+}
+
+function hashOf(text: string): Uint8Array {
+  return sha256(new TextEncoder().encode(text));
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  let difference = a.length ^ b.length;
+  for (let i = 0; i < a.length; i++) difference |= (a[i] ?? 0) ^ (b[i] ?? 0);
+  return difference === 0;
+}
+
+function bytesOfHex(hex: string): Uint8Array {
+  return Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+}

@@ -1,0 +1,34 @@
+import { z } from 'zod';
+import { recordEvent } from '../event.ts';
+import { deviceAnswer, deviceOf } from './answer.ts';
+import { jsonBody } from './body.ts';
+import type { AppDeps } from './deps.ts';
+import type { Route } from './route.ts';
+import { eventBody, subjectEventOf } from './wire.ts';
+
+/** `POST /v1/events`: how an attempt ended, told by the application or the identity provider. */
+export function eventRoutes(deps: AppDeps): Route[] {
+  const { engine } = deps;
+  return [
+    {
+      method: 'POST',
+      path: '/v1/events',
+      access: 'key',
+      summary: 'Report an outcome: a log-in, a step-up, a revoked session, a changed credential',
+      body: eventBody,
+      answers: {
+        202: {
+          description: 'Recorded; `device` is there when trust was granted',
+          schema: z.object({ device: deviceAnswer.optional() }),
+        },
+        503: { description: 'The store did not take it: report it again' },
+      },
+      handle: async (c) => {
+        const body = await jsonBody(c, deps.readBody);
+        const event = subjectEventOf(body, { nowMs: engine.now(), trust: deps.trust });
+        const { device } = await recordEvent(engine, event);
+        return c.json(device === null ? {} : { device: deviceOf(device) }, 202);
+      },
+    },
+  ];
+}

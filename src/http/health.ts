@@ -1,0 +1,114 @@
+import { z } from 'zod';
+import { StoreError } from '../store/store.ts';
+import type { AppDeps } from './deps.ts';
+import type { Route } from './route.ts';
+
+const readiness = z.object({
+  ready: z.boolean(),
+  stopping: z.boolean(),
+  store: z.object({ driver: z.string(), reachable: z.boolean(), problem: z.string().nullable() }),
+  rules: z.object({
+    revision: z.string(),
+    files: z.array(z.string()),
+    rules: z.number(),
+    problem: z.string().nullable().meta({ description: 'Why the last reload was refused; the old revision goes on.' }),
+  }),
+  issuers: z.object({ missing_keys: z.array(z.string()) }),
+  geo: z.object({ name: z.string(), age_days: z.number().nullable(), problem: z.string().nullable() }),
+  lists: z.array(
+    z.object({
+      name: z.string(),
+      category: z.string().nullable(),
+      ranges: z.number(),
+      age_days: z.number(),
+      judged: z.boolean().meta({ description: 'False once the list is past its age.' }),
+      problem: z.string().nullable(),
+    }),
+  ),
+});
+
+/**
+ * `GET /healthz`, `/readyz` and `/metrics`, open to all: they name no subject and no secret. Ready means that the store
+ * answers and the process is not stopping; old lists, a refused reload, missing keys and a geo problem are told beside it,
+ * since checks go on without them.
+ */
+export function healthRoutes(deps: AppDeps): Route[] {
+  return [
+    {
+      method: 'GET',
+      path: '/healthz',
+      access: 'public',
+      summary: 'Is the process alive?',
+      answers: { 200: { description: 'It is', schema: z.object({ status: z.literal('ok') }) } },
+      handle: (c) => c.json({ status: 'ok' }),
+    },
+    {
+      method: 'GET',
+      path: '/readyz',
+      access: 'public',
+      summary: 'Can checks be answered in full?',
+      answers: {
+        200: { description: 'Yes', schema: readiness },
+        503: { description: 'Not now: the store is out of reach, or the process is stopping', schema: readiness },
+      },
+      handle: async (c) => {
+        const state = await readinessOf(deps);
+        return c.json(state, state.ready ? 200 : 503);
+      },
+    },
+    {
+      method: 'GET',
+      path: '/metrics',
+      access: 'public',
+      summary: 'Counters in the Prometheus text format',
+      answers: { 200: { description: 'Text exposition' } },
+      handle: async (c) => {
+        const { contentType, text } = await deps.metrics.render();
+        return c.body(text, 200, { 'Content-Type': contentType });
+      },
+    },
+  ];
+}
+
+async function readinessOf(deps: AppDeps): Promise<z.infer<typeof readiness>> {
+  const { engine } = deps;
+  const nowMs = engine.now();
+  const storeProblem = await problemOfStore(deps);
+  const rules = engine.rules();
+  const geo = engine.geo.status(nowMs);
+  const stopping = deps.isStopping();
+  return {
+    ready: storeProblem === null && !stopping,
+    stopping,
+    store: { driver: engine.store.driver, reachable: storeProblem === null, problem: storeProblem },
+    rules: {
+      revision: rules.revision,
+      files: [...rules.files],
+      rules: rules.ruleCount,
+      problem: deps.rulesProblem(),
+    },
+    issuers: { missing_keys: [...(engine.verifier?.missingKeys() ?? [])] },
+    geo: { name: geo.name, age_days: geo.ageDays, problem: geo.problem },
+    lists: engine
+      .reputation()
+      .status(nowMs)
+      .map(({ name, category, ranges, ageDays, judged, problem }) => ({
+        name,
+        category,
+        ranges,
+        age_days: ageDays,
+        judged,
+        problem,
+      })),
+  };
+}
+
+async function problemOfStore({ engine }: AppDeps): Promise<string | null> {
+  try {
+    await engine.store.ping();
+    return null;
+  } catch (error) {
+    if (error instanceof StoreError) return error.code;
+    throw error;
+  }
+}

@@ -1,0 +1,73 @@
+import { z } from 'zod';
+import { PROBLEMS } from './problem.ts';
+import type { Route } from './route.ts';
+
+/** Version of the HTTP contract. */
+const CONTRACT_VERSION = '1';
+
+const problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.number(),
+  detail: z.string(),
+  code: z.string().meta({ enum: Object.keys(PROBLEMS) }),
+  errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+});
+
+/** The OpenAPI 3.1 document of these routes, made from the very schemas that hold the requests. */
+export function openApiDocument(routes: readonly Route[]): object {
+  const paths: { [path: string]: { [method: string]: object } } = {};
+  for (const route of routes) {
+    const path = route.path.replace(/:(\w+)/g, '{$1}');
+    const methods = route.method === '*' ? ['get', 'post'] : [route.method.toLowerCase()];
+    for (const method of methods) paths[path] = { ...paths[path], [method]: operationOf(route) };
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Stepgate',
+      version: CONTRACT_VERSION,
+      description: 'Decides, per request, whether it may go on, needs step-up authentication, or is refused.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    paths,
+    components: {
+      securitySchemes: { apiKey: { type: 'http', scheme: 'bearer', description: 'One of API_KEYS' } },
+      schemas: { Problem: schemaOf(problem, 'output') },
+    },
+  };
+}
+
+function operationOf(route: Route): object {
+  const parameters = [...route.path.matchAll(/:(\w+)/g)].map(([, name]) => ({
+    name,
+    in: 'path',
+    required: true,
+    schema: { type: 'string' },
+  }));
+  const answers = Object.entries(route.answers).map(([status, { description, schema }]) => [
+    status,
+    {
+      description,
+      ...(schema !== undefined && { content: { 'application/json': { schema: schemaOf(schema, 'output') } } }),
+    },
+  ]);
+  const refusal = {
+    description: 'A problem document (RFC 9457)',
+    content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+  };
+  return {
+    summary: route.summary,
+    ...(parameters.length > 0 && { parameters }),
+    ...(route.body !== undefined && {
+      requestBody: { required: true, content: { 'application/json': { schema: schemaOf(route.body, 'input') } } },
+    }),
+    responses: { ...Object.fromEntries(answers), default: refusal },
+    ...(route.access === 'key' && { security: [{ apiKey: [] }] }),
+  };
+}
+
+function schemaOf(schema: z.ZodType, io: 'input' | 'output'): object {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  return rest;
+}

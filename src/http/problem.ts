@@ -1,0 +1,63 @@
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+
+/** One fault of the input: where it is (`device.confidence`, `evaluations[2].action`) and what is wrong. */
+export interface Fault {
+  readonly path: string;
+  readonly message: string;
+}
+
+/** Every problem that this service answers with: stable code to status and title. */
+export const PROBLEMS = {
+  empty_body: { status: 400, title: 'The body is empty' },
+  incomplete_body: { status: 400, title: 'The body did not arrive in full' },
+  invalid_encoding: { status: 400, title: 'The body is not UTF-8' },
+  invalid_json: { status: 400, title: 'The body is not valid JSON' },
+  nesting_too_deep: { status: 400, title: 'The body is nested too deeply' },
+  duplicate_key: { status: 400, title: 'The body names a key twice' },
+  invalid_request: { status: 400, title: 'The request is not valid' },
+  unauthorized: { status: 401, title: 'No valid API key' },
+  not_found: { status: 404, title: 'Not found' },
+  method_not_allowed: { status: 405, title: 'Method not allowed' },
+  body_too_large: { status: 413, title: 'The body is too large' },
+  unsupported_media_type: { status: 415, title: 'The body is not JSON' },
+  internal: { status: 500, title: 'Internal error' },
+  store_unavailable: { status: 503, title: 'The store is not available' },
+} as const satisfies { readonly [code: string]: { readonly status: ContentfulStatusCode; readonly title: string } };
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
+/** Ends a request with a problem document (RFC 9457). Thrown below a route, answered by the app. */
+export class ProblemError extends Error {
+  override readonly name = 'ProblemError';
+  readonly code: ProblemCode;
+  /** Names the faults of the input; empty for other problems. */
+  readonly faults: readonly Fault[];
+  readonly headers: { readonly [name: string]: string };
+  constructor(
+    code: ProblemCode,
+    detail: string,
+    more: { faults?: readonly Fault[]; headers?: { readonly [name: string]: string } } = {},
+  ) {
+    super(detail);
+    this.code = code;
+    this.faults = more.faults ?? [];
+    this.headers = more.headers ?? {};
+  }
+}
+
+/** The problem document as an answer. */
+export function problemResponse(problem: ProblemError): Response {
+  const { status, title } = PROBLEMS[problem.code];
+  const document = {
+    type: `urn:stepgate:problem:${problem.code}`,
+    title,
+    status,
+    detail: problem.message,
+    code: problem.code,
+    ...(problem.faults.length > 0 && { errors: problem.faults }),
+  };
+  return new Response(JSON.stringify(document), {
+    status,
+    headers: { 'Content-Type': 'application/problem+json', ...problem.headers },
+  });
+}

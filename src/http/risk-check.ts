@@ -1,0 +1,33 @@
+import { check } from '../check.ts';
+import { afterAnswer } from './aftermath.ts';
+import { answerOf, riskCheckAnswer } from './answer.ts';
+import { jsonBody } from './body.ts';
+import type { AppDeps } from './deps.ts';
+import type { Route } from './route.ts';
+import { checkRequestOf, riskCheckBody } from './wire.ts';
+
+/** `POST /v1/risk-check`: may this go on, must the user prove themselves first, or is it refused? */
+export function riskCheckRoutes(deps: AppDeps): Route[] {
+  const { engine } = deps;
+  return [
+    {
+      method: 'POST',
+      path: '/v1/risk-check',
+      access: 'key',
+      summary: 'Decide about one request: allow, step-up or deny',
+      body: riskCheckBody,
+      answers: { 200: { description: 'The decision, whatever it is', schema: riskCheckAnswer } },
+      handle: async (c) => {
+        const startedMs = deps.elapsedMs();
+        const body = await jsonBody(c, deps.readBody);
+        const request = checkRequestOf(body, { nowMs: engine.now(), trust: deps.trust });
+        const { result, facts, learn } = await check(engine, request);
+        const latencyMs = deps.elapsedMs() - startedMs;
+        const answer = answerOf(result, latencyMs);
+        const { requestId, caller } = c.var;
+        afterAnswer(deps, { request, requestId, caller, result, facts, latencyMs: answer.latency_ms }, learn);
+        return c.json(answer);
+      },
+    },
+  ];
+}

@@ -1,0 +1,41 @@
+import type { Context } from 'hono';
+import type { z } from 'zod';
+
+/** What the app keeps for one request. */
+export interface RequestVariables {
+  /** Echoed or made; see `X-Request-ID`. */
+  requestId: string;
+  /** Name of the authenticated caller; empty on public routes. */
+  caller: string;
+}
+
+/** What the app's Hono is typed with. */
+export interface AppEnv {
+  Variables: RequestVariables;
+  /** What the runtime hands over: a Node server its own request as `incoming`. */
+  Bindings: { readonly incoming?: unknown };
+}
+
+export type AppContext = Context<AppEnv>;
+
+/**
+ * Who may call: `key` demands an API key before the handler runs, `public` is open, `own` authenticates in its handler
+ * (forward auth, where `Authorization` is the end user's).
+ */
+export type Access = 'key' | 'public' | 'own';
+
+/** One route with its place in the OpenAPI document. A route group is a function that returns a list of these. */
+export interface Route {
+  /** Upper case; `*` for any method. */
+  readonly method: 'GET' | 'POST' | 'DELETE' | '*';
+  /** In Hono's spelling: `/v1/subjects/:id`. */
+  readonly path: string;
+  readonly access: Access;
+  /** One line for the OpenAPI document. */
+  readonly summary: string;
+  /** JSON body, where there is one. */
+  readonly body?: z.ZodType;
+  /** Status to meaning and JSON schema of the answer. */
+  readonly answers: { readonly [status: number]: { readonly description: string; readonly schema?: z.ZodType } };
+  readonly handle: (c: AppContext) => Response | Promise<Response>;
+}

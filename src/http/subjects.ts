@@ -1,0 +1,201 @@
+import { z } from 'zod';
+import { type Baseline, hasLiveTrust, type KnownDevice, revokeAllDevices, revokeDevice } from '../baseline.ts';
+import { MAX_SUBJECT_LENGTH, normaliseSubject } from '../subject.ts';
+import { isoOf } from './answer.ts';
+import type { AppDeps } from './deps.ts';
+import { ProblemError } from './problem.ts';
+import type { AppContext, Route } from './route.ts';
+
+const moment = z.string().meta({ format: 'date-time' });
+
+const device = z.object({
+  id: z.string(),
+  trusted: z.boolean(),
+  trusted_until: moment.nullable(),
+  revoked_at: moment.nullable(),
+  first_seen: moment,
+  last_seen: moment,
+  client: z.string().nullable().meta({ description: 'Browser and operating system when last seen.' }),
+});
+
+const devices = z.object({ devices: z.array(device) });
+
+const stored = z.object({
+  subject: z.string(),
+  baseline: z
+    .object({
+      first_seen: moment,
+      last_seen: moment,
+      learned: z.number().meta({ description: 'Requests and successes it was learned from.' }),
+      places: z.array(
+        z.object({
+          lat: z.number(),
+          lon: z.number(),
+          accuracy_km: z.number(),
+          country: z.string().nullable(),
+          city: z.string().nullable(),
+          last_seen: moment,
+        }),
+      ),
+      countries: z.array(z.object({ code: z.string(), last_seen: moment })),
+      networks: z.number().meta({ description: 'How many networks are known; the store does not hold which.' }),
+      sessions: z.array(z.object({ started_at: moment, last_seen: moment, country: z.string().nullable() })),
+      devices: z.array(device),
+    })
+    .nullable(),
+  counters: z.object({
+    attempts_1m: z.number(),
+    failures_10m: z.number(),
+    addresses_1h: z.number(),
+    countries_24h: z.number(),
+  }),
+});
+
+/** What is stored about one subject, for the support desk: shown, erased, and its trusted devices revoked. */
+export function subjectRoutes(deps: AppDeps): Route[] {
+  const { engine } = deps;
+  const keyOf = (c: AppContext): { readonly subject: string; readonly key: string } => {
+    const subject = normaliseSubject(pathPart(c, 'id'));
+    if (subject === null) {
+      throw new ProblemError('invalid_request', `the subject must have 1 to ${MAX_SUBJECT_LENGTH} visible characters`, {
+        faults: [{ path: 'id', message: `must have 1 to ${MAX_SUBJECT_LENGTH} visible characters` }],
+      });
+    }
+    return { subject, key: engine.pseudonym('subject', subject) };
+  };
+  const nowSeconds = (): number => Math.floor(engine.now() / 1000);
+
+  return [
+    {
+      method: 'GET',
+      path: '/v1/subjects/:id',
+      access: 'key',
+      summary: 'What is stored about a subject',
+      answers: { 200: { description: 'Baseline and counters', schema: stored } },
+      handle: async (c) => {
+        const { subject, key } = keyOf(c);
+        const slot = await engine.store.readSubject(key, engine.now());
+        if (slot === null) throw nothingStored();
+        return c.json({
+          subject,
+          baseline: slot.baseline === null ? null : baselineOf(slot.baseline, nowSeconds()),
+          counters: {
+            attempts_1m: slot.attempts1m,
+            failures_10m: slot.failures10m,
+            addresses_1h: slot.addresses1h,
+            countries_24h: slot.countries24h,
+          },
+        } satisfies z.infer<typeof stored>);
+      },
+    },
+    {
+      method: 'DELETE',
+      path: '/v1/subjects/:id',
+      access: 'key',
+      summary: 'Erase all that is stored about a subject',
+      answers: { 204: { description: 'Nothing is stored about the subject any more' } },
+      handle: async (c) => {
+        await engine.store.forgetSubject(keyOf(c).key);
+        return c.body(null, 204);
+      },
+    },
+    {
+      method: 'GET',
+      path: '/v1/subjects/:id/devices',
+      access: 'key',
+      summary: 'The devices of a subject',
+      answers: { 200: { description: 'Devices, newest first', schema: devices } },
+      handle: async (c) => {
+        const slot = await engine.store.readSubject(keyOf(c).key, engine.now());
+        if (slot === null) throw nothingStored();
+        return c.json({ devices: devicesOf(slot.baseline, nowSeconds()) } satisfies z.infer<typeof devices>);
+      },
+    },
+    {
+      method: 'DELETE',
+      path: '/v1/subjects/:id/devices',
+      access: 'key',
+      summary: 'End the trust of every device of a subject',
+      answers: { 204: { description: 'No device of the subject is trusted any more' } },
+      handle: async (c) => {
+        const at = nowSeconds();
+        await engine.store.updateBaseline(keyOf(c).key, (before) =>
+          before === null ? null : revokeAllDevices(before, at),
+        );
+        return c.body(null, 204);
+      },
+    },
+    {
+      method: 'DELETE',
+      path: '/v1/subjects/:id/devices/:device',
+      access: 'key',
+      summary: 'End the trust of one device',
+      answers: { 204: { description: 'The device is not trusted any more' } },
+      handle: async (c) => {
+        const at = nowSeconds();
+        const id = pathPart(c, 'device');
+        const after = await engine.store.updateBaseline(keyOf(c).key, (before) => {
+          if (before === null) return null;
+          const revoked = revokeDevice(before, id, at);
+          return revoked === before ? null : revoked;
+        });
+        if (after?.devices.some((known) => known.id === id) !== true) {
+          throw new ProblemError('not_found', 'the subject has no device of this id');
+        }
+        return c.body(null, 204);
+      },
+    },
+  ];
+}
+
+function pathPart(c: AppContext, name: string): string {
+  return c.req.param(name) ?? '';
+}
+
+function nothingStored(): ProblemError {
+  return new ProblemError('not_found', 'nothing is stored about this subject');
+}
+
+function baselineOf(baseline: Baseline, now: number): NonNullable<z.infer<typeof stored>['baseline']> {
+  return {
+    first_seen: secondsIso(baseline.firstSeen),
+    last_seen: secondsIso(baseline.lastSeen),
+    learned: baseline.learned,
+    places: baseline.places.map(({ lat, lon, accuracyKm, country, city, at }) => ({
+      lat,
+      lon,
+      accuracy_km: accuracyKm,
+      country,
+      city,
+      last_seen: secondsIso(at),
+    })),
+    countries: baseline.countries.map(({ code, lastSeen }) => ({ code, last_seen: secondsIso(lastSeen) })),
+    networks: baseline.networks.length,
+    sessions: baseline.sessions.map(({ startedAt, lastSeen, country }) => ({
+      started_at: secondsIso(startedAt),
+      last_seen: secondsIso(lastSeen),
+      country,
+    })),
+    devices: devicesOf(baseline, now),
+  };
+}
+
+function devicesOf(baseline: Baseline | null, now: number): z.infer<typeof device>[] {
+  return [...(baseline?.devices ?? [])].sort((a, b) => b.lastSeen - a.lastSeen).map((known) => deviceOf(known, now));
+}
+
+function deviceOf(known: KnownDevice, now: number): z.infer<typeof device> {
+  return {
+    id: known.id,
+    trusted: hasLiveTrust(known, now),
+    trusted_until: known.trustedUntil === null ? null : secondsIso(known.trustedUntil),
+    revoked_at: known.revokedAt === null ? null : secondsIso(known.revokedAt),
+    first_seen: secondsIso(known.firstSeen),
+    last_seen: secondsIso(known.lastSeen),
+    client: known.client,
+  };
+}
+
+function secondsIso(seconds: number): string {
+  return isoOf(seconds * 1000);
+}

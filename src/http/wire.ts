@@ -1,0 +1,327 @@
+import { z } from 'zod';
+import { EVENT_TYPES, type SubjectEvent } from '../event.ts';
+import type { JsonObject } from '../facts.ts';
+import { COARSE_ACCURACY_KM, type Place } from '../geo/geo.ts';
+import type { Address } from '../net/address.ts';
+import { type ClientAddressHeader, clientAddress, type TrustedProxies } from '../net/client-ip.ts';
+import { isUnixPeer, parseAddress, parsePeer } from '../net/ip.ts';
+import type { CheckRequest, DeviceClaim, NoAddress } from '../request.ts';
+import { MAX_SUBJECT_LENGTH, normaliseSubject } from '../subject.ts';
+import { faultsInBrief } from './body.ts';
+import { type Fault, ProblemError } from './problem.ts';
+
+/** Deepest nesting of arrays and objects inside `context`, `properties` and `subject_properties`. */
+const MAX_FREE_NESTING = 8;
+/** How far in the past `occurred_at` may lie: recorded traffic can be replayed. */
+const MAX_PAST_MS = 400 * 86_400_000;
+/** How far in the future `occurred_at` may lie: clocks differ. */
+const MAX_FUTURE_MS = 5 * 60_000;
+/** Only this much of a user agent is looked at; the rest is cut, since the end user's client chooses its length. */
+const MAX_USER_AGENT_LENGTH = 1024;
+/** Half the circumference of the Earth in km: no radius is larger. */
+const MAX_ACCURACY_KM = 20_038;
+/** Radius in km that is assumed where the caller asserts a place without one: a city. */
+const DEFAULT_ACCURACY_KM = 25;
+
+/** Text without control characters, 1 to `max` characters. */
+function line(max: number) {
+  return z
+    .string()
+    .min(1)
+    .max(max)
+    .regex(/^\P{Cc}*$/u, 'must not hold control characters');
+}
+
+/** A caller may send null for what it does not know: it means the same as leaving the key out. */
+const free = z
+  .record(z.string(), z.unknown())
+  .refine((value) => nestingOf(value) <= MAX_FREE_NESTING, `must not be nested deeper than ${MAX_FREE_NESTING}`)
+  .meta({ description: `Free facts: any JSON, nested at most ${MAX_FREE_NESTING} deep.` });
+
+/** Subject id, normalised. */
+export const subjectField = z.string().transform((value, context): string => {
+  const normalised = normaliseSubject(value);
+  if (normalised !== null) return normalised;
+  context.addIssue({
+    code: 'custom',
+    message: `must have 1 to ${MAX_SUBJECT_LENGTH} visible characters; leave it out for an anonymous request`,
+  });
+  return z.NEVER;
+});
+
+/** A compact JWT of any issuer. */
+export const tokenField = z.string().min(1).max(16_384);
+
+const ip = z.string().transform((value, context): Address => {
+  const address = value.length <= MAX_ADDRESS_LENGTH ? parseAddress(value) : null;
+  if (address !== null) return address;
+  context.addIssue({
+    code: 'custom',
+    message: 'is not an IPv4 or IPv6 address; send it without port, brackets, zone or prefix length',
+  });
+  return z.NEVER;
+});
+
+const MAX_ADDRESS_LENGTH = 64;
+
+const peer = z
+  .string()
+  .max(256)
+  .refine((value) => isUnixPeer(value) || parsePeer(value) !== null, 'is neither an IP address nor `unix:`');
+
+const occurredAt = z.iso
+  .datetime({ offset: true, error: 'must be an RFC 3339 date and time with its offset, like 2026-11-25T02:00:00Z' })
+  .meta({ description: 'Moment of the check; at most 400 days ago and 5 minutes ahead.' });
+
+const device = z.strictObject({
+  fingerprint: line(1024).nullish(),
+  token: z.string().min(1).max(8192).nullish(),
+  confidence: z.number().min(0).max(1).nullish(),
+  bot: z.boolean().nullish(),
+  components: z
+    .record(z.string().min(1).max(64), z.string().max(1024))
+    .refine((value) => Object.keys(value).length <= 64, 'must have at most 64 entries')
+    .nullish(),
+});
+
+const geo = z
+  .strictObject({
+    lat: z.number().min(-90).max(90).nullish(),
+    lon: z.number().min(-180).max(180).nullish(),
+    accuracy_km: z.number().min(0).max(MAX_ACCURACY_KM).nullish(),
+    country: z
+      .string()
+      .regex(/^[A-Za-z][A-Za-z0-9]$/, 'must be an ISO 3166-1 alpha-2 code')
+      .nullish(),
+    region: line(128).nullish(),
+    city: line(128).nullish(),
+  })
+  .refine((value) => (value.lat == null) === (value.lon == null), {
+    message: 'lat and lon must be sent together',
+    path: ['lat'],
+  });
+
+const headers = z
+  .record(z.string().min(1).max(256), z.union([z.string(), z.array(z.string())]))
+  .meta({ description: 'Headers as the gateway received them; only forwarding headers are read.' });
+
+const resource = z.strictObject({
+  type: line(256).nullish(),
+  id: line(1024).nullish(),
+  properties: free.nullish(),
+});
+
+const origin = {
+  ip: ip.nullish(),
+  peer_ip: peer.nullish().meta({
+    description: 'Address of the TCP peer that the gateway saw; with `headers`, from which `ip` is derived.',
+  }),
+  headers: headers.nullish(),
+  session: line(1024).nullish(),
+  user_agent: z.string().nullish(),
+  device: device.nullish(),
+  geo: geo.nullish(),
+  occurred_at: occurredAt.nullish(),
+};
+
+/** Body of `POST /v1/risk-check`. */
+export const riskCheckBody = z.strictObject({
+  subject: subjectField.nullish(),
+  action: line(256),
+  ...origin,
+  step_up_token: tokenField.nullish(),
+  resource: resource.nullish(),
+  subject_properties: free.nullish(),
+  context: free.nullish(),
+  dry_run: z.boolean().nullish(),
+});
+
+/** Body of `POST /v1/events`. */
+export const eventBody = z.strictObject({
+  type: z.enum(EVENT_TYPES),
+  subject: subjectField,
+  ...origin,
+  trust_device: z.boolean().nullish(),
+});
+
+/** Whose word is taken for the address of a client. */
+export interface AddressTrust {
+  readonly trusted: TrustedProxies;
+  /** The one header that the gateway sets; null walks `X-Forwarded-For` and `Forwarded`. */
+  readonly declared: ClientAddressHeader | null;
+}
+
+/** Where a request came from: an address, or why there is none. */
+export type Origin =
+  | { readonly address: Address; readonly noAddress: null }
+  | { readonly address: null; readonly noAddress: NoAddress };
+
+/** The client's address by the connection's peer and the forwarding headers; header names in any case. */
+export function deriveOrigin(peer: string | null, headers: ToldHeaders, trust: AddressTrust): Origin {
+  const { trusted, declared } = trust;
+  const client = clientAddress({
+    peer,
+    headers: lowerCased(headers),
+    trusted,
+    ...(declared !== null && { declared }),
+  });
+  return client.address === null
+    ? { address: null, noAddress: client.why }
+    : { address: client.address, noAddress: null };
+}
+
+/** Headers of a request as a gateway tells them: several lines of one header in a list, or under names of differing case. */
+export interface ToldHeaders {
+  readonly [name: string]: string | readonly string[];
+}
+
+/** What the translation needs beside the body. */
+export interface WireContext {
+  /** Real clock, epoch milliseconds. */
+  readonly nowMs: number;
+  readonly trust: AddressTrust;
+}
+
+/** The body of a risk check as the core sees it. Throws the 400 problem that names every fault by its path. */
+export function checkRequestOf(body: JsonObject, context: WireContext): CheckRequest {
+  const wire = validated(riskCheckBody, body);
+  return {
+    subject: wire.subject ?? null,
+    action: wire.action,
+    ...originOf(wire, context),
+    stepUpToken: wire.step_up_token ?? null,
+    resource: {
+      type: wire.resource?.type ?? null,
+      id: wire.resource?.id ?? null,
+      properties: freeOf(wire.resource?.properties),
+    },
+    subjectProperties: freeOf(wire.subject_properties),
+    context: freeOf(wire.context),
+    dryRun: wire.dry_run ?? false,
+  };
+}
+
+/** The body of an event as the core sees it. Throws the 400 problem that names every fault by its path. */
+export function subjectEventOf(body: JsonObject, context: WireContext): SubjectEvent {
+  const wire = validated(eventBody, body);
+  return {
+    type: wire.type,
+    subject: wire.subject,
+    ...originOf(wire, context),
+    trustDevice: wire.trust_device ?? false,
+  };
+}
+
+/** Holds a body to its schema. Throws the 400 problem that names every fault by its path. */
+export function validated<T extends z.ZodType>(schema: T, body: unknown): z.output<T> {
+  const result = schema.safeParse(body);
+  if (result.success) return result.data;
+  throw invalid(result.error.issues.flatMap(faultsOf));
+}
+
+type OriginBody = z.output<z.ZodObject<typeof origin>>;
+
+function originOf(wire: OriginBody, { nowMs, trust }: WireContext) {
+  return {
+    ...addressOf(wire, trust),
+    session: wire.session ?? null,
+    userAgent: wire.user_agent?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
+    device: deviceOf(wire.device),
+    place: placeOf(wire.geo),
+    occurredAtMs: momentOf(wire.occurred_at, nowMs),
+  };
+}
+
+function addressOf(wire: OriginBody, trust: AddressTrust): Origin {
+  if (wire.ip != null) return { address: wire.ip, noAddress: null };
+  if (wire.peer_ip == null && wire.headers == null) return { address: null, noAddress: 'absent' };
+  return deriveOrigin(wire.peer_ip ?? null, wire.headers ?? {}, trust);
+}
+
+function lowerCased(headers: ToldHeaders): { readonly [name: string]: string } {
+  const joined = new Map<string, string[]>();
+  for (const [name, value] of Object.entries(headers)) {
+    const lines = joined.get(name.toLowerCase()) ?? [];
+    joined.set(name.toLowerCase(), lines.concat(value));
+  }
+  return Object.fromEntries([...joined].map(([name, lines]) => [name, lines.join(', ')]));
+}
+
+function deviceOf(wire: OriginBody['device']): DeviceClaim | null {
+  if (wire == null) return null;
+  return {
+    fingerprint: wire.fingerprint ?? null,
+    token: wire.token ?? null,
+    confidence: wire.confidence ?? null,
+    bot: wire.bot ?? null,
+    components: wire.components ?? {},
+  };
+}
+
+/** Codes by which edges say that they know no country. */
+const NO_COUNTRY: ReadonlySet<string> = new Set(['XX', 'ZZ', 'T1']);
+
+function placeOf(wire: OriginBody['geo']): Place | null {
+  if (wire == null) return null;
+  const code = wire.country?.toUpperCase() ?? null;
+  const country = code === null || NO_COUNTRY.has(code) ? null : code;
+  const isNullIsland = wire.lat === 0 && wire.lon === 0;
+  const lat = isNullIsland ? null : (wire.lat ?? null);
+  const lon = isNullIsland ? null : (wire.lon ?? null);
+  if (lat === null && country === null) return null;
+  return {
+    lat,
+    lon,
+    accuracyKm: wire.accuracy_km ?? (lat === null ? COARSE_ACCURACY_KM : DEFAULT_ACCURACY_KM),
+    country,
+    region: wire.region ?? null,
+    city: wire.city ?? null,
+    source: 'asserted',
+  };
+}
+
+function momentOf(occurredAtText: string | null | undefined, nowMs: number): number {
+  if (occurredAtText == null) return nowMs;
+  const ms = Date.parse(occurredAtText);
+  const path = 'occurred_at';
+  if (Number.isNaN(ms)) throw invalid([{ path, message: 'is no moment of the calendar' }]);
+  if (ms > nowMs + MAX_FUTURE_MS) throw invalid([{ path, message: 'lies more than 5 minutes in the future' }]);
+  if (ms < nowMs - MAX_PAST_MS) throw invalid([{ path, message: 'lies more than 400 days in the past' }]);
+  return ms;
+}
+
+/** The body came from `JSON.parse`, so whatever stands under a free key is JSON. */
+function freeOf(value: { readonly [key: string]: unknown } | null | undefined): JsonObject {
+  return (value ?? {}) as JsonObject;
+}
+
+function nestingOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  let deepest = 0;
+  for (const inner of Object.values(value)) deepest = Math.max(deepest, nestingOf(inner));
+  return deepest + 1;
+}
+
+function invalid(faults: readonly Fault[]): ProblemError {
+  return new ProblemError('invalid_request', faultsInBrief(faults), { faults });
+}
+
+function faultsOf(issue: z.core.$ZodIssue): Fault[] {
+  if (issue.code !== 'unrecognized_keys') return [{ path: pathOf(issue.path), message: sentence(issue.message) }];
+  return issue.keys.map((key) => ({
+    path: pathOf([...issue.path, key]),
+    message: 'is not a key of this request; see /openapi.json',
+  }));
+}
+
+function pathOf(parts: readonly PropertyKey[]): string {
+  return parts
+    .map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`))
+    .join('')
+    .replace(/^\./, '');
+}
+
+/** zod begins its sentences with a capital; after a path they read on. */
+function sentence(message: string): string {
+  return message.charAt(0).toLowerCase() + message.slice(1);
+}

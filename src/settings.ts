@@ -1,0 +1,324 @@
+import { z } from 'zod';
+import {
+  CLIENT_ADDRESS_HEADERS,
+  type ClientAddressHeader,
+  parseTrustedProxies,
+  type TrustedProxies,
+  TrustedProxiesError,
+} from './net/client-ip.ts';
+import { type IssuerSettings, stepUpIssuersText } from './step-up/presets.ts';
+
+/** One caller's key as `API_KEYS` gives it: in clear or as its SHA-256. */
+export type ApiKey =
+  | { readonly name: string; readonly kind: 'secret'; readonly secret: string }
+  | { readonly name: string; readonly kind: 'sha256'; readonly hex: string };
+
+export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Secrets that are made at start in development, and demanded with `NODE_ENV=production`. */
+export const SECRET_NAMES = ['API_KEYS', 'DEVICE_TOKEN_SECRET', 'PRIVACY_KEY'] as const;
+export type SecretName = (typeof SECRET_NAMES)[number];
+
+/** One environment variable: what it means, for the README; how it is read, for {@link loadSettings}. */
+interface SettingSpec<T> {
+  readonly meaning: string;
+  /** What holds where the variable is unset, as the README says it. */
+  readonly fallback: string;
+  /** A secret is never quoted in an error. */
+  readonly secret: boolean;
+  /** From the text of the variable; undefined where it is unset or empty. */
+  readonly schema: z.ZodType<T, string | undefined>;
+}
+
+function setting<T>(
+  schema: z.ZodType<T, string | undefined>,
+  meaning: string,
+  fallback: string,
+  more: { secret?: boolean } = {},
+): SettingSpec<T> {
+  return { meaning, fallback, secret: more.secret ?? false, schema };
+}
+
+const MIN_SECRET_BYTES = 32;
+
+function wholeNumber(min: number, max: number, fallback: number) {
+  return z
+    .string()
+    .regex(/^\d{1,9}$/, `must be a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .refine((n) => n >= min && n <= max, `must be a whole number from ${min} to ${max}`)
+    .optional()
+    .transform((n) => n ?? fallback);
+}
+
+function text(fallback: string) {
+  return z
+    .string()
+    .optional()
+    .transform((value) => value ?? fallback);
+}
+
+const longSecret = z
+  .string()
+  .refine(
+    (value) => new TextEncoder().encode(value).length >= MIN_SECRET_BYTES,
+    `must be at least ${MIN_SECRET_BYTES} bytes; make one with \`openssl rand -base64 48\``,
+  );
+
+const apiKeys = z.string().transform((value, context): readonly ApiKey[] => {
+  const keys: ApiKey[] = [];
+  for (const [i, entry] of listOf(value).entries()) {
+    const [, name, rest] = /^([A-Za-z0-9._-]{1,64}):(.+)$/.exec(entry) ?? [];
+    const fault = (message: string) => context.addIssue({ code: 'custom', message: `entry ${i + 1} ${message}` });
+    if (name === undefined || rest === undefined) {
+      fault('must be `name:secret` or `name:sha256:hex`, the name of letters, digits, `.`, `_` and `-`');
+    } else if (keys.some((key) => key.name === name)) {
+      fault(`names the caller ${name} again; use one name for each key`);
+    } else if (rest.startsWith('sha256:')) {
+      const hex = rest.slice('sha256:'.length);
+      if (/^[0-9a-f]{64}$/i.test(hex)) keys.push({ name, kind: 'sha256', hex: hex.toLowerCase() });
+      else fault('must have 64 hexadecimal digits after `sha256:`');
+    } else if (rest.length < MIN_API_KEY_LENGTH || !/^[!-~]+$/.test(rest)) {
+      fault(`must have a secret of at least ${MIN_API_KEY_LENGTH} printable ASCII characters without spaces`);
+    } else {
+      keys.push({ name, kind: 'secret', secret: rest });
+    }
+  }
+  if (keys.length === 0 && context.issues.length === 0) context.addIssue({ code: 'custom', message: 'names no key' });
+  return keys;
+});
+
+/** Shortest API key that is taken in clear, in characters. */
+const MIN_API_KEY_LENGTH = 16;
+
+const REDIS_SCHEMES: readonly string[] = ['redis:', 'rediss:', 'redis+sentinel:', 'rediss+sentinel:'];
+
+const redisUrl = z
+  .string()
+  .transform((value, context): string => {
+    for (const [i, entry] of listOf(value).entries()) {
+      const scheme = URL.canParse(entry) ? new URL(entry).protocol : null;
+      if (scheme === null || !REDIS_SCHEMES.includes(scheme)) {
+        const found = scheme === null ? 'is not a URL' : `has the scheme ${scheme}//`;
+        context.addIssue({
+          code: 'custom',
+          message: `entry ${i + 1} ${found}; allowed are redis://, rediss:// (TLS) and redis+sentinel://`,
+        });
+      }
+    }
+    return value;
+  })
+  .optional()
+  .transform((value) => value ?? null);
+
+const trustedProxies = z
+  .string()
+  .optional()
+  .transform((value, context): TrustedProxies => {
+    try {
+      return parseTrustedProxies(value ?? '');
+    } catch (error) {
+      if (!(error instanceof TrustedProxiesError)) throw error;
+      context.addIssue({ code: 'custom', message: error.message.replace(/^TRUSTED_PROXIES: /, '') });
+      return z.NEVER;
+    }
+  });
+
+function listOf(value: string): string[] {
+  return value
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '');
+}
+
+/** Every environment variable that is read, in the order of the README. */
+export const SETTINGS = {
+  NODE_ENV: setting(
+    text('development'),
+    '`production` refuses to start without the three secrets below',
+    '`development`',
+  ),
+  PORT: setting(wholeNumber(0, 65_535, 8787), 'port that Node listens on; 0 takes a free one and prints it', '8787'),
+  HOST: setting(text('127.0.0.1'), 'address that Node listens on', '127.0.0.1'),
+  REDIS_URL: setting(
+    redisUrl,
+    '`redis://`, `rediss://`; a comma-separated list is a Redis Cluster; `redis+sentinel://`',
+    'none: embedded memory store',
+    { secret: true },
+  ),
+  API_KEYS: setting(
+    apiKeys,
+    '`name:secret` or `name:sha256:hex`, comma-separated',
+    'none: made and printed at start in development, start refused in production',
+    { secret: true },
+  ),
+  DEVICE_TOKEN_SECRET: setting(
+    z.string().transform(listOf).pipe(z.array(longSecret).min(1)),
+    'signs device tokens, at least 32 bytes; comma-separated list: the first signs, all verify',
+    'none: made at start in development, start refused in production',
+    { secret: true },
+  ),
+  PRIVACY_KEY: setting(
+    longSecret,
+    'keys the HMAC that hides subjects, addresses and fingerprints in the store, at least 32 bytes',
+    'none: made at start in development, start refused in production',
+    { secret: true },
+  ),
+  RULES_DIR: setting(text('rules'), 'directory of the rule files', '`rules`'),
+  STEP_UP_ISSUERS: setting(
+    stepUpIssuersText.optional().transform((issuers) => issuers ?? []),
+    'JSON array of the issuers whose step-up tokens are taken; presets `descope`, `auth0`, `keycloak`, `okta`, `entra`, `oidc`',
+    '`[]`',
+    { secret: true },
+  ),
+  TRUSTED_PROXIES: setting(
+    trustedProxies,
+    'CIDRs of the proxies whose forwarding headers are believed, `unix:` for a socket file, or `hops:N`',
+    'none: forwarding headers are ignored',
+  ),
+  CLIENT_IP_HEADER: setting(
+    z
+      .string()
+      .toLowerCase()
+      .pipe(z.enum(CLIENT_ADDRESS_HEADERS))
+      .optional()
+      .transform((header) => header ?? null),
+    'the one header that the trusted gateway always sets: `x-forwarded-for`, `forwarded`, `x-real-ip`, `cf-connecting-ip`, `x-envoy-external-address`',
+    'none: `X-Forwarded-For` and `Forwarded` are walked',
+  ),
+  IP_LISTS_DIR: setting(text('data/ip'), 'directory of the compiled address lists', '`data/ip`'),
+  STORE_TIMEOUT_MS: setting(
+    wholeNumber(1, 10_000, 50),
+    'whole budget of the store for one check, in milliseconds, 1 to 10000',
+    '50',
+  ),
+  LOG_LEVEL: setting(
+    z
+      .string()
+      .pipe(z.enum(LOG_LEVELS))
+      .optional()
+      .transform((level): LogLevel => level ?? 'info'),
+    '`silent`, `error`, `warn`, `info` (with decision records) or `debug`',
+    '`info`',
+  ),
+} as const;
+
+/** What the environment says, validated. */
+export interface Settings {
+  readonly production: boolean;
+  /** 0 takes a free port. */
+  readonly port: number;
+  readonly host: string;
+  /** Null for the embedded memory store. */
+  readonly redisUrl: string | null;
+  readonly apiKeys: readonly ApiKey[];
+  /** The first signs, all verify. */
+  readonly deviceTokenSecrets: readonly string[];
+  readonly privacyKey: string;
+  readonly rulesDir: string;
+  readonly stepUpIssuers: readonly IssuerSettings[];
+  readonly trustedProxies: TrustedProxies;
+  /** Null walks `X-Forwarded-For` and `Forwarded`. */
+  readonly clientIpHeader: ClientAddressHeader | null;
+  readonly ipListsDir: string;
+  readonly storeTimeoutMs: number;
+  readonly logLevel: LogLevel;
+  /** Secrets that were made because the environment gave none: they do not outlive the process. */
+  readonly made: readonly SecretName[];
+}
+
+/** One setting that cannot be used. */
+export interface SettingFault {
+  /** `missing` or `invalid`. */
+  readonly code: 'missing' | 'invalid';
+  readonly name: string;
+  /** What was found, what is allowed, what to do. Never holds a secret. */
+  readonly message: string;
+}
+
+/** The environment cannot be used. Lists every fault, not only the first. */
+export class SettingsError extends Error {
+  override readonly name = 'SettingsError';
+  readonly code = 'invalid_settings';
+  readonly faults: readonly SettingFault[];
+  constructor(faults: readonly SettingFault[]) {
+    super(['the settings cannot be used:', ...faults.map(({ name, message }) => `  ${name} ${message}`)].join('\n'));
+    this.faults = faults;
+  }
+}
+
+/** The environment as a process or a Worker has it. */
+export interface Environment {
+  readonly [name: string]: string | undefined;
+}
+
+/**
+ * Reads all settings. An empty variable counts as unset. `makeSecret` is the chance: at least 32 bytes as printable
+ * ASCII without commas or colons; outside production it stands in for each secret that is missing.
+ *
+ * @throws {SettingsError} listing every fault
+ */
+export function loadSettings(environment: Environment, makeSecret: () => string): Settings {
+  const faults: SettingFault[] = [];
+  const made: SecretName[] = [];
+  const found = (name: string): string | undefined => {
+    const value = environment[name]?.trim();
+    return value === '' ? undefined : value;
+  };
+  const production = found('NODE_ENV') === 'production';
+
+  /** Undefined when there is a fault: it is then listed, and nothing is returned in the end. */
+  const read = <T>(name: string, spec: SettingSpec<T>, value = found(name)): T | undefined => {
+    const result = spec.schema.safeParse(value);
+    if (result.success) return result.data;
+    for (const issue of result.error.issues) {
+      const shown = spec.secret || value === undefined ? '' : ` (found ${JSON.stringify(value.slice(0, 100))})`;
+      faults.push({ code: 'invalid', name, message: `${messageOf(issue)}${shown}` });
+    }
+    return undefined;
+  };
+  const readSecret = <T>(name: SecretName, spec: SettingSpec<T>, wrap: (secret: string) => string): T | undefined => {
+    if (found(name) !== undefined) return read(name, spec);
+    if (production) {
+      faults.push({
+        code: 'missing',
+        name,
+        message: `is not set; with NODE_ENV=production it must be: ${spec.meaning}`,
+      });
+      return undefined;
+    }
+    made.push(name);
+    return read(name, spec, wrap(makeSecret()));
+  };
+
+  const settings = {
+    production,
+    port: read('PORT', SETTINGS.PORT),
+    host: read('HOST', SETTINGS.HOST),
+    redisUrl: read('REDIS_URL', SETTINGS.REDIS_URL),
+    apiKeys: readSecret('API_KEYS', SETTINGS.API_KEYS, (secret) => `development:${secret}`),
+    deviceTokenSecrets: readSecret('DEVICE_TOKEN_SECRET', SETTINGS.DEVICE_TOKEN_SECRET, (secret) => secret),
+    privacyKey: readSecret('PRIVACY_KEY', SETTINGS.PRIVACY_KEY, (secret) => secret),
+    rulesDir: read('RULES_DIR', SETTINGS.RULES_DIR),
+    stepUpIssuers: read('STEP_UP_ISSUERS', SETTINGS.STEP_UP_ISSUERS),
+    trustedProxies: read('TRUSTED_PROXIES', SETTINGS.TRUSTED_PROXIES),
+    clientIpHeader: read('CLIENT_IP_HEADER', SETTINGS.CLIENT_IP_HEADER),
+    ipListsDir: read('IP_LISTS_DIR', SETTINGS.IP_LISTS_DIR),
+    storeTimeoutMs: read('STORE_TIMEOUT_MS', SETTINGS.STORE_TIMEOUT_MS),
+    logLevel: read('LOG_LEVEL', SETTINGS.LOG_LEVEL),
+    made,
+  };
+  if (faults.length > 0 || !isComplete(settings)) throw new SettingsError(faults);
+  return settings;
+}
+
+function isComplete(settings: { readonly [K in keyof Settings]: Settings[K] | undefined }): settings is Settings {
+  return Object.values(settings).every((value) => value !== undefined);
+}
+
+function messageOf(issue: z.core.$ZodIssue): string {
+  const allowed = issue.code === 'invalid_value' ? `must be one of ${issue.values.join(', ')}` : issue.message;
+  const where = issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
+  return where === '' ? allowed : `${where} ${allowed}`;
+}

@@ -1,0 +1,133 @@
+import { describe, expect, test } from 'vitest';
+import { type Environment, loadSettings, SETTINGS, SettingsError } from '../src/settings.ts';
+
+const MADE = 'made-by-chance-0123456789abcdefghijklmnop';
+const makeSecret = () => MADE;
+const SECRET = 'a-secret-of-more-than-thirty-two-bytes-of-text';
+
+const production: Environment = {
+  NODE_ENV: 'production',
+  API_KEYS: 'gateway:0123456789abcdef0123',
+  DEVICE_TOKEN_SECRET: SECRET,
+  PRIVACY_KEY: SECRET,
+};
+
+function faultsOf(environment: Environment): readonly { name: string; code: string; message: string }[] {
+  try {
+    loadSettings(environment, makeSecret);
+  } catch (error) {
+    if (error instanceof SettingsError) return error.faults;
+    throw error;
+  }
+  return [];
+}
+
+describe('loadSettings', () => {
+  test('needs nothing in development and makes the three secrets', () => {
+    const settings = loadSettings({}, makeSecret);
+    expect(settings).toMatchObject({
+      production: false,
+      port: 8787,
+      host: '127.0.0.1',
+      redisUrl: null,
+      rulesDir: 'rules',
+      ipListsDir: 'data/ip',
+      storeTimeoutMs: 50,
+      logLevel: 'info',
+      trustedProxies: { kind: 'none' },
+      clientIpHeader: null,
+      stepUpIssuers: [],
+      apiKeys: [{ name: 'development', kind: 'secret', secret: MADE }],
+      deviceTokenSecrets: [MADE],
+      privacyKey: MADE,
+      made: ['API_KEYS', 'DEVICE_TOKEN_SECRET', 'PRIVACY_KEY'],
+    });
+  });
+
+  test('refuses to start in production without each of the secrets and names all of them', () => {
+    expect(faultsOf({ NODE_ENV: 'production' }).map(({ name, code }) => [name, code])).toEqual([
+      ['API_KEYS', 'missing'],
+      ['DEVICE_TOKEN_SECRET', 'missing'],
+      ['PRIVACY_KEY', 'missing'],
+    ]);
+    expect(loadSettings(production, makeSecret).made).toEqual([]);
+  });
+
+  test('takes an empty variable for an unset one', () => {
+    expect(loadSettings({ PORT: '', REDIS_URL: ' ', LOG_LEVEL: '' }, makeSecret)).toMatchObject({
+      port: 8787,
+      redisUrl: null,
+      logLevel: 'info',
+    });
+  });
+
+  test('reads callers with a secret in clear and as a SHA-256', () => {
+    const hex = 'AB'.repeat(32);
+    const { apiKeys } = loadSettings({ API_KEYS: `nginx:with:colons:0123456789, envoy:sha256:${hex},` }, makeSecret);
+    expect(apiKeys).toEqual([
+      { name: 'nginx', kind: 'secret', secret: 'with:colons:0123456789' },
+      { name: 'envoy', kind: 'sha256', hex: hex.toLowerCase() },
+    ]);
+  });
+
+  test('reads a list of device token secrets, the first of which signs', () => {
+    const second = `${SECRET}-2`;
+    expect(loadSettings({ DEVICE_TOKEN_SECRET: `${SECRET}, ${second}` }, makeSecret).deviceTokenSecrets).toEqual([
+      SECRET,
+      second,
+    ]);
+  });
+
+  test('lists every fault at once, with what was found and what is allowed', () => {
+    const faults = faultsOf({
+      PORT: '80a',
+      STORE_TIMEOUT_MS: '0',
+      LOG_LEVEL: 'loud',
+      TRUSTED_PROXIES: '10.0.0.0/33',
+      CLIENT_IP_HEADER: 'x-my-ip',
+      REDIS_URL: 'http://cache',
+      STEP_UP_ISSUERS: '[{"issuer": "https://idp.example"}]',
+    });
+    expect(new Set(faults.map(({ name }) => name))).toEqual(
+      new Set([
+        'PORT',
+        'REDIS_URL',
+        'STEP_UP_ISSUERS',
+        'TRUSTED_PROXIES',
+        'CLIENT_IP_HEADER',
+        'STORE_TIMEOUT_MS',
+        'LOG_LEVEL',
+      ]),
+    );
+    const messageFor = (name: string) => faults.find((fault) => fault.name === name)?.message;
+    expect(messageFor('PORT')).toBe('must be a whole number from 0 to 65535 (found "80a")');
+    expect(messageFor('LOG_LEVEL')).toBe('must be one of silent, error, warn, info, debug (found "loud")');
+    expect(messageFor('REDIS_URL')).toContain('redis://');
+  });
+
+  test.each([
+    ['API_KEYS', 'no-colon-hunter2-hunter2', 'hunter2'],
+    ['API_KEYS', 'a:hunter2', 'hunter2'],
+    ['API_KEYS', 'a:sha256:hunter2', 'hunter2'],
+    ['API_KEYS', 'a:hunter2-hunter2-hunter2,a:hunter2-hunter2-hunter3', 'hunter2'],
+    ['DEVICE_TOKEN_SECRET', 'hunter2', 'hunter2'],
+    ['PRIVACY_KEY', 'hunter2', 'hunter2'],
+    ['REDIS_URL', 'postgres://:hunter2@db', 'hunter2'],
+  ])('refuses a bad %s (%s) without repeating the secret', (name, value, secret) => {
+    const faults = faultsOf({ [name]: value });
+    expect(faults.map((fault) => fault.name)).toEqual([name]);
+    expect(JSON.stringify(faults)).not.toContain(secret);
+  });
+
+  test('counts the bytes of a secret, not its characters', () => {
+    expect(faultsOf({ PRIVACY_KEY: 'é'.repeat(15) })).toHaveLength(1);
+    expect(faultsOf({ PRIVACY_KEY: 'é'.repeat(16) })).toHaveLength(0);
+  });
+
+  test('every setting has a meaning and a default for the table of the README', () => {
+    for (const { meaning, fallback } of Object.values(SETTINGS)) {
+      expect(meaning).not.toBe('');
+      expect(fallback).not.toBe('');
+    }
+  });
+});
