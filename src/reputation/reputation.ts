@@ -20,7 +20,8 @@ export interface Standing {
 /** One list as it is loaded now. */
 export interface ListStatus {
   readonly name: string;
-  readonly category: Category | 'asn';
+  /** `unreadable` when its file cannot be used and no older version goes on, see `problem`. */
+  readonly category: Category | 'asn' | 'unreadable';
   /** Where it came from: a URL or a file name. */
   readonly source: string;
   /** Epoch milliseconds of the data, not of the build. */
@@ -30,6 +31,8 @@ export interface ListStatus {
   readonly ranges: number;
   /** False once the list is past its age: it is reported and no longer judged by. */
   readonly judged: boolean;
+  /** What is wrong with the file on disk; an older version may go on beside it. Null when nothing is. */
+  readonly problem: string | null;
 }
 
 /** The compiled address lists. */

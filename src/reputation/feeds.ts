@@ -1,0 +1,136 @@
+import type { ListProblem } from './lists.ts';
+
+/** How a feed is fetched. */
+export interface FetchOptions {
+  /** Validators of the version in use; null when there is none. */
+  readonly etag: string | null;
+  readonly lastModified: string | null;
+  /** Whole budget of one fetch, connection and body, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Greatest size of the decoded body, counted while it is read. */
+  readonly maxBytes: number;
+  readonly fetch: typeof globalThis.fetch;
+}
+
+/** What came of a fetch. */
+export type Fetched =
+  | { readonly outcome: 'not_modified' }
+  | {
+      readonly outcome: 'new';
+      readonly text: string;
+      readonly etag: string | null;
+      readonly lastModified: string | null;
+    }
+  | { readonly outcome: 'problem'; readonly problem: ListProblem };
+
+export const DEFAULT_FEED_TIMEOUT_MS = 30_000;
+export const DEFAULT_FEED_MAX_BYTES = 64 * 1024 * 1024;
+
+const problem = (code: string, message: string): Fetched => ({ outcome: 'problem', problem: { code, message } });
+
+const messageOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
+};
+
+/** Reads a body up to a size; null when it is larger, which ends the connection. */
+async function readUpTo(body: ReadableStream<Uint8Array>, maxBytes: number): Promise<Uint8Array | null> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  const reader = body.getReader();
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    size += part.value.byteLength;
+    if (size > maxBytes) {
+      await reader.cancel();
+      return null;
+    }
+    chunks.push(part.value);
+  }
+  const bytes = new Uint8Array(size);
+  let offset = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return bytes;
+}
+
+function decodeText(bytes: Uint8Array): string | null {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return text.includes('\0') ? null : text;
+  } catch {
+    // A decoder that finds no text has answered the question: these bytes are none.
+    return null;
+  }
+}
+
+/**
+ * Fetches a feed once, conditionally. Never throws and never retries: whoever schedules updates does.
+ *
+ * Problems: `feed_unreachable`, `feed_timeout`, `feed_status` (anything but 200 and 304), `feed_downgraded` (https that ends at
+ * http), `feed_too_large`, `feed_truncated`, `feed_empty`, `feed_not_text` (binary, or a page of HTML).
+ */
+export async function fetchFeed(url: string, options: FetchOptions): Promise<Fetched> {
+  const headers: Record<string, string> = { accept: 'text/plain, text/csv, application/json, */*;q=0.1' };
+  if (options.etag !== null) headers['if-none-match'] = options.etag;
+  else if (options.lastModified !== null) headers['if-modified-since'] = options.lastModified;
+  const signal = AbortSignal.timeout(options.timeoutMs);
+  const failure = (error: unknown, code: string): Fetched =>
+    signal.aborted
+      ? problem('feed_timeout', `no complete answer within ${options.timeoutMs} ms`)
+      : problem(code, messageOf(error));
+
+  let response: Response;
+  try {
+    response = await options.fetch(url, { headers, signal, redirect: 'follow' });
+  } catch (error) {
+    return failure(error, 'feed_unreachable');
+  }
+  const refuse = async (code: string, message: string): Promise<Fetched> => {
+    try {
+      await response.body?.cancel();
+    } catch (error) {
+      return problem(code, `${message} (and the connection broke: ${messageOf(error)})`);
+    }
+    return problem(code, message);
+  };
+  if (response.status === 304) {
+    return options.etag === null && options.lastModified === null
+      ? refuse('feed_status', 'answered 304 to a request that had no condition')
+      : { outcome: 'not_modified' };
+  }
+  if (response.status !== 200) {
+    const retryAfter = response.headers.get('retry-after');
+    return refuse(
+      'feed_status',
+      `answered ${response.status}, expected 200${retryAfter === null ? '' : `; retry after ${retryAfter.slice(0, 40)}`}`,
+    );
+  }
+  if (url.startsWith('https:') && !response.url.startsWith('https:')) {
+    return refuse('feed_downgraded', `redirected from https to ${response.url.slice(0, 200)}`);
+  }
+  const contentType = response.headers.get('content-type') ?? '';
+  if (/^(?:text\/html|application\/xhtml)/i.test(contentType)) {
+    return refuse('feed_not_text', `answered a page of ${contentType}, not a list`);
+  }
+  if (Number(response.headers.get('content-length') ?? 0) > options.maxBytes) {
+    return refuse('feed_too_large', `larger than ${options.maxBytes} bytes`);
+  }
+  let bytes: Uint8Array | null = new Uint8Array();
+  try {
+    if (response.body !== null) bytes = await readUpTo(response.body, options.maxBytes);
+  } catch (error) {
+    return failure(error, 'feed_truncated');
+  }
+  if (bytes === null) return problem('feed_too_large', `larger than ${options.maxBytes} bytes`);
+  const text = decodeText(bytes);
+  if (text === null) return problem('feed_not_text', 'holds bytes that are no text');
+  if (text.trim() === '') return problem('feed_empty', 'answered an empty body');
+  return {
+    outcome: 'new',
+    text,
+    etag: response.headers.get('etag'),
+    lastModified: response.headers.get('last-modified'),
+  };
+}

@@ -1,0 +1,87 @@
+import type { Address, AddressKind } from '../net/address.ts';
+import type { CompiledList, ListProblem } from './lists.ts';
+import { findV4, findV6 } from './ranges.ts';
+import type { Category, ListStatus, Reputation, Standing } from './reputation.ts';
+
+/** A list whose file cannot be used. */
+export interface BrokenList {
+  readonly name: string;
+  /** Where the file is. */
+  readonly source: string;
+  readonly problem: ListProblem;
+}
+
+const DAY_MS = 86_400_000;
+
+const UNLISTED: Standing = { categories: [], lists: [], asn: null };
+const INNER_NETWORK: Standing = { categories: ['private'], lists: [], asn: null };
+const INNER_KINDS: readonly AddressKind[] = ['private', 'loopback', 'link_local', 'cgnat'];
+
+const ageInDays = (updatedAtMs: number, nowMs: number): number => Math.max(0, (nowMs - updatedAtMs) / DAY_MS);
+
+/**
+ * Puts compiled lists together. Every look-up reads memory only; no answer is kept, so lists that replace others are in force
+ * with the next call.
+ *
+ * An address of an inner network (private, shared, loopback, link-local) is `private` and looked up nowhere; tunnel and special
+ * addresses have no standing.
+ */
+export function createReputation(lists: readonly CompiledList[], broken: readonly BrokenList[]): Reputation {
+  const sorted = [...lists].sort((a, b) => (a.meta.name < b.meta.name ? -1 : 1));
+  return {
+    configured: lists.length > 0,
+    standing(address: Address, nowMs: number): Standing {
+      if (address.kind !== 'public') return INNER_KINDS.includes(address.kind) ? INNER_NETWORK : UNLISTED;
+      const categories: Category[] = [];
+      const names: string[] = [];
+      let asn: number | null = null;
+      for (const { meta, set } of sorted) {
+        if (ageInDays(meta.updatedAtMs, nowMs) > meta.maxAgeDays) continue;
+        const ranges = address.version === 4 ? set.v4 : set.v6;
+        const position = address.version === 4 ? findV4(set, address.words[0] ?? 0) : findV6(set, address.words);
+        if (position < 0) continue;
+        if (meta.category === 'asn') asn = ranges.values?.[position] ?? null;
+        else {
+          names.push(meta.name);
+          if (!categories.includes(meta.category)) categories.push(meta.category);
+        }
+      }
+      if (names.length === 0 && asn === null) return UNLISTED;
+      return { categories: categories.includes('allow') ? ['allow'] : categories.sort(), lists: names, asn };
+    },
+    status(nowMs: number): readonly ListStatus[] {
+      const statuses = sorted.map(({ meta, set }): ListStatus => {
+        const ageDays = ageInDays(meta.updatedAtMs, nowMs);
+        return {
+          name: meta.name,
+          category: meta.category,
+          source: meta.source,
+          updatedAtMs: meta.updatedAtMs,
+          ageDays,
+          maxAgeDays: meta.maxAgeDays,
+          ranges: set.v4.starts.length + set.v6.starts.length / 4,
+          judged: ageDays <= meta.maxAgeDays,
+          problem: broken.find((list) => list.name === meta.name)?.problem.message ?? null,
+        };
+      });
+      for (const list of broken) {
+        if (sorted.some(({ meta }) => meta.name === list.name)) continue;
+        statuses.push({
+          name: list.name,
+          category: 'unreadable',
+          source: list.source,
+          updatedAtMs: 0,
+          ageDays: 0,
+          maxAgeDays: 0,
+          ranges: 0,
+          judged: false,
+          problem: list.problem.message,
+        });
+      }
+      return statuses;
+    },
+  };
+}
+
+/** The reputation of a service without lists: nothing is configured, nothing is known. */
+export const NO_REPUTATION: Reputation = createReputation([], []);
