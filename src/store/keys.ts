@@ -20,7 +20,7 @@ export type Pseudonymize = (kind: PseudonymKind, value: string) => Pseudonym;
  */
 export const PSEUDONYM_LENGTH: { readonly [kind in PseudonymKind]: number } = {
   subject: 22,
-  address: 22,
+  address: 16,
   network: 12,
   device: 22,
   fingerprint: 12,
@@ -28,3 +28,41 @@ export const PSEUDONYM_LENGTH: { readonly [kind in PseudonymKind]: number } = {
   session: 12,
   proof: 22,
 };
+
+/** Key of the counters of a subject. */
+export function subjectTallyKey(subject: Pseudonym): string {
+  return `sg:{s:${part(subject)}}:tally`;
+}
+
+/** Key of the baseline of a subject; shares the slot of {@link subjectTallyKey}. */
+export function baselineKey(subject: Pseudonym): string {
+  return `sg:{s:${part(subject)}}:baseline`;
+}
+
+/** Key of the counters of a network (/24 or /48). */
+export function networkTallyKey(network: Pseudonym): string {
+  return `sg:{n:${part(network)}}:tally`;
+}
+
+/** Key of the counters of an address; shares the slot of its network, so that one script reads both. */
+export function addressTallyKey(network: Pseudonym, address: Pseudonym): string {
+  return `sg:{n:${part(network)}}:a:${part(address)}`;
+}
+
+/** Key of the counters of a device. */
+export function deviceTallyKey(device: Pseudonym): string {
+  return `sg:{d:${part(device)}}:tally`;
+}
+
+/** Key that exists while a proof counts as spent. */
+export function spentProofKey(proof: Pseudonym): string {
+  return `sg:{p:${part(proof)}}:spent`;
+}
+
+/**
+ * Pseudonyms are base64url and pass unchanged. Anything else is escaped one to one, so that no text can close the hash
+ * tag (`}`) or imitate the separator, and two different texts never share a key.
+ */
+function part(text: string): string {
+  return text.replace(/[^\w-]/g, (unit) => `%${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}

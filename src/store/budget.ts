@@ -1,0 +1,170 @@
+import { BrokenCircuitError, CircuitState, ConsecutiveBreaker, circuitBreaker, handleWhen } from 'cockatiel';
+import { type Attempt, type History, type Slot, type Store, StoreError, type StoreFailure } from './store.ts';
+
+/** Runs something later; the answer cancels it. */
+export type Timer = (run: () => void, ms: number) => () => void;
+
+export interface Budget {
+  /** What one check may wait for the store, in ms; `STORE_TIMEOUT_MS`, default 50. */
+  readonly timeoutMs?: number;
+  /** What work beside a check (events, learning, the support desk) may wait, in ms; default 1000. */
+  readonly backgroundTimeoutMs?: number;
+  /** So many operations in a row that found no store open the circuit; default 5. */
+  readonly failuresToOpen?: number;
+  /** How long an open circuit waits before one operation tries the store again, in ms; default 1000. */
+  readonly retryAfterMs?: number;
+  readonly timer?: Timer;
+  /** Hears of every failure, of `recordAttempt` once per slot; for metrics. */
+  readonly onFailure?: (operation: StoreOperation, code: StoreFailure) => void;
+}
+
+export type StoreOperation = Exclude<keyof Store, 'driver' | 'close'>;
+
+/**
+ * A store that answers in time or says that it did not. Each operation has a timer of its own, whatever the client below
+ * does; slots that were read in time are kept when another was not. After several operations in a row that found no
+ * store, the circuit opens and the next ones fail at once with `circuit_open`, until one that is let through succeeds.
+ * A store that answers with a refusal (`rejected`) is there, and does not open it.
+ */
+export function budgetedStore(store: Store, budget: Budget = {}): Store {
+  const {
+    timeoutMs = 50,
+    backgroundTimeoutMs = 1000,
+    failuresToOpen = 5,
+    retryAfterMs = 1000,
+    timer = realTimer,
+    onFailure,
+  } = budget;
+  const breaker = circuitBreaker(handleWhen(isOutage), {
+    halfOpenAfter: retryAfterMs,
+    breaker: new ConsecutiveBreaker(failuresToOpen),
+  });
+
+  /** Rejects with `circuit_open` or with what `run` rejects with. */
+  async function throughBreaker<T>(run: () => Promise<T>): Promise<T> {
+    // While one operation tries the store, cockatiel would let the others wait for its outcome.
+    if (breaker.state === CircuitState.HalfOpen) throw circuitOpen();
+    try {
+      return await breaker.execute(run);
+    } catch (error) {
+      throw error instanceof BrokenCircuitError ? circuitOpen() : error;
+    }
+  }
+
+  async function bounded<T>(operation: StoreOperation, ms: number, run: () => Promise<T>): Promise<T> {
+    try {
+      return await throughBreaker(() => within(timer, ms, run));
+    } catch (error) {
+      if (error instanceof StoreError) onFailure?.(operation, error.code);
+      throw error;
+    }
+  }
+
+  async function readSlots(attempt: Attempt): Promise<History> {
+    // One question per slot: a slot that answers in time is kept, whatever becomes of the others.
+    const only = (part: Partial<Attempt>) =>
+      within(timer, timeoutMs, () => store.recordAttempt({ ...attempt, ...NO_SLOTS, ...part }));
+    const [subject, address, device] = await Promise.all([
+      attempt.subject && slotOf(async () => (await only({ subject: attempt.subject })).subject),
+      attempt.address && slotOf(async () => (await only({ address: attempt.address })).address),
+      attempt.device && slotOf(async () => (await only({ device: attempt.device })).device),
+    ]);
+    const history: History = { subject, address, device };
+    const slots = slotsOf(history);
+    if (slots.length > 0 && slots.every((slot) => slot.state === 'failed' && OUTAGES.has(slot.why))) {
+      throw new NoSlotRead(history);
+    }
+    return history;
+  }
+
+  return {
+    driver: store.driver,
+
+    async recordAttempt(attempt) {
+      let history: History;
+      try {
+        history = await throughBreaker(() => readSlots(attempt));
+      } catch (error) {
+        if (error instanceof NoSlotRead) history = error.history;
+        else if (error instanceof StoreError) history = allFailed(attempt, error.code);
+        else throw error;
+      }
+      for (const slot of slotsOf(history)) if (slot.state === 'failed') onFailure?.('recordAttempt', slot.why);
+      return history;
+    },
+
+    spendProof: (id, ttlSeconds, withinMs = timeoutMs) =>
+      bounded('spendProof', Math.min(withinMs, timeoutMs), () => store.spendProof(id, ttlSeconds)),
+    recordOutcome: (outcome) => bounded('recordOutcome', backgroundTimeoutMs, () => store.recordOutcome(outcome)),
+    readSubject: (subject, atMs) => bounded('readSubject', backgroundTimeoutMs, () => store.readSubject(subject, atMs)),
+    updateBaseline: (subject, change) =>
+      bounded('updateBaseline', backgroundTimeoutMs, () => store.updateBaseline(subject, change)),
+    forgetSubject: (subject) => bounded('forgetSubject', backgroundTimeoutMs, () => store.forgetSubject(subject)),
+
+    // Readiness is the truth about the store, not about the circuit.
+    async ping() {
+      try {
+        await within(timer, backgroundTimeoutMs, () => store.ping());
+      } catch (error) {
+        if (error instanceof StoreError) onFailure?.('ping', error.code);
+        throw error;
+      }
+    },
+    close: () => store.close(),
+  };
+}
+
+const NO_SLOTS = { subject: null, address: null, device: null } as const;
+
+const OUTAGES: ReadonlySet<StoreFailure> = new Set(['timeout', 'unreachable', 'circuit_open']);
+
+/** Carries a history through the breaker as a failure. */
+class NoSlotRead extends Error {
+  readonly history: History;
+  constructor(history: History) {
+    super('no slot could be read');
+    this.history = history;
+  }
+}
+
+function isOutage(error: unknown): boolean {
+  return error instanceof NoSlotRead || (error instanceof StoreError && OUTAGES.has(error.code));
+}
+
+function circuitOpen(): StoreError {
+  return new StoreError('circuit_open', 'the store failed several times in a row and is left alone for a moment');
+}
+
+function slotsOf({ subject, address, device }: History): Slot<unknown>[] {
+  return [subject, address, device].filter((slot) => slot !== null);
+}
+
+function allFailed({ subject, address, device }: Attempt, why: StoreFailure): History {
+  const failed = { state: 'failed', why } as const;
+  return { subject: subject && failed, address: address && failed, device: device && failed };
+}
+
+async function slotOf<T>(read: () => Promise<Slot<T> | null>): Promise<Slot<T> | null> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof StoreError) return { state: 'failed', why: error.code };
+    throw error;
+  }
+}
+
+/** Settles with `run`, or rejects with `timeout` after `ms`; the timer is gone as soon as either happened. */
+function within<T>(timer: Timer, ms: number, run: () => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const cancel = timer(
+      () => reject(new StoreError('timeout', `the store did not answer within ${ms} ms`)),
+      Math.max(ms, 0),
+    );
+    run().then(resolve, reject).finally(cancel);
+  });
+}
+
+const realTimer: Timer = (run, ms) => {
+  const handle = setTimeout(run, ms);
+  return () => clearTimeout(handle);
+};

@@ -1,0 +1,45 @@
+import type { Tally, TallyChange } from './windows.ts';
+
+/** One tally to change and read. */
+export interface TallyCell {
+  readonly key: string;
+  /** Time to live in ms, set whenever the tally is written. */
+  readonly ttlMs: number;
+  /** Empty: only read. */
+  readonly changes: readonly TallyChange[];
+}
+
+/** All that one slot asks: its tallies, and values that are only read. The keys share one hash tag. */
+export interface Touch {
+  /** Epoch seconds. */
+  readonly at: number;
+  /** False: answer as if changed, write nothing. */
+  readonly write: boolean;
+  readonly tallies: readonly TallyCell[];
+  readonly values: readonly string[];
+}
+
+export interface Touched {
+  /** As changed, in the order asked. */
+  readonly tallies: readonly Tally[];
+  readonly values: readonly (string | null)[];
+}
+
+/**
+ * What a driver does: atomic steps on single keys. `slots.ts` makes the store of the domain out of them. Every method
+ * rejects with `StoreError` and nothing else.
+ */
+export interface Cells {
+  /** Changes and reads one slot in one atomic step and one network wait. */
+  touch(touch: Touch): Promise<Touched>;
+  get(key: string): Promise<string | null>;
+  /** Writes `next` where the key still holds `expected` (null: nothing); otherwise tells what it holds. */
+  replace(key: string, expected: string | null, next: string, ttlMs: number): Promise<Replacement>;
+  /** True for the first caller within the time to live. */
+  claim(key: string, ttlSeconds: number): Promise<boolean>;
+  remove(keys: readonly string[]): Promise<void>;
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export type Replacement = { readonly written: true } | { readonly written: false; readonly found: string | null };

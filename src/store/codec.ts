@@ -1,0 +1,244 @@
+import { z } from 'zod';
+import {
+  BASELINE_CAPS,
+  type Baseline,
+  type KnownDevice,
+  type KnownPlace,
+  type KnownSession,
+  type Sighting,
+} from '../baseline.ts';
+import { StoreError } from './store.ts';
+import type { Tally } from './windows.ts';
+
+/*
+ * The stored form of a baseline: one JSON array of a version, numbers and lists. A list is one text: rows are parted by
+ * `|`, fields by blanks, lists within a field by commas, and null is empty. Times are counted back from `lastSeen` in
+ * seconds and written, like all numbers, in base 36; coordinates are kept to a thousandth of a degree (about 100 m),
+ * accuracy to 0.1 km. Networks and the names of components stand once in a table and are named by their place in it.
+ */
+const VERSION = 1;
+
+/** Longest city name that is kept, in UTF-16 units. */
+const CITY_LENGTH = 24;
+
+const seconds = z.int();
+const rows = z.string().transform((list) => (list === '' ? [] : list.split('|').map((row) => row.split(' '))));
+
+const storedBaseline = z
+  .tuple([
+    z.literal(VERSION),
+    seconds, // firstSeen
+    seconds, // lastSeen
+    z.int().nonnegative(), // learned
+    seconds, // trustNotBefore
+    rows, // places
+    rows, // countries
+    rows, // table of networks; those without a time are known from sessions only
+    rows, // devices
+    rows, // sessions
+    rows, // table of the names of components
+  ])
+  .transform((parts): Baseline => {
+    const [, firstSeen, lastSeen, learned, trustNotBefore, places, countries, networks, devices, sessions, names] =
+      parts;
+    const ids = devices.map((fields) => text(fields, 0));
+    return {
+      firstSeen,
+      lastSeen,
+      learned,
+      places: places.map((fields) => ({
+        ...sightingFrom(fields, 0, lastSeen),
+        country: textOrNull(fields, 4),
+        city: textOrNull(fields, 6),
+        visits: listFrom(fields, 5).map((back) => lastSeen - number(back)),
+      })),
+      countries: countries.map((fields) => ({ code: text(fields, 0), lastSeen: timeFrom(fields, 1, lastSeen) })),
+      networks: networks.flatMap((fields) => {
+        const at = timeOrNull(fields, 1, lastSeen);
+        return at === null ? [] : [{ key: text(fields, 0), lastSeen: at }];
+      }),
+      devices: devices.map((fields) => ({
+        id: text(fields, 0),
+        fingerprint: textOrNull(fields, 1),
+        components: Object.fromEntries(
+          listFrom(fields, 2).flatMap((value, i) => (value === '' ? [] : [[text(names[i], 0), unescaped(value)]])),
+        ),
+        firstSeen: timeFrom(fields, 3, lastSeen),
+        lastSeen: timeFrom(fields, 4, lastSeen),
+        trustedUntil: timeOrNull(fields, 5, lastSeen),
+        revokedAt: timeOrNull(fields, 6, lastSeen),
+        client: textOrNull(fields, 7),
+        sighting: fields.length > 8 ? sightingFrom(fields, 8, lastSeen) : null,
+      })),
+      sessions: sessions.map((fields) => {
+        const device = textOrNull(fields, 4);
+        const country = textOrNull(fields, 5);
+        return {
+          key: text(fields, 0),
+          startedAt: timeFrom(fields, 1, lastSeen),
+          lastSeen: timeFrom(fields, 2, lastSeen),
+          networks: listFrom(fields, 3).map((index) => text(networks[number(index)], 0)),
+          device: device?.startsWith('#') ? text(ids, number(device.slice(1))) : device,
+          country,
+        };
+      }),
+      trustNotBefore,
+    };
+  });
+
+/** Writes a baseline in its stored form, cut to {@link BASELINE_CAPS}: what was seen last stays. */
+export function encodeBaseline(baseline: Baseline): string {
+  const { lastSeen } = baseline;
+  const places = latest(baseline.places, BASELINE_CAPS.places, ({ at }) => at);
+  const countries = latest(baseline.countries, BASELINE_CAPS.countries, (country) => country.lastSeen);
+  const known = latest(baseline.networks, BASELINE_CAPS.networks, (network) => network.lastSeen);
+  const devices = latest(baseline.devices, BASELINE_CAPS.devices, (device) => device.lastSeen);
+  const sessions = latest(baseline.sessions, BASELINE_CAPS.sessions, (session) => session.lastSeen).map((session) => ({
+    ...session,
+    networks: session.networks.slice(-BASELINE_CAPS.sessionNetworks),
+  }));
+  const names = [
+    ...new Set(devices.flatMap(({ components }) => Object.keys(components).slice(0, BASELINE_CAPS.components))),
+  ];
+  const networks = [...new Set([...known.map(({ key }) => key), ...sessions.flatMap((session) => session.networks)])];
+
+  const back = (at: number | null | undefined): string =>
+    at === null || at === undefined ? '' : digits(lastSeen - at);
+  const sightingFields = ({ at, lat, lon, accuracyKm }: Sighting): string[] => [
+    back(at),
+    digits(lat * 1000),
+    digits(lon * 1000),
+    digits(accuracyKm * 10),
+  ];
+  const placeRow = (place: KnownPlace): string =>
+    [
+      ...sightingFields(place),
+      escaped(place.country),
+      place.visits.slice(-BASELINE_CAPS.visits).map(back).join(','),
+      escaped(place.city?.slice(0, CITY_LENGTH)),
+    ].join(' ');
+  const deviceRow = (device: KnownDevice): string =>
+    [
+      escaped(device.id),
+      escaped(device.fingerprint),
+      names.map((name) => escaped(device.components[name])).join(','),
+      back(device.firstSeen),
+      back(device.lastSeen),
+      back(device.trustedUntil),
+      back(device.revokedAt),
+      escaped(device.client),
+      ...(device.sighting === null ? [] : sightingFields(device.sighting)),
+    ].join(' ');
+  const sessionRow = (session: KnownSession): string => {
+    const device = devices.findIndex(({ id }) => id === session.device);
+    return [
+      escaped(session.key),
+      back(session.startedAt),
+      back(session.lastSeen),
+      session.networks.map((network) => digits(networks.indexOf(network))).join(','),
+      device === -1 ? escaped(session.device) : `#${digits(device)}`,
+      escaped(session.country),
+    ].join(' ');
+  };
+
+  return JSON.stringify([
+    VERSION,
+    baseline.firstSeen,
+    lastSeen,
+    baseline.learned,
+    baseline.trustNotBefore,
+    places.map(placeRow).join('|'),
+    countries.map(({ code, lastSeen: at }) => `${escaped(code)} ${back(at)}`).join('|'),
+    networks.map((key) => `${escaped(key)} ${back(known.find((network) => network.key === key)?.lastSeen)}`).join('|'),
+    devices.map(deviceRow).join('|'),
+    sessions.map(sessionRow).join('|'),
+    names.map(escaped).join('|'),
+  ]);
+}
+
+/**
+ * Reads what {@link encodeBaseline} wrote.
+ * @throws StoreError `rejected` for anything else: a record that cannot be read is a failure, not a stranger.
+ */
+export function decodeBaseline(raw: string): Baseline {
+  return decode(storedBaseline, raw, 'baseline');
+}
+
+const storedTally = z.record(z.string(), z.record(z.string(), z.number()));
+
+/**
+ * Reads a tally from JSON.
+ * @throws StoreError `rejected` when it is no tally.
+ */
+export function decodeTally(raw: string): Tally {
+  return decode(storedTally, raw, 'tally');
+}
+
+function decode<T>(schema: z.ZodType<T>, raw: string, what: string): T {
+  try {
+    return schema.parse(JSON.parse(raw));
+  } catch {
+    // The parser's message quotes the record.
+    throw new StoreError('rejected', `a stored ${what} cannot be read: it was not written by this version`);
+  }
+}
+
+/** The `cap` entries seen last, in their order. */
+function latest<T>(entries: readonly T[], cap: number, seenAt: (entry: T) => number): readonly T[] {
+  if (entries.length <= cap) return entries;
+  const kept = new Set([...entries].sort((a, b) => seenAt(b) - seenAt(a)).slice(0, cap));
+  return entries.filter((entry) => kept.has(entry));
+}
+
+function digits(value: number): string {
+  return Math.round(value).toString(36);
+}
+
+function number(base36: string): number {
+  const value = Number.parseInt(base36, 36);
+  if (Number.isNaN(value)) throw new RangeError('not a number in base 36');
+  return value;
+}
+
+function escaped(value: string | null | undefined): string {
+  return (value ?? '').replace(/[ %,|#]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`);
+}
+
+function unescaped(value: string): string {
+  if (!value.includes('%')) return value;
+  return value.replace(/%([0-9a-f]{2})/g, (_escape, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
+}
+
+function text(fields: readonly string[] | undefined, index: number): string {
+  const field = fields?.[index];
+  if (field === undefined) throw new RangeError('a field is missing');
+  return unescaped(field);
+}
+
+function textOrNull(fields: readonly string[], index: number): string | null {
+  const field = text(fields, index);
+  return field === '' ? null : field;
+}
+
+function listFrom(fields: readonly string[], index: number): string[] {
+  const field = fields[index];
+  if (field === undefined) throw new RangeError('a field is missing');
+  return field === '' ? [] : field.split(',');
+}
+
+function timeFrom(fields: readonly string[], index: number, lastSeen: number): number {
+  return lastSeen - number(fields[index] ?? '');
+}
+
+function timeOrNull(fields: readonly string[], index: number, lastSeen: number): number | null {
+  return fields[index] === '' ? null : timeFrom(fields, index, lastSeen);
+}
+
+function sightingFrom(fields: readonly string[], from: number, lastSeen: number): Sighting {
+  return {
+    at: timeFrom(fields, from, lastSeen),
+    lat: number(fields[from + 1] ?? '') / 1000,
+    lon: number(fields[from + 2] ?? '') / 1000,
+    accuracyKm: number(fields[from + 3] ?? '') / 10,
+  };
+}

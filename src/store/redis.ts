@@ -1,0 +1,262 @@
+import { createHash } from 'node:crypto';
+import type { ConnectionOptions } from 'node:tls';
+import { Cluster, Redis } from 'ioredis';
+import { z } from 'zod';
+import type { Cells, Touch } from './cells.ts';
+import { decodeTally } from './codec.ts';
+import { parseRedisUrl, type RedisTarget } from './redis-url.ts';
+import { REPLACE, TALLY } from './scripts.ts';
+import { storeOver } from './slots.ts';
+import { type Store, StoreError, type StoreFailure } from './store.ts';
+import { CLOCK_SKEW_SECONDS, COUNTERS, SETS } from './windows.ts';
+
+export interface RedisStoreOptions {
+  /** `REDIS_URL`, see `parseRedisUrl`. */
+  readonly url: string;
+  /**
+   * After how many ms a command without an answer is given up, 1 to 60,000; default 1000. Bounds what an unanswered
+   * command holds on to; the budget of a check is kept by `budgetedStore`.
+   */
+  readonly timeoutMs?: number;
+  /** Settings of TLS beside those of the URL, such as a CA; Node's own `NODE_EXTRA_CA_CERTS` works without. */
+  readonly tls?: ConnectionOptions;
+  /** Hears of every connection that failed, in one line without keys, values or passwords. */
+  readonly onConnectionError?: (message: string) => void;
+  /** Hears when the cluster client is replaced because its picture of the cluster stayed wrong. */
+  readonly onRebuild?: () => void;
+}
+
+/** So many misrouted commands in a row, and a cluster client starts anew. */
+const MISROUTED_TO_REBUILD = 5;
+
+/** Longest wait between two tries to connect, in ms: what recovery takes at most after the server is back. */
+const MOST_RECONNECT_DELAY_MS = 1000;
+
+/**
+ * A store in Redis (7 or newer), Redis Cluster or a master behind sentinels. One client; nothing is queued while the
+ * server is away, and a command whose connection broke is never sent again: a count is applied once or reported as
+ * failed.
+ * @throws RedisUrlError when the URL cannot be understood.
+ */
+export function redisStore(options: RedisStoreOptions): Store {
+  const target = parseRedisUrl(options.url);
+  const timeoutMs = options.timeoutMs ?? 1000;
+  let client = connect(target, options, timeoutMs);
+  let misrouted = 0;
+
+  /** Runs one command; any error becomes a StoreError. */
+  async function ask<T>(command: (redis: Client) => Promise<T>): Promise<T> {
+    const asked = client;
+    try {
+      const reply = await command(asked);
+      misrouted = 0;
+      return reply;
+    } catch (error) {
+      if (target.kind === 'cluster' && isMisrouted(error)) {
+        misrouted += 1;
+        if (misrouted >= MISROUTED_TO_REBUILD && asked === client) {
+          misrouted = 0;
+          client = connect(target, options, timeoutMs);
+          asked.disconnect();
+          options.onRebuild?.();
+        }
+      }
+      throw storeErrorOf(error);
+    }
+  }
+
+  function run(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+    return ask(async (redis) => {
+      try {
+        return await redis.evalsha(script.sha1, keys.length, ...keys, ...args);
+      } catch (error) {
+        // A script that the server does not know did nothing, so that it can be sent in full.
+        if (!messageOf(error).startsWith('NOSCRIPT')) throw error;
+        return await redis.eval(script.source, keys.length, ...keys, ...args);
+      }
+    });
+  }
+
+  const cells: Cells = {
+    async touch(touch) {
+      const reply = read(strings, await run(TALLY_SCRIPT, ...tallyCall(touch)));
+      const count = touch.tallies.length;
+      return { tallies: reply.slice(0, count).map((raw) => decodeTally(raw ?? '')), values: reply.slice(count) };
+    },
+    get: (key) => ask((redis) => redis.get(key)),
+    async replace(key, expected, next, ttlMs) {
+      const [written, found = null] = read(replaced, await run(REPLACE_SCRIPT, [key], [expected ?? '', next, ttlMs]));
+      return written === 1 ? { written: true } : { written: false, found };
+    },
+    async claim(key, ttlSeconds) {
+      return (await ask((redis) => redis.set(key, '1', 'EX', ttlSeconds, 'NX'))) === 'OK';
+    },
+    async remove(keys) {
+      await ask((redis) => redis.del(...keys));
+    },
+    async ping() {
+      await whenReady(client, timeoutMs);
+      await ask((redis) => redis.ping());
+    },
+    async close() {
+      client.disconnect();
+    },
+  };
+  return storeOver('redis', cells);
+}
+
+type Client = Redis | Cluster;
+
+interface Script {
+  readonly source: string;
+  readonly sha1: string;
+}
+
+const TALLY_SCRIPT = withSha1(TALLY);
+const REPLACE_SCRIPT = withSha1(REPLACE);
+
+function withSha1(source: string): Script {
+  return { source, sha1: createHash('sha1').update(source).digest('hex') };
+}
+
+const strings = z.array(z.string().nullable());
+const replaced = z.tuple([z.int(), z.string().nullable().optional()]);
+
+function read<T>(schema: z.ZodType<T>, reply: unknown): T {
+  const parsed = schema.safeParse(reply);
+  if (!parsed.success) throw new StoreError('rejected', 'Redis answered a script with something else than it returns');
+  return parsed.data;
+}
+
+function tallyCall({ at, write, tallies, values }: Touch): [string[], (string | number)[]] {
+  const args: (string | number)[] = [at, write ? '1' : '0', tallies.length, CLOCK_SKEW_SECONDS];
+  for (const { ttlMs } of tallies) args.push(ttlMs);
+  tallies.forEach(({ changes }, index) => {
+    for (const change of changes) {
+      if ('count' in change) {
+        const { windowSeconds, bucketSeconds } = COUNTERS[change.count];
+        args.push(index + 1, change.count, windowSeconds, bucketSeconds, 0, '');
+      } else {
+        const { windowSeconds, cap } = SETS[change.see];
+        args.push(index + 1, change.see, windowSeconds, 1, cap, change.member);
+      }
+    }
+  });
+  return [[...tallies.map(({ key }) => key), ...values], args];
+}
+
+function connect(target: RedisTarget, options: RedisStoreOptions, timeoutMs: number): Client {
+  const client = clientOf(target, connectionOptions(target, options, timeoutMs));
+  // Without a listener, ioredis prints every error itself.
+  client.on('error', (error: unknown) => options.onConnectionError?.(connectionMessage(error)));
+  return client;
+}
+
+type Connection = ReturnType<typeof connectionOptions>;
+
+function connectionOptions(target: RedisTarget, options: RedisStoreOptions, timeoutMs: number) {
+  return {
+    ...(target.username === null ? {} : { username: target.username }),
+    ...(target.password === null ? {} : { password: target.password }),
+    ...(target.tls ? { tls: options.tls ?? {} } : {}),
+    commandTimeout: timeoutMs,
+    connectTimeout: Math.max(timeoutMs, 1000),
+    // A peer that went silent is dropped, and the commands that wait for it with it.
+    socketTimeout: 2 * timeoutMs,
+    keepAlive: 10_000,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    // The server became a replica: connect anew, so that the name or the sentinels lead to the master. 1: no resending.
+    reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? (1 as const) : false),
+  };
+}
+
+function clientOf(target: RedisTarget, connection: Connection): Client {
+  const single = {
+    ...connection,
+    enableOfflineQueue: false,
+    enableAutoPipelining: true,
+    retryStrategy: reconnectDelay,
+  };
+  switch (target.kind) {
+    case 'standalone':
+      return new Redis({ ...single, ...target.node, db: target.database });
+    case 'sentinel':
+      return new Redis({
+        ...single,
+        sentinels: target.sentinels.map((node) => ({ ...node })),
+        name: target.master,
+        db: target.database,
+        sentinelRetryStrategy: reconnectDelay,
+        ...(connection.tls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: connection.tls }),
+      });
+    case 'cluster': {
+      const nodes = target.nodes.map((node) => ({ ...node }));
+      return new Cluster(nodes, {
+        redisOptions: connection,
+        enableOfflineQueue: false,
+        // In a cluster, a batch in which one slot has moved fails as a whole and is never routed anew.
+        enableAutoPipelining: false,
+        clusterRetryStrategy: reconnectDelay,
+        maxRedirections: 4,
+        // Zero: a command whose connection broke may have been applied, so that it is not sent again.
+        retryDelayOnFailover: 0,
+        retryDelayOnClusterDown: 0,
+        slotsRefreshTimeout: Math.max(connection.commandTimeout, 1000),
+        // Certificates name hosts: the name must reach TLS unresolved.
+        ...(target.tls ? { dnsLookup: (host, answer) => answer(null, host) } : {}),
+      });
+    }
+  }
+}
+
+function reconnectDelay(tries: number): number {
+  return Math.min(tries * 50, MOST_RECONNECT_DELAY_MS);
+}
+
+async function whenReady(client: Client, timeoutMs: number): Promise<void> {
+  if (client.status === 'ready') return;
+  await new Promise<void>((resolve, reject) => {
+    const done = (settle: () => void) => () => {
+      clearTimeout(timer);
+      client.off('ready', ready);
+      settle();
+    };
+    const ready = done(resolve);
+    const late = done(() => reject(new StoreError('unreachable', `Redis is not connected after ${timeoutMs} ms`)));
+    const timer = setTimeout(late, timeoutMs);
+    client.once('ready', ready);
+  });
+}
+
+function isMisrouted(error: unknown): boolean {
+  return /\b(MOVED|ASK|CROSSSLOT|CLUSTERDOWN|READONLY)\b/.test(messageOf(error));
+}
+
+/** Replies of a server that is there but cannot serve anybody yet. */
+const AWAY_REPLIES: ReadonlySet<string> = new Set(['LOADING', 'MASTERDOWN', 'CLUSTERDOWN', 'NOREPLICAS', 'BUSY']);
+
+/** Replies quote keys and arguments, so that only their first word is told. */
+function storeErrorOf(error: unknown): StoreError {
+  if (error instanceof StoreError) return error;
+  const message = messageOf(error);
+  if (message === 'Command timed out') return new StoreError('timeout', 'Redis did not answer in time');
+  const redirected = message.startsWith('Too many Cluster redirections');
+  if (redirected) return new StoreError('rejected', 'Redis Cluster sent a command round in circles');
+  if (error instanceof Error && error.name === 'ReplyError') {
+    const [word = 'ERR'] = message.split(' ');
+    const code: StoreFailure = AWAY_REPLIES.has(word) ? 'unreachable' : 'rejected';
+    return new StoreError(code, `Redis refused a command: ${/^[A-Z]+$/.test(word) ? word : 'ERR'}`);
+  }
+  return new StoreError('unreachable', 'Redis cannot be reached');
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : '';
+}
+
+function connectionMessage(error: unknown): string {
+  if (error instanceof Error && error.name === 'ReplyError') return storeErrorOf(error).message;
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
+  return `Redis cannot be reached: ${code ?? 'the connection broke'}`;
+}
