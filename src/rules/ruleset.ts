@@ -1,5 +1,5 @@
 import type { Decision, Verdict } from '../decision.ts';
-import type { Facts } from '../facts.ts';
+import type { Facts, FactValue, Json } from '../facts.ts';
 
 /** What holds for one action beside the rules themselves. */
 export interface ActionPolicy {
@@ -30,4 +30,47 @@ export interface RuleSet {
   /** Own policy of the action where a file gives one, else the files' own. */
   policyFor(action: string): ActionPolicy;
   evaluate(facts: Facts): Verdict;
+  /** What every rule made of the facts, by the very closures that `evaluate` uses. */
+  trace(facts: Facts): RulesTrace;
+}
+
+/** One comparison of a rule as it came out. */
+export interface ConditionTrace {
+  /** From the root of the file: `rules[3].when["travel.speed_kmh"].gt`. */
+  readonly path: string;
+  readonly fact: string;
+  readonly operator: string;
+  /** As written: a literal or `{"fact": "..."}`. */
+  readonly operand: Json;
+  /** Value of the operand where it is a fact; null when it is a literal or unknown. */
+  readonly operandValue: FactValue | null;
+  /** Null when unknown. */
+  readonly value: FactValue | null;
+  readonly result: 'true' | 'false' | 'unknown';
+  /** Why the result is unknown: a side is absent, or there but of the wrong type. Null when it is known. */
+  readonly why: 'absent' | 'type_mismatch' | null;
+}
+
+/** What became of one rule. */
+export interface RuleTrace {
+  readonly id: string;
+  readonly file: string;
+  /** Reason code. */
+  readonly code: string;
+  /** `dry_run`: matched, but does not bind. `overruled`: matched, but another rule took it out. */
+  readonly outcome: 'hit' | 'missed' | 'unknown' | 'overruled' | 'dry_run';
+  /** Binding rules that took this one out. */
+  readonly overruledBy: readonly string[];
+  /** Points that it adds when it matches; null for a decision rule. */
+  readonly points: number | null;
+  /** Null for a scoring rule. */
+  readonly decision: Decision | null;
+  readonly conditions: readonly ConditionTrace[];
+}
+
+/** The verdict and how it came about. */
+export interface RulesTrace {
+  readonly verdict: Verdict;
+  /** Every rule by file, then id. */
+  readonly rules: readonly RuleTrace[];
 }

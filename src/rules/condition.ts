@@ -1,0 +1,505 @@
+import type { FactCatalog, FactSpec, Facts, Json } from '../facts.ts';
+import { FORBIDDEN_KEYS } from './json.ts';
+import {
+  FALSE,
+  type FactType,
+  type Held,
+  isFactValue,
+  type Judge,
+  not,
+  OPERATORS,
+  type Operator,
+  TRUE,
+  type Truth,
+} from './operators.ts';
+import { formatPath, nearestWord, type RuleProblemCode, showFound } from './problems.ts';
+import { FREE_FACT, FREE_ROOTS, SCORE_FACT } from './schema.ts';
+
+/** Judges facts; the score stands beside them because it exists only once the scoring rules are through. */
+export type Test = (facts: Facts, score: number) => Truth;
+
+/** Finds the value of one fact. */
+export type Read = (facts: Facts, score: number) => Held;
+
+/** One comparison of one fact. */
+export interface Comparison {
+  readonly kind: 'comparison';
+  /** From the root of the file. */
+  readonly path: string;
+  readonly fact: string;
+  readonly operator: string;
+  /** As written: a literal or `{"fact": "..."}`. */
+  readonly operand: Json;
+  /** All strings that the fact can hold, where they are known. */
+  readonly values: readonly string[] | null;
+  readonly read: Read;
+  /** Reads the operand where it is a fact. */
+  readonly readOperand: Read | null;
+  /** Null where the operand is a fact. */
+  readonly judge: Judge | null;
+  readonly test: Test;
+}
+
+/** Conditions joined; a `not` has one part. */
+export interface Group {
+  readonly kind: 'all' | 'any' | 'not';
+  readonly parts: readonly Condition[];
+  readonly test: Test;
+}
+
+export type Condition = Comparison | Group;
+
+/** Takes a problem at a path below the rule. */
+export type Report = (path: readonly PropertyKey[], code: RuleProblemCode, message: string, nearest?: string) => void;
+
+/** What a condition is compiled against. */
+export interface ConditionScope {
+  readonly catalog: FactCatalog;
+  /** Decision rules may test `score`, scoring rules not. */
+  readonly scoreAllowed: boolean;
+  readonly report: Report;
+}
+
+const COMBINATORS = ['all', 'any', 'not'];
+
+/**
+ * Compiles the `when` of a rule to closures and reports all that is wrong with it. Returns null when anything is.
+ * An empty map is the condition that always holds; below the top it is refused as a mistake.
+ */
+export function compileCondition(when: unknown, path: readonly PropertyKey[], scope: ConditionScope): Condition | null {
+  let failed = false;
+  const report: Report = (...problem) => {
+    failed = true;
+    scope.report(...problem);
+  };
+  const root = compileMap(when, path, { ...scope, report }, true);
+  if (root === null || failed) return null;
+  reportContradictions(root, [], path, report);
+  return failed ? null : root;
+}
+
+/** The spec of a declared fact, `free` below a free root, else what is wrong with the name. */
+export function resolveFact(
+  name: string,
+  catalog: FactCatalog,
+  scoreAllowed: boolean,
+): FactSpec | 'free' | { readonly code: RuleProblemCode; readonly message: string; readonly nearest?: string } {
+  if (name === 'score') {
+    if (scoreAllowed) return SCORE_FACT;
+    const message = 'A scoring rule cannot test score: it is the sum that scoring rules make. Use a decision rule.';
+    return { code: 'score_in_scoring_rule', message };
+  }
+  const spec = Object.hasOwn(catalog, name) ? catalog[name] : undefined;
+  if (spec !== undefined) return spec;
+  const root = FREE_ROOTS.find((each) => name.startsWith(`${each}.`));
+  if (root !== undefined) {
+    const keys = FREE_FACT.exec(name)?.[2]?.slice(1).split('.');
+    if (keys === undefined) {
+      const message = `"${name}" is no path of plain keys. Allowed are letters, digits, _, - and : between dots; no filters or indexes.`;
+      return { code: 'unknown_fact', message };
+    }
+    const forbidden = keys.find((key) => FORBIDDEN_KEYS.includes(key));
+    if (forbidden === undefined) return 'free';
+    return { code: 'unknown_fact', message: `"${name}" goes through the forbidden key "${forbidden}".` };
+  }
+  const nearest = nearestWord(name, [...Object.keys(catalog), 'score', ...COMBINATORS]);
+  return {
+    code: 'unknown_fact',
+    message: `No signal declares a fact "${name}". Allowed are declared facts and paths below ${FREE_ROOTS.join(', ')}.`,
+    ...(nearest === undefined ? {} : { nearest }),
+  };
+}
+
+/** Makes the reader of a fact whose name {@link resolveFact} took. */
+export function factReader(name: string): Read {
+  if (name === 'score') return (_facts, score) => score;
+  const free = FREE_FACT.exec(name);
+  if (free === null) return (facts) => facts.measured[name];
+  const keys = free[2]?.slice(1).split('.') ?? [];
+  switch (free[1]) {
+    case 'context':
+      return (facts) => readOwn(facts.context, keys);
+    case 'resource.properties':
+      return (facts) => readOwn(facts.resourceProperties, keys);
+    default:
+      return (facts) => readOwn(facts.subjectProperties, keys);
+  }
+}
+
+/** Own properties of plain objects only: no prototype, no index or length of an array. */
+function readOwn(root: unknown, keys: readonly string[]): Held {
+  let node = root;
+  for (const key of keys) {
+    if (typeof node !== 'object' || node === null || Array.isArray(node) || !Object.hasOwn(node, key)) return undefined;
+    node = (node as { readonly [key: string]: unknown })[key];
+  }
+  return isFactValue(node) ? node : undefined;
+}
+
+function compileMap(when: unknown, path: readonly PropertyKey[], scope: ConditionScope, top: boolean): Group | null {
+  if (typeof when !== 'object' || when === null || Array.isArray(when)) {
+    scope.report(path, 'shape', `Expected a map of facts, all, any and not; found ${showFound(when)}.`);
+    return null;
+  }
+  const entries = Object.entries(when);
+  if (entries.length === 0 && !top) {
+    scope.report(path, 'empty_condition', 'An empty condition always holds. Remove it or name a fact.');
+    return null;
+  }
+  const parts: Condition[] = [];
+  for (const [key, value] of entries) {
+    const at = [...path, key];
+    if (key === 'not') {
+      const part = compileMap(value, at, scope, false);
+      if (part !== null) parts.push(negation(part));
+    } else if (key === 'all' || key === 'any') {
+      const part = compileList(key, value, at, scope);
+      if (part !== null) parts.push(part);
+    } else {
+      parts.push(...compileFact(key, value, at, scope));
+    }
+  }
+  return { kind: 'all', parts, test: allOf(parts.map((part) => part.test)) };
+}
+
+function compileList(
+  kind: 'all' | 'any',
+  list: unknown,
+  path: readonly PropertyKey[],
+  scope: ConditionScope,
+): Group | null {
+  if (!Array.isArray(list) || list.length === 0) {
+    scope.report(path, 'empty_condition', `Expected a list of at least one condition, found ${showFound(list)}.`);
+    return null;
+  }
+  const parts = list
+    .map((each, i) => compileMap(each, [...path, i], scope, false))
+    .filter((part): part is Group => part !== null);
+  const tests = parts.map((part) => part.test);
+  return { kind, parts, test: kind === 'all' ? allOf(tests) : anyOf(tests) };
+}
+
+function compileFact(name: string, value: unknown, path: readonly PropertyKey[], scope: ConditionScope): Comparison[] {
+  const resolved = resolveFact(name, scope.catalog, scope.scoreAllowed);
+  if (resolved !== 'free' && 'code' in resolved) {
+    scope.report(path, resolved.code, resolved.message, resolved.nearest);
+    return [];
+  }
+  const spec = resolved === 'free' ? undefined : resolved;
+  const isMap = typeof value === 'object' && value !== null && !Array.isArray(value);
+  const entries = isMap ? Object.entries(value) : [['eq', value] as const];
+  if (entries.length === 0) {
+    scope.report(
+      path,
+      'empty_condition',
+      `Expected a value or an operator, found {}. Name one of ${allowedFor(spec)}.`,
+    );
+  }
+  const comparisons: Comparison[] = [];
+  for (const [word, operand] of entries) {
+    const at = isMap ? [...path, word] : path;
+    const operator = OPERATORS[word];
+    if (operator === undefined) {
+      const nearest = nearestWord(word, Object.keys(OPERATORS));
+      scope.report(at, 'unknown_operator', `No operator "${word}". Allowed here: ${allowedFor(spec)}.`, nearest);
+    } else if (spec !== undefined && !operator.left.includes(spec.type)) {
+      const message = `${word} cannot be put to the ${spec.type} fact "${name}". Allowed here: ${allowedFor(spec)}.`;
+      scope.report(at, 'operator_type', message);
+    } else {
+      const comparison = compileComparison({ name, spec, word, operator, operand }, at, scope);
+      if (comparison !== null) comparisons.push(comparison);
+    }
+  }
+  return comparisons;
+}
+
+interface Written {
+  readonly name: string;
+  readonly spec: FactSpec | undefined;
+  readonly word: string;
+  readonly operator: Operator;
+  readonly operand: unknown;
+}
+
+function compileComparison(written: Written, path: readonly PropertyKey[], scope: ConditionScope): Comparison | null {
+  const { name, spec, word, operator, operand } = written;
+  const read = factReader(name);
+  const shared = {
+    kind: 'comparison',
+    path: formatPath(path),
+    fact: name,
+    operator: word,
+    operand: operand as Json,
+    values: spec?.type === 'string' ? (spec.values ?? null) : null,
+    read,
+  } as const;
+  if (typeof operand === 'object' && operand !== null && 'fact' in operand) {
+    const readOperand = compileOperandFact(written, operand, path, scope);
+    const pair = operator.pair;
+    if (readOperand === null || pair === undefined) return null;
+    const test: Test = (facts, score) => pair(read(facts, score), readOperand(facts, score));
+    return { ...shared, readOperand, judge: null, test };
+  }
+  const shape = operator.operand(spec).safeParse(operand);
+  if (!shape.success) {
+    const wrong = wrongValues(spec, operand);
+    if (wrong.length === 0) {
+      const expected = shape.error.issues[0]?.message ?? 'Invalid operand';
+      scope.report(path, 'operand', `${word} of "${name}": ${expected}. Found ${showFound(operand)}.`);
+    }
+    for (const [at, value] of wrong) {
+      const message = `"${name}" is never ${showFound(value)}. Its values are ${spec?.values?.join(', ')}.`;
+      scope.report([...path, ...at], 'unknown_value', message, nearestWord(value, spec?.values ?? []));
+    }
+    return null;
+  }
+  const judge = operator.prepare(operand);
+  if (typeof judge !== 'function') {
+    scope.report(path, judge.code, judge.message);
+    return null;
+  }
+  // The common readers are spelt out: one call less per comparison in the hottest loop of the engine.
+  const test: Test =
+    name === 'score'
+      ? (_facts, score) => judge(score)
+      : spec === undefined
+        ? (facts, score) => judge(read(facts, score))
+        : (facts) => judge(facts.measured[name]);
+  return { ...shared, readOperand: null, judge, test };
+}
+
+function compileOperandFact(
+  { name, spec, word, operator }: Written,
+  operand: object,
+  path: readonly PropertyKey[],
+  scope: ConditionScope,
+): Read | null {
+  const other: unknown = 'fact' in operand ? operand.fact : undefined;
+  if (typeof other !== 'string' || Object.keys(operand).length !== 1) {
+    scope.report(path, 'operand', `Expected {"fact": "name"} and nothing beside it, found ${showFound(operand)}.`);
+    return null;
+  }
+  if (operator.pair === undefined || operator.right === undefined) {
+    scope.report(path, 'operand', `${word} needs a literal operand; it cannot compare with another fact.`);
+    return null;
+  }
+  if (other === name) {
+    scope.report(path, 'operand', `"${name}" is compared with itself. Name another fact.`);
+    return null;
+  }
+  const resolved = resolveFact(other, scope.catalog, scope.scoreAllowed);
+  if (resolved !== 'free' && 'code' in resolved) {
+    scope.report([...path, 'fact'], resolved.code, resolved.message, resolved.nearest);
+    return null;
+  }
+  const expected = operator.right(spec?.type);
+  const scalarOnly = expected === undefined && resolved !== 'free' && resolved.type === 'list';
+  if (resolved !== 'free' && (scalarOnly || (expected !== undefined && resolved.type !== expected))) {
+    const message = `${word} of "${name}" needs a ${expected ?? 'scalar'} fact beside it; "${other}" is a ${resolved.type}.`;
+    scope.report([...path, 'fact'], 'operand', message);
+    return null;
+  }
+  if (spec?.type === 'number' && expected === 'list') {
+    scope.report(path, 'operand', `A list fact holds strings, and "${name}" is a number. Write the numbers out.`);
+    return null;
+  }
+  return factReader(other);
+}
+
+/** Strings in an operand that a fact with known values can never hold, with their place in the operand. */
+function wrongValues(spec: FactSpec | undefined, operand: unknown): [readonly number[], string][] {
+  const values = spec?.values;
+  if (values === undefined) return [];
+  if (typeof operand === 'string') return values.includes(operand) ? [] : [[[], operand]];
+  if (!Array.isArray(operand)) return [];
+  return operand.flatMap((each, i): [readonly number[], string][] =>
+    typeof each === 'string' && !values.includes(each) ? [[[i], each]] : [],
+  );
+}
+
+function allowedFor(spec: FactSpec | undefined): string {
+  return Object.entries(OPERATORS)
+    .filter(([, operator]) => spec === undefined || operator.left.includes(spec.type))
+    .map(([name]) => name)
+    .join(', ');
+}
+
+function negation(part: Group): Group {
+  const test = part.test;
+  return { kind: 'not', parts: [part], test: (facts, score) => not(test(facts, score)) };
+}
+
+function allOf(tests: readonly Test[]): Test {
+  const [first, second] = tests;
+  if (first === undefined) return () => TRUE;
+  if (second === undefined) return first;
+  if (tests.length === 2) {
+    return (facts, score) => {
+      const left = first(facts, score);
+      if (left === FALSE) return FALSE;
+      const right = second(facts, score);
+      if (right < left) return right;
+      return left;
+    };
+  }
+  return (facts, score) => {
+    let least: Truth = TRUE;
+    for (const test of tests) {
+      const truth = test(facts, score);
+      if (truth === FALSE) return FALSE;
+      if (truth < least) least = truth;
+    }
+    return least;
+  };
+}
+
+function anyOf(tests: readonly Test[]): Test {
+  return (facts, score) => {
+    let most: Truth = FALSE;
+    for (const test of tests) {
+      const truth = test(facts, score);
+      if (truth === TRUE) return TRUE;
+      if (truth > most) most = truth;
+    }
+    return most;
+  };
+}
+
+/** Every comparison of a condition in the order written. */
+export function* comparisonsOf(condition: Condition): Generator<Comparison> {
+  if (condition.kind === 'comparison') yield condition;
+  else for (const part of condition.parts) yield* comparisonsOf(part);
+}
+
+/**
+ * Conditions all of which hold whenever the given one does: its own parts, those of an `all` taken apart, each in a
+ * canonical form.
+ */
+export function conjunctsOf(condition: Condition): ReadonlySet<string> {
+  const found = new Set<string>();
+  const collect = (each: Condition): void => {
+    if (each.kind === 'all') each.parts.forEach(collect);
+    else found.add(canonical(each));
+  };
+  collect(condition);
+  return found;
+}
+
+function canonical(condition: Condition): string {
+  if (condition.kind === 'comparison') {
+    return `${condition.fact} ${condition.operator} ${JSON.stringify(condition.operand)}`;
+  }
+  return `${condition.kind}(${condition.parts.map(canonical).sort().join('; ')})`;
+}
+
+/** The actions to which a condition is bound by a top-level `action` key; null when it may hold for any action. */
+export function boundActions(condition: Condition): readonly string[] | null {
+  if (condition.kind !== 'all') return null;
+  for (const part of condition.parts) {
+    if (part.kind !== 'comparison' || part.fact !== 'action' || part.judge === null) continue;
+    if (part.operator === 'eq') return [String(part.operand)];
+    if (part.operator === 'in' && Array.isArray(part.operand)) return [...new Set(part.operand.map(String))];
+  }
+  return null;
+}
+
+/**
+ * Reports conditions that no facts can make true. Sound but not complete: it looks at what has to hold together, fact by
+ * fact, and knows numbers as intervals, and booleans and strings with known values as finite sets.
+ */
+function reportContradictions(
+  condition: Condition,
+  inherited: readonly Comparison[],
+  path: readonly PropertyKey[],
+  report: Report,
+): void {
+  const comparisons = [...inherited];
+  const others: Group[] = [];
+  const collect = (each: Condition): void => {
+    if (each.kind === 'comparison') comparisons.push(each);
+    else if (each.kind === 'all') each.parts.forEach(collect);
+    else others.push(each);
+  };
+  collect(condition);
+  const byFact = Map.groupBy(comparisons, (each) => each.fact);
+  for (const [fact, group] of byFact) {
+    // What was inherited alone has been judged already.
+    if (!group.some((each) => !inherited.includes(each))) continue;
+    const why = contradiction(fact, group, comparisons);
+    if (why === null) continue;
+    report(path, 'never_binds', `Can never hold: ${why} (${group.map(writeComparison).join(', ')}).`);
+    return;
+  }
+  for (const group of others) {
+    // Below a not the conditions are meant to fail together with what stands outside.
+    const context = group.kind === 'any' ? comparisons : [];
+    for (const part of group.parts) reportContradictions(part, context, path, report);
+  }
+}
+
+function writeComparison({ fact, operator, operand }: Comparison): string {
+  return `"${fact}" ${operator} ${showFound(operand)}`;
+}
+
+function contradiction(fact: string, group: readonly Comparison[], all: readonly Comparison[]): string | null {
+  const absent = group.some((each) => each.operator === 'known' && each.operand === false);
+  const compared =
+    group.some((each) => each.operator !== 'known' || each.operand === true) ||
+    all.some((each) => each.readOperand !== null && operandFact(each) === fact);
+  if (absent && compared) return `"${fact}" cannot be unknown and compared`;
+  const literal = group.filter((each) => each.judge !== null && each.operator !== 'known');
+  const types = new Set(literal.map(typeCompared));
+  types.delete(null);
+  if (types.size > 1) return `"${fact}" cannot be of several types`;
+  const candidates = candidateValues(literal);
+  if (candidates !== null) {
+    const possible = candidates.some((value) => literal.every((each) => each.judge?.(value) === TRUE));
+    return possible ? null : `no value of "${fact}" meets all`;
+  }
+  return fact === 'score' ? emptyInterval(literal, fact, 0, 100) : emptyInterval(literal, fact, -Infinity, Infinity);
+}
+
+function operandFact({ operand }: Comparison): unknown {
+  return typeof operand === 'object' && operand !== null && 'fact' in operand ? operand.fact : null;
+}
+
+/** The type that a value needs for the comparison not to be unknown. */
+function typeCompared({ operator, operand }: Comparison): FactType | null {
+  const left = OPERATORS[operator]?.left ?? [];
+  if (left.length === 1) return left[0] ?? null;
+  const sample: unknown = Array.isArray(operand) ? operand[0] : operand;
+  return typeof sample === 'number' || typeof sample === 'string' || typeof sample === 'boolean'
+    ? (typeof sample as 'number' | 'string' | 'boolean')
+    : null;
+}
+
+/** All values that could meet the comparisons, where there are finitely many. */
+function candidateValues(comparisons: readonly Comparison[]): readonly Held[] | null {
+  for (const { operator, operand } of comparisons) {
+    if (operator === 'eq') return [operand as Held];
+    if (operator === 'in' && Array.isArray(operand)) return operand;
+    if (operator === 'ne' && typeof operand === 'boolean') return [!operand];
+  }
+  return comparisons[0]?.values ?? null;
+}
+
+function emptyInterval(comparisons: readonly Comparison[], fact: string, min: number, max: number): string | null {
+  let low = min;
+  let high = max;
+  let open = false;
+  for (const { operator, operand } of comparisons) {
+    const [from, to] = operator === 'between' && Array.isArray(operand) ? operand : [operand, operand];
+    if (typeof from !== 'number' || typeof to !== 'number') continue;
+    if (['gt', 'gte', 'between'].includes(operator) && (from > low || (from === low && operator === 'gt'))) {
+      low = from;
+    }
+    if (['lt', 'lte', 'between'].includes(operator) && (to < high || (to === high && operator === 'lt'))) {
+      high = to;
+    }
+  }
+  for (const { operator, operand } of comparisons) {
+    if ((operator === 'gt' && operand === low) || (operator === 'lt' && operand === high)) open = true;
+  }
+  if (low < high || (low === high && !open)) return null;
+  return fact === 'score' ? 'the score lies in 0..100 and no number meets all' : `no number "${fact}" meets all`;
+}

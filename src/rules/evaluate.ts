@@ -1,0 +1,220 @@
+import {
+  DECISIONS,
+  DEFAULT_MAX_AGE_SECONDS,
+  type Decision,
+  type Level,
+  type Reason,
+  type Requirement,
+  type Verdict,
+} from '../decision.ts';
+import type { Facts } from '../facts.ts';
+import { TRUE } from './operators.ts';
+import { reasonOf, type Told } from './reason.ts';
+
+interface CompiledShared extends Told {
+  readonly file: string;
+  readonly dryRun: boolean;
+}
+
+/** A rule that adds points. */
+export interface ScoringRule extends CompiledShared {
+  readonly points: number;
+}
+
+/** A rule that decides. */
+export interface DecisionRule extends CompiledShared {
+  readonly decision: Decision;
+  /** What it asks of a proof; null unless the decision is `step-up`. */
+  readonly requirement: Requirement | null;
+  /** Rules that take this one out when they bind. */
+  readonly overruledBy: readonly DecisionRule[];
+  /** Place in an order in which every rule comes after the rules that overrule it. */
+  readonly overRank: number;
+}
+
+/** Rules that are looked at together, split so that a set without dry runs does not pay for them. */
+export interface RuleGroup {
+  readonly scoring: readonly ScoringRule[];
+  readonly decisions: readonly DecisionRule[];
+  readonly dryScoring: readonly ScoringRule[];
+  readonly dryDecisions: readonly DecisionRule[];
+}
+
+/** Everything that evaluation needs. */
+export interface CompiledRules {
+  /** Rules that may match any action. */
+  readonly general: RuleGroup;
+  /** Rules bound to one action or a few by a top-level `action` key. */
+  readonly byAction: ReadonlyMap<string, RuleGroup>;
+  /** All rules by file, then id. */
+  readonly all: readonly (ScoringRule | DecisionRule)[];
+  readonly levels: { readonly medium: number; readonly high: number };
+  /** Decision where no decision rule matches. */
+  readonly fallback: Decision;
+}
+
+/** What a step-up has to prove where no rule says more. */
+export const DEFAULT_REQUIREMENT: Requirement = Object.freeze({
+  acrValues: [],
+  amrValues: [],
+  maxAgeSeconds: DEFAULT_MAX_AGE_SECONDS,
+  singleUse: false,
+  unsatisfiable: false,
+});
+
+/** Which rules matched, before anything is made of them. */
+export interface Matches {
+  readonly scoring: readonly ScoringRule[];
+  readonly score: number;
+  /** Matching decision rules that nothing overrules. */
+  readonly binding: readonly DecisionRule[];
+  /** All matching decision rules. */
+  readonly decisions: readonly DecisionRule[];
+}
+
+/** Judges facts by rules. Pure, never throws, and independent of the order of files, rules and keys. */
+export function evaluateRules(rules: CompiledRules, facts: Facts): Verdict {
+  const bucket = bucketFor(rules, facts);
+  const live = matchRules(rules.general, bucket, facts, false);
+  const decision = strictest(live.binding) ?? rules.fallback;
+  const binding = [...live.binding].sort(byStrictness);
+  const first = binding[0];
+  return {
+    decision,
+    score: live.score,
+    level: levelOf(live.score, rules.levels),
+    reasons: reasonsFor(live.scoring, binding, facts, live.score),
+    rule: first === undefined ? null : { id: first.id, file: first.file },
+    requirement: decision === 'step-up' ? mergeRequirements(binding) : null,
+    dryRun: dryRunOf(rules, bucket, facts, decision),
+  };
+}
+
+/** The rules that are bound to the action of the check. */
+export function bucketFor(rules: CompiledRules, facts: Facts): RuleGroup | undefined {
+  const action: unknown = facts.measured.action;
+  return typeof action === 'string' ? rules.byAction.get(action) : undefined;
+}
+
+/** Runs scoring rules, then decision rules, with or without those in dry run. */
+export function matchRules(
+  general: RuleGroup,
+  bucket: RuleGroup | undefined,
+  facts: Facts,
+  withDryRuns: boolean,
+): Matches {
+  const scoring: ScoringRule[] = [];
+  collect(general.scoring, facts, 0, scoring);
+  if (withDryRuns) collect(general.dryScoring, facts, 0, scoring);
+  if (bucket !== undefined) {
+    collect(bucket.scoring, facts, 0, scoring);
+    if (withDryRuns) collect(bucket.dryScoring, facts, 0, scoring);
+  }
+  let sum = 0;
+  for (const rule of scoring) sum += rule.points;
+  const score = Math.min(100, Math.max(0, sum));
+  const decisions: DecisionRule[] = [];
+  collect(general.decisions, facts, score, decisions);
+  if (withDryRuns) collect(general.dryDecisions, facts, score, decisions);
+  if (bucket !== undefined) {
+    collect(bucket.decisions, facts, score, decisions);
+    if (withDryRuns) collect(bucket.dryDecisions, facts, score, decisions);
+  }
+  return { scoring, score, decisions, binding: withoutOverruled(decisions) };
+}
+
+/** Rules that match and are not taken out by a rule that itself binds. */
+function withoutOverruled(matched: readonly DecisionRule[]): readonly DecisionRule[] {
+  if (!matched.some((rule) => rule.overruledBy.length > 0)) return matched;
+  const binding = new Set<DecisionRule>();
+  for (const rule of [...matched].sort((a, b) => a.overRank - b.overRank)) {
+    if (!rule.overruledBy.some((other) => binding.has(other))) binding.add(rule);
+  }
+  return [...binding];
+}
+
+function collect<Rule extends ScoringRule | DecisionRule>(
+  rules: readonly Rule[],
+  facts: Facts,
+  score: number,
+  into: Rule[],
+): void {
+  for (const rule of rules) {
+    if (rule.when.test(facts, score) === TRUE) into.push(rule);
+  }
+}
+
+function strictest(rules: readonly DecisionRule[]): Decision | null {
+  let index = -1;
+  for (const rule of rules) index = Math.max(index, DECISIONS.indexOf(rule.decision));
+  return DECISIONS[index] ?? null;
+}
+
+function dryRunOf(
+  rules: CompiledRules,
+  bucket: RuleGroup | undefined,
+  facts: Facts,
+  decision: Decision,
+): Verdict['dryRun'] {
+  if (!hasDryRuns(rules.general) && (bucket === undefined || !hasDryRuns(bucket))) return { decision, rules: [] };
+  const matches = matchRules(rules.general, bucket, facts, true);
+  const matched = [...matches.scoring, ...matches.decisions].filter((rule) => rule.dryRun).sort(byPlace);
+  return { decision: strictest(matches.binding) ?? rules.fallback, rules: matched.map((rule) => rule.id) };
+}
+
+function hasDryRuns(group: RuleGroup): boolean {
+  return group.dryScoring.length > 0 || group.dryDecisions.length > 0;
+}
+
+/** Scoring rules by weight, then binding decision rules by strictness. */
+function reasonsFor(
+  scoring: readonly ScoringRule[],
+  binding: readonly DecisionRule[],
+  facts: Facts,
+  score: number,
+): Reason[] {
+  const ordered = scoring.length < 2 ? scoring : [...scoring].sort((a, b) => b.points - a.points || byPlace(a, b));
+  const reasons: Reason[] = [];
+  for (const rule of ordered) reasons.push(reasonOf(rule, rule.points, facts, score));
+  for (const rule of binding) reasons.push(reasonOf(rule, 0, facts, score));
+  return reasons;
+}
+
+function levelOf(score: number, levels: CompiledRules['levels']): Level {
+  return score >= levels.high ? 'high' : score >= levels.medium ? 'medium' : 'low';
+}
+
+/**
+ * One requirement that meets each of the rules' own: the smallest age, single use if any asks, every method, and the
+ * classes that all accept. Rules that accept no class in common cannot be met; then all classes are listed.
+ */
+export function mergeRequirements(rules: readonly DecisionRule[]): Requirement {
+  const asked = rules.map((rule) => rule.requirement).filter((each) => each !== null);
+  const [first, second] = asked;
+  if (first === undefined) return DEFAULT_REQUIREMENT;
+  if (second === undefined) return first;
+  const classes = asked.map((each) => each.acrValues).filter((each) => each.length > 0);
+  const union = [...new Set(classes.flat())];
+  const shared = union.filter((acr) => classes.every((each) => each.includes(acr)));
+  const unsatisfiable = classes.length > 0 && shared.length === 0;
+  return {
+    acrValues: unsatisfiable ? union : shared,
+    amrValues: [...new Set(asked.flatMap((each) => each.amrValues))],
+    maxAgeSeconds: Math.min(...asked.map((each) => each.maxAgeSeconds)),
+    singleUse: asked.some((each) => each.singleUse),
+    unsatisfiable,
+  };
+}
+
+/** By file, then id, in code unit order: the same everywhere, whatever the locale. */
+export function byPlace(
+  a: { readonly id: string; readonly file: string },
+  b: { readonly id: string; readonly file: string },
+): number {
+  if (a.file !== b.file) return a.file < b.file ? -1 : 1;
+  return a.id === b.id ? 0 : a.id < b.id ? -1 : 1;
+}
+
+function byStrictness(a: DecisionRule, b: DecisionRule): number {
+  return DECISIONS.indexOf(b.decision) - DECISIONS.indexOf(a.decision) || byPlace(a, b);
+}

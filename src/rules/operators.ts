@@ -1,0 +1,402 @@
+import ipaddr from 'ipaddr.js';
+import { RE2JS } from 're2js';
+import { z } from 'zod';
+import type { FactSpec, FactValue } from '../facts.ts';
+import type { RuleProblemCode } from './problems.ts';
+
+/**
+ * Three-valued truth (Kleene's strong logic) as a number, so that *and* is the minimum, *or* the maximum and *not* the
+ * sign: 1 true, 0 unknown, -1 false.
+ */
+export type Truth = 1 | 0 | -1;
+export const TRUE = 1;
+export const UNKNOWN = 0;
+export const FALSE = -1;
+
+/** What a fact holds at run time; undefined when nobody knows. Anything that is no {@link FactValue} judges as unknown. */
+export type Held = FactValue | undefined;
+
+/** Compares the value of a fact with an operand fixed at load. */
+export type Judge = (value: Held) => Truth;
+
+export type FactType = FactSpec['type'];
+
+/** An operand that cannot be used, found while it was prepared. */
+export interface OperandProblem {
+  readonly code: RuleProblemCode;
+  readonly message: string;
+}
+
+/** One operator of the rule language. */
+export interface Operator {
+  /** For editors and the manual. */
+  readonly meaning: string;
+  /** As it reads in a reason: `speed 1,200 > 1,000`. */
+  readonly sign: string;
+  /** Types of fact that it can be put to. */
+  readonly left: readonly FactType[];
+  /** Shape of a literal operand for a fact; a free fact has no spec. */
+  operand(spec: FactSpec | undefined): z.ZodType;
+  /** Makes the closure for a literal operand that has the right shape. */
+  prepare(operand: unknown): Judge | OperandProblem;
+  /** Present when the operand may be another fact: the type this must have beside a left fact of some type. */
+  readonly right?: (left: FactType | undefined) => FactType | undefined;
+  /** Compares two facts; unknown when either is unknown or of another type. */
+  readonly pair?: (value: Held, other: Held) => Truth;
+}
+
+/** Longest part of a string that `matches` looks at, in UTF-16 units; what follows is not judged. */
+export const MATCHES_INPUT_LIMIT = 512;
+/** Longest pattern, and largest compiled program, of `matches`: time grows with pattern size times input length. */
+export const PATTERN_LIMITS = { length: 512, programSize: 512 } as const;
+
+/** Whether a value is one that rules can compare. NaN, infinities, null and mixed lists are not. */
+export function isFactValue(value: unknown): value is FactValue {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return true;
+    case 'number':
+      return Number.isFinite(value);
+    default:
+      return isList(value);
+  }
+}
+
+function isNumber(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
+}
+
+function isList(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every(isText);
+}
+
+function isScalar(value: unknown): value is number | string | boolean {
+  return isText(value) || typeof value === 'boolean' || isNumber(value);
+}
+
+const eq = (value: Held, other: Held): Truth =>
+  typeof value === typeof other && isScalar(value) && isScalar(other) ? (value === other ? TRUE : FALSE) : UNKNOWN;
+const ne = (value: Held, other: Held): Truth => not(eq(value, other));
+const gt = (value: Held, other: Held): Truth =>
+  isNumber(value) && isNumber(other) ? (value > other ? TRUE : FALSE) : UNKNOWN;
+const gte = (value: Held, other: Held): Truth =>
+  isNumber(value) && isNumber(other) ? (value >= other ? TRUE : FALSE) : UNKNOWN;
+const lt = (value: Held, other: Held): Truth =>
+  isNumber(value) && isNumber(other) ? (value < other ? TRUE : FALSE) : UNKNOWN;
+const lte = (value: Held, other: Held): Truth =>
+  isNumber(value) && isNumber(other) ? (value <= other ? TRUE : FALSE) : UNKNOWN;
+const isIn = (value: Held, other: Held): Truth =>
+  isText(value) && isList(other) ? (other.includes(value) ? TRUE : FALSE) : UNKNOWN;
+const notIn = (value: Held, other: Held): Truth => not(isIn(value, other));
+const has = (value: Held, other: Held): Truth =>
+  isList(value) && isText(other) ? (value.includes(other) ? TRUE : FALSE) : UNKNOWN;
+const hasAny = (value: Held, other: Held): Truth =>
+  isList(value) && isList(other) ? (other.some((each) => value.includes(each)) ? TRUE : FALSE) : UNKNOWN;
+const startsWith = (value: Held, other: Held): Truth =>
+  isText(value) && isText(other) ? (value.startsWith(other) ? TRUE : FALSE) : UNKNOWN;
+const endsWith = (value: Held, other: Held): Truth =>
+  isText(value) && isText(other) ? (value.endsWith(other) ? TRUE : FALSE) : UNKNOWN;
+const contains = (value: Held, other: Held): Truth =>
+  isText(value) && isText(other) ? (value.includes(other) ? TRUE : FALSE) : UNKNOWN;
+
+/** *not* unknown is unknown. */
+export function not(truth: Truth): Truth {
+  return truth === TRUE ? FALSE : truth === FALSE ? TRUE : UNKNOWN;
+}
+
+const number = z.number();
+const text = z.string().min(1);
+
+/** One string that the fact can hold. */
+function oneOf(spec: FactSpec | undefined): z.ZodType<string> {
+  return spec?.values === undefined ? z.string() : z.enum(spec.values);
+}
+
+function scalar(spec: FactSpec | undefined): z.ZodType {
+  if (spec === undefined) return z.union([z.string(), number, z.boolean()]);
+  return spec.type === 'number' ? number : spec.type === 'boolean' ? z.boolean() : oneOf(spec);
+}
+
+function set(spec: FactSpec | undefined): z.ZodType {
+  if (spec === undefined) return z.union([z.array(z.string()), z.array(number)]);
+  return z.array(spec.type === 'number' ? number : oneOf(spec));
+}
+
+function member(operand: unknown, yes: Truth): Judge | OperandProblem {
+  if (!Array.isArray(operand) || operand.length === 0) return emptyList;
+  const values: ReadonlySet<unknown> = new Set(operand);
+  const type = typeof operand[0];
+  const no = not(yes);
+  return (value) =>
+    typeof value === type && (type !== 'number' || isNumber(value)) ? (values.has(value) ? yes : no) : UNKNOWN;
+}
+
+const emptyList: OperandProblem = {
+  code: 'never_binds',
+  message: 'The list is empty, so the comparison says nothing. Name at least one value.',
+};
+
+// The operand has passed its schema by the time a closure is made, hence the casts.
+const table: { readonly [name: string]: Operator } = {
+  eq: {
+    meaning: 'equals; a bare value means this',
+    sign: '=',
+    left: ['number', 'string', 'boolean'],
+    operand: scalar,
+    prepare: (operand) => {
+      const other = operand as Held;
+      return (value) => eq(value, other);
+    },
+    right: (left) => left,
+    pair: eq,
+  },
+  ne: {
+    meaning: 'is known and differs',
+    sign: '≠',
+    left: ['number', 'string', 'boolean'],
+    operand: scalar,
+    prepare: (operand) => {
+      const other = operand as Held;
+      return (value) => ne(value, other);
+    },
+    right: (left) => left,
+    pair: ne,
+  },
+  gt: {
+    meaning: 'greater than',
+    sign: '>',
+    left: ['number'],
+    operand: () => number,
+    prepare: (operand) => {
+      const other = operand as number;
+      return (value) => gt(value, other);
+    },
+    right: () => 'number',
+    pair: gt,
+  },
+  gte: {
+    meaning: 'greater than or equal to',
+    sign: '≥',
+    left: ['number'],
+    operand: () => number,
+    prepare: (operand) => {
+      const other = operand as number;
+      return (value) => gte(value, other);
+    },
+    right: () => 'number',
+    pair: gte,
+  },
+  lt: {
+    meaning: 'less than',
+    sign: '<',
+    left: ['number'],
+    operand: () => number,
+    prepare: (operand) => {
+      const other = operand as number;
+      return (value) => lt(value, other);
+    },
+    right: () => 'number',
+    pair: lt,
+  },
+  lte: {
+    meaning: 'less than or equal to',
+    sign: '≤',
+    left: ['number'],
+    operand: () => number,
+    prepare: (operand) => {
+      const other = operand as number;
+      return (value) => lte(value, other);
+    },
+    right: () => 'number',
+    pair: lte,
+  },
+  between: {
+    meaning: 'from the first to the second number, both included',
+    sign: 'between',
+    left: ['number'],
+    operand: () => z.tuple([number, number]),
+    prepare: (operand) => {
+      const [low, high] = operand as [number, number];
+      if (low > high) {
+        return {
+          code: 'never_binds',
+          message: `No number lies between ${low} and ${high}. Put the smaller one first.`,
+        };
+      }
+      return (value) => (isNumber(value) ? (value >= low && value <= high ? TRUE : FALSE) : UNKNOWN);
+    },
+  },
+  in: {
+    meaning: 'equals one of the list',
+    sign: 'in',
+    left: ['number', 'string'],
+    operand: set,
+    prepare: (operand) => member(operand, TRUE),
+    right: () => 'list',
+    pair: isIn,
+  },
+  not_in: {
+    meaning: 'is known and equals none of the list',
+    sign: 'not in',
+    left: ['number', 'string'],
+    operand: set,
+    prepare: (operand) => member(operand, FALSE),
+    right: () => 'list',
+    pair: notIn,
+  },
+  has: {
+    meaning: 'the list contains this string',
+    sign: 'has',
+    left: ['list'],
+    operand: oneOf,
+    prepare: (operand) => {
+      const other = operand as string;
+      return (value) => has(value, other);
+    },
+    right: () => 'string',
+    pair: has,
+  },
+  has_any: {
+    meaning: 'the list contains at least one of these strings',
+    sign: 'has any of',
+    left: ['list'],
+    operand: (spec) => z.array(oneOf(spec)),
+    prepare: (operand) => {
+      const other = operand as readonly string[];
+      return other.length === 0 ? emptyList : (value) => hasAny(value, other);
+    },
+    right: () => 'list',
+    pair: hasAny,
+  },
+  starts_with: {
+    meaning: 'the string starts with this, case counts',
+    sign: 'starts with',
+    left: ['string'],
+    operand: () => text,
+    prepare: (operand) => {
+      const other = operand as string;
+      return (value) => startsWith(value, other);
+    },
+    right: () => 'string',
+    pair: startsWith,
+  },
+  ends_with: {
+    meaning: 'the string ends with this, case counts',
+    sign: 'ends with',
+    left: ['string'],
+    operand: () => text,
+    prepare: (operand) => {
+      const other = operand as string;
+      return (value) => endsWith(value, other);
+    },
+    right: () => 'string',
+    pair: endsWith,
+  },
+  contains: {
+    meaning: 'the string contains this, case counts',
+    sign: 'contains',
+    left: ['string'],
+    operand: () => text,
+    prepare: (operand) => {
+      const other = operand as string;
+      return (value) => contains(value, other);
+    },
+    right: () => 'string',
+    pair: contains,
+  },
+  matches: {
+    meaning:
+      `RE2 pattern found anywhere in the first ${MATCHES_INPUT_LIMIT} characters; ` +
+      'anchor with ^ and $; no backreferences or lookaround',
+    sign: 'matches',
+    left: ['string'],
+    operand: () => z.string().min(1).max(PATTERN_LIMITS.length),
+    prepare: (operand) => preparePattern(operand as string),
+  },
+  in_cidr: {
+    meaning: 'the address lies in this network or one of these',
+    sign: 'in',
+    left: ['string'],
+    operand: () => z.union([z.string(), z.array(z.string())]),
+    prepare: (operand) => prepareNetworks(typeof operand === 'string' ? [operand] : (operand as readonly string[])),
+  },
+  known: {
+    meaning: 'true: there is a value; false: nobody knows',
+    sign: 'known',
+    left: ['number', 'string', 'boolean', 'list'],
+    operand: () => z.boolean(),
+    prepare: (operand) => {
+      const yes = operand === true ? TRUE : FALSE;
+      return (value) => (isFactValue(value) ? yes : not(yes));
+    },
+  },
+};
+
+/** Every operator by name. Without a prototype, so that `constructor` or `toString` name nothing. */
+export const OPERATORS: { readonly [name: string]: Operator } = Object.freeze(
+  Object.assign(Object.create(null), table),
+);
+
+/** RE2 syntax (https://github.com/google/re2/wiki/Syntax): time is linear in the input, whatever the pattern. */
+function preparePattern(source: string): Judge | OperandProblem {
+  let pattern: RE2JS;
+  try {
+    pattern = RE2JS.compile(source);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { code: 'pattern', message: `${reason}. Allowed is RE2 syntax: no backreferences, no lookaround.` };
+  }
+  if (pattern.programSize() > PATTERN_LIMITS.programSize) {
+    const message = `The pattern compiles to ${pattern.programSize()} steps; at most ${PATTERN_LIMITS.programSize} are allowed. Use smaller repeat counts.`;
+    return { code: 'pattern', message };
+  }
+  return (value) => (isText(value) ? (pattern.test(value.slice(0, MATCHES_INPUT_LIMIT)) ? TRUE : FALSE) : UNKNOWN);
+}
+
+type Ip = ipaddr.IPv4 | ipaddr.IPv6;
+
+function prepareNetworks(texts: readonly string[]): Judge | OperandProblem {
+  if (texts.length === 0) return emptyList;
+  const networks: [Ip, number][] = [];
+  for (const each of texts) {
+    const network = parseNetwork(each);
+    if (typeof network === 'string') return { code: 'operand', message: network };
+    networks.push(network);
+  }
+  return (value) => {
+    if (!isText(value)) return UNKNOWN;
+    const address = parseIp(value);
+    if (address === null) return UNKNOWN;
+    for (const [network, bits] of networks) {
+      if (network.kind() === address.kind() && address.match(network, bits)) return TRUE;
+    }
+    return FALSE;
+  };
+}
+
+/** Strict: four plain decimals or IPv6 without a zone. An IPv4-mapped address is the IPv4 inside it. */
+function parseIp(address: string): Ip | null {
+  if (ipaddr.IPv4.isValidFourPartDecimal(address) && !/(^|\.)0\d/.test(address)) return ipaddr.IPv4.parse(address);
+  if (!address.includes(':') || address.includes('%') || !ipaddr.IPv6.isValid(address)) return null;
+  return ipaddr.process(address);
+}
+
+function parseNetwork(network: string): [Ip, number] | string {
+  const parts = /^([0-9A-Fa-f.:]+)\/(\d{1,3})$/.exec(network);
+  const address = parts?.[1] === undefined ? null : parseIp(parts[1]);
+  const bits = Number(parts?.[2]);
+  const expected = 'Expected a network such as 10.0.0.0/8 or 2001:db8::/32';
+  if (address === null || parts?.[1]?.toLowerCase().includes('::ffff:')) return `${expected}, found "${network}".`;
+  if (bits > (address.kind() === 'ipv4' ? 32 : 128)) return `The prefix of "${network}" is longer than the address.`;
+  const cidr = `${address.toString()}/${bits}`;
+  const first = (
+    address.kind() === 'ipv4' ? ipaddr.IPv4.networkAddressFromCIDR(cidr) : ipaddr.IPv6.networkAddressFromCIDR(cidr)
+  ).toString();
+  if (first !== address.toString()) return `"${network}" has host bits set. Write ${first}/${bits}.`;
+  return [address, bits];
+}

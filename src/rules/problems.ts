@@ -1,0 +1,108 @@
+/** Stable name of what is wrong with a rule file. */
+export type RuleProblemCode =
+  | 'file_unreadable'
+  | 'json_empty'
+  | 'json_syntax'
+  | 'json_nesting'
+  | 'json_duplicate_key'
+  | 'json_forbidden_key'
+  | 'shape'
+  | 'unknown_key'
+  | 'unknown_fact'
+  | 'unknown_operator'
+  | 'unknown_value'
+  | 'operand'
+  | 'operator_type'
+  | 'pattern'
+  | 'empty_condition'
+  | 'score_in_scoring_rule'
+  | 'never_binds'
+  | 'duplicate_id'
+  | 'duplicate_file'
+  | 'over_unknown'
+  | 'over_cycle'
+  | 'conflict'
+  | 'no_rules';
+
+/** One thing that is wrong, where it is, and what to do about it. */
+export interface RuleProblem {
+  readonly file: string;
+  /** Id of the rule; null when the problem is not inside a rule or the rule has no usable id. */
+  readonly rule: string | null;
+  /** From the root of the file, as in JavaScript: `rules[3].when["travel.speed_kmh"].gt`; empty for the whole file. */
+  readonly path: string;
+  readonly code: RuleProblemCode;
+  readonly message: string;
+  /** The allowed word that looks most like the one found. */
+  readonly nearest?: string;
+}
+
+/** Rule files that were refused; `problems` lists all that is wrong with them, grouped by file. */
+export class RulesError extends Error {
+  override readonly name = 'RulesError';
+  readonly code = 'rules_invalid';
+  readonly problems: readonly RuleProblem[];
+
+  constructor(problems: readonly RuleProblem[]) {
+    const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
+    super(`The rules were refused: ${count}.\n${problems.map(describeProblem).join('\n')}`);
+    this.problems = problems;
+  }
+}
+
+/** One line for people: `default.json › rules[0].when.speed (fast): message [code]`. */
+export function describeProblem(problem: RuleProblem): string {
+  const place = problem.path === '' ? problem.file : `${problem.file} › ${problem.path}`;
+  const rule = problem.rule === null ? '' : ` (rule ${problem.rule})`;
+  const hint = problem.nearest === undefined ? '' : ` Did you mean "${problem.nearest}"?`;
+  return `${place}${rule}: ${problem.message}${hint} [${problem.code}]`;
+}
+
+/** Writes a path as JavaScript would: `rules[3].when["travel.speed_kmh"]`. */
+export function formatPath(segments: readonly PropertyKey[]): string {
+  let path = '';
+  for (const segment of segments) {
+    if (typeof segment === 'number') path += `[${segment}]`;
+    else if (/^[A-Za-z_$][\w$]*$/.test(String(segment))) path += path === '' ? String(segment) : `.${String(segment)}`;
+    else path += `[${JSON.stringify(String(segment))}]`;
+  }
+  return path;
+}
+
+/** Shows a value that was found, in at most 60 characters. */
+export function showFound(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length <= 60 ? text : `${text.slice(0, 57)}...`;
+}
+
+/**
+ * The candidate with the smallest edit distance to a word (Levenshtein, case ignored), when it is near enough to be what
+ * was meant: at most a third of the word's length and never more than four edits. Ties go to the first in order.
+ */
+export function nearestWord(word: string, candidates: Iterable<string>): string | undefined {
+  // A longer word is no slip of the finger, and comparing it with every name would cost more than it tells.
+  if (word.length > 80) return undefined;
+  let best: string | undefined;
+  let bestDistance = Math.min(4, Math.max(1, Math.floor(word.length / 3))) + 1;
+  for (const candidate of candidates) {
+    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
+    if (distance < bestDistance || (distance === bestDistance && best !== undefined && candidate < best)) {
+      best = candidate;
+      bestDistance = distance;
+    }
+  }
+  return best;
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substituted = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(substituted, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

@@ -1,0 +1,269 @@
+import { z } from 'zod';
+import type { CheckResult } from '../decision.ts';
+import type { FactCatalog, Facts, FactValue, Json, JsonObject } from '../facts.ts';
+import { type RuleText, schemaProblems } from './compile.ts';
+import { parseStrictJson } from './json.ts';
+import { formatPath, nearestWord, type RuleProblem, showFound } from './problems.ts';
+import type { ConditionTrace, RuleSet, RulesTrace } from './ruleset.ts';
+import {
+  type FactsCase,
+  factsCase,
+  measuredValue,
+  type RequestCase,
+  requestCase,
+  ruleTestFileSchema,
+} from './schema.ts';
+
+/** A case that is played through the whole engine, with its moments resolved. */
+export interface PlayedCase {
+  readonly file: string;
+  readonly name: string;
+  /** What happened before, in the order written. */
+  readonly history: readonly (
+    | { readonly atMs: number; readonly check: JsonObject }
+    | { readonly atMs: number; readonly event: JsonObject }
+  )[];
+  /** Categories of addresses by address. */
+  readonly standings: { readonly [address: string]: readonly string[] };
+  /** Body of `POST /v1/risk-check`. */
+  readonly request: JsonObject;
+  /** Moment of the request in epoch milliseconds. */
+  readonly atMs: number;
+}
+
+/** What came out of a case. `facts`, where given, lets a failure show the values that were compared. */
+export interface Outcome extends Pick<CheckResult, 'decision' | 'score' | 'level' | 'reasons' | 'dryRun'> {
+  readonly facts?: Facts;
+}
+
+/** Plays a whole-request case. */
+export type Play = (playedCase: PlayedCase) => Promise<Outcome>;
+
+/** One expectation that did not hold. */
+export interface Mismatch {
+  readonly what: 'decision' | 'score' | 'level' | 'reasons' | 'run';
+  readonly expected: Json;
+  readonly actual: Json;
+  /** What the rules compared, a line each. */
+  readonly compared: readonly string[];
+}
+
+export interface CaseReport {
+  readonly file: string;
+  readonly name: string;
+  readonly ok: boolean;
+  readonly mismatches: readonly Mismatch[];
+}
+
+export interface RuleTestReport {
+  /** At least one case ran, all hold, and every test file could be read. */
+  readonly ok: boolean;
+  readonly passed: number;
+  readonly failed: number;
+  readonly cases: readonly CaseReport[];
+  /** What is wrong with the test files themselves. */
+  readonly problems: readonly RuleProblem[];
+  /** Rules that matched in no case, by file, then id. */
+  readonly neverHit: readonly { readonly id: string; readonly file: string }[];
+  readonly ruleCount: number;
+}
+
+const fileShape = ruleTestFileSchema(z.unknown());
+const noFacts: Facts = { measured: {}, context: {}, resourceProperties: {}, subjectProperties: {} };
+
+/**
+ * Runs test files against a rule set. Cases with facts are judged by the rules alone; cases with a request are given to
+ * `play`. A report without a single case is not ok: tests that do not run prove nothing.
+ */
+export async function runRuleTests(
+  ruleSet: RuleSet,
+  testFiles: readonly RuleText[],
+  play: Play,
+  catalog: FactCatalog,
+): Promise<RuleTestReport> {
+  const problems: RuleProblem[] = [];
+  const cases: CaseReport[] = [];
+  const hit = new Set<string>();
+  for (const file of [...testFiles].sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    for (const each of readCases(file, catalog, problems)) {
+      const outcome = await outcomeOf(each, ruleSet, play);
+      if (outcome instanceof Error) {
+        const mismatch: Mismatch = { what: 'run', expected: 'an answer', actual: outcome.message, compared: [] };
+        cases.push({ file: file.name, name: each.written.name, ok: false, mismatches: [mismatch] });
+        continue;
+      }
+      for (const reason of outcome.reasons) if (reason.rule !== null) hit.add(reason.rule);
+      for (const id of outcome.dryRun.rules) hit.add(id);
+      const trace = outcome.facts === undefined ? null : ruleSet.trace(outcome.facts);
+      for (const rule of trace?.rules ?? []) if (rule.outcome === 'overruled') hit.add(rule.id);
+      const mismatches = compare(each.written.expect, outcome, trace);
+      cases.push({ file: file.name, name: each.written.name, ok: mismatches.length === 0, mismatches });
+    }
+  }
+  if (cases.length === 0 && problems.length === 0) {
+    const message = 'No test case ran. Add a NAME.test.json with at least one case.';
+    problems.push({ file: testFiles[0]?.name ?? '', rule: null, path: '', code: 'shape', message });
+  }
+  const failed = cases.filter((each) => !each.ok).length;
+  return {
+    ok: failed === 0 && problems.length === 0,
+    passed: cases.length - failed,
+    failed,
+    cases,
+    problems,
+    neverHit: ruleSet
+      .trace(noFacts)
+      .rules.filter((rule) => !hit.has(rule.id))
+      .map(({ id, file }) => ({ id, file })),
+    ruleCount: ruleSet.ruleCount,
+  };
+}
+
+type ReadCase =
+  | { readonly written: FactsCase; readonly facts: Facts }
+  | { readonly written: RequestCase; readonly played: PlayedCase };
+
+function readCases({ name: file, text }: RuleText, catalog: FactCatalog, problems: RuleProblem[]): ReadCase[] {
+  const json = parseStrictJson(text);
+  if (!json.ok) {
+    for (const problem of json.problems) problems.push({ file, rule: null, ...problem });
+    return [];
+  }
+  const body = fileShape.safeParse(json.value);
+  if (!body.success) {
+    addIssues(body.error.issues, json.value, file, [], problems);
+    return [];
+  }
+  const nowMs = Date.parse(body.data.now);
+  return body.data.cases.flatMap((value, i): ReadCase[] => {
+    const path = ['cases', i];
+    const hasFacts = typeof value === 'object' && value !== null && 'facts' in value;
+    if (!hasFacts) {
+      const parsed = requestCase.safeParse(value);
+      if (parsed.success) return [{ written: parsed.data, played: playedCaseOf(parsed.data, file, nowMs) }];
+      addIssues(parsed.error.issues, value, file, path, problems);
+      return [];
+    }
+    const parsed = factsCase.safeParse(value);
+    if (!parsed.success) {
+      addIssues(parsed.error.issues, value, file, path, problems);
+      return [];
+    }
+    const { facts, context = {}, resource_properties = {}, subject_properties = {} } = parsed.data;
+    const measured = readMeasured(facts, catalog, file, [...path, 'facts'], problems);
+    if (measured === null) return [];
+    return [
+      {
+        written: parsed.data,
+        facts: {
+          measured,
+          context: context as JsonObject,
+          resourceProperties: resource_properties as JsonObject,
+          subjectProperties: subject_properties as JsonObject,
+        },
+      },
+    ];
+  });
+}
+
+function addIssues(
+  issues: readonly z.core.$ZodIssue[],
+  value: unknown,
+  file: string,
+  at: readonly PropertyKey[],
+  problems: RuleProblem[],
+): void {
+  for (const { path, code, message, nearest } of schemaProblems(issues, value)) {
+    const hint = nearest === undefined ? {} : { nearest };
+    problems.push({ file, rule: null, path: formatPath([...at, ...path]), code, message, ...hint });
+  }
+}
+
+/** A misspelt fact would make a test pass for the wrong reason, so names and types are held against the catalog. */
+function readMeasured(
+  facts: { readonly [name: string]: unknown },
+  catalog: FactCatalog,
+  file: string,
+  at: readonly PropertyKey[],
+  problems: RuleProblem[],
+): Facts['measured'] | null {
+  const before = problems.length;
+  const measured: { [name: string]: FactValue } = Object.create(null);
+  for (const [name, value] of Object.entries(facts)) {
+    const path = formatPath([...at, name]);
+    const spec = Object.hasOwn(catalog, name) ? catalog[name] : undefined;
+    if (spec === undefined) {
+      const nearest = nearestWord(name, Object.keys(catalog));
+      const hint = nearest === undefined ? {} : { nearest };
+      const message = `No signal declares a fact "${name}". Free facts belong under context, resource_properties or subject_properties.`;
+      problems.push({ file, rule: null, path, code: 'unknown_fact', message, ...hint });
+      continue;
+    }
+    const parsed = measuredValue(spec).safeParse(value);
+    if (parsed.success) measured[name] = parsed.data as FactValue;
+    else {
+      const message = `${parsed.error.issues[0]?.message ?? 'Invalid value'}. Found ${showFound(value)}.`;
+      problems.push({ file, rule: null, path, code: 'operand', message });
+    }
+  }
+  return problems.length > before ? null : measured;
+}
+
+function playedCaseOf(written: RequestCase, file: string, nowMs: number): PlayedCase {
+  return {
+    file,
+    name: written.name,
+    history: (written.history ?? []).map((each) => {
+      const atMs = Date.parse(each.at);
+      return 'check' in each ? { atMs, check: each.check as JsonObject } : { atMs, event: each.event as JsonObject };
+    }),
+    standings: written.standings ?? {},
+    request: written.request as JsonObject,
+    atMs: written.at === undefined ? nowMs : Date.parse(written.at),
+  };
+}
+
+/** A case that cannot be played fails by itself and does not keep the others from running. */
+async function outcomeOf(each: ReadCase, ruleSet: RuleSet, play: Play): Promise<Outcome | Error> {
+  if ('facts' in each) return { ...ruleSet.evaluate(each.facts), facts: each.facts };
+  try {
+    return await play(each.played);
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+function compare(expected: FactsCase['expect'], outcome: Outcome, trace: RulesTrace | null): Mismatch[] {
+  const mismatches: Mismatch[] = [];
+  const matched = outcome.reasons.map((reason) => `${reason.code} (${reason.rule ?? 'engine'}): ${reason.message}`);
+  for (const what of ['decision', 'score', 'level'] as const) {
+    const wanted = expected[what];
+    if (wanted === undefined || wanted === outcome[what]) continue;
+    mismatches.push({ what, expected: wanted, actual: outcome[what], compared: matched });
+  }
+  if (expected.reasons !== undefined) {
+    const wanted = [...new Set(expected.reasons)].sort();
+    const actual = [...new Set(outcome.reasons.map((reason) => reason.code))].sort();
+    const missing = wanted.filter((code) => !actual.includes(code));
+    if (missing.length > 0 || wanted.length !== actual.length) {
+      const compared = [...matched, ...missing.flatMap((code) => whyMissing(code, trace))];
+      mismatches.push({ what: 'reasons', expected: wanted, actual, compared });
+    }
+  }
+  return mismatches;
+}
+
+function whyMissing(code: string, trace: RulesTrace | null): string[] {
+  if (trace === null) return [`${code}: missing`];
+  const rules = trace.rules.filter((rule) => rule.code === code);
+  if (rules.length === 0) return [`${code}: no rule gives this reason`];
+  return rules.map((rule) => {
+    const outcome = rule.outcome === 'overruled' ? `overruled by ${rule.overruledBy.join(', ')}` : rule.outcome;
+    return `${code} (${rule.id}): ${outcome}; ${rule.conditions.map(writeCondition).join('; ')}`;
+  });
+}
+
+function writeCondition({ fact, value, operator, operand, result, why }: ConditionTrace): string {
+  const found = value === null ? 'unknown' : showFound(value);
+  return `${fact} ${found} ${operator} ${showFound(operand)} is ${result}${why === 'type_mismatch' ? ' (wrong type)' : ''}`;
+}
