@@ -1,7 +1,10 @@
 import { Hono } from 'hono';
+import { authzenRoutes } from './http/authzen.ts';
 import { authenticate } from './http/caller.ts';
+import { routePath } from './http/connection.ts';
 import type { AppDeps } from './http/deps.ts';
 import { eventRoutes } from './http/events.ts';
+import { CALLER_KEY_HEADER, forwardAuthRoutes } from './http/forward-auth.ts';
 import { healthRoutes } from './http/health.ts';
 import { openApiDocument } from './http/openapi.ts';
 import { ProblemError, problemResponse } from './http/problem.ts';
@@ -14,7 +17,7 @@ import { StoreError } from './store/store.ts';
 /** The whole HTTP side as a web-standard `fetch`; it holds no state beside what it is given. */
 export function createApp(deps: AppDeps): Hono<AppEnv> {
   const routes = routesOf(deps);
-  const app = new Hono<AppEnv>();
+  const app = new Hono<AppEnv>({ getPath: routePath });
   app.use(async (c, next) => {
     c.set('requestId', requestIdOf(c, deps));
     await next();
@@ -23,6 +26,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   for (const { method, path, access, handle } of routes) {
     // The key is asked for inside the matched route: no spelling of a path can reach the handler beside it.
     const guarded = async (c: AppContext): Promise<Response> => {
+      if (access !== 'own' && c.req.header(CALLER_KEY_HEADER) !== undefined) throw notAHook();
       if (access === 'key') c.set('caller', authenticate(deps.findCaller, c.req.header('authorization')));
       return handle(c);
     };
@@ -48,9 +52,19 @@ export function routesOf(deps: AppDeps): readonly Route[] {
     ...eventRoutes(deps),
     ...stepUpRoutes(deps),
     ...subjectRoutes(deps),
+    ...authzenRoutes(deps),
+    ...forwardAuthRoutes(deps),
     ...healthRoutes(deps),
   ];
   return [...routes, openApiRoute(routes)];
+}
+
+/** A gateway that asks the wrong route would read its 200 as "let in", whatever the body says. */
+function notAHook(): ProblemError {
+  return new ProblemError(
+    'not_a_hook',
+    'this route takes no X-Stepgate-Key; a gateway asks /forward-auth or /ext-authz, everybody else leaves the header out',
+  );
 }
 
 function openApiRoute(routes: readonly Route[]): Route {

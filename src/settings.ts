@@ -7,6 +7,7 @@ import {
   TrustedProxiesError,
 } from './net/client-ip.ts';
 import { type IssuerSettings, stepUpIssuersText } from './step-up/presets.ts';
+import { parseRedisUrl, RedisUrlError } from './store/redis-url.ts';
 
 /** One caller's key as `API_KEYS` gives it: in clear or as its SHA-256. */
 export type ApiKey =
@@ -92,20 +93,14 @@ const apiKeys = z.string().transform((value, context): readonly ApiKey[] => {
 /** Shortest API key that is taken in clear, in characters. */
 const MIN_API_KEY_LENGTH = 16;
 
-const REDIS_SCHEMES: readonly string[] = ['redis:', 'rediss:', 'redis+sentinel:', 'rediss+sentinel:'];
-
 const redisUrl = z
   .string()
   .transform((value, context): string => {
-    for (const [i, entry] of listOf(value).entries()) {
-      const scheme = URL.canParse(entry) ? new URL(entry).protocol : null;
-      if (scheme === null || !REDIS_SCHEMES.includes(scheme)) {
-        const found = scheme === null ? 'is not a URL' : `has the scheme ${scheme}//`;
-        context.addIssue({
-          code: 'custom',
-          message: `entry ${i + 1} ${found}; allowed are redis://, rediss:// (TLS) and redis+sentinel://`,
-        });
-      }
+    try {
+      parseRedisUrl(value);
+    } catch (error) {
+      if (!(error instanceof RedisUrlError)) throw error;
+      context.addIssue({ code: 'custom', message: error.message.replace(/^REDIS_URL:? /, '') });
     }
     return value;
   })
@@ -131,6 +126,35 @@ function listOf(value: string): string[] {
     .map((entry) => entry.trim())
     .filter((entry) => entry !== '');
 }
+
+const HOST = /^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/;
+
+/** Plain HTTP is for development on one machine. */
+function isSecureUrl(value: string): boolean {
+  const url = URL.canParse(value) ? new URL(value) : null;
+  if (url === null || url.username !== '' || url.password !== '' || url.hash !== '') return false;
+  return url.protocol === 'https:' || (url.protocol === 'http:' && LOOPBACK_HOSTS.includes(url.hostname));
+}
+
+const LOOPBACK_HOSTS: readonly string[] = ['localhost', '127.0.0.1', '[::1]'];
+
+const stepUpUrl = z
+  .string()
+  .max(512, 'must have at most 512 characters')
+  .refine(isSecureUrl, 'must be an absolute https:// URL without user and fragment (http:// only for localhost)')
+  .transform((value) => new URL(value).href)
+  .optional()
+  .transform((value) => value ?? null);
+
+const publicUrl = z
+  .string()
+  .refine(
+    (value) => isSecureUrl(value) && new URL(value).search === '',
+    'must be an absolute https:// URL without user, query and fragment (http:// only for localhost)',
+  )
+  .transform((value) => new URL(value).href.replace(/\/+$/, ''))
+  .optional()
+  .transform((value) => value ?? null);
 
 /** Every environment variable that is read, in the order of the README. */
 export const SETTINGS = {
@@ -187,6 +211,37 @@ export const SETTINGS = {
     'the one header that the trusted gateway always sets: `x-forwarded-for`, `forwarded`, `x-real-ip`, `cf-connecting-ip`, `x-envoy-external-address`',
     'none: `X-Forwarded-For` and `Forwarded` are walked',
   ),
+  SESSION_COOKIE: setting(
+    z
+      .string()
+      .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, 'must be the name of a cookie')
+      .optional()
+      .transform((name) => name ?? null),
+    'cookie in which forward auth looks for the session token, a JWT of one of STEP_UP_ISSUERS, where no bearer token is one',
+    'none: only `Authorization: Bearer` is looked at',
+  ),
+  STEP_UP_URL: setting(
+    stepUpUrl,
+    'page where a browser steps up, at most 512 characters; forward auth can send navigations there with the original URL in `return_to`',
+    'none: no redirects',
+  ),
+  RETURN_HOSTS: setting(
+    z
+      .string()
+      .transform(listOf)
+      .pipe(
+        z.array(z.string().toLowerCase().regex(HOST, 'must be a host name, with a port where it is not the usual one')),
+      )
+      .optional()
+      .transform((hosts) => hosts ?? []),
+    'hosts that `return_to` may name, comma-separated, with their port where it is not the usual one',
+    'the host of STEP_UP_URL',
+  ),
+  PUBLIC_URL: setting(
+    publicUrl,
+    'address under which callers reach this service, as the AuthZEN metadata tells it',
+    'none: taken from the request',
+  ),
   IP_LISTS_DIR: setting(text('data/ip'), 'directory of the compiled address lists', '`data/ip`'),
   STORE_TIMEOUT_MS: setting(
     wholeNumber(1, 10_000, 50),
@@ -221,6 +276,12 @@ export interface Settings {
   readonly trustedProxies: TrustedProxies;
   /** Null walks `X-Forwarded-For` and `Forwarded`. */
   readonly clientIpHeader: ClientAddressHeader | null;
+  readonly sessionCookie: string | null;
+  readonly stepUpUrl: string | null;
+  /** Empty means the host of `stepUpUrl`. */
+  readonly returnHosts: readonly string[];
+  /** Without a trailing slash. */
+  readonly publicUrl: string | null;
   readonly ipListsDir: string;
   readonly storeTimeoutMs: number;
   readonly logLevel: LogLevel;
@@ -304,6 +365,10 @@ export function loadSettings(environment: Environment, makeSecret: () => string)
     stepUpIssuers: read('STEP_UP_ISSUERS', SETTINGS.STEP_UP_ISSUERS),
     trustedProxies: read('TRUSTED_PROXIES', SETTINGS.TRUSTED_PROXIES),
     clientIpHeader: read('CLIENT_IP_HEADER', SETTINGS.CLIENT_IP_HEADER),
+    sessionCookie: read('SESSION_COOKIE', SETTINGS.SESSION_COOKIE),
+    stepUpUrl: read('STEP_UP_URL', SETTINGS.STEP_UP_URL),
+    returnHosts: read('RETURN_HOSTS', SETTINGS.RETURN_HOSTS),
+    publicUrl: read('PUBLIC_URL', SETTINGS.PUBLIC_URL),
     ipListsDir: read('IP_LISTS_DIR', SETTINGS.IP_LISTS_DIR),
     storeTimeoutMs: read('STORE_TIMEOUT_MS', SETTINGS.STORE_TIMEOUT_MS),
     logLevel: read('LOG_LEVEL', SETTINGS.LOG_LEVEL),

@@ -106,7 +106,8 @@ function stepUpOf({ satisfied, requirement, error }: NonNullable<CheckResult['st
   };
 }
 
-function challengeOf(requirement: Requirement, error: ProofFault | null): string {
+/** The challenge of a step-up (RFC 9470); it names the reason why a proof that came along was not taken. */
+export function challengeOf(requirement: Requirement, error: ProofFault | null): string {
   return wwwAuthenticate(requirement, error === null ? {} : { code: error.code, description: error.message });
 }
 

@@ -12,6 +12,7 @@ export interface AppDeps {
   readonly findCaller: FindCaller;
   readonly readBody: ReadBody;
   readonly trust: AddressTrust;
+  readonly gateway: GatewaySettings;
   readonly metrics: Metrics;
   /** Takes the decision records. */
   readonly records: RecordSink;
@@ -24,4 +25,16 @@ export interface AppDeps {
   readonly isStopping: () => boolean;
   /** Why the last reload of the rules was refused; null while the live rules are the newest. */
   readonly rulesProblem: () => string | null;
+}
+
+/** What the settings say for gateways. */
+export interface GatewaySettings {
+  /** Cookie that may hold the session token; null looks at the bearer token only. */
+  readonly sessionCookie: string | null;
+  /** Absolute URL of the page where a browser steps up; null never redirects. */
+  readonly stepUpUrl: string | null;
+  /** Hosts that `return_to` may name, lower case, with their port where it is not the usual one. */
+  readonly returnHosts: readonly string[];
+  /** Address of this service as callers know it, without a trailing slash; null takes it from the request. */
+  readonly publicUrl: string | null;
 }

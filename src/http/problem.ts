@@ -16,6 +16,7 @@ export const PROBLEMS = {
   duplicate_key: { status: 400, title: 'The body names a key twice' },
   invalid_request: { status: 400, title: 'The request is not valid' },
   unauthorized: { status: 401, title: 'No valid API key' },
+  not_a_hook: { status: 403, title: 'Not a route for gateways' },
   not_found: { status: 404, title: 'Not found' },
   method_not_allowed: { status: 405, title: 'Method not allowed' },
   body_too_large: { status: 413, title: 'The body is too large' },

@@ -1,0 +1,325 @@
+import { z } from 'zod';
+import { check } from '../check.ts';
+import type { CheckResult } from '../decision.ts';
+import type { Json, JsonObject } from '../facts.ts';
+import { ANY_STEP_UP } from '../step-up/requirement.ts';
+import { afterAnswer } from './aftermath.ts';
+import { answerOf } from './answer.ts';
+import { jsonBody } from './body.ts';
+import type { AppDeps } from './deps.ts';
+import { type Fault, ProblemError } from './problem.ts';
+import type { AppContext, Route } from './route.ts';
+import { checkRequestOf, validated } from './wire.ts';
+
+/** How a batch goes on after each decision (OpenID AuthZEN Authorization API 1.0, section 7.1.2.1). */
+const SEMANTICS = ['execute_all', 'deny_on_first_deny', 'permit_on_first_permit'] as const;
+
+/** Most evaluations of one batch. */
+const MAX_EVALUATIONS = 100;
+
+const name = z.string().min(1);
+const properties = z.record(z.string(), z.unknown()).nullish();
+
+/** Unknown keys are left alone everywhere: the standard asks for it, so that later versions can add some. */
+const entity = z.looseObject({ type: name, id: name, properties });
+
+/**
+ * Body of `POST /access/v1/evaluation`. What `/v1/risk-check` calls `ip`, `peer_ip`, `headers`, `session`, `user_agent`, `device`,
+ * `geo`, `step_up_token`, `occurred_at` and `dry_run` stands in `context` under the same names; all else in `context` is free.
+ */
+const evaluationBody = z.looseObject({
+  subject: entity,
+  action: z.looseObject({ name, properties }),
+  resource: entity,
+  context: z.record(z.string(), z.unknown()).nullish(),
+});
+
+const evaluationsBody = z.looseObject({
+  evaluations: z
+    .array(z.unknown())
+    .max(MAX_EVALUATIONS)
+    .nullish()
+    .meta({ description: 'What an item leaves out is taken from the same key beside `evaluations`.' }),
+  options: z.looseObject({ evaluations_semantic: z.enum(SEMANTICS).nullish() }).nullish(),
+});
+
+const decisionAnswer = z.object({
+  decision: z.boolean(),
+  context: z.record(z.string(), z.unknown()).optional(),
+});
+type DecisionAnswer = z.infer<typeof decisionAnswer>;
+
+const metadata = z.object({
+  policy_decision_point: z.string(),
+  access_evaluation_endpoint: z.string(),
+  access_evaluations_endpoint: z.string(),
+  supported_obligations: z.array(z.string()),
+});
+
+const EVALUATION = '/access/v1/evaluation';
+const EVALUATIONS = '/access/v1/evaluations';
+
+/** OpenID AuthZEN Authorization API 1.0: evaluation, evaluations and the metadata that name them. */
+export function authzenRoutes(deps: AppDeps): Route[] {
+  return [
+    {
+      method: 'POST',
+      path: EVALUATION,
+      access: 'key',
+      summary: 'AuthZEN 1.0 access evaluation',
+      body: evaluationBody,
+      answers: { 200: { description: 'The decision; a step-up is false with its obligation', schema: decisionAnswer } },
+      handle: async (c) => c.json(await evaluate(deps, c, await authzenBody(deps, c))),
+    },
+    {
+      method: 'POST',
+      path: EVALUATIONS,
+      access: 'key',
+      summary: 'AuthZEN 1.0 access evaluations (batch)',
+      body: evaluationsBody,
+      answers: {
+        200: {
+          description: 'One decision for each item; a single one where `evaluations` is absent or empty',
+          schema: z.union([z.object({ evaluations: z.array(decisionAnswer) }), decisionAnswer]),
+        },
+      },
+      handle: async (c) => {
+        const body = await authzenBody(deps, c);
+        const { evaluations, options } = validated(evaluationsBody, body);
+        if (evaluations == null || evaluations.length === 0) return c.json(await evaluate(deps, c, body));
+        const semantic = options?.evaluations_semantic ?? 'execute_all';
+        // The body came from JSON.parse, so its items are JSON.
+        return c.json({ evaluations: await evaluateAll(deps, c, body, evaluations as readonly Json[], semantic) });
+      },
+    },
+    {
+      method: 'GET',
+      path: '/.well-known/authzen-configuration',
+      access: 'public',
+      summary: 'AuthZEN 1.0 metadata of this policy decision point',
+      answers: { 200: { description: 'The metadata', schema: metadata } },
+      handle: (c) => c.json(metadataOf(deps.gateway.publicUrl ?? new URL(c.req.url).origin)),
+    },
+  ];
+}
+
+function metadataOf(base: string): z.infer<typeof metadata> {
+  return {
+    policy_decision_point: base,
+    access_evaluation_endpoint: `${base}${EVALUATION}`,
+    access_evaluations_endpoint: `${base}${EVALUATIONS}`,
+    supported_obligations: ['step-up'],
+  };
+}
+
+/** The standard knows 400 for every fault of a request, a wrong media type among them. */
+async function authzenBody(deps: AppDeps, c: AppContext): Promise<JsonObject> {
+  try {
+    return await jsonBody(c, deps.readBody);
+  } catch (error) {
+    if (!(error instanceof ProblemError) || error.code !== 'unsupported_media_type') throw error;
+    throw new ProblemError('invalid_request', error.message, { headers: error.headers });
+  }
+}
+
+async function evaluateAll(
+  deps: AppDeps,
+  c: AppContext,
+  defaults: JsonObject,
+  items: readonly Json[],
+  semantic: (typeof SEMANTICS)[number],
+): Promise<DecisionAnswer[]> {
+  if (semantic === 'execute_all') return Promise.all(items.map((item) => evaluateItem(deps, c, defaults, item)));
+  const last = semantic === 'permit_on_first_permit';
+  const answers: DecisionAnswer[] = [];
+  for (const item of items) {
+    const answer = await evaluateItem(deps, c, defaults, item);
+    answers.push(answer);
+    if (answer.decision === last) break;
+  }
+  return answers;
+}
+
+/** One item of a batch: what cannot be resolved is refused in its place and spoils none of the others. */
+async function evaluateItem(deps: AppDeps, c: AppContext, defaults: JsonObject, item: Json): Promise<DecisionAnswer> {
+  try {
+    return await evaluate(deps, c, resolved(defaults, item));
+  } catch (error) {
+    if (!(error instanceof ProblemError)) throw error;
+    return { decision: false, context: { error: { status: 400, message: error.message, errors: error.faults } } };
+  }
+}
+
+/**
+ * An item with what it leaves out. An entity of the item replaces the default as a whole; only a required name that it
+ * leaves out (`type`, `id`, `name`) is taken from the default.
+ */
+function resolved(defaults: JsonObject, item: Json): JsonObject {
+  if (!isObject(item)) return {};
+  const tuple: { [key: string]: Json } = {};
+  for (const [key, required] of Object.entries(REQUIRED)) {
+    const own = item[key];
+    const fallback = defaults[key];
+    if (own === undefined) {
+      if (fallback !== undefined) tuple[key] = fallback;
+    } else if (!isObject(own) || !isObject(fallback)) {
+      tuple[key] = own;
+    } else {
+      const inherited = required.flatMap((part) => {
+        const value = fallback[part];
+        return own[part] === undefined && value !== undefined ? [[part, value] as const] : [];
+      });
+      tuple[key] = { ...own, ...Object.fromEntries(inherited) };
+    }
+  }
+  return tuple;
+}
+
+const REQUIRED: { readonly [key: string]: readonly string[] } = {
+  subject: ['type', 'id'],
+  action: ['name'],
+  resource: ['type', 'id'],
+  context: [],
+};
+
+function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+async function evaluate(deps: AppDeps, c: AppContext, body: JsonObject): Promise<DecisionAnswer> {
+  const startedMs = deps.elapsedMs();
+  validated(evaluationBody, body);
+  const request = inWords(() => checkRequestOf(nativeBody(body), { nowMs: deps.engine.now(), trust: deps.trust }));
+  const { result, facts, learn } = await check(deps.engine, request);
+  const { requestId, caller } = c.var;
+  const latencyMs = deps.elapsedMs() - startedMs;
+  afterAnswer(deps, { request, requestId, caller, result, facts, latencyMs }, learn);
+  return decisionOf(result);
+}
+
+/** Keys of a risk check that AuthZEN callers send in `context`. */
+const IN_CONTEXT: ReadonlySet<string> = new Set([
+  'ip',
+  'peer_ip',
+  'headers',
+  'session',
+  'user_agent',
+  'device',
+  'geo',
+  'step_up_token',
+  'occurred_at',
+  'dry_run',
+]);
+
+/**
+ * The tuple as the body of a risk check. The type of the subject stands under `subject.properties.type`, unless the caller sends
+ * a property of that name; the properties of the action stand under `context.action`.
+ */
+function nativeBody(body: JsonObject): JsonObject {
+  const part = (key: string): JsonObject => (isObject(body[key]) ? body[key] : {});
+  const { subject, action, resource, context } = {
+    subject: part('subject'),
+    action: part('action'),
+    resource: part('resource'),
+    context: Object.entries(part('context')),
+  };
+  return {
+    ...pick(subject, 'subject', 'id'),
+    ...pick(action, 'action', 'name'),
+    resource: {
+      ...pick(resource, 'type', 'type'),
+      ...pick(resource, 'id', 'id'),
+      ...pick(resource, 'properties', 'properties'),
+    },
+    subject_properties: { ...pick(subject, 'type', 'type'), ...objectOf(subject.properties) },
+    context: {
+      ...Object.fromEntries(context.filter(([key]) => !IN_CONTEXT.has(key))),
+      ...(isObject(action.properties) && { action: action.properties }),
+    },
+    ...Object.fromEntries(context.filter(([key]) => IN_CONTEXT.has(key))),
+  };
+}
+
+function pick(from: JsonObject, as: string, key: string): JsonObject {
+  const value = from[key];
+  return value === undefined ? {} : { [as]: value };
+}
+
+function objectOf(value: Json | undefined): JsonObject {
+  return isObject(value) ? value : {};
+}
+
+/** Names faults by where the caller wrote what is wrong. */
+function inWords<T>(translate: () => T): T {
+  try {
+    return translate();
+  } catch (error) {
+    if (!(error instanceof ProblemError) || error.code !== 'invalid_request') throw error;
+    const faults = error.faults.map(({ path, message }): Fault => ({ path: authzenPath(path), message }));
+    const [first] = faults;
+    throw new ProblemError('invalid_request', first === undefined ? error.message : `${first.path}: ${first.message}`, {
+      faults,
+    });
+  }
+}
+
+function authzenPath(path: string): string {
+  const [, head = '', rest = ''] = /^([^.[]*)(.*)$/s.exec(path) ?? [];
+  if (IN_CONTEXT.has(head)) return `context.${path}`;
+  if (head === 'subject') return `subject.id${rest}`;
+  if (head === 'action') return `action.name${rest}`;
+  if (head === 'subject_properties') return `subject.properties${rest}`;
+  return path;
+}
+
+/**
+ * A result in AuthZEN's form. A step-up is false, told in both shapes that exist: `acr_values`, `amr_values` and `max_age` as in
+ * the example of the standard, and the obligation of the obligations profile. `stepgate` is the native answer without what
+ * differs between two equal calls (id, latency, measured facts), since callers compare and keep answers.
+ */
+function decisionOf(result: CheckResult): DecisionAnswer {
+  const { id: _id, latency_ms: _latency, signals, device, ...native } = answerOf(result, 0);
+  const stepgate = {
+    ...native,
+    signals: Object.fromEntries(
+      Object.entries(signals).map(([signal, { state, why }]) => [signal, { state, ...(why !== undefined && { why }) }]),
+    ),
+    ...(device?.token !== undefined && { device }),
+  };
+  if (result.decision === 'allow') return { decision: true, context: { stepgate } };
+  return { decision: false, context: { ...reasonsOf(result), ...stepUpOf(result), stepgate } };
+}
+
+/** `reason_admin` says what the rules found; `reason_user` says what to do and nothing about the rules. */
+function reasonsOf({ decision, reasons, rule }: CheckResult): JsonObject {
+  const found = reasons.map(({ code, message }) => `${code}: ${message}`).join('; ');
+  const admin = found === '' ? `${decision} by default` : found;
+  return {
+    reason_admin: { en: rule === null ? admin : `${rule.file} ${rule.id}: ${admin}` },
+    reason_user: {
+      en: decision === 'step-up' ? 'Please confirm that it is you.' : 'This request was refused.',
+    },
+  };
+}
+
+function stepUpOf({ decision, stepUp }: CheckResult): JsonObject {
+  if (decision !== 'step-up' || stepUp === null) return {};
+  const { acrValues, amrValues, maxAgeSeconds } = stepUp.requirement;
+  const [first = ANY_STEP_UP] = acrValues;
+  return {
+    acr_values: acrValues.length === 0 ? ANY_STEP_UP : acrValues.join(' '),
+    ...(amrValues.length > 0 && { amr_values: amrValues.join(' ') }),
+    max_age: maxAgeSeconds,
+    obligations: [
+      {
+        id: 'step-up',
+        type: 'step-up',
+        properties: {
+          acr_value: first,
+          ...(amrValues.length > 0 && { amr_values: amrValues }),
+          max_age: maxAgeSeconds,
+        },
+      },
+    ],
+  };
+}

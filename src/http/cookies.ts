@@ -1,0 +1,32 @@
+/** Device cookie. The prefix makes browsers refuse one set by another host or without `Secure` (RFC 6265bis). */
+export const DEVICE_COOKIE = '__Host-stepgate-device';
+/** Cookie in which a step-up page may leave the su token. */
+export const STEP_UP_COOKIE = '__Host-stepgate-su';
+
+/**
+ * Value of a cookie; null when there is none. Also null when the name comes more than once with different values: another
+ * host of the domain may have set one of them, and nothing tells which.
+ */
+export function cookieValue(header: string | null, name: string): string | null {
+  if (header === null) return null;
+  const values = new Set<string>();
+  for (const pair of header.split(';')) {
+    const equals = pair.indexOf('=');
+    if (equals > 0 && pair.slice(0, equals).trim() === name) {
+      values.add(
+        pair
+          .slice(equals + 1)
+          .trim()
+          .replace(/^"(.*)"$/, '$1'),
+      );
+    }
+  }
+  const [value = ''] = values;
+  return values.size === 1 && value !== '' ? value : null;
+}
+
+/** `Set-Cookie` for a fresh device token that lives until `expiresAtMs`. */
+export function deviceCookie(token: string, expiresAtMs: number, nowMs: number): string {
+  const maxAge = Math.max(0, Math.floor((expiresAtMs - nowMs) / 1000));
+  return `${DEVICE_COOKIE}=${token}; Max-Age=${maxAge}; Path=/; Secure; HttpOnly; SameSite=Lax`;
+}

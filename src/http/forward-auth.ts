@@ -1,0 +1,157 @@
+import { afterAnswer } from './aftermath.ts';
+import { challengeOf } from './answer.ts';
+import { type Connection, connectionOf, EXT_AUTHZ_PREFIX } from './connection.ts';
+import { deviceCookie } from './cookies.ts';
+import type { AppDeps } from './deps.ts';
+import { bareHeaders, decidedHeaders, type HookError, type HookHeaders } from './hook-answer.ts';
+import {
+  forwardedCall,
+  type HookCall,
+  hookCheckRequest,
+  hookOrigin,
+  isNavigation,
+  isPreflight,
+  prefixedCall,
+  type ReadHeader,
+} from './hook-request.ts';
+import { pathReadings } from './path.ts';
+import type { AppContext, Route } from './route.ts';
+import { routeTable } from './routes.ts';
+import { stepUpLocation } from './step-up-page.ts';
+import { checkStrictest, type StrictestCheck } from './strictest.ts';
+
+/** Most actions that one request may be; beyond it the path is called ambiguous. */
+const MAX_ACTIONS = 16;
+
+/** Header by which the gateway authenticates: `Authorization` is the end user's. */
+export const CALLER_KEY_HEADER = 'x-stepgate-key';
+
+const ANSWERS = {
+  200: { description: 'Let it through; `X-Stepgate-*` headers say why' },
+  302: { description: 'Step up: to the step-up page, where the gateway sent `X-Stepgate-Redirect: 1`' },
+  401: { description: 'Step up: `WWW-Authenticate` holds the challenge (RFC 9470)' },
+  403: { description: 'Refuse it; `X-Stepgate-Error` is set when the call itself could not be answered' },
+} as const;
+
+/**
+ * `/forward-auth` and `/ext-authz/…`, asked by gateways about each request. Every call is answered by 200, 401 (or 302) or
+ * 403, whatever happens: gateways make an error of anything else, and some let errors in. The body is never read.
+ */
+export function forwardAuthRoutes(deps: AppDeps): Route[] {
+  const route = (path: string, summary: string, callOf: CallOf): Route => ({
+    method: '*',
+    path,
+    access: 'own',
+    summary,
+    answers: ANSWERS,
+    handle: (c) => answerHook(deps, c, callOf),
+  });
+  return [
+    route('/forward-auth', 'Decide for nginx, Caddy, Traefik, HAProxy or APISIX', forwardedCall),
+    route(`${EXT_AUTHZ_PREFIX}/*`, 'Decide for Envoy: method and path are the request’s own', (header, connection) =>
+      prefixedCall(header, connection, EXT_AUTHZ_PREFIX),
+    ),
+  ];
+}
+
+type CallOf = (header: ReadHeader, connection: Connection) => HookCall;
+
+async function answerHook(deps: AppDeps, c: AppContext, callOf: CallOf): Promise<Response> {
+  const { requestId } = c.var;
+  const header: ReadHeader = (name) => c.req.header(name) || null;
+  let answer: HookAnswer;
+  try {
+    answer = await decide(deps, c, header, callOf);
+  } catch (error) {
+    deps.log.error('a gateway was answered 403 because of a fault', {
+      request_id: requestId,
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+    answer = refused('internal', requestId);
+  }
+  const headers = new Headers({ ...answer.headers, ...answer.more });
+  // Some gateways copy Content-Length to a call without a body: the connection cannot be used again.
+  if (announcesBody(header)) headers.set('Connection', 'close');
+  if (answer.status === 200 || answer.status === 302) return new Response(null, { status: answer.status, headers });
+  headers.set('Content-Type', 'application/json');
+  const error = answer.status === 401 ? 'insufficient_user_authentication' : 'access_denied';
+  return new Response(JSON.stringify({ error, request_id: requestId }), { status: answer.status, headers });
+}
+
+function announcesBody(header: ReadHeader): boolean {
+  return header('transfer-encoding') !== null || (header('content-length') ?? '0') !== '0';
+}
+
+interface HookAnswer {
+  readonly status: 200 | 302 | 401 | 403;
+  readonly headers: HookHeaders;
+  readonly more: { readonly [name: string]: string };
+}
+
+function refused(error: HookError, requestId: string): HookAnswer {
+  return { status: 403, headers: bareHeaders('deny', requestId, { error }), more: {} };
+}
+
+async function decide(deps: AppDeps, c: AppContext, header: ReadHeader, callOf: CallOf): Promise<HookAnswer> {
+  const { engine, gateway } = deps;
+  const { requestId } = c.var;
+  const startedMs = deps.elapsedMs();
+  const caller = deps.findCaller(header(CALLER_KEY_HEADER) ?? '');
+  if (caller === null) return refused('unauthorized', requestId);
+  c.set('caller', caller);
+
+  const connection = connectionOf(c);
+  const call = callOf(header, connection);
+  if (call.target === null) return refused('target_missing', requestId);
+  const paths = pathReadings(call.target);
+  if (paths.invalid !== null) return refused(paths.invalid, requestId);
+  if (isPreflight(call, header)) {
+    return { status: 200, headers: bareHeaders('allow', requestId, { reason: 'preflight' }), more: {} };
+  }
+
+  const rules = engine.rules();
+  if (rules.files.length === 0) return refused('rules_not_loaded', requestId);
+  const method = call.conflict ? null : call.method;
+  const actions = routeTable(rules).matchActions(method, paths.readings);
+  if (actions.length > MAX_ACTIONS) return refused('path_ambiguous', requestId);
+
+  const origin = hookOrigin(connection.peer, c.req.header(), deps.trust);
+  const [path = '/'] = paths.readings;
+  const request = await hookCheckRequest(engine, { ...call, path }, header, origin, gateway);
+  const checked = await checkStrictest(engine, request, actions);
+  const latencyMs = deps.elapsedMs() - startedMs;
+  const { result, facts, learn } = checked;
+  afterAnswer(deps, { request: checked.request, requestId, caller, result, facts, latencyMs }, learn);
+  return decided(deps, checked, { ...call, target: call.target }, header, requestId);
+}
+
+function decided(
+  deps: AppDeps,
+  { request, result }: StrictestCheck,
+  call: HookCall & { readonly target: string },
+  header: ReadHeader,
+  requestId: string,
+): HookAnswer {
+  const headers = decidedHeaders({
+    result,
+    subject: request.subject,
+    action: request.action,
+    requestId,
+    flags: call.conflict ? ['header_conflict'] : [],
+  });
+  if (result.decision === 'deny') return { status: 403, headers, more: {} };
+  if (result.decision === 'allow') {
+    const { token, expiresAtMs } = result.device ?? { token: null, expiresAtMs: null };
+    const fresh = token === null || expiresAtMs === null ? null : deviceCookie(token, expiresAtMs, deps.engine.now());
+    return { status: 200, headers, more: fresh === null ? {} : { 'Set-Cookie': fresh } };
+  }
+  // Without a requirement there is nothing to challenge for: it must not turn into a 200 or a 500.
+  if (result.stepUp === null) return { status: 403, headers, more: {} };
+  const more = { 'WWW-Authenticate': challengeOf(result.stepUp.requirement, result.stepUp.error) };
+  const location = isNavigation(call, header) ? stepUpLocation(deps.gateway, result.stepUp.requirement, call) : null;
+  if (location === null) return { status: 401, headers, more };
+  const located = { ...headers, 'X-Stepgate-Location': location };
+  // nginx takes nothing but 401 and 403, so a redirect is given only to a gateway that asks for it.
+  if (header('x-stepgate-redirect') !== '1') return { status: 401, headers: located, more };
+  return { status: 302, headers: located, more: { ...more, Location: location } };
+}

@@ -1,0 +1,201 @@
+import type { Engine } from '../engine.ts';
+import { parsePeer } from '../net/ip.ts';
+import type { CheckRequest, DeviceClaim } from '../request.ts';
+import type { Proof } from '../step-up/verifier.ts';
+import { normaliseSubject } from '../subject.ts';
+import type { Connection } from './connection.ts';
+import { cookieValue, DEVICE_COOKIE, STEP_UP_COOKIE } from './cookies.ts';
+import type { GatewaySettings } from './deps.ts';
+import { normaliseMethod } from './routes.ts';
+import { type AddressTrust, deriveOrigin, MAX_USER_AGENT_LENGTH, type Origin } from './wire.ts';
+
+/** Reads one header of the hook call; null when it is absent or empty. */
+export type ReadHeader = (name: string) => string | null;
+
+/** The original request as a gateway tells it. */
+export interface HookCall {
+  /** Upper case; null when the gateway did not state one method. */
+  readonly method: string | null;
+  /** Raw target of the original request; null when the gateway did not state it. */
+  readonly target: string | null;
+  readonly proto: string | null;
+  readonly host: string | null;
+  /** Another header names another method: a client's word or a misconfiguration, so no lenient reading is taken. */
+  readonly conflict: boolean;
+}
+
+/** Headers by which a client may try to pass for another method. They are compared and never taken. */
+const OTHER_METHOD_HEADERS = ['x-original-method', 'x-http-method-override', 'x-method-override', 'x-http-method'];
+
+/**
+ * The call of a gateway that tells the original request in `X-Forwarded-Method`, `-Proto`, `-Host` and `-Uri`. Nothing stands in
+ * for one that is missing: neither the hook's own method and path nor `X-Original-*`.
+ */
+export function forwardedCall(header: ReadHeader): HookCall {
+  const stated = header('x-forwarded-method');
+  const method = normaliseMethod(stated);
+  return {
+    method,
+    target: header('x-forwarded-uri'),
+    proto: header('x-forwarded-proto'),
+    host: header('x-forwarded-host'),
+    conflict: (stated !== null && method === null) || namesOtherMethod(header, method),
+  };
+}
+
+/** The call of a gateway that repeats method and path of the original request behind `prefix` (Envoy). */
+export function prefixedCall(header: ReadHeader, connection: Connection, prefix: string): HookCall {
+  const { target } = connection;
+  const method = normaliseMethod(connection.method);
+  return {
+    method,
+    target: target.startsWith(`${prefix}/`) ? target.slice(prefix.length) : null,
+    proto: header('x-forwarded-proto'),
+    host: header('host'),
+    conflict: namesOtherMethod(header, method),
+  };
+}
+
+function namesOtherMethod(header: ReadHeader, method: string | null): boolean {
+  return OTHER_METHOD_HEADERS.some((name) => {
+    const other = header(name);
+    return other !== null && normaliseMethod(other) !== method;
+  });
+}
+
+/** A CORS preflight by the gateway's own word; the Fetch standard sends it without any credential to judge by. */
+export function isPreflight(call: HookCall, header: ReadHeader): boolean {
+  if (call.method !== 'OPTIONS' || call.conflict) return false;
+  return header('origin') !== null && header('access-control-request-method') !== null;
+}
+
+/** A top-level page load by a browser, which can follow a redirect to the step-up page. */
+export function isNavigation(call: HookCall, header: ReadHeader): boolean {
+  const mode = header('sec-fetch-mode');
+  return (
+    call.method === 'GET' &&
+    (mode === null || mode === 'navigate') &&
+    /(?:^|,)\s*text\/html\s*(?:;|,|$)/i.test(header('accept') ?? '')
+  );
+}
+
+/**
+ * The original request as the core sees it, without its action. The subject comes from a session token that verifies, a
+ * bearer token first and then the session cookie; without one the request is anonymous. The proof is `X-Step-Up-Token`, the
+ * cookie `__Host-stepgate-su` or the session token, whichever shows the newest step-up.
+ */
+export async function hookCheckRequest(
+  engine: Engine,
+  call: HookCall & { readonly path: string },
+  header: ReadHeader,
+  origin: Origin,
+  gateway: Pick<GatewaySettings, 'sessionCookie'>,
+): Promise<Omit<CheckRequest, 'action'>> {
+  const nowMs = engine.now();
+  const cookies = header('cookie');
+  const session = await firstVerified(engine, nowMs, [
+    bearerOf(header('authorization')),
+    gateway.sessionCookie === null ? null : cookieValue(cookies, gateway.sessionCookie),
+  ]);
+  const proof = await newestStepUp(engine, nowMs, session, [
+    header('x-step-up-token'),
+    cookieValue(cookies, STEP_UP_COOKIE),
+  ]);
+  return {
+    subject: session === null ? null : normaliseSubject(session.proof.subject),
+    ...origin,
+    session: sessionOf(session?.proof ?? null, proof?.proof ?? null),
+    userAgent: header('user-agent')?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
+    device: deviceOf(cookieValue(cookies, DEVICE_COOKIE), header('x-device-fingerprint')),
+    place: null,
+    stepUpToken: proof?.token ?? null,
+    resource: {
+      type: 'route',
+      id: call.path.slice(0, MAX_RESOURCE_ID_LENGTH),
+      properties: {
+        ...(call.method !== null && { method: call.method }),
+        ...(call.host !== null && { host: call.host.toLowerCase() }),
+        ...(call.proto !== null && { scheme: call.proto.toLowerCase() }),
+      },
+    },
+    subjectProperties: {},
+    context: {},
+    occurredAtMs: nowMs,
+    dryRun: false,
+  };
+}
+
+const MAX_RESOURCE_ID_LENGTH = 1024;
+const MAX_TOKEN_LENGTH = 16_384;
+const MAX_DEVICE_TOKEN_LENGTH = 8192;
+
+/**
+ * The address of the end user. The connection's peer is the gateway and never the user: where it is not trusted, its headers
+ * mean nothing and the address is unknown.
+ */
+export function hookOrigin(peer: string | null, headers: { [name: string]: string }, trust: AddressTrust): Origin {
+  const origin = deriveOrigin(peer, headers, trust);
+  const gateway = peer === null ? null : parsePeer(peer);
+  if (origin.address === null || origin.address.text !== gateway?.text) return origin;
+  return { address: null, noAddress: 'no_trusted_hop' };
+}
+
+interface Verified {
+  readonly token: string;
+  readonly proof: Proof;
+}
+
+async function verified(engine: Engine, nowMs: number, token: string | null): Promise<Verified | null> {
+  if (token === null || token.length > MAX_TOKEN_LENGTH || engine.verifier === null) return null;
+  const verdict = await engine.verifier.verify(token, nowMs);
+  return verdict.valid ? { token, proof: verdict.proof } : null;
+}
+
+async function firstVerified(
+  engine: Engine,
+  nowMs: number,
+  tokens: readonly (string | null)[],
+): Promise<Verified | null> {
+  for (const token of tokens) {
+    const found = await verified(engine, nowMs, token);
+    if (found !== null) return found;
+  }
+  return null;
+}
+
+/** The token to present as proof. One that does not verify is presented only for want of another: its refusal is then told. */
+async function newestStepUp(
+  engine: Engine,
+  nowMs: number,
+  session: Verified | null,
+  tokens: readonly (string | null)[],
+): Promise<{ readonly token: string; readonly proof: Proof | null } | null> {
+  const offered = tokens.filter((token) => token !== null).map((token) => token.slice(0, MAX_TOKEN_LENGTH));
+  const candidates = [...(await Promise.all(offered.map((token) => verified(engine, nowMs, token)))), session];
+  const steppedUp = candidates
+    .filter((candidate) => candidate?.proof.steppedUp === true)
+    .reduce((newest, other) => ((other?.proof.authTime ?? 0) > (newest?.proof.authTime ?? 0) ? other : newest), null);
+  if (steppedUp !== null) return steppedUp;
+  const [first] = offered;
+  return first === undefined ? session : { token: first, proof: candidates[0]?.proof ?? null };
+}
+
+/** A session without its own id is told by its token's, unless that would set it apart from the session of the proof. */
+function sessionOf(session: Proof | null, proof: Proof | null): string | null {
+  if (session === null) return null;
+  return session.session ?? (proof === null || proof.session === null ? session.id : null);
+}
+
+function bearerOf(authorization: string | null): string | null {
+  return /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i.exec(authorization ?? '')?.[1] ?? null;
+}
+
+/** A fingerprint is a claim of the browser's collector, like every header that a client sends. */
+function deviceOf(token: string | null, fingerprint: string | null): DeviceClaim | null {
+  const known = {
+    token: token !== null && token.length <= MAX_DEVICE_TOKEN_LENGTH ? token : null,
+    fingerprint: fingerprint !== null && /^[!-~]{1,1024}$/.test(fingerprint) ? fingerprint : null,
+  };
+  if (known.token === null && known.fingerprint === null) return null;
+  return { ...known, confidence: null, bot: null, components: {} };
+}

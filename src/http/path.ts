@@ -1,0 +1,168 @@
+/** Every way in which an origin may read a request target, or the verdict that no safe reading exists. */
+export type PathReadings =
+  | { readonly invalid: null; readonly readings: readonly string[] }
+  | { readonly invalid: 'path_invalid'; readonly why: string };
+
+/** Longest request target that is read, in characters. */
+export const MAX_TARGET_LENGTH = 8192;
+/** Most combinations of readings that are worked out for one target. */
+export const MAX_READINGS = 64;
+/** Levels of percent-encoding that are followed: once by a sound origin, again by a careless one. */
+const MAX_DECODINGS = 3;
+
+/**
+ * The distinct normalised readings of a raw request target (RFC 9112, section 3.2), the plain one first.
+ *
+ * A reading is cut at `?` and `#`, decoded, without doubled slashes, dot segments and a trailing slash, and in lower case.
+ * There is more than one where origins are known to differ: encoded slashes, backslashes, a second and third level of
+ * encoding, `;` parameters, a raw `#`, an encoded `?`, dot segments beside doubled slashes, and `//host/path` taken for a
+ * network path. An encoded slash that is read as part of a segment stays `%2f`. A path without any of these has one
+ * reading, and is its own.
+ *
+ * `target` holds one character per byte, as a header does. Never throws; the work is bounded by {@link MAX_TARGET_LENGTH}
+ * and {@link MAX_READINGS}. Invalid: no leading slash, control characters (raw or encoded, NUL among them), raw blanks,
+ * broken percent-encoding or UTF-8, encoding beyond three levels, anything over the bounds.
+ */
+export function pathReadings(target: string): PathReadings {
+  if (target.length > MAX_TARGET_LENGTH) return invalid(`is longer than ${MAX_TARGET_LENGTH} characters`);
+  if (!target.startsWith('/')) return invalid('does not begin with a slash');
+  if (RAW_CONTROL.test(target)) return invalid('holds a blank or a control character');
+  const path = target.split('?', 1)[0] ?? '';
+  if (PLAIN.test(path)) return { invalid: null, readings: [path.replace(/(?<=.)\/$/, '').toLowerCase()] };
+
+  const decoded: string[] = [];
+  for (const raw of rawPaths(target)) {
+    const levels = decodings(raw);
+    if (typeof levels === 'string') return invalid(levels);
+    decoded.push(...levels);
+  }
+  const variants = decoded.map((text) => ({ text, choices: choicesOf(text) }));
+  const combinations = variants.reduce((sum, { choices }) => sum + 2 ** choices.length, 0);
+  if (combinations > MAX_READINGS) return invalid(`can be read in more than ${MAX_READINGS} ways`);
+
+  const readings = new Set<string>();
+  for (const { text, choices } of variants) {
+    for (let taken = 0; taken < 2 ** choices.length; taken++) {
+      readings.add(readAs(text, new Set(choices.filter((_, i) => (taken & (1 << i)) !== 0))));
+    }
+  }
+  return { invalid: null, readings: [...readings] };
+}
+
+function invalid(why: string): PathReadings {
+  return { invalid: 'path_invalid', why };
+}
+
+/** Unreserved characters, single slashes, no segment that begins with a dot: nothing here can be read in two ways. */
+const PLAIN = /^(?:\/[A-Za-z0-9_~-][A-Za-z0-9_~.-]*)*\/?$/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const RAW_CONTROL = /[\u0000-\u0020\u007f]/;
+const DECODED_CONTROL = /\p{Cc}/u;
+
+/** Stands for an encoded slash while a text is worked on: no valid UTF-8 decodes to an unpaired surrogate. */
+const ENCODED_SLASH = '\ud800';
+
+/** The path in the target, before decoding; more than one where origins disagree on where it begins or ends. */
+function rawPaths(target: string): string[] {
+  const beforeQuery = target.split('?', 1)[0] ?? '';
+  const cut = beforeQuery.split('#', 1)[0] ?? '';
+  const paths = cut === beforeQuery ? [cut] : [cut, beforeQuery];
+  // A URL parser takes what follows two slashes for a host and reads the path behind it.
+  return paths.flatMap((path) => (/^[/\\]{2}/.test(path) ? [path, path.replace(/^[/\\]+[^/\\]*/, '') || '/'] : [path]));
+}
+
+/** The path decoded once, twice and so on while that changes it; a sentence when it cannot be decoded soundly. */
+function decodings(raw: string): string[] | string {
+  const bytes = new Uint8Array(raw.length);
+  for (let i = 0; i < raw.length; i++) {
+    const code = raw.charCodeAt(i);
+    if (code > 0xff) return 'holds a character outside of a byte';
+    bytes[i] = code;
+  }
+  if (/%(?![0-9A-Fa-f]{2})/.test(raw)) return 'has a broken percent-encoding';
+  const first = decode(bytes);
+  if (first === null) return 'is not UTF-8 when decoded';
+  if (DECODED_CONTROL.test(first)) return 'holds an encoded control character';
+  const levels = [first];
+  for (let text = first; ; ) {
+    const next = decodeAgain(text);
+    if (next === null || next === text) return levels;
+    if (levels.length === MAX_DECODINGS) return `is encoded more than ${MAX_DECODINGS} times`;
+    if (DECODED_CONTROL.test(next)) return 'holds an encoded control character';
+    levels.push(next);
+    text = next;
+  }
+}
+
+/** A further decoding as a careless origin does it; null when there is nothing that it could soundly decode. */
+function decodeAgain(text: string): string | null {
+  if (!/%[0-9A-Fa-f]{2}/.test(text)) return null;
+  const parts = text.split(ENCODED_SLASH).map((part) => decode(encoder.encode(part)));
+  return parts.includes(null) ? null : parts.join(ENCODED_SLASH);
+}
+
+const encoder = new TextEncoder();
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** One level of percent-decoding; an encoded slash becomes {@link ENCODED_SLASH}. Null when the bytes are not UTF-8. */
+function decode(bytes: Uint8Array): string | null {
+  const parts: string[] = [];
+  const out = new Uint8Array(bytes.length);
+  let length = 0;
+  try {
+    for (let i = 0; i < bytes.length; i++) {
+      const byte = bytes[i] ?? 0;
+      const escaped = byte === PERCENT ? hexPair(bytes[i + 1], bytes[i + 2]) : null;
+      if (escaped !== null) i += 2;
+      if (escaped === SLASH) {
+        parts.push(utf8.decode(out.subarray(0, length)));
+        length = 0;
+      } else {
+        out[length++] = escaped ?? byte;
+      }
+    }
+    parts.push(utf8.decode(out.subarray(0, length)));
+    return parts.join(ENCODED_SLASH);
+  } catch (error) {
+    if (error instanceof TypeError) return null;
+    throw error;
+  }
+}
+
+const PERCENT = 0x25;
+const SLASH = 0x2f;
+
+function hexPair(high: number | undefined, low: number | undefined): number | null {
+  if (high === undefined || low === undefined) return null;
+  const text = String.fromCharCode(high, low);
+  return /^[0-9A-Fa-f]{2}$/.test(text) ? Number.parseInt(text, 16) : null;
+}
+
+/** Something that one origin does with a decoded path and another does not. */
+type Choice = 'encoded_slash' | 'backslash' | 'parameters' | 'cut_again' | 'dots_first';
+
+function choicesOf(text: string): Choice[] {
+  const choices: Choice[] = [];
+  if (text.includes(ENCODED_SLASH)) choices.push('encoded_slash');
+  if (text.includes('\\')) choices.push('backslash');
+  if (text.includes(';')) choices.push('parameters');
+  if (/[?#]/.test(text)) choices.push('cut_again');
+  if (text.includes('..') && SEPARATORS_IN_A_ROW.test(text)) choices.push('dots_first');
+  return choices;
+}
+
+const SEPARATORS_IN_A_ROW = /[/\\\ud800](?:;[^/\\\ud800]*)?[/\\\ud800]/;
+
+function readAs(text: string, taken: ReadonlySet<Choice>): string {
+  let path = taken.has('cut_again') ? (text.split(/[?#]/, 1)[0] ?? '') : text;
+  path = path.replaceAll(ENCODED_SLASH, taken.has('encoded_slash') ? '/' : '%2f');
+  if (taken.has('backslash')) path = path.replaceAll('\\', '/');
+  const segments: string[] = [];
+  for (const [i, whole] of path.split('/').entries()) {
+    const segment = taken.has('parameters') ? (whole.split(';', 1)[0] ?? '') : whole;
+    if (segment === '' && (i === 0 || !taken.has('dots_first'))) continue;
+    if (segment === '..') segments.pop();
+    else if (segment !== '.') segments.push(segment);
+  }
+  return `/${segments.filter((segment) => segment !== '').join('/')}`.toLowerCase();
+}

@@ -1,0 +1,143 @@
+import type { RoutePattern, RuleSet } from '../rules/ruleset.ts';
+
+/** Action of a request that no route of the rule files stands for. Rules may name it like any other. */
+export const DEFAULT_ACTION = 'request';
+
+/** Routes of one rule set, ready to be matched. */
+export interface RouteTable {
+  /**
+   * Every action that the request may be, sorted, never empty. All routes that match one of the readings count, not only
+   * the most specific; {@link DEFAULT_ACTION} stands for each reading that none matches. A method of null matches every
+   * method, a path of null every path, and the default besides: what is unknown must not pick the lenient route.
+   */
+  matchActions(method: string | null, readings: readonly string[] | null): readonly string[];
+}
+
+/**
+ * A request method in upper case; null when there is none or it is no token (RFC 9110, section 5.6.2), as when two header
+ * lines were joined.
+ */
+export function normaliseMethod(method: string | null): string | null {
+  return method !== null && /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}$/.test(method) ? method.toUpperCase() : null;
+}
+
+/** The table of a rule set, compiled once. */
+export function routeTable(rules: RuleSet): RouteTable {
+  const cached = tables.get(rules);
+  if (cached !== undefined) return cached;
+  const table = compileRoutes(rules.routes);
+  tables.set(rules, table);
+  return table;
+}
+
+/** Compiled tables by the rule set that they belong to: a pure result, gone with its rule set. */
+const tables = new WeakMap<RuleSet, RouteTable>();
+
+/** One segment of all patterns that share a beginning. */
+interface Node {
+  readonly literals: Map<string, Node>;
+  param: Node | null;
+  /** Patterns that end here. */
+  readonly ends: RoutePattern[];
+  /** Patterns that end in a `*` here: they cover this path and all below. */
+  readonly stars: RoutePattern[];
+}
+
+/**
+ * Compiles `/api/transfers/{id}`, where a parameter stands for exactly one segment, and `/admin/*`, which covers `/admin` and
+ * everything below it. Letter case, doubled and trailing slashes mean nothing.
+ */
+export function compileRoutes(routes: readonly RoutePattern[]): RouteTable {
+  const root = newNode();
+  for (const route of routes) {
+    const segments = segmentsOf(route.path);
+    const isStar = segments.at(-1) === '*';
+    let node = root;
+    for (const segment of isStar ? segments.slice(0, -1) : segments) node = childOf(node, segment);
+    (isStar ? node.stars : node.ends).push(route);
+  }
+  return {
+    matchActions(method, readings) {
+      const actions = new Set<string>();
+      let isUnmatched = method === null || readings === null;
+      for (const found of readings === null ? [routes] : readings.map((reading) => patternsAt(root, reading))) {
+        const fitting = found.filter((route) => fits(method, route.method));
+        for (const { action } of fitting) actions.add(action);
+        if (fitting.length === 0) isUnmatched = true;
+      }
+      if (isUnmatched) actions.add(DEFAULT_ACTION);
+      return [...actions].sort();
+    },
+  };
+}
+
+function fits(method: string | null, pattern: string): boolean {
+  if (method === null || pattern === '*' || pattern === method) return true;
+  return method === 'HEAD' && pattern === 'GET';
+}
+
+function newNode(): Node {
+  return { literals: new Map(), param: null, ends: [], stars: [] };
+}
+
+function childOf(node: Node, segment: string): Node {
+  if (/^\{.*\}$/.test(segment)) {
+    node.param ??= newNode();
+    return node.param;
+  }
+  const known = node.literals.get(segment);
+  if (known !== undefined) return known;
+  const child = newNode();
+  node.literals.set(segment, child);
+  return child;
+}
+
+function patternsAt(root: Node, reading: string): readonly RoutePattern[] {
+  const found: RoutePattern[] = [];
+  collect(root, segmentsOf(reading), 0, found);
+  return found;
+}
+
+function collect(node: Node, segments: readonly string[], at: number, found: RoutePattern[]): void {
+  found.push(...node.stars);
+  const segment = segments[at];
+  if (segment === undefined) {
+    found.push(...node.ends);
+    return;
+  }
+  const literal = node.literals.get(segment);
+  if (literal !== undefined) collect(literal, segments, at + 1, found);
+  if (node.param !== null) collect(node.param, segments, at + 1, found);
+}
+
+function segmentsOf(path: string): string[] {
+  return path
+    .toLowerCase()
+    .split('/')
+    .filter((segment) => segment !== '');
+}
+
+/** A path that is guarded for some methods and open for the rest. */
+export interface OpenMethods {
+  readonly path: string;
+  /** Methods that have a route, sorted. */
+  readonly methods: readonly string[];
+}
+
+/**
+ * Paths of the routes that name methods and leave others (`PROPFIND`, `PATCH`, …) to {@link DEFAULT_ACTION}: worth a warning
+ * when rules are loaded, since an origin may answer those too. A path that a route for any method covers is not among them.
+ */
+export function openMethods(routes: readonly RoutePattern[]): OpenMethods[] {
+  const methodsOf = new Map<string, Set<string>>();
+  const covered = compileRoutes(
+    routes.filter(({ method }) => method === '*').map((route) => ({ ...route, action: '*' })),
+  );
+  for (const { method, path } of routes) {
+    const methods = methodsOf.get(path) ?? new Set();
+    methodsOf.set(path, methods.add(method));
+  }
+  return [...methodsOf]
+    .filter(([path]) => !covered.matchActions('*', [path.replace(/\*$/, '\u0000/\u0000')]).includes('*'))
+    .map(([path, methods]) => ({ path, methods: [...methods].sort() }));
+}
