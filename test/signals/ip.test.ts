@@ -1,0 +1,70 @@
+import { describe, expect, it } from 'vitest';
+import type { NoAddress } from '../../src/request.ts';
+import { ip } from '../../src/signals/ip.ts';
+import { baseline, DAY, history, NOON, observation, STORE_DOWN } from './given.ts';
+
+describe('the address', () => {
+  const known = baseline({ networks: [{ key: '45.83.1.0/24', lastSeen: NOON - DAY }] });
+
+  it('shows what lists, counters and the subject’s own past say', () => {
+    const seen = observation({ ip: '81.2.69.161', categories: ['attack'], asn: 20712 });
+    const slots = {
+      ...history(baseline({ networks: [{ key: seen.keys.network ?? '', lastSeen: NOON - DAY }] })),
+      address: {
+        state: 'read',
+        value: { failures10m: 3, denies1h: 2, subjects1h: 7, networkFailures10m: 9 },
+      },
+    } as const;
+    expect(ip.measure(seen, slots, null)).toEqual({
+      state: 'measured',
+      facts: {
+        'ip.address': '81.2.69.161',
+        'ip.version': 4,
+        'ip.kind': 'public',
+        'ip.categories': ['attack'],
+        'ip.lists': [],
+        'ip.asn': 20712,
+        'ip.known': true,
+        'ip.failures_10m': 3,
+        'ip.network_failures_10m': 9,
+        'ip.subjects_1h': 7,
+        'ip.denies_1h': 2,
+      },
+    });
+  });
+
+  it('is called off, not clean, while no list is built; what needs none is still told', () => {
+    const { state, why, facts } = ip.measure(observation({ lists: 'none' }), history(known), null);
+    expect([state, why]).toEqual(['off', 'no_lists']);
+    expect(facts).toMatchObject({ 'ip.failures_10m': 0, 'ip.known': false });
+    expect(facts).not.toHaveProperty('ip.categories');
+    expect(facts).not.toHaveProperty('ip.lists');
+  });
+
+  it('tells what it is when the store gives no answer', () => {
+    const { state, why, facts } = ip.measure(observation({ categories: ['tor'] }), STORE_DOWN, null);
+    expect([state, why]).toEqual(['failed', 'timeout']);
+    expect(facts).toEqual({
+      'ip.address': '81.2.69.160',
+      'ip.version': 4,
+      'ip.kind': 'public',
+      'ip.categories': ['tor'],
+      'ip.lists': [],
+    });
+  });
+
+  it.each<NoAddress>(['absent', 'malformed', 'no_trusted_hop'])(
+    'that is %s is unknown with that reason',
+    (noAddress) => {
+      expect(ip.measure(observation({ ip: null, noAddress }), { ...history(), address: null }, null)).toEqual({
+        state: 'unknown',
+        why: noAddress,
+        facts: {},
+      });
+    },
+  );
+
+  it('is neither known nor unknown to somebody without a past', () => {
+    expect(ip.measure(observation(), history(null), null).facts).not.toHaveProperty('ip.known');
+  });
+});
