@@ -1,0 +1,194 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { MAX_READINGS, MAX_TARGET_LENGTH, pathReadings } from '../../src/http/path.ts';
+
+function readingsOf(target: string): readonly string[] {
+  const paths = pathReadings(target);
+  if (paths.invalid !== null) throw new Error(`${target} ${paths.why}`);
+  return paths.readings;
+}
+
+describe('a path without anything that origins dispute has exactly one reading', () => {
+  test.each([
+    ['/', '/'],
+    ['/admin/x', '/admin/x'],
+    ['/admin/x/', '/admin/x'],
+    ['/ADMIN/X', '/admin/x'],
+    ['/admin?x=1', '/admin'],
+    ['/admin?next=/public/../x#y', '/admin'],
+    ['/%61dmin/x', '/admin/x'],
+    ['/admin//x', '/admin/x'],
+    ['/./upload/x', '/upload/x'],
+    ['/upload/./x', '/upload/x'],
+    ['/.//upload/x', '/upload/x'],
+    ['/%2e/upload/x', '/upload/x'],
+    ['/public/../admin/users', '/admin/users'],
+    ['/public/%2e%2e/admin/users', '/admin/users'],
+    ['/public/.%2e/admin', '/admin'],
+    ['/../../admin', '/admin'],
+    ['/caf%C3%A9/men%C3%BC', '/café/menü'],
+    ['/caf\u00c3\u00a9', '/café'],
+    ['/a%20b', '/a b'],
+    ['/100%25', '/100%'],
+    ['/.well-known/x', '/.well-known/x'],
+    ['/...', '/...'],
+  ])('%s reads as %s', (target, reading) => {
+    expect(readingsOf(target)).toEqual([reading]);
+  });
+});
+
+/**
+ * @see https://github.com/cisagov/Malcolm/issues/1042
+ * @see https://github.com/cisagov/Malcolm/issues/1055
+ */
+describe('where origins differ every reading is there, the plain one first', () => {
+  test.each([
+    ['an encoded slash', '/public/..%2fadmin/users', '/public/..%2fadmin/users', '/admin/users'],
+    ['a backslash', '/public/..\\admin', '/public/..\\admin', '/admin'],
+    ['an encoded backslash', '/public/..%5Cadmin', '/public/..\\admin', '/admin'],
+    ['a second encoding', '/public/%252e%252e/admin', '/public/%2e%2e/admin', '/admin'],
+    ['a third encoding', '/public/%25252e%25252e/admin', '/public/%252e%252e/admin', '/admin'],
+    ['a second encoding of a slash', '/public/..%252fadmin', '/public/..%2fadmin', '/admin'],
+    ['a parameter on a dot segment', '/public/..;/admin/users', '/public/..;/admin/users', '/admin/users'],
+    ['a parameter with a value', '/admin;x=1/users', '/admin;x=1/users', '/admin/users'],
+    ['an encoded question mark', '/admin%3f/../public', '/public', '/admin'],
+    ['a raw fragment', '/public#/../admin', '/public', '/admin'],
+    ['dot segments beside doubled slashes', '/admin//../x', '/x', '/admin/x'],
+    ['two slashes at the front', '//public/admin/x', '/public/admin/x', '/admin/x'],
+    ['a slash and a backslash at the front', '/\\public/admin/x', '/\\public/admin/x', '/admin/x'],
+  ])('%s', (_, target, plain, other) => {
+    const readings = readingsOf(target);
+    expect(readings[0]).toBe(plain);
+    expect(readings).toContain(other);
+  });
+
+  test('an encoded slash that belongs to a segment keeps the segment whole', () => {
+    expect(readingsOf('/files/a%2Fb')).toEqual(['/files/a%2fb', '/files/a/b']);
+  });
+});
+
+describe('what cannot be read safely is refused as path_invalid', () => {
+  test.each([
+    ['an encoded NUL', '/admin%00/x'],
+    ['a doubly encoded NUL', '/admin%2500/x'],
+    ['an encoded line feed', '/admin%0a'],
+    ['a raw control character', '/admin\t/x'],
+    ['a raw blank, as two joined header lines have it', '/public, /admin'],
+    ['a blank in the query', '/public?x=1, /admin'],
+    ['a lone percent sign', '/100%'],
+    ['a percent sign before no hex', '/%zz'],
+    ['an overlong UTF-8 slash', '/public/..%c0%afadmin'],
+    ['a cut UTF-8 sequence', '/caf%C3'],
+    ['an unpaired surrogate in UTF-8', '/%ED%A0%80'],
+    ['a fourth encoding', '/%252525252e'],
+    ['a character outside of a byte', '/caf\u20ac'],
+    ['no leading slash', 'admin'],
+    ['nothing', ''],
+    ['an absolute URL', 'https://app.example/admin'],
+    ['an asterisk', '*'],
+    ['too many characters', `/${'a'.repeat(MAX_TARGET_LENGTH)}`],
+    ['too many disputed parts at once', '//a\\b;c%252f%2f%255c%253f/..//../x#y'],
+  ])('%s', (_, target) => {
+    expect(pathReadings(target)).toMatchObject({ invalid: 'path_invalid', why: expect.any(String) });
+  });
+});
+
+const hex = (code: number): string => `%${code.toString(16).padStart(2, '0')}`;
+
+/** One spelling of a character: itself, in the other case, or encoded once or twice. */
+function spelled(char: string): fc.Arbitrary<string> {
+  const code = char.charCodeAt(0);
+  return fc.constantFrom(char, char.toUpperCase(), hex(code), hex(code).toUpperCase(), hex(code).replace('%', '%25'));
+}
+
+const slash = fc.constantFrom(
+  '/',
+  '//',
+  '/./',
+  '/x/../',
+  '%2f',
+  '/x%2f..%2F',
+  '\\',
+  '%5c',
+  '/x/..;/',
+  ';a=b/',
+  '/%2e/',
+);
+
+const spellingOfAdminX = fc
+  .tuple(...[...'admin'].map(spelled), slash, spelled('x'), fc.constantFrom('', '/', '?q=1', '#f', ';p', '/.'))
+  .map((parts) => `/${parts.join('')}`);
+
+describe('for any target', () => {
+  test('nothing is thrown, and no more than the bound comes back', () => {
+    const piece = fc.constantFrom(
+      '/',
+      '..',
+      '.',
+      ';',
+      '\\',
+      '%2f',
+      '%252f',
+      '%5c',
+      '%2e',
+      '%25',
+      '%',
+      '#',
+      '?',
+      'a',
+      '\u00e9',
+    );
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string({ unit: 'binary' }),
+          fc.array(piece).map((parts) => `/${parts.join('')}`),
+        ),
+        (target) => {
+          const paths = pathReadings(target);
+          if (paths.invalid !== null) return;
+          expect(paths.readings.length).toBeGreaterThan(0);
+          expect(paths.readings.length).toBeLessThanOrEqual(MAX_READINGS);
+          expect(new Set(paths.readings).size).toBe(paths.readings.length);
+          for (const reading of paths.readings) expect(reading).toMatch(/^\/(?!.*\/\/)(?:.*[^/])?$/su);
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('a reading holds no dot segment, and one without disputed characters is its own only reading', () => {
+    const piece = fc.constantFrom('/', '..', '.', ';', '%2f', '%5c', '%2e', 'a', 'B', 'c-d', '%61');
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 12 }), (parts) => {
+        const paths = pathReadings(`/${parts.join('')}`);
+        if (paths.invalid !== null) return;
+        for (const reading of paths.readings) {
+          expect(reading.split('/')).not.toContain('..');
+          expect(reading.split('/')).not.toContain('.');
+          if (!/[%\\;?#]/.test(reading)) expect(readingsOf(reading)).toEqual([reading]);
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('every spelling of /admin/x has the reading /admin/x', () => {
+    fc.assert(
+      fc.property(spellingOfAdminX, (target) => {
+        const paths = pathReadings(target);
+        if (paths.invalid === null)
+          expect(paths.readings.some((reading) => /^\/admin\/x(?:;p)?$/.test(reading))).toBe(true);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  test('the longest target is read in bounded work', () => {
+    for (const unit of ['%2f', '..;/', '\\', '%252e', '//', 'a/']) {
+      const target = `/${unit.repeat(Math.floor((MAX_TARGET_LENGTH - 1) / unit.length))}`;
+      const paths = pathReadings(target);
+      if (paths.invalid === null) expect(paths.readings.length).toBeLessThanOrEqual(MAX_READINGS);
+    }
+  });
+});
