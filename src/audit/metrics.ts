@@ -1,15 +1,6 @@
 import type { CheckResult } from '../decision.ts';
+import type { StoreOperation } from '../store/budget.ts';
 import type { StoreFailure } from '../store/store.ts';
-
-/** Operations of the store that are counted when they fail. */
-export type StoreOperation =
-  | 'recordAttempt'
-  | 'recordOutcome'
-  | 'readSubject'
-  | 'updateBaseline'
-  | 'forgetSubject'
-  | 'spendProof'
-  | 'ping';
 
 /** Counts what happens. Drivers: Prometheus on Node, {@link noMetrics} elsewhere. Nothing here throws. */
 export interface Metrics {

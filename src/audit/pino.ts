@@ -3,9 +3,14 @@ import type { LogLevel } from '../settings.ts';
 import type { Log } from './log.ts';
 import type { RecordSink } from './sinks.ts';
 
-/** Where lines go: anything with a `write`, standard output in the entry. */
+/** Where lines go. */
 export interface LineStream {
   write(line: string): void;
+}
+
+/** Standard output. A reader that goes away ends the writing and nothing else. */
+export function standardOutput(): LineStream {
+  return pino.destination({ dest: 1, sync: true });
 }
 
 /**

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { EVENT_TYPES, type SubjectEvent } from '../event.ts';
 import type { JsonObject } from '../facts.ts';
-import { COARSE_ACCURACY_KM, type Place } from '../geo/geo.ts';
+import { assertedPlace } from '../geo/asserted.ts';
+import type { Place } from '../geo/geo.ts';
 import type { Address } from '../net/address.ts';
 import { type ClientAddressHeader, clientAddress, type TrustedProxies } from '../net/client-ip.ts';
 import { isUnixPeer, parseAddress, parsePeer } from '../net/ip.ts';
@@ -17,11 +18,9 @@ const MAX_PAST_MS = 400 * 86_400_000;
 /** How far in the future `occurred_at` may lie: clocks differ. */
 const MAX_FUTURE_MS = 5 * 60_000;
 /** Only this much of a user agent is looked at; the rest is cut, since the end user's client chooses its length. */
-const MAX_USER_AGENT_LENGTH = 1024;
+export const MAX_USER_AGENT_LENGTH = 1024;
 /** Half the circumference of the Earth in km: no radius is larger. */
 const MAX_ACCURACY_KM = 20_038;
-/** Radius in km that is assumed where the caller asserts a place without one: a city. */
-const DEFAULT_ACCURACY_KM = 25;
 
 /** Text without control characters, 1 to `max` characters. */
 function line(max: number) {
@@ -258,26 +257,8 @@ function deviceOf(wire: OriginBody['device']): DeviceClaim | null {
   };
 }
 
-/** Codes by which edges say that they know no country. */
-const NO_COUNTRY: ReadonlySet<string> = new Set(['XX', 'ZZ', 'T1']);
-
 function placeOf(wire: OriginBody['geo']): Place | null {
-  if (wire == null) return null;
-  const code = wire.country?.toUpperCase() ?? null;
-  const country = code === null || NO_COUNTRY.has(code) ? null : code;
-  const isNullIsland = wire.lat === 0 && wire.lon === 0;
-  const lat = isNullIsland ? null : (wire.lat ?? null);
-  const lon = isNullIsland ? null : (wire.lon ?? null);
-  if (lat === null && country === null) return null;
-  return {
-    lat,
-    lon,
-    accuracyKm: wire.accuracy_km ?? (lat === null ? COARSE_ACCURACY_KM : DEFAULT_ACCURACY_KM),
-    country,
-    region: wire.region ?? null,
-    city: wire.city ?? null,
-    source: 'asserted',
-  };
+  return wire == null ? null : assertedPlace({ ...wire, accuracyKm: wire.accuracy_km });
 }
 
 function momentOf(occurredAtText: string | null | undefined, nowMs: number): number {

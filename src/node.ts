@@ -1,0 +1,320 @@
+import { randomBytes, randomFillSync } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { getRequestListener, RequestError } from '@hono/node-server';
+import { monotonicFactory } from 'ulid';
+import { createApp } from './app.ts';
+import type { Log } from './audit/log.ts';
+import { type LineStream, pinoLines, standardOutput } from './audit/pino.ts';
+import { prometheusMetrics } from './audit/prometheus.ts';
+import type { Engine } from './engine.ts';
+import { geoipLiteSource } from './geo/geoip-lite.ts';
+import { callers } from './http/caller.ts';
+import { readIncoming } from './http/node-body.ts';
+import { ProblemError, problemResponse } from './http/problem.ts';
+import { watchReputation } from './reputation/lists-file.ts';
+import { loadRules, watchRules } from './rules/load.ts';
+import { RulesError } from './rules/problems.ts';
+import { loadSettings, type Settings, SettingsError } from './settings.ts';
+import { deviceTokens } from './signals/device-token-jose.ts';
+import { FACT_CATALOG } from './signals/index.ts';
+import { joseVerifier } from './step-up/jose.ts';
+import { type Budget, budgetedStore } from './store/budget.ts';
+import { memoryStore } from './store/memory.ts';
+import { pseudonymizer } from './store/pseudonym.ts';
+import { redisStore } from './store/redis.ts';
+import type { Store } from './store/store.ts';
+
+/** Longer than gateways keep idle connections (nginx and AWS load balancers: 60 s), so that they close first, never we. */
+const KEEP_ALIVE_MS = 75_000;
+const HEADERS_TIMEOUT_MS = 80_000;
+const REQUEST_TIMEOUT_MS = 120_000;
+/** All header lines of one request, in bytes. */
+const MAX_HEADER_BYTES = 64 * 1024;
+/** How long running requests may take to end once the process is told to stop. */
+const DRAIN_MS = 10_000;
+/** How often connections that became idle are closed while draining. */
+const DRAIN_STEP_MS = 50;
+
+/** A server that listens. */
+export interface RunningServer {
+  /** `http://127.0.0.1:8787`, with the port that was taken. */
+  readonly url: string;
+  /** Takes over what changed in the rules and lists directories without waiting to notice. */
+  reload(): Promise<void>;
+  /**
+   * Stops: readiness turns red, no connection is accepted, idle ones are closed, running requests and what they teach get
+   * the drain time to end, the store is closed last. Calling it again gives the same promise.
+   */
+  stop(): Promise<void>;
+}
+
+/** What may differ from a plain start. */
+export interface StartOptions {
+  /** Takes the log and the decision records; default: standard output. */
+  readonly output?: LineStream;
+  /** In milliseconds; default 10,000. */
+  readonly drainMs?: number;
+}
+
+/**
+ * Starts the service on Node. Resolves once it listens.
+ *
+ * @throws {RulesError} when the rules cannot be used
+ * @throws {Error} of Node when the port cannot be had
+ */
+export async function startServer(settings: Settings, options: StartOptions = {}): Promise<RunningServer> {
+  const { log, records } = pinoLines(settings.logLevel, options.output ?? standardOutput());
+  const now = (): number => Date.now();
+
+  let rules = await loadRules(settings.rulesDir, FACT_CATALOG);
+  const rulesWatch = watchRules({
+    dir: settings.rulesDir,
+    catalog: FACT_CATALOG,
+    current: rules,
+    onSwap: (next) => {
+      rules = next;
+      log.info('new rules are live', { revision: next.revision, rules: next.ruleCount, files: next.files });
+    },
+    onRefused: (error) => log.error('changed rules were refused, the old ones go on', { problem: error.message }),
+  });
+  const lists = await watchReputation(settings.ipListsDir, {
+    onReload: () => log.info('address lists were loaded anew'),
+    onProblem: (problem) => log.error('the address lists cannot be read, the old ones go on', { ...problem }),
+  });
+  const geo = geoipLiteSource();
+  const metrics = prometheusMetrics({ rules: () => rules, reputation: () => lists.reputation, geo, now });
+  const store = openStore(settings, log, { now, onFailure: metrics.storeFailed });
+  const verifier = settings.stepUpIssuers.length === 0 ? null : openVerifier(settings, log);
+  const newId = monotonicFactory(randomFraction);
+  const engine: Engine = {
+    rules: () => rules,
+    store,
+    geo,
+    reputation: () => lists.reputation,
+    deviceTokens: deviceTokens({ secrets: settings.deviceTokenSecrets.map((secret) => Buffer.from(secret)) }),
+    verifier,
+    pseudonym: pseudonymizer(settings.privacyKey),
+    now,
+    newId: () => newId(now()),
+    newDeviceId: () => `d-${randomBytes(9).toString('base64url')}`,
+  };
+
+  let stopping = false;
+  const afterwork = new Set<Promise<void>>();
+  const later = (work: () => Promise<void>): void => {
+    const done = new Promise<void>((resolve) => {
+      setImmediate(() => {
+        work()
+          .catch((error: unknown) => log.error('work after an answer failed', { error: textOf(error) }))
+          .finally(resolve);
+      });
+    });
+    afterwork.add(done);
+    void done.finally(() => afterwork.delete(done));
+  };
+  const app = createApp({
+    engine,
+    findCaller: callers(settings.apiKeys),
+    readBody: readIncoming,
+    trust: { trusted: settings.trustedProxies, declared: settings.clientIpHeader },
+    gateway: settings,
+    metrics,
+    records,
+    log,
+    later,
+    elapsedMs: () => performance.now(),
+    isStopping: () => stopping,
+    rulesProblem: () => rulesWatch.lastError()?.message ?? null,
+  });
+
+  const server = createServer(
+    {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+    },
+    getRequestListener(app.fetch, { errorHandler: (error) => answerBrokenRequest(error, log, engine.newId()) }),
+  );
+  const closeAll = async (): Promise<void> => {
+    rulesWatch.close();
+    lists.close();
+    await store.close();
+  };
+  try {
+    await listening(server, settings);
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+  // Keys are fetched ahead of the first proof; an issuer that is away delays nothing and is told by /readyz.
+  void verifier?.warm(now());
+  const url = urlOf(server, settings.host);
+  log.info('listening', { url, store: store.driver, rules: rules.ruleCount, revision: rules.revision });
+
+  let stopped: Promise<void> | null = null;
+  return {
+    url,
+    reload: async () => {
+      await Promise.all([rulesWatch.reload(), lists.reload()]);
+    },
+    stop: () => {
+      stopping = true;
+      stopped ??= drained(server, afterwork, options.drainMs ?? DRAIN_MS).then(closeAll);
+      return stopped;
+    },
+  };
+}
+
+function openStore(
+  settings: Settings,
+  log: Log,
+  { now, onFailure }: { readonly now: () => number; readonly onFailure: NonNullable<Budget['onFailure']> },
+): Store {
+  if (settings.redisUrl === null) {
+    log.warn('store: embedded memory, of this process and gone with it; set REDIS_URL to share and keep it');
+    return memoryStore({ now });
+  }
+  const redis = redisStore({
+    url: settings.redisUrl,
+    onConnectionError: (problem) => log.warn('no connection to Redis', { problem }),
+    onRebuild: () => log.warn('the Redis Cluster client was replaced'),
+  });
+  return budgetedStore(redis, { timeoutMs: settings.storeTimeoutMs, onFailure });
+}
+
+function openVerifier(settings: Settings, log: Log) {
+  return joseVerifier({
+    issuers: settings.stepUpIssuers,
+    fetch: globalThis.fetch,
+    onRefetch: ({ issuer, outcome, why, stale }) => {
+      if (outcome === 'failed') log.warn('the keys of an issuer cannot be had', { issuer, why, stale });
+      else log.debug('the keys of an issuer were fetched', { issuer });
+    },
+  });
+}
+
+/** A request that is not even one: a host that is no host, a target that is no path. */
+function answerBrokenRequest(error: unknown, log: Log, requestId: string): Response {
+  const broken = error instanceof RequestError;
+  if (!broken) log.error('a request ended in a fault', { request_id: requestId, error: textOf(error) });
+  const response = problemResponse(
+    broken
+      ? new ProblemError('invalid_request', `the request cannot be read: ${error.message}`)
+      : new ProblemError('internal', 'the service failed; its log says why under this X-Request-ID'),
+  );
+  response.headers.set('X-Request-ID', requestId);
+  response.headers.set('Cache-Control', 'no-store');
+  return response;
+}
+
+function listening(server: Server, { port, host }: Settings): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ port, host }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function urlOf(server: Server, host: string): string {
+  const { port } = server.address() as AddressInfo;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** Ends the server within `drainMs`: what still runs then is cut off. */
+async function drained(server: Server, afterwork: ReadonlySet<Promise<void>>, drainMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  // A connection turns idle when its running request ends; keep-alive would hold it open for more than a minute.
+  const sweep = setInterval(() => server.closeIdleConnections(), DRAIN_STEP_MS);
+  let cutOff: NodeJS.Timeout | undefined;
+  const deadline = new Promise<void>((resolve) => {
+    cutOff = setTimeout(resolve, drainMs);
+  });
+  await Promise.race([closed.then(() => settled(afterwork)), deadline]);
+  clearInterval(sweep);
+  clearTimeout(cutOff);
+  server.closeAllConnections();
+}
+
+async function settled(afterwork: ReadonlySet<Promise<void>>): Promise<void> {
+  while (afterwork.size > 0) await Promise.all(afterwork);
+}
+
+/** A number from 0 to below 1 from the operating system's random source. */
+function randomFraction(): number {
+  const [word = 0] = randomFillSync(new Uint32Array(1));
+  return word / 2 ** 32;
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+/** A line for people, beside the log: standard error, so that standard output stays JSON lines. */
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** What a newcomer needs: where it listens, the key that was made, a request to paste. */
+function greeting(url: string, settings: Settings): string {
+  const key = settings.apiKeys.find((candidate) => candidate.kind === 'secret');
+  const secret =
+    key === undefined ? '<api key>' : settings.made.includes('API_KEYS') ? key.secret : `<key of ${key.name}>`;
+  const body = { subject: 'user-123', action: 'login', ip: '81.2.69.160' };
+  return [
+    `Stepgate listens on ${url}`,
+    settings.redisUrl === null
+      ? 'Store: embedded memory, gone with this process (set REDIS_URL to keep and share it)'
+      : 'Store: Redis',
+    ...(settings.made.length > 0 ? [`Made for this run only: ${settings.made.join(', ')}`] : []),
+    '',
+    `curl -s ${url}/v1/risk-check \\`,
+    `  -H 'Authorization: Bearer ${secret}' -H 'Content-Type: application/json' \\`,
+    `  -d '${JSON.stringify(body)}'`,
+    '',
+  ].join('\n');
+}
+
+/**
+ * Runs the service as this process: settings from the environment, SIGTERM and SIGINT stop it, a second one ends it at
+ * once, SIGHUP reloads. Exit codes: 0 stopped, 1 ended by a second signal or a fault at start, 2 settings or rules that
+ * cannot be used.
+ */
+export async function serve(environment: NodeJS.ProcessEnv = process.env): Promise<void> {
+  let settings: Settings;
+  let server: RunningServer;
+  try {
+    settings = loadSettings(environment, () => randomBytes(36).toString('base64url'));
+    server = await startServer(settings);
+  } catch (error) {
+    const isConfiguration = error instanceof SettingsError || error instanceof RulesError;
+    say(isConfiguration ? error.message : textOf(error));
+    process.exitCode = isConfiguration ? 2 : 1;
+    return;
+  }
+  if (!settings.production) say(greeting(server.url, settings));
+
+  let told = false;
+  const stop = (): void => {
+    if (told) process.exit(1);
+    told = true;
+    server.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        say(textOf(error));
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  process.on('SIGHUP', () => {
+    server.reload().catch((error: unknown) => say(textOf(error)));
+  });
+}
+
+if (import.meta.main) await serve();
