@@ -52,7 +52,26 @@ export function isWithinNotPublicV4(start: number, end: number): boolean {
   return NOT_PUBLIC_V4.some((range) => start >= range.start && end <= range.end);
 }
 
-/** Kind of one IPv6 address that embeds no IPv4 address, given as its first two words and whether the rest is `::1`. */
+const TEREDO = 0x20010000;
+
+/**
+ * IPv6 blocks inside 2000::/3 that are not the public internet: protocol assignments with Teredo (RFC 2928, RFC 4380),
+ * documentation (RFC 3849, RFC 9637), and 6to4 (RFC 3056) as a whole, whose addresses are read as the IPv4 inside them.
+ */
+const NOT_PUBLIC_V6 = [
+  { start: 0x20010000, end: 0x200101ff },
+  { start: 0x20010db8, end: 0x20010db8 },
+  { start: 0x20020000, end: 0x2002ffff },
+  { start: 0x3fff0000, end: 0x3fff0fff },
+] as const;
+
+/** As {@link isWithinNotPublicV4} for IPv6, where the leading words of the first and last address decide. */
+export function isWithinNotPublicV6(start: number, end: number): boolean {
+  if (end < 0x20000000 || start > 0x3fffffff) return true;
+  return NOT_PUBLIC_V6.some((range) => start >= range.start && end <= range.end);
+}
+
+/** Kind of one IPv6 address that embeds no IPv4 address. */
 function kindOfV6(words: readonly number[]): AddressKind {
   const high = words[0] ?? 0;
   const second = words[1] ?? 0;
@@ -61,12 +80,8 @@ function kindOfV6(words: readonly number[]): AddressKind {
   if (high === 0 && second === 0 && third === 0 && low === 1) return 'loopback';
   const byte = high >>> 24;
   if (byte >= 0x20 && byte <= 0x3f) {
-    // 2001::/23 is set aside for protocols (RFC 2928); Teredo (RFC 4380) is its first /32.
-    if (high === 0x20010000) return 'tunnel';
-    if (high >>> 9 === 0x20010000 >>> 9) return 'special';
-    if (high === 0x20010db8 || high >>> 12 === 0x3fff0) return 'special';
-    // 6to4 (RFC 3056) addresses are read as the IPv4 inside; only the block as a whole comes here.
-    if (high >>> 16 === 0x2002) return 'special';
+    if (high === TEREDO) return 'tunnel';
+    if (isWithinNotPublicV6(high, high)) return 'special';
     return 'public';
   }
   if (byte === 0xfc || byte === 0xfd) return 'private';
@@ -349,9 +364,4 @@ export function cidrContains(cidr: Cidr, address: Address): boolean {
 /** Text of a block, `10.0.0.0/8`. */
 export function formatCidr(cidr: Cidr): string {
   return `${cidr.version === 4 ? formatV4(cidr.words[0] ?? 0) : formatV6(cidr.words)}/${cidr.prefix}`;
-}
-
-/** True when the IPv6 block starts or ends outside the public internet. */
-export function isNotPublicV6(first: readonly number[], last: readonly number[]): boolean {
-  return kindOfV6(first) !== 'public' || kindOfV6(last) !== 'public';
 }

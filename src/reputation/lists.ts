@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isNotPublicV6, isWithinNotPublicV4, parseAddress, parseCidr } from '../net/ip.ts';
+import { isWithinNotPublicV4, isWithinNotPublicV6, parseAddress, parseCidr } from '../net/ip.ts';
 import { compileV4, compileV6, indexRanges, type RangeSet, type Span, wordsToBigint } from './ranges.ts';
 import { CATEGORIES, type Category } from './reputation.ts';
 
@@ -136,9 +136,8 @@ function collector(guardWidth: boolean) {
     addV6(first: readonly number[], last: readonly number[], value: number, text: string): void {
       const start = wordsToBigint(first);
       const end = wordsToBigint(last);
-      if (guardWidth && end - start + 1n >= WIDEST_V6 && !(isNotPublicV6(first, first) && isNotPublicV6(last, last))) {
-        wide(text);
-      } else if (isNotPublicV6(first, last)) counts.notPublic++;
+      if (isWithinNotPublicV6(first[0] ?? 0, last[0] ?? 0)) counts.notPublic++;
+      else if (guardWidth && end - start + 1n >= WIDEST_V6) wide(text);
       else v6.push({ start, end, value });
     },
     result: (): ParsedList => ({

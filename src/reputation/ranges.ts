@@ -35,7 +35,7 @@ interface FirstLevel {
   readonly buckets: Uint32Array;
 }
 
-/** At most two mebibytes per family: two bytes a range at a million ranges. */
+/** At most two mebibytes per family, and never more buckets than ranges: at most four bytes a range. */
 const MAX_INDEX_BITS = 19;
 
 /**
@@ -119,7 +119,7 @@ function firstLevel(starts: Uint32Array, stride: number): FirstLevel {
   if (count === 0) return { base: 0, shift: 0, buckets: new Uint32Array(2) };
   const base = at(starts, 0);
   const span = at(starts, (count - 1) * stride) - base;
-  const indexBits = Math.min(MAX_INDEX_BITS, Math.ceil(Math.log2(count + 1)));
+  const indexBits = Math.min(MAX_INDEX_BITS, Math.floor(Math.log2(count)));
   const shift = Math.max(0, 32 - Math.clz32(span) - indexBits);
   const buckets = new Uint32Array((span >>> shift) + 2);
   let position = 0;
