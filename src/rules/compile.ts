@@ -6,6 +6,7 @@ import type { FactCatalog } from '../facts.ts';
 import { boundActions, type Condition, compileCondition, conjunctsOf, factReader, resolveFact } from './condition.ts';
 import {
   byPlace,
+  byWeight,
   type CompiledRules,
   type DecisionRule,
   evaluateRules,
@@ -419,7 +420,7 @@ function indexByAction(rules: readonly (ScoringRule | DecisionRule)[]): {
 } {
   const general = emptyGroup();
   const byAction = new Map<string, DraftGroup>();
-  for (const rule of rules.toSorted(byPlace)) {
+  for (const rule of rules.toSorted(byAnswerOrder)) {
     const actions = boundActions(rule.when);
     if (actions === null) place(rule, general);
     for (const action of actions ?? []) {
@@ -429,6 +430,12 @@ function indexByAction(rules: readonly (ScoringRule | DecisionRule)[]): {
     }
   }
   return { general, byAction };
+}
+
+function byAnswerOrder(a: ScoringRule | DecisionRule, b: ScoringRule | DecisionRule): number {
+  return 'points' in a && 'points' in b
+    ? byWeight(a, b)
+    : Number('points' in b) - Number('points' in a) || byPlace(a, b);
 }
 
 function place(rule: ScoringRule | DecisionRule, into: DraftGroup): void {

@@ -13,6 +13,7 @@ import {
   type Truth,
 } from './operators.ts';
 import { formatPath, nearestWord, type RuleProblemCode, showFound } from './problems.ts';
+import { showValue } from './reason.ts';
 import { FREE_FACT, FREE_ROOTS, SCORE_FACT } from './schema.ts';
 
 /** Judges facts; the score stands beside them because it exists only once the scoring rules are through. */
@@ -33,8 +34,12 @@ export interface Comparison {
   /** All strings that the fact can hold, where they are known. */
   readonly values: readonly string[] | null;
   readonly read: Read;
-  /** Reads the operand where it is a fact. */
-  readonly readOperand: Read | null;
+  /** The operand where it is a fact. */
+  readonly other: { readonly fact: string; readonly read: Read } | null;
+  /** Operator and literal operand as a reason shows them: `> 1,000`. */
+  readonly shown: string;
+  /** Whether a signal or the request measures the fact: it is neither free nor the score. */
+  readonly measured: boolean;
   /** Null where the operand is a fact. */
   readonly judge: Judge | null;
   readonly test: Test;
@@ -159,7 +164,7 @@ function compileMap(when: unknown, path: readonly PropertyKey[], scope: Conditio
       parts.push(...compileFact(key, value, at, scope));
     }
   }
-  return { kind: 'all', parts, test: allOf(parts.map((part) => part.test)) };
+  return { kind: 'all', parts, test: allParts(parts) };
 }
 
 function compileList(
@@ -175,8 +180,7 @@ function compileList(
   const parts = list
     .map((each, i) => compileMap(each, [...path, i], scope, false))
     .filter((part): part is Group => part !== null);
-  const tests = parts.map((part) => part.test);
-  return { kind, parts, test: kind === 'all' ? allOf(tests) : anyOf(tests) };
+  return { kind, parts, test: kind === 'all' ? allParts(parts) : anyOf(parts.map((part) => part.test)) };
 }
 
 function compileFact(name: string, value: unknown, path: readonly PropertyKey[], scope: ConditionScope): Comparison[] {
@@ -230,15 +234,17 @@ function compileComparison(written: Written, path: readonly PropertyKey[], scope
     fact: name,
     operator: word,
     operand: operand as Json,
+    measured: spec !== undefined && name !== 'score',
     values: spec?.type === 'string' ? (spec.values ?? null) : null,
+    shown: `${operator.sign} ${showValue(operand)}`,
     read,
   } as const;
   if (typeof operand === 'object' && operand !== null && 'fact' in operand) {
-    const readOperand = compileOperandFact(written, operand, path, scope);
+    const other = compileOperandFact(written, operand, path, scope);
     const pair = operator.pair;
-    if (readOperand === null || pair === undefined) return null;
-    const test: Test = (facts, score) => pair(read(facts, score), readOperand(facts, score));
-    return { ...shared, readOperand, judge: null, test };
+    if (other === null || pair === undefined) return null;
+    const test: Test = (facts, score) => pair(read(facts, score), other.read(facts, score));
+    return { ...shared, other, judge: null, test };
   }
   const shape = operator.operand(spec).safeParse(operand);
   if (!shape.success) {
@@ -265,7 +271,7 @@ function compileComparison(written: Written, path: readonly PropertyKey[], scope
       : spec === undefined
         ? (facts, score) => judge(read(facts, score))
         : (facts) => judge(facts.measured[name]);
-  return { ...shared, readOperand: null, judge, test };
+  return { ...shared, other: null, judge, test };
 }
 
 function compileOperandFact(
@@ -273,7 +279,7 @@ function compileOperandFact(
   operand: object,
   path: readonly PropertyKey[],
   scope: ConditionScope,
-): Read | null {
+): Comparison['other'] {
   const other: unknown = 'fact' in operand ? operand.fact : undefined;
   if (typeof other !== 'string' || Object.keys(operand).length !== 1) {
     scope.report(path, 'operand', `Expected {"fact": "name"} and nothing beside it, found ${showFound(operand)}.`);
@@ -303,7 +309,7 @@ function compileOperandFact(
     scope.report(path, 'operand', `A list fact holds strings, and "${name}" is a number. Write the numbers out.`);
     return null;
   }
-  return factReader(other);
+  return { fact: other, read: factReader(other) };
 }
 
 /** Strings in an operand that a fact with known values can never hold, with their place in the operand. */
@@ -327,6 +333,31 @@ function allowedFor(spec: FactSpec | undefined): string {
 function negation(part: Group): Group {
   const test = part.test;
   return { kind: 'not', parts: [part], test: (facts, score) => not(test(facts, score)) };
+}
+
+/**
+ * The commonest rule compares two measured facts with literals. Spelling that out saves a call per comparison,
+ * which is a third of what such a rule costs.
+ */
+function allParts(parts: readonly Condition[]): Test {
+  const [first, second] = parts.map(measuredComparison);
+  if (parts.length === 2 && first && second) {
+    const { name, judge } = first;
+    const { name: otherName, judge: otherJudge } = second;
+    return (facts) => {
+      const left = judge(facts.measured[name]);
+      if (left === FALSE) return FALSE;
+      const right = otherJudge(facts.measured[otherName]);
+      if (right < left) return right;
+      return left;
+    };
+  }
+  return allOf(parts.map((part) => part.test));
+}
+
+function measuredComparison(part: Condition): { readonly name: string; readonly judge: Judge } | null {
+  if (part.kind !== 'comparison' || part.judge === null || !part.measured) return null;
+  return { name: part.fact, judge: part.judge };
 }
 
 function allOf(tests: readonly Test[]): Test {
@@ -445,7 +476,7 @@ function contradiction(fact: string, group: readonly Comparison[], all: readonly
   const absent = group.some((each) => each.operator === 'known' && each.operand === false);
   const compared =
     group.some((each) => each.operator !== 'known' || each.operand === true) ||
-    all.some((each) => each.readOperand !== null && operandFact(each) === fact);
+    all.some((each) => each.other?.fact === fact);
   if (absent && compared) return `"${fact}" cannot be unknown and compared`;
   const literal = group.filter((each) => each.judge !== null && each.operator !== 'known');
   const types = new Set(literal.map(typeCompared));
@@ -457,10 +488,6 @@ function contradiction(fact: string, group: readonly Comparison[], all: readonly
     return possible ? null : `no value of "${fact}" meets all`;
   }
   return fact === 'score' ? emptyInterval(literal, fact, 0, 100) : emptyInterval(literal, fact, -Infinity, Infinity);
-}
-
-function operandFact({ operand }: Comparison): unknown {
-  return typeof operand === 'object' && operand !== null && 'fact' in operand ? operand.fact : null;
 }
 
 /** The type that a value needs for the comparison not to be unknown. */

@@ -32,7 +32,10 @@ export interface DecisionRule extends CompiledShared {
   readonly overRank: number;
 }
 
-/** Rules that are looked at together, split so that a set without dry runs does not pay for them. */
+/**
+ * Rules that are looked at together, split so that a set without dry runs does not pay for them. Scoring rules stand by
+ * weight.
+ */
 export interface RuleGroup {
   readonly scoring: readonly ScoringRule[];
   readonly decisions: readonly DecisionRule[];
@@ -76,14 +79,16 @@ export interface Matches {
 export function evaluateRules(rules: CompiledRules, facts: Facts): Verdict {
   const bucket = bucketFor(rules, facts);
   const live = matchRules(rules.general, bucket, facts, false);
+  // Each group stands in this order already; only two groups together have to be sorted.
+  const scoring = bucket === undefined || live.scoring.length < 2 ? live.scoring : [...live.scoring].sort(byWeight);
   const decision = strictest(live.binding) ?? rules.fallback;
-  const binding = [...live.binding].sort(byStrictness);
+  const binding = live.binding.length < 2 ? live.binding : [...live.binding].sort(byStrictness);
   const first = binding[0];
   return {
     decision,
     score: live.score,
     level: levelOf(live.score, rules.levels),
-    reasons: reasonsFor(live.scoring, binding, facts, live.score),
+    reasons: reasonsFor(scoring, binding, facts, live.score),
     rule: first === undefined ? null : { id: first.id, file: first.file },
     requirement: decision === 'step-up' ? mergeRequirements(binding) : null,
     dryRun: dryRunOf(rules, bucket, facts, decision),
@@ -125,7 +130,7 @@ export function matchRules(
 
 /** Rules that match and are not taken out by a rule that itself binds. */
 function withoutOverruled(matched: readonly DecisionRule[]): readonly DecisionRule[] {
-  if (!matched.some((rule) => rule.overruledBy.length > 0)) return matched;
+  if (matched.length === 0 || !matched.some((rule) => rule.overruledBy.length > 0)) return matched;
   const binding = new Set<DecisionRule>();
   for (const rule of [...matched].sort((a, b) => a.overRank - b.overRank)) {
     if (!rule.overruledBy.some((other) => binding.has(other))) binding.add(rule);
@@ -173,9 +178,8 @@ function reasonsFor(
   facts: Facts,
   score: number,
 ): Reason[] {
-  const ordered = scoring.length < 2 ? scoring : [...scoring].sort((a, b) => b.points - a.points || byPlace(a, b));
   const reasons: Reason[] = [];
-  for (const rule of ordered) reasons.push(reasonOf(rule, rule.points, facts, score));
+  for (const rule of scoring) reasons.push(reasonOf(rule, rule.points, facts, score));
   for (const rule of binding) reasons.push(reasonOf(rule, 0, facts, score));
   return reasons;
 }
@@ -213,6 +217,11 @@ export function byPlace(
 ): number {
   if (a.file !== b.file) return a.file < b.file ? -1 : 1;
   return a.id === b.id ? 0 : a.id < b.id ? -1 : 1;
+}
+
+/** Order of scoring rules in an answer: heaviest first. */
+export function byWeight(a: ScoringRule, b: ScoringRule): number {
+  return b.points - a.points || byPlace(a, b);
 }
 
 function byStrictness(a: DecisionRule, b: DecisionRule): number {

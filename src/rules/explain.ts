@@ -50,8 +50,8 @@ function outcomeOf(truth: Truth, dryRun: boolean, overruled: boolean): RuleTrace
 function traceComparison(comparison: Comparison, facts: Facts, score: number): ConditionTrace {
   const truth = comparison.test(facts, score);
   const value = comparison.read(facts, score);
-  const other = comparison.readOperand?.(facts, score);
-  const absent = isMissing(value) || (comparison.readOperand !== null && isMissing(other));
+  const other = comparison.other?.read(facts, score);
+  const absent = isMissing(value) || (comparison.other !== null && isMissing(other));
   return {
     path: comparison.path,
     fact: comparison.fact,

@@ -87,8 +87,8 @@ export function watchRules(options: WatchOptions): RulesWatch {
     if (closed) return;
     refused = null;
     if (loaded.revision === revision) return;
-    revision = loaded.revision;
     onSwap(loaded);
+    revision = loaded.revision;
   };
   const queueReload = (): Promise<void> => {
     // A listener that throws must not keep later reloads from happening; whoever awaits this one learns of it.

@@ -23,8 +23,7 @@ export function reasonOf(rule: Told, points: number, facts: Facts, score: number
   const describe = rule.message.length === 0;
   carriers(rule.when, TRUE, facts, score, (comparison, holds) => {
     keep(compared, comparison.fact, comparison.read(facts, score));
-    const other = operandFactOf(comparison);
-    if (other !== null && comparison.readOperand !== null) keep(compared, other, comparison.readOperand(facts, score));
+    if (comparison.other !== null) keep(compared, comparison.other.fact, comparison.other.read(facts, score));
     if (describe) carried.push(writeComparison(comparison, holds, facts, score));
   });
   let message = describe ? carried.join(', ') || 'always' : '';
@@ -50,8 +49,10 @@ function carriers(
   if (condition.kind === 'comparison') visit(condition, wanted === TRUE);
   else {
     const inner = condition.kind === 'not' ? (wanted === TRUE ? FALSE : TRUE) : wanted;
+    // An all that holds needed every part, an any that fails too; otherwise those that came out so are asked for.
+    const every = condition.kind === 'not' || (condition.kind === 'all') === (wanted === TRUE);
     for (const part of condition.parts) {
-      if (part.test(facts, score) === inner) carriers(part, inner, facts, score, visit);
+      if (every || part.test(facts, score) === inner) carriers(part, inner, facts, score, visit);
     }
   }
 }
@@ -60,32 +61,38 @@ function keep(into: { [name: string]: FactValue }, name: string, value: unknown)
   if (isFactValue(value)) into[name] = value;
 }
 
-function operandFactOf({ operand }: Comparison): string | null {
-  if (typeof operand !== 'object' || operand === null || !('fact' in operand)) return null;
-  return typeof operand.fact === 'string' ? operand.fact : null;
-}
-
 function writeComparison(comparison: Comparison, holds: boolean, facts: Facts, score: number): string {
-  const { fact, operator, operand, read, readOperand } = comparison;
+  const { fact, operator, operand, other, shown } = comparison;
   if (operator === 'known') return (operand === true) === holds ? `${fact} is known` : `${fact} is unknown`;
-  const other = operandFactOf(comparison);
   // A value that equals the operand need not be written twice.
-  if (operator === 'eq' && other === null && holds) return `${fact} = ${showValue(operand)}`;
-  const right = other === null ? showValue(operand) : `${other} ${showValue(readOperand?.(facts, score))}`;
-  const written = `${fact} ${showValue(read(facts, score))} ${OPERATORS[operator]?.sign ?? operator} ${right}`;
+  if (operator === 'eq' && other === null && holds) return `${fact} ${shown}`;
+  const value = showValue(comparison.read(facts, score));
+  if (other === null) return holds ? `${fact} ${value} ${shown}` : `not ${fact} ${value} ${shown}`;
+  const sign = OPERATORS[operator]?.sign ?? operator;
+  const written = `${fact} ${value} ${sign} ${other.fact} ${showValue(other.read(facts, score))}`;
   return holds ? written : `not ${written}`;
 }
 
 const grouped = new Intl.NumberFormat('en-US', { maximumFractionDigits: 2 });
 
 /** Numbers with thousands separated and at most two decimals, lists and strings cut where nobody would read on. */
-function showValue(value: unknown): string {
+export function showValue(value: unknown): string {
   if (typeof value === 'number') {
-    return Number.isInteger(value) && value > -1000 && value < 1000 ? String(value) : grouped.format(value);
+    return value > -1000 && value < 1000 ? showSmall(value) : grouped.format(value);
   }
   if (typeof value === 'string') return value.length <= 80 ? value : `${value.slice(0, 77)}...`;
   if (typeof value === 'boolean') return String(value);
   if (!Array.isArray(value)) return 'unknown';
   const shown = value.slice(0, 5).map(showValue).join(', ');
   return value.length > 5 ? `[${shown}, …]` : `[${shown}]`;
+}
+
+/** Writing a fraction, by Intl or by String, costs more than all the rest of a reason; whole numbers are cheap. */
+function showSmall(value: number): string {
+  const hundredths = Math.round(Math.abs(value) * 100);
+  const sign = value < 0 && hundredths > 0 ? '-' : '';
+  const fraction = hundredths % 100;
+  const whole = `${sign}${(hundredths - fraction) / 100}`;
+  if (fraction === 0) return whole;
+  return fraction % 10 === 0 ? `${whole}.${fraction / 10}` : `${whole}.${fraction < 10 ? '0' : ''}${fraction}`;
 }
