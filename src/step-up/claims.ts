@@ -12,6 +12,12 @@ function claim(claims: Claims, name: string): unknown {
   return Object.hasOwn(claims, name) ? claims[name] : undefined;
 }
 
+/** Whether the token has an id of its own. */
+export function hasId(claims: Claims): boolean {
+  const jti = claim(claims, 'jti');
+  return typeof jti === 'string' && jti !== '';
+}
+
 /**
  * Header checks that need no key: `crit` extensions (RFC 7515, section 4.1.11; none is understood here), tokens that tell
  * of a security event (RFC 8417), and `typ` where the issuer's setting declares it (RFC 8725, section 3.11).
@@ -74,7 +80,7 @@ export function readProof(claims: Claims, settings: IssuerSettings, now: number,
     authTime: authentication.at,
     maxAgeSeconds: settings.maxAgeSeconds,
     expiresAt,
-    id: typeof jti === 'string' && jti !== '' ? jti : id,
+    id: hasId(claims) ? String(jti) : id,
     session: typeof session === 'string' && session !== '' ? session : null,
     toleranceSeconds: settings.toleranceSeconds,
   };

@@ -1,6 +1,6 @@
 import { base64url, compactVerify, createLocalJWKSet, decodeJwt, decodeProtectedHeader, errors } from 'jose';
 import { LRUCache } from 'lru-cache';
-import { type Claims, checkHeader, readProof } from './claims.ts';
+import { type Claims, checkHeader, hasId, readProof } from './claims.ts';
 import { type KeySource, type KeySourceOptions, keySource } from './keys.ts';
 import { type Algorithm, type IssuerSettings, isIssuedBy, type Jwks } from './presets.ts';
 import { Refusal, show } from './refusal.ts';
@@ -11,6 +11,7 @@ import { rsaWeakness } from './weak-key.ts';
 export const MAX_TOKEN_LENGTH = 16 * 1024;
 /** Characters of verified tokens that are remembered: some thousands of usual length. */
 const REMEMBERED_LENGTH = 8 * 1024 * 1024;
+const REMEMBERED_HEADERS = 256;
 /** Compact JWS: base64url in three parts. The last one may be empty, so that an unsigned token is refused by name. */
 const COMPACT = /^[\w-]+\.[\w-]*\.[\w-]*$/;
 
@@ -63,13 +64,15 @@ export function joseVerifier(options: JoseVerifierOptions): JoseVerifier {
     maxSize: REMEMBERED_LENGTH,
     sizeCalculation: (_entry, token) => token.length,
   });
+  // All tokens that one key signs begin with the same text.
+  const headers = new LRUCache<string, Claims>({ max: REMEMBERED_HEADERS });
 
   return {
     async verify(token, nowMs) {
       const known = remembered.get(token);
       if (known !== undefined && nowMs >= known.fromMs && nowMs < known.untilMs) return known.verdict;
       try {
-        const proof = await prove(token, issuers, nowMs);
+        const proof = await prove(token, issuers, headers, nowMs);
         const verdict = { valid: true, proof } as const;
         const untilMs = (proof.expiresAt + proof.toleranceSeconds) * 1000;
         remembered.set(token, { verdict, fromMs: nowMs, untilMs });
@@ -99,25 +102,39 @@ function refusedFor(error: unknown): ProofVerdict {
   };
 }
 
-async function prove(token: string, issuers: readonly Issuer[], nowMs: number): Promise<Proof> {
+async function prove(
+  token: string,
+  issuers: readonly Issuer[],
+  headers: LRUCache<string, Claims>,
+  nowMs: number,
+): Promise<Proof> {
   if (token.length > MAX_TOKEN_LENGTH) {
     throw new Refusal('too_large', `the token has ${token.length} characters, at most ${MAX_TOKEN_LENGTH} are taken`);
   }
-  const header = readHeader(token);
+  checkShape(token);
+  const encodedHeader = token.slice(0, token.indexOf('.'));
+  const header = headers.get(encodedHeader) ?? readHeader(token);
+  headers.set(encodedHeader, header);
   const claims = readClaims(token);
   const { settings, source } = issuerOf(claims, issuers);
   // Ahead of the keys, so that a token which no key could save costs no fetch.
   checkAlgorithm(header, settings.algorithms);
   checkHeader(header, settings);
-  await checkSignature(token, await keysFor(header, source, settings, nowMs), settings.algorithms);
-  return readProof(claims, settings, nowMs / 1000, await signedPartHash(token));
+  const young = source.young(nowMs);
+  const keys = young?.holdsKeyFor(header) === true ? young : await keysFor(header, source, settings, nowMs);
+  // Both run off this thread, so the hash is free while the signature is checked.
+  const id = hasId(claims) ? '' : signedPartHash(token);
+  await verifySignature(token, header, keys, settings.algorithms);
+  return readProof(claims, settings, nowMs / 1000, await id);
+}
+
+function checkShape(token: string): void {
+  if (COMPACT.test(token)) return;
+  const parts = token.split('.').length;
+  throw new Refusal('malformed', `not a signed JWT: ${parts} parts, expected 3 of base64url`);
 }
 
 function readHeader(token: string): Claims {
-  if (!COMPACT.test(token)) {
-    const parts = token.split('.').length;
-    throw new Refusal('malformed', `not a signed JWT: ${parts} parts, expected 3 of base64url`);
-  }
   try {
     return { ...decodeProtectedHeader(token) };
   } catch (error) {
@@ -191,7 +208,7 @@ export interface PublicKeys {
   /** @internal */
   readonly keys: Jwks['keys'];
   /** @internal */
-  readonly resolve: ReturnType<typeof createLocalJWKSet>;
+  resolve(header: Claims): CryptoKey | Promise<CryptoKey>;
 }
 
 /**
@@ -200,13 +217,24 @@ export interface PublicKeys {
  * @throws Error when it is no key set
  */
 export function publicKeys(jwks: unknown): PublicKeys {
-  const found = (jwks as { keys?: unknown } | null)?.keys;
-  if (!Array.isArray(found)) throw new Error('the answer is no JSON Web Key Set: it has no list "keys"');
-  const keys = found.filter(isPublicKey);
+  const members = (jwks as { keys?: unknown } | null)?.keys;
+  if (!Array.isArray(members)) throw new Error('the answer is no JSON Web Key Set: it has no list "keys"');
+  const keys = members.filter(isPublicKey);
   if (keys.length === 0) throw new Error('the JSON Web Key Set holds no public key');
+  const select = createLocalJWKSet({ keys: [...keys] });
+  // Holds found keys only, so it grows no larger than the set, however many kids are made up.
+  const found = new Map<string, CryptoKey>();
   return {
     keys,
-    resolve: createLocalJWKSet({ keys: [...keys] }),
+    resolve(header) {
+      const name = `${String(header.alg)} ${String(header.kid)}`;
+      const known = found.get(name);
+      if (known !== undefined) return known;
+      return select(header as { alg: string }).then((key) => {
+        found.set(name, key);
+        return key;
+      });
+    },
     holdsKeyFor: ({ kid }) => kid === undefined || keys.some((key) => key.kid === kid),
   };
 }
@@ -235,6 +263,7 @@ export async function checkSignature(
   keys: PublicKeys,
   algorithms: readonly Algorithm[],
 ): Promise<Uint8Array> {
+  checkShape(jws);
   const header = readHeader(jws);
   checkAlgorithm(header, algorithms);
   if (header.crit !== undefined) {
@@ -244,8 +273,20 @@ export async function checkSignature(
       true,
     );
   }
+  return verifySignature(jws, header, keys, algorithms);
+}
+
+async function verifySignature(
+  jws: string,
+  header: Claims,
+  keys: PublicKeys,
+  algorithms: readonly Algorithm[],
+): Promise<Uint8Array> {
   try {
-    const { payload } = await compactVerify(jws, keys.resolve, { algorithms: [...algorithms] });
+    const key = keys.resolve(header);
+    const { payload } = await compactVerify(jws, key instanceof Promise ? await key : key, {
+      algorithms: [...algorithms],
+    });
     return payload;
   } catch (error) {
     throw signatureRefusal(error, header, keys);

@@ -27,6 +27,8 @@ export type Keys<T> =
 
 /** The keys of one issuer: fetched when first needed, cached, refetched for an unknown `kid`, used on while stale. */
 export interface KeySource<T> {
+  /** The keys while nothing has to be asked or waited for; null otherwise. */
+  young(nowMs: number): T | null;
   current(nowMs: number): Promise<Keys<T>>;
   /**
    * The keys again, for a `kid` that they lack. `absent`: they have just been asked for and it was not there; `cooling`:
@@ -79,6 +81,9 @@ function fetchedKeys<T>(
   const usable = (nowMs: number): boolean =>
     cached !== null && nowMs - cached.fetchedAtMs < (settings.keysCacheSeconds + settings.staleKeysSeconds) * 1000;
 
+  const young = (nowMs: number): T | null =>
+    cached !== null && nowMs - cached.fetchedAtMs < settings.keysCacheSeconds * 1000 ? cached.keys : null;
+
   async function load(nowMs: number): Promise<void> {
     let failure: string | null = null;
     try {
@@ -113,12 +118,15 @@ function fetchedKeys<T>(
       return cached !== null;
     },
 
+    young,
+
     async current(nowMs) {
+      const fresh = young(nowMs);
+      if (fresh !== null) return { state: 'had', keys: fresh, justFetched: false };
       if (cached !== null && usable(nowMs)) {
         const { keys } = cached;
-        const young = nowMs - cached.fetchedAtMs < settings.keysCacheSeconds * 1000;
         // While one caller waits for the answer the others go on: an endpoint that hangs holds up one check, not all.
-        if (young || underWay !== null || !passed(lastTry?.atMs, COOLDOWN_MS, nowMs)) {
+        if (underWay !== null || !passed(lastTry?.atMs, COOLDOWN_MS, nowMs)) {
           return { state: 'had', keys, justFetched: false };
         }
       } else if (lastTry !== null && underWay === null && !passed(lastTry.atMs, RETRY_MS, nowMs)) {
@@ -157,6 +165,7 @@ function passed(sinceMs: number | undefined, spanMs: number, nowMs: number): boo
 function inlineKeys<T>(keys: T): KeySource<T> {
   return {
     had: true,
+    young: () => keys,
     current: async () => ({ state: 'had', keys, justFetched: true }),
     refetchFor: async () => ({ state: 'absent' }),
     rememberAbsent: () => undefined,
