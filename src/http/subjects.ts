@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { type Baseline, hasLiveTrust, type KnownDevice, revokeAllDevices, revokeDevice } from '../baseline.ts';
+import type { SubjectSlot } from '../store/store.ts';
 import { MAX_SUBJECT_LENGTH, normaliseSubject } from '../subject.ts';
 import { isoOf } from './answer.ts';
 import type { AppDeps } from './deps.ts';
@@ -76,16 +77,7 @@ export function subjectRoutes(deps: AppDeps): Route[] {
         const { subject, key } = keyOf(c);
         const slot = await engine.store.readSubject(key, engine.now());
         if (slot === null) throw nothingStored();
-        return c.json({
-          subject,
-          baseline: slot.baseline === null ? null : baselineOf(slot.baseline, nowSeconds()),
-          counters: {
-            attempts_1m: slot.attempts1m,
-            failures_10m: slot.failures10m,
-            addresses_1h: slot.addresses1h,
-            countries_24h: slot.countries24h,
-          },
-        } satisfies z.infer<typeof stored>);
+        return c.json(storedOf(subject, slot, nowSeconds()));
       },
     },
     {
@@ -146,6 +138,20 @@ export function subjectRoutes(deps: AppDeps): Route[] {
       },
     },
   ];
+}
+
+/** What is stored about a subject, in wire names. `now` in epoch seconds. */
+export function storedOf(subject: string, slot: SubjectSlot, now: number): z.infer<typeof stored> {
+  return {
+    subject,
+    baseline: slot.baseline === null ? null : baselineOf(slot.baseline, now),
+    counters: {
+      attempts_1m: slot.attempts1m,
+      failures_10m: slot.failures10m,
+      addresses_1h: slot.addresses1h,
+      countries_24h: slot.countries24h,
+    },
+  };
 }
 
 function pathPart(c: AppContext, name: string): string {

@@ -209,7 +209,8 @@ function readMeasured(
   return problems.length > before ? null : measured;
 }
 
-function playedCaseOf(written: RequestCase, file: string, nowMs: number): PlayedCase {
+/** The case as it is played; without `at`, the request comes at `nowMs`. */
+export function playedCaseOf(written: RequestCase, file: string, nowMs: number): PlayedCase {
   return {
     file,
     name: written.name,

@@ -1,0 +1,167 @@
+import type { Command } from 'commander';
+import { type ListConfig, ListError, listConfigSchema } from '../reputation/lists.ts';
+import {
+  buildLists,
+  type ListOutcome,
+  type ListProgress,
+  loadReputation,
+  readFeeds,
+  readListFile,
+  updateLists,
+} from '../reputation/lists-file.ts';
+import { CliError, isFileError, orCliError } from './fault.ts';
+import { endProgress, print, progress, table } from './output.ts';
+
+const DIR = ['--dir <dir>', 'directory of the compiled lists', process.env.IP_LISTS_DIR ?? 'data/ip'] as const;
+const JSON_FLAG = ['--json', 'print JSON for programs', false] as const;
+const SHRINK = ['--accept-shrink', 'take versions that shrank below half', false] as const;
+
+/** `lists build`, `lists update` and `lists status`. */
+export function addLists(program: Command): void {
+  const lists = program.command('lists').description('address lists: build, update and look at them');
+  lists
+    .command('build')
+    .description('compile lists from files')
+    .argument(
+      '[list...]',
+      'name=category:file, for example office=allow:office.txt; without any, the files of feeds.json',
+    )
+    .option(...DIR)
+    .option('--max-age-days <days>', 'age from which the given lists are no longer judged by', '30')
+    .option(...SHRINK)
+    .option(...JSON_FLAG)
+    .action(build);
+  lists
+    .command('update')
+    .description('fetch the configured feeds and compile what is new')
+    .argument('[name...]', 'only these lists')
+    .option(...DIR)
+    .option('--timeout-ms <ms>', 'budget of one feed', '30000')
+    .option(...SHRINK)
+    .option(...JSON_FLAG)
+    .action(update);
+  lists
+    .command('status')
+    .description('name, source, age and size of every compiled list')
+    .option(...DIR)
+    .option(...JSON_FLAG)
+    .action(status);
+}
+
+interface Options {
+  readonly dir: string;
+  readonly json: boolean;
+  readonly acceptShrink: boolean;
+}
+
+async function build(given: readonly string[], options: Options & { readonly maxAgeDays: string }): Promise<void> {
+  const outcomes = await orCliError(async () => {
+    const configs =
+      given.length > 0
+        ? given.map((text) => configOf(text, options))
+        : (await readFeeds(options.dir)).filter(({ source }) => !isUrl(source));
+    if (configs.length === 0) {
+      throw new CliError(
+        `no list to build: name one, as in office=allow:office.txt, or add files to ${options.dir}/feeds.json`,
+      );
+    }
+    // A file named on the command line is found from here, one named in feeds.json from beside it.
+    const base = given.length > 0 ? '.' : options.dir;
+    const inputs = await Promise.all(configs.map((config) => readListFile(config, base)));
+    return buildLists(inputs, { ...options, onProgress: tell });
+  }, isExpected);
+  report(outcomes, options.json);
+}
+
+async function update(names: readonly string[], options: Options & { readonly timeoutMs: string }): Promise<void> {
+  const outcomes = await orCliError(async () => {
+    const configs = await readFeeds(options.dir);
+    const strangers = names.filter((name) => !configs.some((config) => config.name === name));
+    if (strangers.length > 0) {
+      throw new CliError(
+        `no list is called ${strangers.join(', ')}; there are ${configs.map(({ name }) => name).join(', ')}`,
+      );
+    }
+    const chosen = names.length === 0 ? configs : configs.filter(({ name }) => names.includes(name));
+    const { dir, acceptShrink } = options;
+    const timeoutMs = wholeNumber('--timeout-ms', options.timeoutMs);
+    return updateLists(chosen, {
+      dir,
+      acceptShrink,
+      timeoutMs,
+      nowMs: Date.now(),
+      fetch: globalThis.fetch,
+      onProgress: tell,
+    });
+  }, isExpected);
+  report(outcomes, options.json);
+}
+
+async function status({ dir, json }: Options): Promise<void> {
+  const reputation = await orCliError(() => loadReputation(dir), isExpected);
+  const lists = reputation.status(Date.now());
+  print(json, { configured: reputation.configured, lists }, () =>
+    lists.length === 0
+      ? `no list is built in ${dir}: the ip signal says off (stepgate lists update builds the default feeds)`
+      : table([
+          ['LIST', 'CATEGORY', 'RANGES', 'AGE', 'AT MOST', 'STATE', 'SOURCE'],
+          ...lists.map(({ name, category, ranges, ageDays, maxAgeDays, judged, source, problem }) => [
+            name,
+            category,
+            String(ranges),
+            `${ageDays.toFixed(1)} d`,
+            `${maxAgeDays} d`,
+            problem ?? (judged ? 'in force' : 'too old'),
+            source,
+          ]),
+        ]),
+  );
+  if (lists.some(({ judged }) => !judged)) process.exitCode = 1;
+}
+
+function configOf(text: string, { maxAgeDays }: { readonly maxAgeDays: string }): ListConfig {
+  const [, name, category, source] = /^([^=]+)=([^:]+):(.+)$/.exec(text) ?? [];
+  const parsed = listConfigSchema.safeParse({
+    name,
+    category,
+    source,
+    max_age_days: wholeNumber('--max-age-days', maxAgeDays),
+  });
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
+  throw new CliError(`${JSON.stringify(text)} is not name=category:file (${faults})`);
+}
+
+function wholeNumber(option: string, text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+  throw new CliError(`${option} takes a whole number above 0, found ${JSON.stringify(text)}`);
+}
+
+function tell({ name, index, total, step, outcome }: ListProgress): void {
+  progress(`${index}/${total} ${name}${step === 'started' ? ' …' : `: ${outcome?.outcome ?? ''}`}`);
+}
+
+function report(outcomes: readonly ListOutcome[], json: boolean): void {
+  endProgress();
+  print(json, outcomes, () =>
+    table([
+      ['LIST', 'OUTCOME', 'ENTRIES', 'LEFT OUT', 'PROBLEM'],
+      ...outcomes.map(({ name, outcome, entries, notPublic, problem }) => [
+        name,
+        outcome,
+        entries === null ? '-' : String(entries),
+        String(notPublic),
+        problem === null ? '' : `${problem.code}: ${problem.message}`,
+      ]),
+    ]),
+  );
+  if (outcomes.some(({ outcome }) => outcome === 'refused' || outcome === 'unavailable')) process.exitCode = 1;
+}
+
+function isUrl(source: string): boolean {
+  return /^https?:/i.test(source);
+}
+
+function isExpected(error: Error): boolean {
+  return error instanceof ListError || isFileError(error);
+}

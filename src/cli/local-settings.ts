@@ -1,0 +1,21 @@
+import { randomBytes } from 'node:crypto';
+import { loadSettings, type SecretName, type Settings, SettingsError } from '../settings.ts';
+import { CliError, orCliError } from './fault.ts';
+
+/** Settings of the environment, as `serve` reads them. Secrets that it does not give are made and good for this run. */
+export function localSettings(): Promise<Settings> {
+  return orCliError(
+    () => loadSettings(process.env, () => randomBytes(36).toString('base64url')),
+    (error) => error instanceof SettingsError,
+  );
+}
+
+/** Refuses to go on without a setting that the command cannot do without. */
+export function demand(settings: Settings, names: readonly (SecretName | 'REDIS_URL')[]): void {
+  const missing = names.filter((name) =>
+    name === 'REDIS_URL' ? settings.redisUrl === null : settings.made.includes(name),
+  );
+  if (missing.length > 0) {
+    throw new CliError(`set ${missing.join(' and ')} as the service has ${missing.length === 1 ? 'it' : 'them'}`);
+  }
+}

@@ -1,0 +1,99 @@
+import { randomBytes } from 'node:crypto';
+import { monotonicFactory } from 'ulid';
+import { type Checked, check } from '../check.ts';
+import type { Engine } from '../engine.ts';
+import { recordEvent } from '../event.ts';
+import type { Json, JsonObject } from '../facts.ts';
+import type { GeoSource } from '../geo/geo.ts';
+import { checkRequestOf, subjectEventOf } from '../http/wire.ts';
+import { parseTrustedProxies } from '../net/client-ip.ts';
+import { parseAddress } from '../net/ip.ts';
+import { CATEGORIES, type Reputation, type Standing } from '../reputation/reputation.ts';
+import type { RuleSet } from '../rules/ruleset.ts';
+import type { PlayedCase } from '../rules/test-runner.ts';
+import { deviceTokens } from '../signals/device-token-jose.ts';
+import { memoryStore } from '../store/memory.ts';
+import { pseudonymizer } from '../store/pseudonym.ts';
+
+/** In a case, the text that stands for the device token issued last before it, since no hand can write one. */
+export const LAST_TOKEN = '$token';
+
+/** What a played case is judged with. */
+export interface PlayParts {
+  readonly rules: RuleSet;
+  readonly geo: GeoSource;
+}
+
+/**
+ * Plays a whole case, its history first, through an engine of its own: an empty embedded store, the case's clock, the
+ * case's standings instead of lists. Rejects when a body is not one the service would take.
+ */
+export async function playCase({ rules, geo }: PlayParts, played: Omit<PlayedCase, 'file' | 'name'>): Promise<Checked> {
+  const clock = { ms: played.atMs };
+  const now = (): number => clock.ms;
+  const secret = randomBytes(32);
+  const newId = monotonicFactory(() => 0.5);
+  const reputation = standingsAsReputation(played.standings);
+  const engine: Engine = {
+    rules: () => rules,
+    store: memoryStore({ now }),
+    geo,
+    reputation: () => reputation,
+    deviceTokens: deviceTokens({ secrets: [secret] }),
+    verifier: null,
+    pseudonym: pseudonymizer(secret.toString('hex')),
+    now,
+    newId: () => newId(now()),
+    newDeviceId: () => `d-${randomBytes(9).toString('base64url')}`,
+  };
+  let token: string | null = null;
+  const context = () => ({ nowMs: now(), trust: { trusted: parseTrustedProxies(''), declared: null } });
+  const answered = async (body: JsonObject): Promise<Checked> => {
+    const checked = await check(engine, checkRequestOf(withToken(body, token), context()));
+    await checked.learn();
+    token = checked.result.device?.token ?? token;
+    return checked;
+  };
+  for (const step of played.history) {
+    clock.ms = step.atMs;
+    if ('check' in step) await answered(step.check);
+    else {
+      const { device } = await recordEvent(engine, subjectEventOf(withToken(step.event, token), context()));
+      token = device?.token ?? token;
+    }
+  }
+  clock.ms = played.atMs;
+  return answered(played.request);
+}
+
+function withToken(body: JsonObject, token: string | null): JsonObject {
+  const { device } = body;
+  if (!isObject(device) || device.token !== LAST_TOKEN) return body;
+  const { token: _placeholder, ...claims } = device;
+  return { ...body, device: token === null ? claims : { ...claims, token } };
+}
+
+function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+const UNLISTED: Standing = { categories: [], lists: [], asn: null };
+
+function standingsAsReputation(standings: { readonly [address: string]: readonly string[] }): Reputation {
+  const byAddress = new Map<string, Standing>();
+  for (const [text, names] of Object.entries(standings)) {
+    const address = parseAddress(text);
+    if (address === null) throw new Error(`standings: ${JSON.stringify(text)} is no IP address`);
+    const categories = CATEGORIES.filter((category) => names.includes(category));
+    const stranger = names.find((name) => !categories.some((category) => category === name));
+    if (stranger !== undefined) {
+      throw new Error(`standings["${text}"]: ${JSON.stringify(stranger)} is none of ${CATEGORIES.join(', ')}`);
+    }
+    byAddress.set(address.text, { categories: [...categories].sort(), lists: ['test-case'], asn: null });
+  }
+  return {
+    configured: true,
+    standing: (address) => byAddress.get(address.text) ?? UNLISTED,
+    status: () => [],
+  };
+}

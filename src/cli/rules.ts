@@ -1,0 +1,95 @@
+import type { Command } from 'commander';
+import { geoipLiteSource } from '../geo/geoip-lite.ts';
+import { DEFAULT_ACTION, openMethods } from '../http/routes.ts';
+import { loadRules, readRuleTestFiles } from '../rules/load.ts';
+import { describeProblem, RulesError } from '../rules/problems.ts';
+import { type CaseReport, type Play, type RuleTestReport, runRuleTests } from '../rules/test-runner.ts';
+import { FACT_CATALOG } from '../signals/index.ts';
+import { CliError, isFileError, orCliError } from './fault.ts';
+import { print } from './output.ts';
+import { playCase } from './play.ts';
+
+const DIR = ['--dir <dir>', 'directory of the rule files', process.env.RULES_DIR ?? 'rules'] as const;
+const JSON_FLAG = ['--json', 'print JSON for programs', false] as const;
+
+/** `rules lint` and `rules test`. */
+export function addRules(program: Command): void {
+  const rules = program.command('rules').description('check and test rule files');
+  rules
+    .command('lint')
+    .description('load the rule files as the service would, and name everything that is wrong')
+    .option(...DIR)
+    .option(...JSON_FLAG)
+    .action(lint);
+  rules
+    .command('test')
+    .description('run the NAME.test.json files beside the rule files')
+    .option(...DIR)
+    .option(...JSON_FLAG)
+    .action(test);
+}
+
+interface Options {
+  readonly dir: string;
+  readonly json: boolean;
+}
+
+async function lint({ dir, json }: Options): Promise<void> {
+  try {
+    const ruleSet = await loadRules(dir, FACT_CATALOG);
+    const open = openMethods(ruleSet.routes).map(({ path, methods }) => `${path} (${methods.join(', ')})`);
+    const warnings =
+      open.length === 0 ? [] : [`methods without a route fall to the action "${DEFAULT_ACTION}" on ${open.join(', ')}`];
+    const { revision, files, ruleCount } = ruleSet;
+    print(json, { ok: true, revision, files, rules: ruleCount, warnings, problems: [] }, () =>
+      [
+        ...warnings.map((warning) => `warning: ${warning}`),
+        `${ruleCount} rules in ${files.join(', ')} are good (${revision})`,
+      ].join('\n'),
+    );
+  } catch (error) {
+    if (error instanceof RulesError) {
+      const { problems } = error;
+      print(json, { ok: false, problems }, () => problems.map(describeProblem).join('\n'));
+      process.exitCode = 1;
+    } else if (error instanceof Error && isFileError(error)) throw new CliError(error.message);
+    else throw error;
+  }
+}
+
+async function test({ dir, json }: Options): Promise<void> {
+  const report = await orCliError(
+    async () => {
+      const rules = await loadRules(dir, FACT_CATALOG);
+      const geo = geoipLiteSource();
+      const play: Play = async (played) => {
+        const { result, facts } = await playCase({ rules, geo }, played);
+        return { ...result, facts };
+      };
+      return runRuleTests(rules, await readRuleTestFiles(dir), play, FACT_CATALOG);
+    },
+    (error) => error instanceof RulesError || isFileError(error),
+  );
+  print(json, report, () => writeReport(report));
+  if (!report.ok) process.exitCode = 1;
+}
+
+function writeReport(report: RuleTestReport): string {
+  const covered = report.ruleCount - report.neverHit.length;
+  return [
+    ...report.problems.map(describeProblem),
+    ...report.cases.filter(({ ok }) => !ok).map(writeCase),
+    ...report.neverHit.map(({ id, file }) => `no case hits ${file} › ${id}`),
+    `${report.passed} passed, ${report.failed} failed; ${covered} of ${report.ruleCount} rules hit`,
+  ].join('\n');
+}
+
+function writeCase({ file, name, mismatches }: CaseReport): string {
+  return [
+    `FAILED ${file} › ${name}`,
+    ...mismatches.flatMap(({ what, expected, actual, compared }) => [
+      `  ${what}: expected ${JSON.stringify(expected)}, got ${JSON.stringify(actual)}`,
+      ...compared.map((line) => `    ${line}`),
+    ]),
+  ].join('\n');
+}

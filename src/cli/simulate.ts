@@ -1,0 +1,77 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { geoipLiteSource } from '../geo/geoip-lite.ts';
+import { loadRules } from '../rules/load.ts';
+import { RulesError } from '../rules/problems.ts';
+import { deviceTokens } from '../signals/device-token-jose.ts';
+import { FACT_CATALOG } from '../signals/index.ts';
+import { printReport } from '../simulate/report.ts';
+import { type SimulationParts, type SimulationSize, simulate } from '../simulate/run.ts';
+import { joseVerifier } from '../step-up/jose.ts';
+import { stepUpIssuers } from '../step-up/presets.ts';
+import { memoryStore } from '../store/memory.ts';
+import { pseudonymizer } from '../store/pseudonym.ts';
+import { isFileError, orCliError } from './fault.ts';
+import { endProgress, print, progress } from './output.ts';
+
+/** More keys than any simulation makes: nothing may be lost to the bound of the embedded store. */
+const MAX_KEYS = 5_000_000;
+
+/** `simulate` */
+export function addSimulate(program: Command): void {
+  program
+    .command('simulate')
+    .description('play weeks of honest people and thieves through the rules, and say who was allowed, asked and denied')
+    .option('--dir <dir>', 'directory of the rule files', process.env.RULES_DIR ?? 'rules')
+    .option('--seed <text>', 'the same seed gives the same report', '1')
+    .option('--weeks <n>', 'weeks of honest traffic', wholeNumber, 12)
+    .option('--people <n>', 'people of each kind', wholeNumber, 40)
+    .option('--thieves <n>', 'thieves of each class', wholeNumber, 200)
+    .option('--json', 'print JSON for programs', false)
+    .action(play);
+}
+
+interface Options {
+  readonly dir: string;
+  readonly seed: string;
+  readonly weeks: number;
+  readonly people: number;
+  readonly thieves: number;
+  readonly json: boolean;
+}
+
+async function play({ dir, seed, weeks, people, thieves, json }: Options): Promise<void> {
+  const rules = await orCliError(
+    () => loadRules(dir, FACT_CATALOG),
+    (error) => error instanceof RulesError || isFileError(error),
+  );
+  const size: SimulationSize = { seed, weeks, peoplePerKind: people, thievesPerClass: thieves };
+  const report = await simulate({ ...simulationParts(), rules, onProgress: tell }, size);
+  endProgress();
+  print(json, report, () => printReport(report));
+  if (report.misses.length > 0) process.exitCode = 1;
+}
+
+/** The drivers that a simulation runs on here; the rules are still to be chosen. */
+export function simulationParts(): Omit<SimulationParts, 'rules'> {
+  // Nothing that a simulation signs or hides leaves it, so that fixed keys do, and keep it repeatable.
+  return {
+    geo: geoipLiteSource(),
+    store: (now) => memoryStore({ now, maxKeys: MAX_KEYS }),
+    deviceTokens: deviceTokens({ secrets: [new Uint8Array(32)] }),
+    pseudonym: pseudonymizer('simulation'),
+    verifier: ({ issuer, audience, jwks }) =>
+      joseVerifier({
+        issuers: stepUpIssuers.parse([{ issuer, audience, jwks, algorithms: ['ES256'] }]),
+        fetch: globalThis.fetch,
+      }),
+  };
+}
+
+function tell(done: number, total: number): void {
+  progress(`${done} of ${total} requests`);
+}
+
+function wholeNumber(text: string): number {
+  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('must be a whole number from 1 to 999999.');
+}
