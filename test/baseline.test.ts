@@ -106,6 +106,24 @@ describe('devices', () => {
     });
   });
 
+  it('keep their newest traits when an older lesson arrives late', () => {
+    const traits = (at: number, fingerprint: string, canvas: string, client: string) =>
+      lesson({ at, device: { id: 'd-1', proven: true, fingerprint, components: { canvas }, client } });
+    const known = learn([
+      traits(NOON, 'fp-new', 'h2', 'chrome/linux'),
+      traits(NOON - DAY, 'fp-old', 'h1', 'edge/linux'),
+    ]);
+    expect(known.devices).toMatchObject([
+      {
+        fingerprint: 'fp-new',
+        components: { canvas: 'h2' },
+        client: 'chrome/linux',
+        firstSeen: NOON - DAY,
+        lastSeen: NOON,
+      },
+    ]);
+  });
+
   it('that two checks name at once by one fingerprint become one record', () => {
     const twin = (id: string) => lesson({ device: { ...seenDevice(id), fingerprint: 'fp' } });
     expect(learn([twin('d-a'), twin('d-b')]).devices.map(({ id }) => id)).toEqual(['d-a']);

@@ -35,6 +35,16 @@ describe('great-circle distance', () => {
     );
   });
 
+  it('is half the circumference for any opposite points', () => {
+    fc.assert(
+      fc.property(point, (a) => {
+        const opposite = { lat: -a.lat, lon: a.lon > 0 ? a.lon - 180 : a.lon + 180 };
+        expect(greatCircleKm(a, opposite)).toBeCloseTo(20_015.11, 1);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
   it('is never longer than a detour', () => {
     fc.assert(
       fc.property(point, point, point, (a, b, c) => {
