@@ -25,12 +25,12 @@ import {
 export interface GeoipLiteOptions {
   /** Where the `.dat` files lie; default: the data that geoip-lite brings along. */
   readonly directory?: string;
-  /** False loads the country tables only: a fifth of the memory, no coordinates, hence no travel. Default true. */
+  /** False loads the country tables only: about 8 MB in memory, no coordinates, hence no travel. Default true. */
   readonly city?: boolean;
 }
 
 /**
- * Places from the geoip-lite data files, read into memory once (about 115 MB and half a second with cities). Data that is
+ * Places from the geoip-lite data files, read into memory once (about 115 MB with cities). Data that is
  * missing, cut or damaged does not stop the service: the source then answers `bad_database`, and `status` says what is
  * wrong with which file.
  */
