@@ -325,10 +325,12 @@ export function cappedComponents(components: { readonly [name: string]: string }
   return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, BASELINE_CAPS.components));
 }
 
+/** The one seen last always stays: its session would otherwise seem to move to another device with the next request. */
 function keepDevices(devices: readonly KnownDevice[], now: Seconds): readonly KnownDevice[] {
-  return [...devices]
-    .sort((a, b) => Number(hasLiveTrust(b, now)) - Number(hasLiveTrust(a, now)) || b.lastSeen - a.lastSeen)
-    .slice(0, BASELINE_CAPS.devices);
+  const [newest, ...others] = [...devices].sort((a, b) => b.lastSeen - a.lastSeen);
+  if (newest === undefined) return devices;
+  const rest = others.sort((a, b) => Number(hasLiveTrust(b, now)) - Number(hasLiveTrust(a, now)));
+  return [newest, ...rest].slice(0, BASELINE_CAPS.devices);
 }
 
 function withoutTrust(known: KnownDevice, at: Seconds): KnownDevice {

@@ -87,6 +87,15 @@ describe('devices', () => {
     expect(known.devices.map(({ id }) => id)).toContain('d-19');
   });
 
+  it('keep the one seen last even where all the others hold trust', () => {
+    const full = Array.from({ length: BASELINE_CAPS.devices }, (_, i) =>
+      knownDevice({ id: `d-old-${i}`, lastSeen: NOON - (i + 1) * DAY, trustedUntil: NOON + DAY }),
+    );
+    const known = learn([lesson({ device: seenDevice('d-here') })], baseline({ devices: full }));
+    expect(known.devices).toHaveLength(BASELINE_CAPS.devices);
+    expect(known.devices.map(({ id }) => id)).toContain('d-here');
+  });
+
   it('with trust that has run out make room again', () => {
     const expired = knownDevice({ id: 'd-old', lastSeen: NOON - 20 * DAY, trustedUntil: NOON - DAY });
     const crowd = Array.from({ length: 20 }, (_, i) => lesson({ at: NOON + i, device: seenDevice(`d-${i}`) }));
