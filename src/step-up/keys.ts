@@ -97,7 +97,9 @@ function fetchedKeys<T>(
   }
 
   async function refresh(nowMs: number): Promise<void> {
-    if (underWay !== null && options.shareFetches) return underWay;
+    // A fetch that another request began, and was cancelled with, would never end.
+    if (!options.shareFetches) return load(nowMs);
+    if (underWay !== null) return underWay;
     const mine = load(nowMs).finally(() => {
       if (underWay === mine) underWay = null;
     });

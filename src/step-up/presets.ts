@@ -395,9 +395,11 @@ const issuer = entry.transform((settings, context): IssuerSettings => {
  * Defaults: `subject_claim` `sub`, `session_claim` `sid`, `step_up` `{"claim": "su", "equals": true}`, `auth_time`
  * `or_iat`, `max_age` 600, `clock_tolerance_s` 5, `max_lifetime_s` 86400, `keys_cache_s` 600, `stale_keys_s` 3600.
  */
-export const stepUpIssuers = z.array(issuer).superRefine((entries, context) => {
+export const stepUpIssuers = z.array(issuer).pipe(z.array(z.custom<IssuerSettings>()).superRefine(refuseTwins));
+
+function refuseTwins(entries: readonly IssuerSettings[], context: z.RefinementCtx): void {
   entries.forEach((settings, index) => {
-    const twin = entries.findIndex((other) => covers(other, settings));
+    const twin = entries.findIndex((other) => covers(other, settings) || covers(settings, other));
     if (twin < index) {
       context.addIssue({
         code: 'custom',
@@ -406,7 +408,7 @@ export const stepUpIssuers = z.array(issuer).superRefine((entries, context) => {
       });
     }
   });
-});
+}
 
 /** The same from the text of the setting. */
 export const stepUpIssuersText = z
