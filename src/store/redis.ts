@@ -96,7 +96,7 @@ export function redisStore(options: RedisStoreOptions): Store {
     },
     async ping() {
       await whenReady(client, timeoutMs);
-      await ask((redis) => redis.ping());
+      await ask(pingServers);
     },
     async close() {
       client.disconnect();
@@ -147,8 +147,16 @@ function tallyCall({ at, write, tallies, values }: Touch): [string[], (string | 
 
 function connect(target: RedisTarget, options: RedisStoreOptions, timeoutMs: number): Client {
   const client = clientOf(target, connectionOptions(target, options, timeoutMs));
+  const report = (error: unknown): void => options.onConnectionError?.(connectionMessage(error));
   // Without a listener, ioredis prints every error itself.
-  client.on('error', (error: unknown) => options.onConnectionError?.(connectionMessage(error)));
+  client.on('error', report);
+  if (client instanceof Cluster) {
+    client.on('node error', report);
+    // Without a queue, a node that is only connected when it is first needed loses the commands of that moment.
+    client.on('+node', (node: Redis) => {
+      if (node.status === 'wait') node.connect().catch(report);
+    });
+  }
   return client;
 }
 
@@ -212,6 +220,18 @@ function clientOf(target: RedisTarget, connection: Connection): Client {
 
 function reconnectDelay(tries: number): number {
   return Math.min(tries * 50, MOST_RECONNECT_DELAY_MS);
+}
+
+/** Waits for each master of a cluster, and is content when one of them answers: what lies on the others fails alone. */
+async function pingServers(client: Client): Promise<void> {
+  if (client instanceof Redis) {
+    await client.ping();
+    return;
+  }
+  const answers = await Promise.allSettled(client.nodes('master').map((node) => node.ping()));
+  if (!answers.some(({ status }) => status === 'fulfilled')) {
+    throw new StoreError('unreachable', 'no master of the Redis Cluster answers');
+  }
 }
 
 async function whenReady(client: Client, timeoutMs: number): Promise<void> {

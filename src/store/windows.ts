@@ -49,8 +49,8 @@ export type TallyChange = { readonly count: CounterName } | { readonly see: SetN
 
 /**
  * The tally after `change` at `at`. An entry stays while it can still matter to this moment or to the newest one
- * stored: recorded traffic that is played again long after it happened is judged by its own neighbours, and a clock that
- * is wrong pushes nobody else's entries out.
+ * stored: recorded traffic that is played again long after it happened is judged by its own neighbours, and what a wrong
+ * clock has stored ahead of time pushes nothing out.
  */
 export function changeTally(tally: Tally, change: TallyChange, at: number): Tally {
   if ('count' in change) {

@@ -1,0 +1,207 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { Redis } from 'ioredis';
+
+const run = promisify(execFile);
+
+/** A real redis-server that a test started on a free port. */
+export interface RedisServer {
+  readonly port: number;
+  /** For `redisStore`. */
+  readonly url: string;
+  /** A plain client for looking behind the store; closed with the server. */
+  readonly admin: Redis;
+  /** Ends the server and deletes its folder. */
+  stop(): Promise<void>;
+  /** Ends the server as a crash would; it stays down until `start`. */
+  kill(): Promise<void>;
+  /** Starts it again, empty, on the same port. */
+  start(): Promise<void>;
+  /** SIGSTOP: connections stay open and nobody answers. */
+  freeze(): void;
+  thaw(): void;
+}
+
+export interface RedisServerOptions {
+  readonly password?: string;
+  readonly tls?: Certificates;
+  /** Makes it a sentinel with this configuration. */
+  readonly sentinel?: string;
+  /** Further arguments, such as `--maxmemory 1mb`. */
+  readonly args?: readonly string[];
+}
+
+export async function startRedis({
+  password,
+  tls,
+  sentinel,
+  args = [],
+}: RedisServerOptions = {}): Promise<RedisServer> {
+  const folder = mkdtempSync(join(tmpdir(), 'stepgate-redis-'));
+  const port = await freePort();
+  const listen =
+    tls === undefined
+      ? ['--port', `${port}`]
+      : [
+          ...['--port', '0', '--tls-port', `${port}`, '--tls-auth-clients', 'no'],
+          ...['--tls-cert-file', tls.cert, '--tls-key-file', tls.key, '--tls-ca-cert-file', tls.ca],
+        ];
+  const storage = sentinel === undefined ? ['--save', '', '--appendonly', 'no'] : ['--sentinel'];
+  const command = [...listen, '--bind', '127.0.0.1', '--dir', folder, ...storage];
+  if (password !== undefined) command.push('--requirepass', password);
+  command.push(...args);
+  if (sentinel !== undefined) {
+    // A sentinel keeps its state in its configuration, which has to be a file.
+    const file = join(folder, 'sentinel.conf');
+    writeFileSync(file, sentinel);
+    command.unshift(file);
+  }
+
+  const admin = new Redis({
+    host: '127.0.0.1',
+    port,
+    lazyConnect: true,
+    ...(password === undefined ? {} : { password }),
+    ...(tls === undefined ? {} : { tls: { ca: readFileSync(tls.ca), servername: 'localhost' } }),
+    retryStrategy: () => 50,
+  });
+  admin.on('error', () => undefined);
+  let child: ChildProcess;
+  const start = async (): Promise<void> => {
+    child = await spawned(command);
+    if (admin.status === 'wait') await admin.connect();
+    await admin.ping();
+  };
+  const kill = async (): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const exited = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await exited;
+  };
+  await start();
+  const userinfo = password === undefined ? '' : `:${encodeURIComponent(password)}@`;
+  return {
+    port,
+    url: tls ? `rediss://${userinfo}localhost:${port}` : `redis://${userinfo}127.0.0.1:${port}`,
+    admin,
+    start,
+    kill,
+    freeze: () => void child.kill('SIGSTOP'),
+    thaw: () => void child.kill('SIGCONT'),
+    async stop() {
+      admin.disconnect();
+      await kill();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export interface RedisCluster {
+  readonly nodes: readonly RedisServer[];
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+/** Three masters without replicas. */
+export async function startRedisCluster(): Promise<RedisCluster> {
+  const nodes = await Promise.all(
+    [1, 2, 3].map(async () => {
+      const bus = await freePort();
+      return startRedis({
+        args: ['--cluster-enabled', 'yes', '--cluster-port', `${bus}`, '--cluster-node-timeout', '2000'],
+      });
+    }),
+  );
+  const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`);
+  await run('redis-cli', ['--cluster', 'create', ...addresses, '--cluster-yes']);
+  for (const { admin } of nodes) await until(async () => (await admin.cluster('INFO')).includes('cluster_state:ok'));
+  return {
+    nodes,
+    url: addresses.map((address) => `redis://${address}`).join(','),
+    async stop() {
+      await Promise.all(nodes.map((node) => node.stop()));
+    },
+  };
+}
+
+/** Paths of a throwaway CA and of a certificate for `localhost` and 127.0.0.1. */
+export interface Certificates {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+  remove(): void;
+}
+
+export async function makeCertificates(): Promise<Certificates> {
+  const folder = mkdtempSync(join(tmpdir(), 'stepgate-tls-'));
+  const at = (name: string): string => join(folder, name);
+  const openssl = (...args: string[]) => run('openssl', args);
+  const ec = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+  await openssl(
+    'req',
+    '-x509',
+    ...ec,
+    '-keyout',
+    at('ca.key'),
+    '-out',
+    at('ca.pem'),
+    '-days',
+    '2',
+    '-subj',
+    '/CN=Test CA',
+  );
+  await openssl(
+    ...['req', '-x509', ...ec, '-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-days', '2', '-subj', '/CN=localhost'],
+    ...['-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-addext', 'basicConstraints=critical,CA:FALSE'],
+    ...['-keyout', at('server.key'), '-out', at('server.pem')],
+  );
+  return {
+    ca: at('ca.pem'),
+    cert: at('server.pem'),
+    key: at('server.key'),
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+/** A port that nobody listens on. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('the system gave no port');
+  return address.port;
+}
+
+/** Waits until `holds` is true; the test's own time limit ends it otherwise. */
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+async function spawned(args: readonly string[]): Promise<ChildProcess> {
+  const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  child.stderr?.on('data', (data) => (output += String(data)));
+  await new Promise<void>((resolve, reject) => {
+    child.once('error', (error) => {
+      const missing = 'code' in error && error.code === 'ENOENT';
+      reject(
+        missing ? new Error('redis-server is not installed: apt-get install redis-server (Debian, Ubuntu)') : error,
+      );
+    });
+    child.once('exit', (code) => reject(new Error(`redis-server ended with ${code}: ${output}`)));
+    child.stdout?.on('data', (data) => {
+      output += String(data);
+      if (/Ready to accept connections|Sentinel ID is/.test(output)) resolve();
+    });
+  });
+  // A test that dies must not leave its server behind.
+  const reap = (): void => void child.kill('SIGKILL');
+  process.once('exit', reap);
+  child.once('exit', () => process.off('exit', reap));
+  return child;
+}

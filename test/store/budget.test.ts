@@ -1,0 +1,177 @@
+import { describe, expect, test } from 'vitest';
+import { type Budget, budgetedStore, type Timer } from '../../src/store/budget.ts';
+import { memoryStore } from '../../src/store/memory.ts';
+import { type Attempt, type Store, StoreError, type StoreFailure } from '../../src/store/store.ts';
+import { BASELINE, storeContract } from '../contract/store.ts';
+
+const NOON = 1_741_608_000_000;
+
+storeContract('memory, within a budget', async () => {
+  const store = budgetedStore(memoryStore({ now: () => NOON }), { timeoutMs: 5000 });
+  return { store, close: () => store.close() };
+});
+
+/** Time that stands still until a test moves it. */
+function handTimer() {
+  const pending = new Set<{ run: () => void; ms: number }>();
+  const timer: Timer = (run, ms) => {
+    const entry = { run, ms };
+    pending.add(entry);
+    return () => void pending.delete(entry);
+  };
+  return {
+    timer,
+    pending: () => [...pending].map(({ ms }) => ms),
+    ring() {
+      for (const entry of [...pending]) {
+        pending.delete(entry);
+        entry.run();
+      }
+    },
+  };
+}
+
+/** A memory store whose answers can be held back, or replaced by a failure, for a slot or for all. */
+function faultyStore(budget: Budget = {}) {
+  const inner = memoryStore({ now: () => NOON });
+  const fault: { asked: number; hang: (attempt: Attempt) => boolean; fail: StoreFailure | null } = {
+    asked: 0,
+    hang: () => false,
+    fail: null,
+  };
+  const store: Store = {
+    ...inner,
+    async recordAttempt(attempt) {
+      fault.asked += 1;
+      if (fault.hang(attempt)) return new Promise(() => undefined);
+      if (fault.fail === null) return inner.recordAttempt(attempt);
+      const failed = { state: 'failed', why: fault.fail } as const;
+      return {
+        subject: attempt.subject && failed,
+        address: attempt.address && failed,
+        device: attempt.device && failed,
+      };
+    },
+    spendProof: () => new Promise(() => undefined),
+  };
+  const clock = handTimer();
+  return { fault, clock, store: budgetedStore(store, { timer: clock.timer, ...budget }) };
+}
+
+const attempt: Attempt = {
+  atMs: NOON,
+  write: true,
+  subject: { key: 'alice', address: 'a', country: 'NL' },
+  address: { key: 'a', network: 'n', subject: 'alice' },
+  device: { key: 'd', subject: 'alice' },
+};
+
+describe('the budget', () => {
+  test('a slot that does not answer in time fails alone, and the others are kept', async () => {
+    const { store, fault, clock } = faultyStore({ timeoutMs: 50 });
+    fault.hang = ({ address }) => address !== null;
+    const answer = store.recordAttempt(attempt);
+    await settled();
+    expect(clock.pending()).toEqual([50]);
+    clock.ring();
+    expect(await answer).toMatchObject({
+      subject: { state: 'read', value: { attempts1m: 1 } },
+      address: { state: 'failed', why: 'timeout' },
+      device: { state: 'read' },
+    });
+  });
+
+  test('no timer is left when all has been answered', async () => {
+    const { store, clock } = faultyStore();
+    await store.recordAttempt(attempt);
+    await store.updateBaseline('alice', () => BASELINE);
+    expect(clock.pending()).toEqual([]);
+  });
+
+  test('spending a proof takes what the check has left, and never more than the whole', async () => {
+    const { store, clock } = faultyStore({ timeoutMs: 50 });
+    const spending = [store.spendProof('p', 600), store.spendProof('p', 600, 12), store.spendProof('p', 600, 900)];
+    expect(clock.pending()).toEqual([50, 12, 50]);
+    clock.ring();
+    for (const one of spending) await expect(one).rejects.toSatisfy(hasCode('timeout'));
+  });
+});
+
+describe('the circuit', () => {
+  test('opens after failures in a row and asks the store no more', async () => {
+    const { store, fault } = faultyStore({ failuresToOpen: 3 });
+    fault.fail = 'unreachable';
+    for (let i = 0; i < 3; i += 1) await store.recordAttempt(attempt);
+    const asked = fault.asked;
+    const open = { state: 'failed', why: 'circuit_open' };
+    expect(await store.recordAttempt({ ...attempt, device: null })).toEqual({
+      subject: open,
+      address: open,
+      device: null,
+    });
+    await expect(store.updateBaseline('alice', () => BASELINE)).rejects.toSatisfy(hasCode('circuit_open'));
+    expect(fault.asked).toBe(asked);
+  });
+
+  test('a success in between starts the count anew', async () => {
+    const { store, fault } = faultyStore({ failuresToOpen: 3 });
+    for (let i = 0; i < 10; i += 1) {
+      fault.fail = i % 3 === 2 ? null : 'unreachable';
+      await store.recordAttempt(attempt);
+    }
+    fault.fail = null;
+    expect(await store.recordAttempt(attempt)).toMatchObject({ subject: { state: 'read' } });
+  });
+
+  test('stays closed while some slots are read, and while a store that is there refuses', async () => {
+    const { store, fault, clock } = faultyStore({ failuresToOpen: 2 });
+    fault.hang = ({ address }) => address !== null;
+    for (let i = 0; i < 5; i += 1) {
+      const answer = store.recordAttempt(attempt);
+      await settled();
+      clock.ring();
+      expect(await answer).toMatchObject({ subject: { state: 'read' }, address: { why: 'timeout' } });
+    }
+    fault.hang = () => false;
+    fault.fail = 'rejected';
+    for (let i = 0; i < 5; i += 1) {
+      expect(await store.recordAttempt(attempt)).toMatchObject({ subject: { state: 'failed', why: 'rejected' } });
+    }
+  });
+
+  test('lets one attempt through when its time is over, refuses the others meanwhile, and closes when that one succeeds', async () => {
+    const { store, fault, clock } = faultyStore({ failuresToOpen: 1, retryAfterMs: 0 });
+    fault.fail = 'timeout';
+    await store.recordAttempt(attempt);
+
+    fault.fail = null;
+    fault.hang = ({ subject }) => subject?.key === 'probe';
+    const probe = store.recordAttempt({ ...attempt, subject: { key: 'probe', address: null, country: null } });
+    await settled();
+    expect(await store.recordAttempt(attempt)).toMatchObject({ subject: { state: 'failed', why: 'circuit_open' } });
+    clock.ring();
+    await probe;
+    expect(await store.recordAttempt(attempt)).toMatchObject({ subject: { state: 'read' } });
+  });
+
+  test('tells every failure with its operation', async () => {
+    const seen: string[] = [];
+    const { store, fault } = faultyStore({
+      failuresToOpen: 1,
+      onFailure: (operation, code) => seen.push(`${operation} ${code}`),
+    });
+    fault.fail = 'unreachable';
+    await store.recordAttempt({ ...attempt, device: null });
+    await expect(store.forgetSubject('alice')).rejects.toSatisfy(hasCode('circuit_open'));
+    expect(seen).toEqual(['recordAttempt unreachable', 'recordAttempt unreachable', 'forgetSubject circuit_open']);
+  });
+});
+
+function hasCode(code: StoreFailure) {
+  return (error: unknown): boolean => error instanceof StoreError && error.code === code;
+}
+
+/** Lets everything run that waits for nothing but its turn. */
+async function settled(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+}
