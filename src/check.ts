@@ -15,6 +15,7 @@ import { observe } from './observation.ts';
 import type { CheckRequest } from './request.ts';
 import type { ActionPolicy } from './rules/ruleset.ts';
 import { type Measurements, measureAll } from './signals/index.ts';
+import { whyPlaceless } from './signals/placeless.ts';
 import type { Observation } from './signals/signal.ts';
 import { judgeProof } from './step-up/requirement.ts';
 import { spend } from './step-up/spend.ts';
@@ -91,14 +92,16 @@ export async function check(engine: Engine, request: CheckRequest): Promise<Chec
   return { result, facts, learn };
 }
 
-function attemptOf({ request, located, keys }: Observation): Attempt {
+function attemptOf(observation: Observation): Attempt {
+  const { request, located, keys } = observation;
+  const isPlaced = located.known && whyPlaceless(observation) === null;
   return {
     atMs: request.occurredAtMs,
     write: !request.dryRun,
     subject:
       keys.subject === null
         ? null
-        : { key: keys.subject, address: keys.address, country: located.known ? located.place.country : null },
+        : { key: keys.subject, address: keys.address, country: isPlaced ? located.place.country : null },
     address:
       keys.address === null || keys.network === null
         ? null

@@ -125,11 +125,19 @@ function configOf(text: string, { maxAgeDays }: { readonly maxAgeDays: string })
     name,
     category,
     source,
+    format: formatOf(category ?? '', source ?? ''),
     max_age_days: wholeNumber('--max-age-days', maxAgeDays),
   });
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
   throw new CliError(`${JSON.stringify(text)} is not name=category:file (${faults})`);
+}
+
+/** A file says its format by its ending; every other ending holds one address or network a line. */
+function formatOf(category: string, source: string): string {
+  const ending = /\.([a-z]+)$/i.exec(source)?.[1]?.toLowerCase();
+  if (category === 'asn') return ending === 'tsv' ? 'asn_tsv' : 'asn_csv';
+  return ending === 'csv' || ending === 'json' ? ending : 'text';
 }
 
 function wholeNumber(option: string, text: string): number {
