@@ -36,7 +36,8 @@ export const RULE_DEFAULTS = {
 } as const;
 
 const fileShape = ruleFileSchema(z.unknown());
-const ruleShape = ruleSchema(z.unknown(), z.unknown());
+// When and then are looked at apart, each by its own checks.
+const ruleShape = ruleSchema(z.unknown().optional(), z.unknown().optional());
 type RuleFile = z.infer<typeof fileShape>;
 type RuleHead = z.infer<typeof ruleShape>;
 type ActionEntry = NonNullable<RuleFile['actions']>[string];
@@ -222,8 +223,8 @@ function compileRule(
   const place: Place = { file: file.name, path, rule };
   const head = ruleShape.safeParse(value);
   if (!head.success) addIssues(findings, head.error.issues, value, place);
-  const parts: { readonly when?: unknown; readonly then?: unknown; readonly description?: unknown } =
-    typeof value === 'object' && value !== null ? value : {};
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;
+  const parts: { readonly when?: unknown; readonly then?: unknown; readonly description?: unknown } = value;
   const then = parseThen(parts.then, { ...place, path: [...path, 'then'] }, findings);
   const scoreAllowed = then === null || 'decision' in then;
   const when = compileCondition(parts.when, [...path, 'when'], {
@@ -240,7 +241,7 @@ function compileRule(
 function parseThen(value: unknown, place: Place, findings: Findings): DraftRule['then'] | null {
   const has = (key: string): boolean => typeof value === 'object' && value !== null && key in value;
   if (!has('points') && !has('decision')) {
-    const message = `Expected {"points": …} or {"decision": …}, found ${showFound(value)}.`;
+    const message = `Expected {"points": …} or {"decision": …}, found ${value === undefined ? 'nothing' : showFound(value)}.`;
     add(findings, place.file, place.path, 'shape', message, { rule: place.rule });
     return null;
   }

@@ -143,7 +143,11 @@ function readOwn(root: unknown, keys: readonly string[]): Held {
 
 function compileMap(when: unknown, path: readonly PropertyKey[], scope: ConditionScope, top: boolean): Group | null {
   if (typeof when !== 'object' || when === null || Array.isArray(when)) {
-    scope.report(path, 'shape', `Expected a map of facts, all, any and not; found ${showFound(when)}.`);
+    scope.report(
+      path,
+      'shape',
+      `Expected a map of facts, all, any and not; found ${when === undefined ? 'nothing' : showFound(when)}.`,
+    );
     return null;
   }
   const entries = Object.entries(when);

@@ -76,7 +76,7 @@ export function showFound(value: unknown): string {
 }
 
 /**
- * The candidate with the smallest edit distance to a word (Levenshtein, case ignored), when it is near enough to be what
+ * The candidate with the smallest edit distance to a word (case ignored), when it is near enough to be what
  * was meant: at most a third of the word's length and never more than four edits. Ties go to the first in order.
  */
 export function nearestWord(word: string, candidates: Iterable<string>): string | undefined {
@@ -94,14 +94,21 @@ export function nearestWord(word: string, candidates: Iterable<string>): string 
   return best;
 }
 
+/** Optimal string alignment: insertions, deletions, substitutions and swapped neighbours each count as one edit. */
 function editDistance(a: string, b: string): number {
+  let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
       const substituted = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(substituted, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+      let least = Math.min(substituted, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        least = Math.min(least, (before[j - 2] ?? 0) + 1);
+      }
+      next.push(least);
     }
+    before = row;
     row = next;
   }
   return row[b.length] ?? 0;
