@@ -1,0 +1,167 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { createApp } from '../src/app.ts';
+import { noLog } from '../src/audit/log.ts';
+import { noMetrics } from '../src/audit/metrics.ts';
+import { noRecords } from '../src/audit/sinks.ts';
+import type { FactCatalog, FactSpec } from '../src/facts.ts';
+import { noGeo } from '../src/geo/no-geo.ts';
+import { readStream } from '../src/http/body.ts';
+import type { AppDeps } from '../src/http/deps.ts';
+import { NO_REPUTATION } from '../src/reputation/standing.ts';
+import { compileRules } from '../src/rules/compile.ts';
+import { OPERATORS } from '../src/rules/operators.ts';
+import { rulesJsonSchema, ruleTestsJsonSchema } from '../src/rules/schema.ts';
+import { SETTINGS } from '../src/settings.ts';
+import { deviceTokens } from '../src/signals/device-token-jose.ts';
+import { FACT_CATALOG, SIGNALS } from '../src/signals/index.ts';
+import { REQUEST_FACTS } from '../src/signals/request.ts';
+import { memoryStore } from '../src/store/memory.ts';
+
+const ROOT = resolve(import.meta.dirname, '..');
+
+/** A file made from the code: its path, and its text from the text that it has now. */
+interface Generated {
+  readonly path: string;
+  readonly make: (before: string) => string | Promise<string>;
+}
+
+const GENERATED: readonly Generated[] = [
+  { path: 'README.md', make: readme },
+  { path: 'rules/rules.schema.json', make: () => json(rulesJsonSchema(FACT_CATALOG)) },
+  { path: 'rules/rules.test.schema.json', make: () => json(ruleTestsJsonSchema(FACT_CATALOG)) },
+  { path: 'docs/openapi.json', make: async () => json(await openApi()) },
+];
+
+/** Tables of the README by the name of their markers: `<!-- facts:start -->` … `<!-- facts:end -->`. */
+const TABLES: { readonly [name: string]: () => string } = {
+  facts: factsTable,
+  operators: operatorsTable,
+  settings: settingsTable,
+};
+
+function readme(before: string): string {
+  let text = before;
+  for (const [name, table] of Object.entries(TABLES)) {
+    const start = `<!-- ${name}:start -->`;
+    const end = `<!-- ${name}:end -->`;
+    const from = text.indexOf(start);
+    const to = text.indexOf(end, from);
+    if (from === -1 || to === -1) {
+      throw new Error(`README.md has no ${start} … ${end}; put both markers where the table belongs`);
+    }
+    text = `${text.slice(0, from + start.length)}\n${table()}\n${text.slice(to)}`;
+  }
+  return text;
+}
+
+function factsTable(): string {
+  const groups: [string, FactCatalog][] = [
+    ['request', REQUEST_FACTS],
+    ...SIGNALS.map(({ name, facts }): [string, FactCatalog] => [name, facts]),
+  ];
+  return table(
+    ['signal', 'fact', 'type', 'meaning'],
+    groups.flatMap(([group, facts]) =>
+      Object.entries(facts).map(([name, spec]) => [group, code(name), typeOf(spec), meaningOf(spec)]),
+    ),
+  );
+}
+
+function typeOf({ type, unit }: FactSpec): string {
+  return unit === undefined || unit === '1' ? type : `${type}, ${unit}`;
+}
+
+function meaningOf({ meaning, values }: FactSpec): string {
+  return values === undefined || values.length > MOST_VALUES ? meaning : `${meaning}: ${values.map(code).join(', ')}`;
+}
+
+/** A longer list of values (families of browsers) would drown the table; the JSON Schema of the rules has it. */
+const MOST_VALUES = 16;
+
+function operatorsTable(): string {
+  return table(
+    ['operator', 'for', 'meaning'],
+    Object.entries(OPERATORS).map(([name, { left, meaning }]) => [code(name), left.join(', '), meaning]),
+  );
+}
+
+function settingsTable(): string {
+  return table(
+    ['name', 'meaning', 'default'],
+    Object.entries(SETTINGS).map(([name, { meaning, fallback }]) => [code(name), meaning, fallback]),
+  );
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+function code(text: string): string {
+  return `\`${text}\``;
+}
+
+function json(value: object): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+/** The document exactly as a running service answers with it. */
+async function openApi(): Promise<object> {
+  const rules = compileRules(
+    [{ name: 'none.json', text: '{"version":1,"rules":[{"id":"none","when":{},"then":{"decision":"allow"}}]}' }],
+    FACT_CATALOG,
+  );
+  const deps: AppDeps = {
+    engine: {
+      rules: () => rules,
+      store: memoryStore({ now: () => 0 }),
+      geo: noGeo(),
+      reputation: () => NO_REPUTATION,
+      deviceTokens: deviceTokens({ secrets: [new Uint8Array(32)] }),
+      verifier: null,
+      pseudonym: (_kind, value) => value,
+      now: () => 0,
+      newId: () => 'id',
+      newDeviceId: () => 'd-id',
+    },
+    findCaller: () => null,
+    readBody: readStream,
+    trust: { trusted: { kind: 'none' }, declared: null },
+    gateway: { sessionCookie: null, stepUpUrl: null, returnHosts: [], publicUrl: null },
+    metrics: noMetrics,
+    records: noRecords,
+    log: noLog,
+    later: () => undefined,
+    elapsedMs: () => 0,
+    isStopping: () => false,
+    rulesProblem: () => null,
+  };
+  const response = await createApp(deps).request('/openapi.json');
+  return (await response.json()) as object;
+}
+
+function textAt(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
+    throw error;
+  }
+}
+
+const isCheck = process.argv.includes('--check');
+for (const { path, make } of GENERATED) {
+  const file = join(ROOT, path);
+  const before = textAt(file);
+  const after = await make(before);
+  if (before === after) continue;
+  if (isCheck) {
+    console.error(`${relative(process.cwd(), file)} is not what the code says; run \`npm run generate\``);
+    process.exitCode = 1;
+  } else {
+    writeFileSync(file, after);
+    console.log(`wrote ${relative(process.cwd(), file)}`);
+  }
+}
