@@ -1,0 +1,69 @@
+import { describe, expect, test } from 'vitest';
+import type { ScrapeSources } from '../../src/audit/prometheus.ts';
+import { prometheusMetrics } from '../../src/audit/prometheus.ts';
+import { noGeo } from '../../src/geo/no-geo.ts';
+import type { ListStatus, Reputation } from '../../src/reputation/reputation.ts';
+import { NO_REPUTATION } from '../../src/reputation/standing.ts';
+import { NOW_MS, testApp } from '../http/test-app.ts';
+
+const list: ListStatus = {
+  name: 'tor-exits',
+  category: 'tor',
+  source: 'https://example.org/tor',
+  updatedAtMs: NOW_MS - 3 * 86_400_000,
+  ageDays: 3,
+  maxAgeDays: 2,
+  ranges: 1200,
+  judged: false,
+  problem: null,
+};
+
+function sourcesWith(reputation: () => Reputation): ScrapeSources {
+  return { rules: testApp().deps.engine.rules, reputation, geo: noGeo(), now: () => NOW_MS };
+}
+
+describe('the Prometheus exposition', () => {
+  test('counts checks by decision and rule, their latency, and degraded parts', async () => {
+    const metrics = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
+    const { post, settled } = testApp({ deps: { metrics } });
+    await post('/v1/risk-check', { subject: 'root', action: 'login' });
+    await post('/v1/risk-check', { subject: 'u', action: 'login' });
+    await post('/v1/risk-check', { subject: 'u', action: 'login' });
+    await settled();
+    const { text, contentType } = await metrics.render();
+    expect(contentType).toContain('text/plain');
+    expect(text).toContain('stepgate_checks_total{decision="deny",rule="no-root"} 1');
+    expect(text).toContain('stepgate_checks_total{decision="allow",rule="none"} 2');
+    expect(text).toContain('stepgate_check_duration_seconds_count{decision="allow"} 2');
+  });
+
+  test('counts failures of the store, of learning and of records', async () => {
+    const metrics = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
+    metrics.storeFailed('recordAttempt', 'timeout');
+    metrics.storeFailed('recordAttempt', 'timeout');
+    metrics.learnFailed('unreachable');
+    metrics.recordFailed();
+    const { text } = await metrics.render();
+    expect(text).toContain('stepgate_store_errors_total{operation="recordAttempt",code="timeout"} 2');
+    expect(text).toContain('stepgate_learn_failures_total{code="unreachable"} 1');
+    expect(text).toContain('stepgate_record_failures_total 1');
+  });
+
+  test('shows age and size of the lists in force, and forgets those that went away', async () => {
+    let lists: readonly ListStatus[] = [list];
+    const metrics = prometheusMetrics(sourcesWith(() => ({ ...NO_REPUTATION, status: () => lists })));
+    const before = (await metrics.render()).text;
+    expect(before).toContain('stepgate_list_age_days{list="tor-exits",category="tor"} 3');
+    expect(before).toContain('stepgate_list_judged{list="tor-exits"} 0');
+    expect(before).toContain('stepgate_list_ranges{list="tor-exits"} 1200');
+    lists = [];
+    expect((await metrics.render()).text).not.toContain('tor-exits');
+  });
+
+  test('of two servers in one process is not mixed', async () => {
+    const one = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
+    const other = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
+    one.recordFailed();
+    expect((await other.render()).text).toContain('stepgate_record_failures_total 0');
+  });
+});
