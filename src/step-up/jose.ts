@@ -12,8 +12,6 @@ export const MAX_TOKEN_LENGTH = 16 * 1024;
 /** Characters of verified tokens that are remembered: some thousands of usual length. */
 const REMEMBERED_LENGTH = 8 * 1024 * 1024;
 const REMEMBERED_HEADERS = 256;
-/** Compact JWS: base64url in three parts. The last one may be empty, so that an unsigned token is refused by name. */
-const COMPACT = /^[\w-]+\.[\w-]*\.[\w-]*$/;
 
 export interface JoseVerifierOptions {
   readonly issuers: readonly IssuerSettings[];
@@ -111,7 +109,6 @@ async function prove(
   if (token.length > MAX_TOKEN_LENGTH) {
     throw new Refusal('too_large', `the token has ${token.length} characters, at most ${MAX_TOKEN_LENGTH} are taken`);
   }
-  checkShape(token);
   const encodedHeader = token.slice(0, token.indexOf('.'));
   const header = headers.get(encodedHeader) ?? readHeader(token);
   headers.set(encodedHeader, header);
@@ -126,12 +123,6 @@ async function prove(
   const id = hasId(claims) ? '' : signedPartHash(token);
   await verifySignature(token, header, keys, settings.algorithms);
   return readProof(claims, settings, nowMs / 1000, await id);
-}
-
-function checkShape(token: string): void {
-  if (COMPACT.test(token)) return;
-  const parts = token.split('.').length;
-  throw new Refusal('malformed', `not a signed JWT: ${parts} parts, expected 3 of base64url`);
 }
 
 function readHeader(token: string): Claims {
@@ -152,7 +143,10 @@ function readClaims(token: string): Claims {
 
 function unreadable(part: string, error: unknown): Refusal {
   if (error instanceof errors.JWTInvalid || error instanceof TypeError) {
-    return new Refusal('malformed', `not a signed JWT: its ${part} is no JSON object in base64url`);
+    return new Refusal(
+      'malformed',
+      `not a signed JWT of three parts: its ${part} cannot be read as a JSON object in base64url`,
+    );
   }
   throw error;
 }
@@ -263,7 +257,6 @@ export async function checkSignature(
   keys: PublicKeys,
   algorithms: readonly Algorithm[],
 ): Promise<Uint8Array> {
-  checkShape(jws);
   const header = readHeader(jws);
   checkAlgorithm(header, algorithms);
   if (header.crit !== undefined) {
