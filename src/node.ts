@@ -12,9 +12,11 @@ import { geoipLiteSource } from './geo/geoip-lite.ts';
 import { callers } from './http/caller.ts';
 import { readIncoming } from './http/node-body.ts';
 import { ProblemError, problemResponse } from './http/problem.ts';
+import { DEFAULT_ACTION, openMethods } from './http/routes.ts';
 import { watchReputation } from './reputation/lists-file.ts';
 import { loadRules, watchRules } from './rules/load.ts';
 import { RulesError } from './rules/problems.ts';
+import type { RoutePattern } from './rules/ruleset.ts';
 import { loadSettings, type Settings, SettingsError } from './settings.ts';
 import { deviceTokens } from './signals/device-token-jose.ts';
 import { FACT_CATALOG } from './signals/index.ts';
@@ -68,6 +70,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
   const now = (): number => Date.now();
 
   let rules = await loadRules(settings.rulesDir, FACT_CATALOG);
+  warnOfOpenMethods(log, rules.routes);
   const rulesWatch = watchRules({
     dir: settings.rulesDir,
     catalog: FACT_CATALOG,
@@ -75,6 +78,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
     onSwap: (next) => {
       rules = next;
       log.info('new rules are live', { revision: next.revision, rules: next.ruleCount, files: next.files });
+      warnOfOpenMethods(log, next.routes);
     },
     onRefused: (error) => log.error('changed rules were refused, the old ones go on', { problem: error.message }),
   });
@@ -193,6 +197,17 @@ function openVerifier(settings: Settings, log: Log) {
       else log.debug('the keys of an issuer were fetched', { issuer });
     },
   });
+}
+
+/** An origin may answer methods that no route names (`PROPFIND`, `PATCH`); whoever wrote the routes should know. */
+function warnOfOpenMethods(log: Log, routes: readonly RoutePattern[]): void {
+  const open = openMethods(routes).map(({ path, methods }) => `${methods.join(', ')} ${path}`);
+  if (open.length > 0) {
+    log.warn('these routes name methods; every other method there is the default action', {
+      action: DEFAULT_ACTION,
+      routes: open,
+    });
+  }
 }
 
 /** A request that is not even one: a host that is no host, a target that is no path. */

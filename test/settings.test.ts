@@ -131,3 +131,51 @@ describe('loadSettings', () => {
     }
   });
 });
+
+describe('what gateways need', () => {
+  test('is off by default', () => {
+    expect(loadSettings({}, makeSecret)).toMatchObject({
+      sessionCookie: null,
+      stepUpUrl: null,
+      returnHosts: [],
+      publicUrl: null,
+    });
+  });
+
+  test('is read', () => {
+    const environment = {
+      SESSION_COOKIE: '__Host-session',
+      STEP_UP_URL: 'https://id.example/step-up?tenant=a',
+      RETURN_HOSTS: 'App.example, shop.example:8443,[::1]:3000',
+      PUBLIC_URL: 'https://pdp.example/stepgate/',
+    };
+    expect(loadSettings(environment, makeSecret)).toMatchObject({
+      sessionCookie: '__Host-session',
+      stepUpUrl: 'https://id.example/step-up?tenant=a',
+      returnHosts: ['app.example', 'shop.example:8443', '[::1]:3000'],
+      publicUrl: 'https://pdp.example/stepgate',
+    });
+    expect(loadSettings({ STEP_UP_URL: 'http://localhost:3000/up' }, makeSecret).stepUpUrl).toBe(
+      'http://localhost:3000/up',
+    );
+  });
+
+  test.each([
+    ['SESSION_COOKIE', 'two words'],
+    ['SESSION_COOKIE', 'a=b'],
+    ['STEP_UP_URL', '/step-up'],
+    ['STEP_UP_URL', '//id.example/step-up'],
+    ['STEP_UP_URL', 'http://id.example/step-up'],
+    ['STEP_UP_URL', 'javascript:alert(1)'],
+    ['STEP_UP_URL', 'https://user:pass@id.example/'],
+    ['STEP_UP_URL', 'https://id.example/#x'],
+    ['STEP_UP_URL', `https://id.example/${'a'.repeat(512)}`],
+    ['RETURN_HOSTS', 'https://app.example'],
+    ['RETURN_HOSTS', '*.example'],
+    ['RETURN_HOSTS', 'app.example/x'],
+    ['PUBLIC_URL', 'https://pdp.example/?x=1'],
+    ['PUBLIC_URL', 'ftp://pdp.example'],
+  ])('%s is refused as %s', (name, value) => {
+    expect(faultsOf({ [name]: value })).toMatchObject([{ code: 'invalid', name }]);
+  });
+});

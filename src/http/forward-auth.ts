@@ -62,6 +62,9 @@ async function answerHook(deps: AppDeps, c: AppContext, callOf: CallOf): Promise
   let answer: HookAnswer;
   try {
     answer = await decide(deps, c, header, callOf);
+    const error = answer.headers['X-Stepgate-Error'];
+    if (error !== '')
+      deps.log.warn('a gateway call was refused without a check', { request_id: requestId, code: error });
   } catch (error) {
     deps.log.error('a gateway was answered 403 because of a fault', {
       request_id: requestId,
