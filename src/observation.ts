@@ -19,7 +19,7 @@ export async function observe(engine: Engine, request: CheckRequest, nowMs: numb
     request,
     nowMs,
     located: locate(engine, request.place, address),
-    standing: address === null || !reputation.configured ? null : reputation.standing(address, nowMs),
+    standing: address === null ? null : reputation.standing(address, nowMs),
     client: request.userAgent === null ? null : clientTraits(request.userAgent),
     deviceToken,
     keys: {

@@ -9,8 +9,11 @@ export const PLACELESS_CATEGORIES: readonly Category[] = ['tor', 'vpn', 'relay',
 
 /** What the lists say about one address. */
 export interface Standing {
-  /** Sorted, without doubles. When a list of category `allow` names the address, exactly `['allow']`. */
-  readonly categories: readonly Category[];
+  /**
+   * Sorted, without doubles. When a list of category `allow` names the address, exactly `['allow']`. Null when no list of
+   * categories is in force: none is built, or all are past their age. Nothing is then known, good or bad.
+   */
+  readonly categories: readonly Category[] | null;
   /** Names of the lists that hold the address, sorted. */
   readonly lists: readonly string[];
   /** Autonomous system number, where an ASN table is built. */

@@ -14,6 +14,7 @@ export interface BrokenList {
 const DAY_MS = 86_400_000;
 
 const UNLISTED: Standing = { categories: [], lists: [], asn: null };
+const UNJUDGED: Standing = { categories: null, lists: [], asn: null };
 const INNER_NETWORK: Standing = { categories: ['private'], lists: [], asn: null };
 const INNER_KINDS: readonly AddressKind[] = ['private', 'loopback', 'link_local', 'cgnat'];
 
@@ -35,8 +36,10 @@ export function createReputation(lists: readonly CompiledList[], broken: readonl
       const categories: Category[] = [];
       const names: string[] = [];
       let asn: number | null = null;
+      let isJudged = false;
       for (const { meta, set } of sorted) {
         if (ageInDays(meta.updatedAtMs, nowMs) > meta.maxAgeDays) continue;
+        if (meta.category !== 'asn') isJudged = true;
         const ranges = address.version === 4 ? set.v4 : set.v6;
         const position = address.version === 4 ? findV4(set, address.words[0] ?? 0) : findV6(set, address.words);
         if (position < 0) continue;
@@ -46,7 +49,8 @@ export function createReputation(lists: readonly CompiledList[], broken: readonl
           if (!categories.includes(meta.category)) categories.push(meta.category);
         }
       }
-      if (names.length === 0 && asn === null) return UNLISTED;
+      if (names.length === 0 && asn === null) return isJudged ? UNLISTED : UNJUDGED;
+      if (!isJudged) return { ...UNJUDGED, asn };
       return { categories: categories.includes('allow') ? ['allow'] : categories.sort(), lists: names, asn };
     },
     status(nowMs: number): readonly ListStatus[] {

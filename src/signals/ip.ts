@@ -17,10 +17,10 @@ export const ip: Signal = {
     },
     'ip.categories': {
       type: 'list',
-      meaning: 'What the address lists say; unknown while no list is built',
+      meaning: 'What the address lists say; unknown while none is in force',
       values: CATEGORIES,
     },
-    'ip.lists': { type: 'list', meaning: 'Names of the lists that hold the address; unknown while no list is built' },
+    'ip.lists': { type: 'list', meaning: 'Names of the lists that hold the address; unknown while none is in force' },
     'ip.asn': { type: 'number', unit: '1', meaning: 'Autonomous system number, where an ASN table is built' },
     'ip.known': {
       type: 'boolean',
@@ -51,7 +51,7 @@ export const ip: Signal = {
       'ip.version': address.version,
       'ip.kind': address.kind,
       'ip.categories': inner ? ['private'] : standing?.categories,
-      'ip.lists': standing?.lists,
+      'ip.lists': standing?.categories == null ? null : standing.lists,
       'ip.asn': standing?.asn,
       'ip.known': baseline === null ? null : baseline.networks.some(({ key }) => key === keys.network),
       'ip.failures_10m': slot?.failures10m,
@@ -61,6 +61,6 @@ export const ip: Signal = {
     };
     const why = failureOf(history.address, history.subject);
     if (why !== null) return failed(why, facts);
-    return standing === null ? off('no_lists', facts) : measured(facts);
+    return standing?.categories == null ? off('no_lists', facts) : measured(facts);
   },
 };

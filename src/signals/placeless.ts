@@ -18,6 +18,6 @@ export function whyPlaceless({ request, standing }: Observation): 'placeless' | 
   if (address === null) return null;
   if (address.kind !== 'public') return 'placeless';
   if (standing === null) return null;
-  if (standing.categories.some((category) => PLACELESS_CATEGORIES.includes(category))) return 'placeless';
+  if (standing.categories?.some((category) => PLACELESS_CATEGORIES.includes(category))) return 'placeless';
   return standing.asn !== null && SATELLITE_ASNS.has(standing.asn) ? 'satellite' : null;
 }

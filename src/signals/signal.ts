@@ -21,7 +21,7 @@ export interface Observation {
   /** Real clock in epoch milliseconds: freshness of proofs and of trust never uses `request.occurredAtMs`. */
   readonly nowMs: number;
   readonly located: Located;
-  /** Null when there is no address or no list is built. */
+  /** Null when there is no address. */
   readonly standing: Standing | null;
   readonly client: ClientTraits | null;
   readonly deviceToken: DeviceTokenVerdict;

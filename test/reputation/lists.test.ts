@@ -148,7 +148,7 @@ describe('a list in another format', () => {
         format: 'asn_tsv',
       },
     );
-    expect(look([csv], '1.0.0.9')).toEqual({ categories: [], lists: [], asn: 13335 });
+    expect(look([csv], '1.0.0.9')).toEqual({ categories: null, lists: [], asn: 13335 });
     expect(look([csv], '2a00:1450::1').asn).toBe(15169);
     expect(look([csv], '1.0.1.9').asn).toBeNull();
     expect([look([tsv], '1.0.0.9').asn, look([tsv], '1.0.1.9').asn, look([tsv], '2.9.9.9').asn]).toEqual([
@@ -239,7 +239,7 @@ describe('a standing', () => {
   it('ignores a list past its age, which is reported', () => {
     const list = compile('8.8.8.8');
     expect(look([list], '8.8.8.8', NOW + 7 * DAY).categories).toEqual(['attack']);
-    expect(look([list], '8.8.8.8', NOW + 7 * DAY + 1)).toEqual({ categories: [], lists: [], asn: null });
+    expect(look([list], '8.8.8.8', NOW + 7 * DAY + 1)).toEqual({ categories: null, lists: [], asn: null });
     const [fresh] = createReputation([list], []).status(NOW + DAY);
     const [old] = createReputation([list], []).status(NOW + 8 * DAY);
     expect(fresh).toMatchObject({ name: 'test', ageDays: 1, judged: true, ranges: 1, problem: null });

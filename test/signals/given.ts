@@ -52,9 +52,13 @@ export function observation(given: Given = {}): Observation {
   const components = given.components ?? {};
   const userAgent = given.userAgent ?? null;
   const standing: Standing | null =
-    address === null || given.lists === 'none'
+    address === null
       ? null
-      : { categories: given.categories ?? [], lists: [], asn: given.asn ?? null };
+      : {
+          categories: given.lists === 'none' ? null : (given.categories ?? []),
+          lists: [],
+          asn: given.asn ?? null,
+        };
   return {
     request: {
       subject,

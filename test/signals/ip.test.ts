@@ -33,12 +33,12 @@ describe('the address', () => {
     });
   });
 
-  it('is called off, not clean, while no list is built; what needs none is still told', () => {
-    const { state, why, facts } = ip.measure(observation({ lists: 'none' }), history(known), null);
+  it('is called off, not clean, while no list is in force; what needs none is still told', () => {
+    const { state, why, facts } = ip.measure(observation({ lists: 'none', asn: 14593 }), history(known), null);
     expect([state, why]).toEqual(['off', 'no_lists']);
-    expect(facts).toMatchObject({ 'ip.failures_10m': 0, 'ip.known': false });
-    expect(facts).not.toHaveProperty('ip.categories');
-    expect(facts).not.toHaveProperty('ip.lists');
+    expect(facts).toMatchObject({ 'ip.failures_10m': 0, 'ip.known': false, 'ip.asn': 14593 });
+    expect(facts).not.toHaveProperty(['ip.categories']);
+    expect(facts).not.toHaveProperty(['ip.lists']);
   });
 
   it('tells what it is when the store gives no answer', () => {
