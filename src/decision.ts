@@ -48,7 +48,7 @@ export interface Verdict {
   readonly reasons: readonly Reason[];
   /** The strictest rule that bound (ties: first by file, then id); null when `default` held. */
   readonly rule: { readonly id: string; readonly file: string } | null;
-  /** Sum of all matching step-up rules; null when none matched or a deny binds. */
+  /** Sum of all binding step-up rules, the plain requirement where `default` asks; null unless the decision is `step-up`. */
   readonly requirement: Requirement | null;
   /** What would have been decided had the dry-run rules bound, and which of them matched. */
   readonly dryRun: { readonly decision: Decision; readonly rules: readonly string[] };
