@@ -10,7 +10,7 @@ export const THIEVES = {
   foreign_new_device: 'password, own machine, another country',
   domestic_new_device: 'password, own machine, the same country',
   copied_fingerprint: "password, the victim's fingerprint and user agent, the same city",
-  session_other_machine: 'session cookie, own machine, another network',
+  session_other_machine: 'session cookie, own machine or a script, another network',
   session_copied_fingerprint: "session cookie, the victim's fingerprint and user agent, another network",
   session_and_token_other_machine: 'session cookie and device token, own machine, another network',
   session_and_token_copied: "session cookie, device token, the victim's fingerprint, another network",
@@ -75,14 +75,15 @@ export function attemptsOf(kind: ThiefClass, loot: Loot, atMs: number, world: Wo
       matters: true,
       failuresBefore: failures,
     }));
-  const stolen = (from: () => string, traits: Traits, token: 'stolen' | null): Attempt[] => {
+  const stolen = (from: () => string, traits: Traits | null, token: 'stolen' | null): Attempt[] => {
     const address = from();
     const step = (laterMs: number, action: string, matters: boolean): Attempt => ({
       atMs: atMs + laterMs,
       action,
       address,
       traits,
-      userAgent: traits.userAgent,
+      // Whoever replays a cookie with a script still wears the victim's user agent, which the site logs and the malware took.
+      userAgent: traits?.userAgent ?? copied.userAgent,
       session: 'stolen',
       token,
       context: matters ? { amount: chance.whole(50, 900), new_payee: false } : {},
@@ -110,7 +111,7 @@ export function attemptsOf(kind: ThiefClass, loot: Loot, atMs: number, world: Wo
     case 'copied_fingerprint':
       return login(() => differentNetwork(inCity, loot.address), copied);
     case 'session_other_machine':
-      return stolen(elsewhere, own, null);
+      return stolen(elsewhere, chance.happens(0.5) ? own : null, null);
     case 'session_copied_fingerprint':
       return stolen(elsewhere, copied, null);
     case 'session_and_token_other_machine':
