@@ -344,6 +344,12 @@ describe('free facts', () => {
     }
   });
 
+  it('are not what a polluted prototype lends them', () => {
+    const lent = Object.create({ role: 'admin' });
+    expect(context({ 'context.role': 'admin' }, lent)).toBe('allow');
+    expect(context({ 'context.nested.role': 'admin' }, { nested: lent })).toBe('allow');
+  });
+
   it('are lists only when all they hold is strings', () => {
     expect(context({ 'context.tags': { has: 'a' } }, { tags: ['a', 'b'] })).toBe('deny');
     expect(context({ 'context.tags': { has: 'a' } }, { tags: ['a', 1] })).toBe('allow');
