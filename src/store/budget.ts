@@ -93,8 +93,13 @@ export function budgetedStore(store: Store, budget: Budget = {}): Store {
       return history;
     },
 
-    spendProof: (id, ttlSeconds, withinMs = timeoutMs) =>
-      bounded('spendProof', Math.min(withinMs, timeoutMs), () => store.spendProof(id, ttlSeconds)),
+    spendProof: (id, ttlSeconds, waitedMs = 0) => {
+      const leftMs = timeoutMs - Math.max(waitedMs, 0);
+      // With nothing left the store is not asked: a proof marked as spent but refused would be lost to its holder.
+      return bounded('spendProof', leftMs, () =>
+        leftMs > 0 ? store.spendProof(id, ttlSeconds) : Promise.reject(lateAnswer(timeoutMs)),
+      );
+    },
     recordOutcome: (outcome) => bounded('recordOutcome', backgroundTimeoutMs, () => store.recordOutcome(outcome)),
     readSubject: (subject, atMs) => bounded('readSubject', backgroundTimeoutMs, () => store.readSubject(subject, atMs)),
     updateBaseline: (subject, change) =>
@@ -153,13 +158,14 @@ async function slotOf<T>(read: () => Promise<Slot<T> | null>): Promise<Slot<T> |
   }
 }
 
+function lateAnswer(ms: number): StoreError {
+  return new StoreError('timeout', `the store did not answer within ${ms} ms`);
+}
+
 /** Settles with `run`, or rejects with `timeout` after `ms`; the timer is gone as soon as either happened. */
 function within<T>(timer: Timer, ms: number, run: () => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const cancel = timer(
-      () => reject(new StoreError('timeout', `the store did not answer within ${ms} ms`)),
-      Math.max(ms, 0),
-    );
+    const cancel = timer(() => reject(lateAnswer(ms)), Math.max(ms, 0));
     run().then(resolve, reject).finally(cancel);
   });
 }

@@ -33,9 +33,9 @@ const MISROUTED_TO_REBUILD = 5;
 const MOST_RECONNECT_DELAY_MS = 1000;
 
 /**
- * A store in Redis (7 or newer), Redis Cluster or a master behind sentinels. One client; nothing is queued while the
- * server is away, and a command whose connection broke is never sent again: a count is applied once or reported as
- * failed.
+ * A store in Redis (7 or newer), Redis Cluster or a master behind sentinels. One client, whose commands go out in the tick
+ * in which they are given; nothing is queued while the server is away, and a command whose connection broke is never
+ * sent again: a count is applied once or reported as failed.
  * @throws RedisUrlError when the URL cannot be understood.
  */
 export function redisStore(options: RedisStoreOptions): Store {
@@ -183,7 +183,6 @@ function clientOf(target: RedisTarget, connection: Connection): Client {
   const single = {
     ...connection,
     enableOfflineQueue: false,
-    enableAutoPipelining: true,
     retryStrategy: reconnectDelay,
   };
   switch (target.kind) {
@@ -203,8 +202,6 @@ function clientOf(target: RedisTarget, connection: Connection): Client {
       return new Cluster(nodes, {
         redisOptions: connection,
         enableOfflineQueue: false,
-        // In a cluster, a batch in which one slot has moved fails as a whole and is never routed anew.
-        enableAutoPipelining: false,
         clusterRetryStrategy: reconnectDelay,
         maxRedirections: 4,
         // Zero: a command whose connection broke may have been applied, so that it is not sent again.

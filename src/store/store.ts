@@ -97,10 +97,10 @@ export interface Store {
   forgetSubject(subject: Pseudonym): Promise<void>;
   /**
    * Spends a proof: true exactly once per id within `ttlSeconds` (> 0), over all processes that share the store.
-   * Rejects when the spending could not be recorded; the proof must then be refused. `withinMs` is what remains of the
-   * check's budget, where a driver keeps one.
+   * Rejects when the spending could not be recorded; the proof must then be refused. `waitedMs` is how long the check has
+   * waited for the store already, for a driver that keeps a budget; default 0.
    */
-  spendProof(id: Pseudonym, ttlSeconds: number, withinMs?: number): Promise<boolean>;
+  spendProof(id: Pseudonym, ttlSeconds: number, waitedMs?: number): Promise<boolean>;
   /** Resolves when the store answers; for `/readyz`. */
   ping(): Promise<void>;
   close(): Promise<void>;
