@@ -20,7 +20,7 @@ import type { Observation } from './signals/signal.ts';
 import { judgeProof } from './step-up/requirement.ts';
 import { spend } from './step-up/spend.ts';
 import type { ProofError, ProofVerdict } from './step-up/verifier.ts';
-import { type Attempt, StoreError } from './store/store.ts';
+import { type Attempt, type History, StoreError } from './store/store.ts';
 import { normaliseSubject } from './subject.ts';
 
 /** An answered check. */
@@ -45,8 +45,8 @@ export async function check(engine: Engine, request: CheckRequest): Promise<Chec
   const policy = rules.policyFor(request.action);
   const observation = await observe(engine, request, nowMs);
 
-  const [history, proof] = await Promise.all([
-    engine.store.recordAttempt(attemptOf(observation)),
+  const [{ history, waitedMs }, proof] = await Promise.all([
+    askStore(engine, observation),
     verifyProof(engine, request.stepUpToken, nowMs),
   ]);
 
@@ -62,7 +62,7 @@ export async function check(engine: Engine, request: CheckRequest): Promise<Chec
   const degraded = degradations(measurements);
   const demanded = degraded.length === 0 ? verdict.decision : stricter(verdict.decision, policy.floor);
   const requirement = requirementOf(demanded, verdict);
-  const stepUp = requirement === null ? null : await applyProof(engine, observation, requirement, proof);
+  const stepUp = requirement === null ? null : await applyProof(engine, observation, requirement, proof, waitedMs);
   const decision: Decision = stepUp?.satisfied === true ? 'allow' : demanded;
 
   const lessons = lessonsOf(decision, stepUp?.satisfied === true, policy, degraded, observation);
@@ -90,6 +90,16 @@ export async function check(engine: Engine, request: CheckRequest): Promise<Chec
     ]);
   };
   return { result, facts, learn };
+}
+
+/** Counts the attempt and reads what is stored; `waitedMs` is what that took of the store's budget for one check. */
+async function askStore(
+  engine: Engine,
+  observation: Observation,
+): Promise<{ readonly history: History; readonly waitedMs: number }> {
+  const askedMs = engine.now();
+  const history = await engine.store.recordAttempt(attemptOf(observation));
+  return { history, waitedMs: engine.now() - askedMs };
 }
 
 function attemptOf(observation: Observation): Attempt {
@@ -150,6 +160,7 @@ async function applyProof(
   { request, nowMs }: Observation,
   requirement: Requirement,
   verdict: ProofVerdict | null,
+  waitedMs: number,
 ): Promise<{ satisfied: boolean; requirement: Requirement; error: ProofError | null }> {
   const refused = (error: ProofError | null) => ({ satisfied: false, requirement, error });
   if (verdict === null) return refused(null);
@@ -158,7 +169,7 @@ async function applyProof(
   const judged = judgeProof(proof, requirement, { subject: request.subject, session: request.session, nowMs });
   if (!judged.satisfied) return refused(judged.error);
   if (requirement.singleUse && !request.dryRun) {
-    const spent = await spend(engine, proof, nowMs);
+    const spent = await spend(engine, proof, nowMs, waitedMs);
     if (spent !== null) return refused(spent);
   }
   return { satisfied: true, requirement, error: null };

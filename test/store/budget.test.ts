@@ -52,7 +52,10 @@ function faultyStore(budget: Budget = {}) {
         device: attempt.device && failed,
       };
     },
-    spendProof: () => new Promise(() => undefined),
+    spendProof() {
+      fault.asked += 1;
+      return new Promise(() => undefined);
+    },
   };
   const clock = handTimer();
   return { fault, clock, store: budgetedStore(store, { timer: clock.timer, ...budget }) };
@@ -90,10 +93,19 @@ describe('the budget', () => {
 
   test('spending a proof takes what the check has left, and never more than the whole', async () => {
     const { store, clock } = faultyStore({ timeoutMs: 50 });
-    const spending = [store.spendProof('p', 600), store.spendProof('p', 600, 12), store.spendProof('p', 600, 900)];
+    const spending = [store.spendProof('p', 600), store.spendProof('p', 600, 38), store.spendProof('p', 600, -5)];
     expect(clock.pending()).toEqual([50, 12, 50]);
     clock.ring();
     for (const one of spending) await expect(one).rejects.toSatisfy(hasCode('timeout'));
+  });
+
+  test('a check that has waited long enough refuses its proof without spending it', async () => {
+    const { store, fault, clock } = faultyStore({ timeoutMs: 50 });
+    for (const waitedMs of [50, 900]) {
+      await expect(store.spendProof('p', 600, waitedMs)).rejects.toSatisfy(hasCode('timeout'));
+    }
+    expect(fault.asked).toBe(0);
+    expect(clock.pending()).toEqual([]);
   });
 });
 
