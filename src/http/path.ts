@@ -6,7 +6,7 @@ export type PathReadings =
 /** Longest request target that is read, in characters. */
 export const MAX_TARGET_LENGTH = 8192;
 /** Most combinations of readings that are worked out for one target. */
-export const MAX_READINGS = 64;
+export const MAX_READINGS = 32;
 /** Levels of percent-encoding that are followed: once by a sound origin, again by a careless one. */
 const MAX_DECODINGS = 3;
 
@@ -134,8 +134,15 @@ const SLASH = 0x2f;
 
 function hexPair(high: number | undefined, low: number | undefined): number | null {
   if (high === undefined || low === undefined) return null;
-  const text = String.fromCharCode(high, low);
-  return /^[0-9A-Fa-f]{2}$/.test(text) ? Number.parseInt(text, 16) : null;
+  const value = hexDigit(high) * 16 + hexDigit(low);
+  return Number.isNaN(value) ? null : value;
+}
+
+/** NaN when it is none. */
+function hexDigit(code: number): number {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30;
+  const letter = code | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : Number.NaN;
 }
 
 /** Something that one origin does with a decoded path and another does not. */
@@ -158,11 +165,17 @@ function readAs(text: string, taken: ReadonlySet<Choice>): string {
   path = path.replaceAll(ENCODED_SLASH, taken.has('encoded_slash') ? '/' : '%2f');
   if (taken.has('backslash')) path = path.replaceAll('\\', '/');
   const segments: string[] = [];
-  for (const [i, whole] of path.split('/').entries()) {
-    const segment = taken.has('parameters') ? (whole.split(';', 1)[0] ?? '') : whole;
-    if (segment === '' && (i === 0 || !taken.has('dots_first'))) continue;
+  const dropsParameters = taken.has('parameters');
+  const keepsEmpty = taken.has('dots_first');
+  for (let start = 1; start <= path.length; ) {
+    const slash = path.indexOf('/', start);
+    const end = slash === -1 ? path.length : slash;
+    const whole = path.slice(start, end);
+    start = end + 1;
+    const semicolon = dropsParameters ? whole.indexOf(';') : -1;
+    const segment = semicolon === -1 ? whole : whole.slice(0, semicolon);
     if (segment === '..') segments.pop();
-    else if (segment !== '.') segments.push(segment);
+    else if (segment !== '.' && (segment !== '' || keepsEmpty)) segments.push(segment);
   }
-  return `/${segments.filter((segment) => segment !== '').join('/')}`.toLowerCase();
+  return `/${(keepsEmpty ? segments.filter((segment) => segment !== '') : segments).join('/')}`.toLowerCase();
 }
