@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -18,7 +17,6 @@ import {
 } from '../../src/store/windows.ts';
 import { BASELINE, learnOnce, read, storeContract } from '../contract/store.ts';
 import {
-  freePort,
   makeCertificates,
   type RedisCluster,
   type RedisServer,
@@ -26,6 +24,7 @@ import {
   startRedisCluster,
   until,
 } from '../servers/redis.ts';
+import { startTurnProxy } from '../servers/turn-proxy.ts';
 
 const NOON = 1_741_608_000;
 
@@ -467,50 +466,4 @@ async function moveSlot(cluster: RedisCluster, slot: number, key: string): Promi
   await from.server.admin.migrate('127.0.0.1', to.server.port, key, 0, 5000);
   await to.server.admin.cluster('SETSLOT', slot, 'NODE', to.id);
   await from.server.admin.cluster('SETSLOT', slot, 'NODE', to.id);
-}
-
-/**
- * A proxy that holds replies back until the client has nothing more to say: each release is one wait of the client for
- * the network, however its requests were cut into packets.
- */
-async function startTurnProxy(target: number) {
-  const port = await freePort();
-  const sockets = new Set<Socket>();
-  let turns = 0;
-  const server = createServer((client) => {
-    const upstream = connect(target, '127.0.0.1');
-    for (const socket of [client, upstream]) {
-      sockets.add(socket);
-      socket.on('error', () => socket.destroy());
-    }
-    let held: Buffer[] = [];
-    let quiet: NodeJS.Timeout | undefined;
-    const settle = (): void => {
-      clearTimeout(quiet);
-      quiet = setTimeout(() => {
-        if (held.length === 0) return;
-        turns += 1;
-        client.write(Buffer.concat(held));
-        held = [];
-      }, 40);
-    };
-    client.on('data', (data) => {
-      upstream.write(data);
-      settle();
-    });
-    upstream.on('data', (data) => {
-      held.push(data);
-      settle();
-    });
-    client.on('close', () => upstream.destroy());
-  });
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
-  return {
-    port,
-    turns: () => turns,
-    async stop() {
-      for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
 }
