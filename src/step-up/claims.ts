@@ -72,10 +72,10 @@ export function readProof(claims: Claims, settings: IssuerSettings, now: number,
     issuer: settings.name,
     subject,
     steppedUp: flaw === null,
-    ...(flaw === null ? {} : { stepUpFlaw: flaw }),
+    stepUpFlaw: flaw ?? undefined,
     acr: evidence.acr,
-    ...(evidence.acrFlaw === null ? {} : { acrFlaw: evidence.acrFlaw }),
-    ...(settings.acrOrder === null ? {} : { acrOrder: settings.acrOrder }),
+    acrFlaw: evidence.acrFlaw ?? undefined,
+    acrOrder: settings.acrOrder ?? undefined,
     amr: evidence.amr,
     authTime: authentication.at,
     maxAgeSeconds: settings.maxAgeSeconds,
@@ -98,8 +98,9 @@ function checkTokenType(claims: Claims, { tokenType }: IssuerSettings): void {
 
 /** RFC 7519, section 4.1.3: one string or a list of strings, compared exactly. */
 function checkAudience(claims: Claims, settings: IssuerSettings): void {
-  const expected = settings.audience.join(' or ');
   const found = claim(claims, 'aud');
+  if (typeof found === 'string' && settings.audience.includes(found)) return;
+  const expected = settings.audience.join(' or ');
   if (found === undefined) {
     if (!settings.audienceRequired) return;
     throw new Refusal('audience_missing', `the token names no audience, expected ${expected}`);

@@ -5,12 +5,12 @@ export interface Proof {
   /** True when the issuer's `step_up` condition (`su: true`, acr, amr) holds. */
   readonly steppedUp: boolean;
   /** What is missing when `steppedUp` is false, with found and expected values. */
-  readonly stepUpFlaw?: string;
+  readonly stepUpFlaw?: string | undefined;
   readonly acr: string | null;
   /** Set when the token has an `acr` that is no plain string, so that `acr` is null. */
-  readonly acrFlaw?: string;
+  readonly acrFlaw?: string | undefined;
   /** The issuer's acr values from weakest to strongest, where they are ranked. */
-  readonly acrOrder?: readonly string[];
+  readonly acrOrder?: readonly string[] | undefined;
   readonly amr: readonly string[];
   /** Epoch seconds of the last active authentication: `auth_time`, else `iat`. */
   readonly authTime: number;
