@@ -193,7 +193,7 @@ describe('as a process', () => {
     );
     await untilBusy(`http://127.0.0.1:${port}`);
     child.process.kill('SIGTERM');
-    await expect.poll(() => reachable(Number(port))).toBe(false);
+    await expect.poll(() => reachable(Number(port)), { timeout: 20_000 }).toBe(false);
     expect(child.process.exitCode).toBeNull();
     child.process.kill('SIGTERM');
     expect(await child.exit).toBe(1);
