@@ -22,11 +22,12 @@ import { FACT_CATALOG } from '../signals/index.ts';
 import { joseVerifier } from '../step-up/jose.ts';
 import { memoryStore } from '../store/memory.ts';
 import { pseudonymizer } from '../store/pseudonym.ts';
-import { redisStore } from '../store/redis.ts';
+import { StoreError } from '../store/store.ts';
 import { isFileError, orCliError } from './fault.ts';
 import { demand, localSettings } from './local-settings.ts';
 import { print, table } from './output.ts';
 import { playCase } from './play.ts';
+import { connectedRedis } from './redis.ts';
 
 /** `explain <request.json>` */
 export function addExplain(program: Command): void {
@@ -57,7 +58,8 @@ async function explain(path: string, { dir, json }: Options): Promise<void> {
       const answered = await judge(document, rules, settings);
       return { checked: answered, trace: rules.trace(answered.facts) };
     },
-    (error) => error instanceof ProblemError || error instanceof RulesError || isFileError(error),
+    (error) =>
+      error instanceof ProblemError || error instanceof RulesError || error instanceof StoreError || isFileError(error),
   );
   const answer = answerOf(checked.result, 0);
   print(json, { answer, rules: trace.rules }, () => writeExplanation(checked, trace));
@@ -72,7 +74,7 @@ async function judge(document: JsonObject, rules: RuleSet, settings: Settings): 
   if (settings.redisUrl !== null) demand(settings, ['PRIVACY_KEY']);
   const now = (): number => Date.now();
   const reputation = await loadReputation(settings.ipListsDir);
-  const store = settings.redisUrl === null ? memoryStore({ now }) : redisStore({ url: settings.redisUrl });
+  const store = settings.redisUrl === null ? memoryStore({ now }) : await connectedRedis(settings.redisUrl);
   const engine: Engine = {
     rules: () => rules,
     store,

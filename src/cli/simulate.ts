@@ -13,8 +13,8 @@ import { pseudonymizer } from '../store/pseudonym.ts';
 import { isFileError, orCliError } from './fault.ts';
 import { endProgress, print, progress } from './output.ts';
 
-/** More keys than any simulation makes: nothing may be lost to the bound of the embedded store. */
-const MAX_KEYS = 5_000_000;
+/** Room for every baseline and for the counters of a day. The embedded store takes its memory at once, so no more. */
+const MAX_KEYS = 250_000;
 
 /** `simulate` */
 export function addSimulate(program: Command): void {
@@ -23,8 +23,8 @@ export function addSimulate(program: Command): void {
     .description('play weeks of honest people and thieves through the rules, and say who was allowed, asked and denied')
     .option('--dir <dir>', 'directory of the rule files', process.env.RULES_DIR ?? 'rules')
     .option('--seed <text>', 'the same seed gives the same report', '1')
-    .option('--weeks <n>', 'weeks of honest traffic', wholeNumber, 12)
-    .option('--people <n>', 'people of each kind', wholeNumber, 40)
+    .option('--weeks <n>', 'weeks of honest traffic', wholeNumber, 26)
+    .option('--people <n>', 'people of each kind', wholeNumber, 10)
     .option('--thieves <n>', 'thieves of each class', wholeNumber, 200)
     .option('--json', 'print JSON for programs', false)
     .action(play);

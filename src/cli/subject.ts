@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
 import { storedOf } from '../http/subjects.ts';
 import { pseudonymizer } from '../store/pseudonym.ts';
-import { redisStore } from '../store/redis.ts';
 import { RedisUrlError } from '../store/redis-url.ts';
 import { type Pseudonym, type Store, StoreError } from '../store/store.ts';
 import { normaliseSubject } from '../subject.ts';
 import { CliError, orCliError } from './fault.ts';
 import { demand, localSettings } from './local-settings.ts';
 import { print } from './output.ts';
+import { connectedRedis } from './redis.ts';
 
 /** `subject show` and `subject erase`. */
 export function addSubject(program: Command): void {
@@ -51,7 +51,7 @@ async function withSubject(
   if (subject === null) throw new CliError(`${JSON.stringify(id)} is no subject id`);
   await orCliError(
     async () => {
-      const store = redisStore({ url: settings.redisUrl ?? '' });
+      const store = await connectedRedis(settings.redisUrl ?? '');
       try {
         await work(store, pseudonymizer(settings.privacyKey)('subject', subject), subject);
       } finally {

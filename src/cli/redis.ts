@@ -1,0 +1,28 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { redisStore } from '../store/redis.ts';
+import { type Store, StoreError } from '../store/store.ts';
+
+/** How long a command waits for Redis to answer at first, in milliseconds. */
+const CONNECT_MS = 5000;
+const STEP_MS = 20;
+
+/**
+ * The store in Redis, once it answers: a service starts degraded while Redis is away, a command has nothing to say then.
+ *
+ * @throws {StoreError} when it does not answer in time
+ */
+export async function connectedRedis(url: string): Promise<Store> {
+  const store = redisStore({ url });
+  for (let waitedMs = 0; ; waitedMs += STEP_MS) {
+    try {
+      await store.ping();
+      return store;
+    } catch (error) {
+      if (!(error instanceof StoreError) || waitedMs >= CONNECT_MS) {
+        await store.close();
+        throw error;
+      }
+      await wait(STEP_MS);
+    }
+  }
+}
