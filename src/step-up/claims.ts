@@ -236,5 +236,5 @@ function missingMark(claims: Claims, settings: IssuerSettings, { acr, acrFlaw, a
  */
 export function ranksAtLeast(acr: string, wanted: readonly string[], order: readonly string[]): boolean {
   const rank = order.indexOf(acr);
-  return rank >= 0 && wanted.some((value) => order.includes(value) && order.indexOf(value) <= rank);
+  return wanted.some((value) => order.includes(value) && order.indexOf(value) <= rank);
 }

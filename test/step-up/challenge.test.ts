@@ -37,6 +37,15 @@ test('text that would break out of its quotes or start a header of its own is ma
   );
 });
 
+test('classes for which no room is left are left out whole', () => {
+  const acrValues = Array.from({ length: 100 }, (_, index) => `urn:example:assurance:level:${index}`);
+  const challenge = wwwAuthenticate({ ...REQUIREMENT, acrValues: ['x'.repeat(5000), ...acrValues] });
+  expect(challenge.length).toBeLessThan(1000);
+  const listed = /acr_values="([^"]*)"/.exec(challenge)?.[1]?.split(' ') ?? [];
+  expect(listed).toEqual(acrValues.slice(0, listed.length));
+  expect(listed.length).toBeGreaterThan(10);
+});
+
 test('whatever a rule holds, there is one grammatical challenge of less than a kilobyte', () => {
   const text = fc.oneof(fc.string({ unit: 'binary' }), fc.string({ minLength: 200, maxLength: 3000 }), fc.string());
   fc.assert(

@@ -282,6 +282,7 @@ describe('times', () => {
     'auth_time %j is no moment of an authentication',
     async (authTime) => {
       expect(await codeFor({ auth_time: authTime })).toBe('auth_time_invalid');
+      expect(await codeFor({ auth_time: authTime, iat: undefined })).toBe('auth_time_invalid');
     },
   );
 

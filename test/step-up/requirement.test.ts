@@ -118,6 +118,7 @@ describe('assurance class', () => {
     ['without an order only the same text counts', { acr: '3' }, ['2'], 'acr_mismatch'],
     ['a higher level satisfies a lower one', { acr: 'phishing-resistant', acrOrder: levels }, ['1'], 'satisfied'],
     ['the lowest of several named levels is enough', { acr: '1', acrOrder: levels }, ['2', '1'], 'satisfied'],
+    ['a demand outside the order helps nobody', { acr: '1', acrOrder: levels }, ['platinum', '2'], 'acr_too_low'],
     ['a demand outside the order is never met', { acr: '2', acrOrder: levels }, ['platinum'], 'acr_unknown'],
     ['a token of `su: true` has no acr and needs none', { acr: null }, ['urn:stepgate:su'], 'satisfied'],
     ['any step-up still has to be one', { acr: '2', steppedUp: false }, ['urn:stepgate:su'], 'not_stepped_up'],
