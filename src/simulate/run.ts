@@ -25,7 +25,7 @@ import { type Attempt, attemptsOf, type Loot, THIEVES, type ThiefClass } from '.
 export interface SimulationParts {
   readonly rules: RuleSet;
   readonly geo: GeoSource;
-  /** An empty store on the simulation's clock that keeps at least a million keys. */
+  /** An empty store on the simulation's clock with room for every person's baseline and a day's counters. */
   readonly store: (now: () => number) => Store;
   readonly deviceTokens: DeviceTokens;
   readonly pseudonym: Pseudonymize;
@@ -39,9 +39,9 @@ export interface SimulationParts {
 export interface SimulationSize {
   /** The same seed gives the same report. Default `1`. */
   readonly seed?: string;
-  /** Weeks of honest traffic. Default 12: trust that lasts 30 days runs out more than once. */
+  /** Weeks of honest traffic. Default 26: trust that lasts 90 days runs out twice. */
   readonly weeks?: number;
-  /** Default 40. */
+  /** Default 10. */
   readonly peoplePerKind?: number;
   /** Default 200. */
   readonly thievesPerClass?: number;
@@ -60,7 +60,7 @@ const VICTIM_DAYS = 21;
  * never can. Deterministic for a seed.
  */
 export async function simulate(parts: SimulationParts, size: SimulationSize = {}): Promise<Report> {
-  const { seed = '1', weeks = 12, peoplePerKind = 40, thievesPerClass = 200, samples = 150_000 } = size;
+  const { seed = '1', weeks = 26, peoplePerKind = 10, thievesPerClass = 200, samples = 150_000 } = size;
   const chance = chanceOf(seed);
   const world = buildWorld(parts.geo, chance.fork('world'), samples);
   const book = ledger({ seed, weeks, peoplePerKind, thievesPerClass, rulesRevision: parts.rules.revision });
