@@ -1,8 +1,9 @@
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { parseAddress } from '../../src/net/ip.ts';
 import { listConfigSchema } from '../../src/reputation/lists.ts';
 import { buildLists } from '../../src/reputation/lists-file.ts';
-import { baselineKey } from '../../src/store/keys.ts';
+import { addressTallyKey, baselineKey } from '../../src/store/keys.ts';
 import { pseudonymizer } from '../../src/store/pseudonym.ts';
 import { type Answered, type Load, startLoad } from '../servers/load.ts';
 import { type RedisServer, startRedis, until } from '../servers/redis.ts';
@@ -268,6 +269,36 @@ test('with no Redis at its start, the service starts, is not ready, decides at t
   expectDecisions(load);
   for (const one of load.answers) if (one.phase === 'away') expectDegraded(one);
   expect(await learnedIn('away')).toBe(0);
+});
+
+test('with one record that cannot be read, a check names the part, keeps the floor and learns nothing, though the store would take it', async () => {
+  const { url } = await readyServer({ STORE_TIMEOUT_MS: '10000' });
+  const address = parseAddress(HOME);
+  if (address === null) throw new Error(`${HOME} is an address`);
+  const key = addressTallyKey(pseudonym('network', address.networkKey), pseudonym('address', address.counterKey));
+  await redis.admin.set(key, 'no tally', 'EX', 600);
+  shop.onTidy(() => redis.admin.del(key));
+  const phase = 'unreadable';
+  const answers = new Map<Kind, Checked['answer']>();
+  for (const kind of KINDS) {
+    const { status, text } = await post(`${url}/v1/risk-check`, JSON.stringify(await bodyOf(kind, phase, 0)));
+    expect(status, text).toBe(200);
+    answers.set(kind, JSON.parse(text));
+  }
+  for (const kind of ['plain', 'proven', 'single-use'] as const) {
+    expect(answers.get(kind).degraded).toEqual([{ part: 'ip', why: 'rejected' }]);
+  }
+  expect(answers.get('plain').decision).toBe('step-up');
+  expect(answers.get('proven')).toMatchObject({ decision: 'allow', step_up: { satisfied: true } });
+  // The store is there to record the spending, so that even this proof counts.
+  expect(answers.get('single-use')).toMatchObject({
+    decision: 'allow',
+    step_up: { satisfied: true, single_use: true },
+  });
+  expect(answers.get('bot')).toMatchObject({ decision: 'deny', degraded: [] });
+  // The server ends when all that its answers teach is done.
+  await shop.tidy();
+  expect(await learnedIn(phase)).toBe(0);
 });
 
 describe('network waits of one check over HTTP', () => {
