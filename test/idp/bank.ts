@@ -1,0 +1,104 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { vi } from 'vitest';
+import { post, type Workshop } from '../servers/stepgate.ts';
+import { API, CLASSES, type IdentityProvider, LOA2 } from './provider.ts';
+
+/** Greatest age of the step-up that a transfer asks for, in seconds. */
+export const MAX_AGE = 300;
+
+const RULES = {
+  version: 1,
+  actions: {
+    'payment.transfer': { routes: ['POST /api/transfers'] },
+    'payout.approve': { routes: ['POST /api/payouts'] },
+    'device.remember': { trust: { days: 30, on_step_up: true } },
+    'address.change': {},
+  },
+  trust: { days: 30, on_step_up: false },
+  rules: [
+    stepUp('transfer', 'payment.transfer', { acr_values: [LOA2], max_age: MAX_AGE }),
+    stepUp('payout', 'payout.approve', { acr_values: [LOA2], max_age: MAX_AGE, single_use: true }),
+    stepUp('remember', 'device.remember', { acr_values: [LOA2], max_age: MAX_AGE }),
+    stepUp('address', 'address.change', { max_age: 3600 }),
+  ],
+};
+
+function stepUp(id: string, action: string, requirement: object): object {
+  // biome-ignore lint/suspicious/noThenProperty: a rule file says `then`
+  return { id, when: { action }, then: { decision: 'step-up', ...requirement, reason: `${id}_guarded` } };
+}
+
+/** What the tests read of an answer to `POST /v1/risk-check`. */
+export interface Answer {
+  readonly decision: string;
+  readonly reasons: readonly { readonly code: string }[];
+  readonly step_up?: {
+    readonly satisfied: boolean;
+    readonly www_authenticate: string;
+    readonly error?: { readonly code: string; readonly message: string };
+  };
+  readonly signals: { readonly [name: string]: { readonly facts?: { readonly [fact: string]: unknown } } };
+  readonly device?: { readonly id: string; readonly token?: string };
+}
+
+/** Stepgate with the bank's rules, taking the provider's access tokens as proofs. */
+export interface Bank {
+  readonly url: string;
+  readonly lines: readonly string[];
+  /** A risk check of alice unless `body` says otherwise; it has to be answered 200. */
+  check(action: string, token?: string, body?: object): Promise<Answer>;
+  /** Names of the issuers whose keys have never been had, as `/readyz` tells. */
+  missingKeys(): Promise<readonly string[]>;
+}
+
+/** One entry of `STEP_UP_ISSUERS`: the preset `oidc`, keys by discovery. */
+export function issuerEntry({ issuer }: Pick<IdentityProvider, 'issuer'>, changes: object = {}): object {
+  return {
+    preset: 'oidc',
+    issuer,
+    audience: API,
+    typ: 'at+jwt',
+    step_up: { acr_values: [LOA2] },
+    acr_order: CLASSES.map(({ acr }) => acr),
+    ...changes,
+  };
+}
+
+/** Starts a server that is stopped when the workshop is tidied. */
+export async function openBank(workshop: Workshop, entry: object): Promise<Bank> {
+  await writeFile(join(workshop.dir, 'default.json'), JSON.stringify(RULES));
+  const { server, lines } = await workshop.start({ STEP_UP_ISSUERS: JSON.stringify([entry]), LOG_LEVEL: 'debug' });
+  return {
+    url: server.url,
+    lines,
+    async check(action, token, body = {}) {
+      const request = { subject: 'alice', action, ip: '81.2.69.160', step_up_token: token, ...body };
+      const { status, text } = await post(`${server.url}/v1/risk-check`, JSON.stringify(request));
+      if (status !== 200) throw new Error(`a check was answered ${status}: ${text}`);
+      return JSON.parse(text);
+    },
+    async missingKeys() {
+      const state = (await (await fetch(`${server.url}/readyz`)).json()) as { issuers: { missing_keys: string[] } };
+      return state.issuers.missing_keys;
+    },
+  };
+}
+
+/** Resolves once the keys that are fetched at the start are there. */
+export async function keysAreHad(bank: Bank): Promise<void> {
+  await vi.waitFor(async () => {
+    if ((await bank.missingKeys()).length > 0) throw new Error('keys are missing');
+  });
+}
+
+/** Stops the clock of this process, provider and Stepgate alike, at the present second. */
+export function stopClock(): void {
+  const second = Math.floor(Date.now() / 1000) * 1000;
+  vi.useFakeTimers({ now: second, toFake: ['Date'] });
+}
+
+/** Moves the stopped clock on. */
+export function advance(seconds: number): void {
+  vi.setSystemTime(Date.now() + seconds * 1000);
+}
