@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { Agent } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { freePort } from './servers/redis.ts';
 import { KEY, post, RULES, raw, untilBusy, type Workshop, workshop } from './servers/stepgate.ts';
 
 let shop: Workshop;
@@ -204,6 +205,24 @@ describe('as a process', () => {
     const child = run({ NODE_ENV: 'production', RULES_DIR: shop.dir });
     expect(await child.exit).toBe(2);
     for (const name of ['API_KEYS', 'DEVICE_TOKEN_SECRET', 'PRIVACY_KEY']) expect(child.stderr()).toContain(name);
+  });
+
+  /** @see https://github.com/open-policy-agent/opa/issues/5914 */
+  test('takes no connection before its rules are loaded: a slow source delays answers, it does not make up any', async () => {
+    const slow = await mkdtemp(join(tmpdir(), 'stepgate-slow-'));
+    shop.onTidy(() => rm(slow, { recursive: true }));
+    // A pipe: whoever reads it waits until somebody writes.
+    const source = join(slow, 'default.json');
+    execFileSync('mkfifo', [source]);
+    const port = await freePort();
+    const child = run({ ...shop.environment(), PORT: String(port), RULES_DIR: slow });
+    const reader = await open(source, 'w');
+    expect(await reachable(port)).toBe(false);
+    await reader.writeFile(JSON.stringify(RULES));
+    await reader.close();
+    await child.saw(/Stepgate listens on/);
+    const { text } = await post(`http://127.0.0.1:${port}/v1/risk-check`, '{"subject":"root","action":"a"}');
+    expect(JSON.parse(text)).toMatchObject({ decision: 'deny', rule: { id: 'no-root' } });
   });
 
   test('with rules that cannot be used says why and exits 2', async () => {
