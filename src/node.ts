@@ -14,6 +14,7 @@ import { readIncoming } from './http/node-body.ts';
 import { ProblemError, problemResponse } from './http/problem.ts';
 import { DEFAULT_ACTION, openMethods } from './http/routes.ts';
 import { watchReputation } from './reputation/lists-file.ts';
+import type { UnmetAcrValues } from './rules/compile.ts';
 import { loadRules, watchRules } from './rules/load.ts';
 import { RulesError } from './rules/problems.ts';
 import type { RoutePattern } from './rules/ruleset.ts';
@@ -21,6 +22,7 @@ import { loadSettings, type Settings, SettingsError } from './settings.ts';
 import { deviceTokens } from './signals/device-token-jose.ts';
 import { FACT_CATALOG } from './signals/index.ts';
 import { joseVerifier } from './step-up/jose.ts';
+import { unrankedAcrValues } from './step-up/requirement.ts';
 import { type Budget, budgetedStore } from './store/budget.ts';
 import { memoryStore } from './store/memory.ts';
 import { pseudonymizer } from './store/pseudonym.ts';
@@ -69,11 +71,13 @@ export async function startServer(settings: Settings, options: StartOptions = {}
   const { log, records } = pinoLines(settings.logLevel, options.output ?? standardOutput());
   const now = (): number => Date.now();
 
-  let rules = await loadRules(settings.rulesDir, FACT_CATALOG);
+  const unmet: UnmetAcrValues = (acrValues) => unrankedAcrValues(acrValues, settings.stepUpIssuers);
+  let rules = await loadRules(settings.rulesDir, FACT_CATALOG, unmet);
   warnOfOpenMethods(log, rules.routes);
   const rulesWatch = watchRules({
     dir: settings.rulesDir,
     catalog: FACT_CATALOG,
+    unmet,
     current: rules,
     onSwap: (next) => {
       rules = next;

@@ -87,7 +87,7 @@ async function readinessOf(deps: AppDeps): Promise<z.infer<typeof readiness>> {
       rules: rules.ruleCount,
       problem: deps.rulesProblem(),
     },
-    issuers: { missing_keys: [...(engine.verifier?.missingKeys() ?? [])] },
+    issuers: { missing_keys: missingKeys(deps) },
     geo: { name: geo.name, age_days: geo.ageDays, problem: geo.problem },
     lists: engine
       .reputation()
@@ -101,6 +101,14 @@ async function readinessOf(deps: AppDeps): Promise<z.infer<typeof readiness>> {
         problem,
       })),
   };
+}
+
+/** Asking for readiness also tries again, so that keys are there before the first token that needs them. */
+function missingKeys({ engine, later }: AppDeps): string[] {
+  const { verifier } = engine;
+  const missing = [...(verifier?.missingKeys() ?? [])];
+  if (verifier !== null && missing.length > 0) later(() => verifier.warm(engine.now()));
+  return missing;
 }
 
 async function problemOfStore({ engine }: AppDeps): Promise<string | null> {

@@ -70,9 +70,14 @@ interface Findings {
  *
  * @param files at least one rule has to be in them
  * @param catalog the facts that signals measure; `score` and the free facts are added
+ * @param unmet the acr values that no configured issuer can ever meet; none where that is not known
  * @throws RulesError that lists every problem found in any of the files
  */
-export function compileRules(files: readonly RuleText[], catalog: FactCatalog): RuleSet {
+export function compileRules(
+  files: readonly RuleText[],
+  catalog: FactCatalog,
+  unmet: UnmetAcrValues = () => [],
+): RuleSet {
   const findings: Findings = { problems: [], incomplete: false };
   const sorted = [...files].sort((a, b) => (a.name === b.name ? 0 : a.name < b.name ? -1 : 1));
   const opened: OpenedFile[] = [];
@@ -87,6 +92,7 @@ export function compileRules(files: readonly RuleText[], catalog: FactCatalog): 
   const settings = mergeSettings(opened, findings);
   const actions = mergeActions(opened, findings);
   const drafts = opened.flatMap((file) => compileFile(file, catalog, findings));
+  for (const draft of drafts) findUnmet(draft, unmet, findings);
   const rules = relate(drafts, findings);
   if (findings.problems.length === 0 && rules.length === 0) {
     const message = 'There are no rules, so nothing would ever be judged. Add at least one.';
@@ -114,6 +120,17 @@ export function compileRules(files: readonly RuleText[], catalog: FactCatalog): 
     evaluate: (facts) => evaluateRules(compiled, facts),
     trace: (facts) => traceRules(compiled, facts),
   };
+}
+
+/** Those of the acr values that no issuer can ever meet. */
+export type UnmetAcrValues = (acrValues: readonly string[]) => readonly string[];
+
+function findUnmet({ file, index, head, then }: DraftRule, unmet: UnmetAcrValues, findings: Findings): void {
+  if (!('decision' in then) || then.decision !== 'step-up') return;
+  for (const value of unmet(then.acr_values ?? [])) {
+    const message = `No issuer ranks "${value}", so no proof could ever meet the rule. Correct it, or add it to an acr_order of STEP_UP_ISSUERS.`;
+    add(findings, file, ['rules', index, 'then', 'acr_values'], 'acr_unranked', message, { rule: head.id });
+  }
 }
 
 function add(

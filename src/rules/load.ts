@@ -2,7 +2,7 @@ import { type FSWatcher, watch } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FactCatalog } from '../facts.ts';
-import { compileRules, type RuleText } from './compile.ts';
+import { compileRules, type RuleText, type UnmetAcrValues } from './compile.ts';
 import { RulesError } from './problems.ts';
 import type { RuleSet } from './ruleset.ts';
 
@@ -29,14 +29,16 @@ export function readRuleTestFiles(dir: string): Promise<RuleText[]> {
  *
  * @throws RulesError that lists every problem
  */
-export async function loadRules(dir: string, catalog: FactCatalog): Promise<RuleSet> {
-  return compileRules(await readRuleFiles(dir), catalog);
+export async function loadRules(dir: string, catalog: FactCatalog, unmet?: UnmetAcrValues): Promise<RuleSet> {
+  return compileRules(await readRuleFiles(dir), catalog, unmet);
 }
 
 /** What to watch, and whom to tell. */
 export interface WatchOptions {
   readonly dir: string;
   readonly catalog: FactCatalog;
+  /** As for `compileRules`. */
+  readonly unmet?: UnmetAcrValues;
   /** The set that is live already; a reload that comes out the same is not announced. */
   readonly current: RuleSet;
   /** Called with a new set once it is whole and valid: swap one reference, and every check sees the old or the new set. */
@@ -64,7 +66,7 @@ export interface RulesWatch {
  * @throws when the directory cannot be watched
  */
 export function watchRules(options: WatchOptions): RulesWatch {
-  const { dir, catalog, onSwap, onRefused, debounceMs = 100 } = options;
+  const { dir, catalog, unmet, onSwap, onRefused, debounceMs = 100 } = options;
   let revision = options.current.revision;
   let refused: RulesError | null = null;
   let closed = false;
@@ -79,7 +81,7 @@ export function watchRules(options: WatchOptions): RulesWatch {
   const reload = async (): Promise<void> => {
     let loaded: RuleSet;
     try {
-      loaded = await loadRules(dir, catalog);
+      loaded = await loadRules(dir, catalog, unmet);
     } catch (error) {
       refuse(error);
       return;

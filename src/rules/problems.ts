@@ -1,5 +1,7 @@
 /** Stable name of what is wrong with a rule file. */
 export type RuleProblemCode =
+  /** A step-up rule demands an acr value that no issuer ranks. */
+  | 'acr_unranked'
   | 'file_unreadable'
   | 'json_empty'
   | 'json_syntax'

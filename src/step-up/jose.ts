@@ -13,7 +13,7 @@ export const MAX_TOKEN_LENGTH = 16 * 1024;
 const REMEMBERED_LENGTH = 8 * 1024 * 1024;
 const REMEMBERED_HEADERS = 256;
 
-export interface JoseVerifierOptions {
+export interface ProofVerifierOptions {
   readonly issuers: readonly IssuerSettings[];
   readonly fetch: KeySourceOptions['fetch'];
   /** For one fetch of keys, discovery included. Default 1000. */
@@ -21,11 +21,6 @@ export interface JoseVerifierOptions {
   /** False on Workers. Default true. */
   readonly shareFetches?: boolean;
   readonly onRefetch?: KeySourceOptions['onRefetch'];
-}
-
-export interface JoseVerifier extends ProofVerifier {
-  /** Fetches the keys that have never been had; for the start and for `/readyz`. Never rejects. */
-  warm(nowMs: number): Promise<void>;
 }
 
 interface Issuer {
@@ -47,7 +42,7 @@ interface Remembered {
  * Codes beside those of {@link checkSignature} and of the claims: `too_large`, `malformed`, `issuer_missing`,
  * `issuer_unknown`, `keys_unavailable`, `verifier_fault`.
  */
-export function joseVerifier(options: JoseVerifierOptions): JoseVerifier {
+export function joseVerifier(options: ProofVerifierOptions): ProofVerifier {
   const sourceOptions: KeySourceOptions = {
     fetch: options.fetch,
     timeoutMs: options.timeoutMs ?? 1000,

@@ -46,4 +46,6 @@ export interface ProofVerifier {
   verify(token: string, nowMs: number): Promise<ProofVerdict>;
   /** Issuers whose keys have never been had; for `/readyz`. */
   missingKeys(): readonly string[];
+  /** Fetches keys that have never been had, ahead of the first token. Never rejects; pauses between tries by itself. */
+  warm(nowMs: number): Promise<void>;
 }

@@ -310,3 +310,17 @@ it('finds a misspelt word and leaves a strange one alone', () => {
   expect(nearestWord('GTE', ['gt', 'gte'])).toBe('gte');
   expect(nearestWord('zzz', ['gt', 'gte', 'known'])).toBeUndefined();
 });
+
+/** @see https://github.com/keycloak/keycloak/issues/8724 */
+it('refuses a step-up rule that demands an acr value no issuer ranks', () => {
+  const text = JSON.stringify({
+    rules: [decides('r', always, { decision: 'step-up', acr_values: ['gold', 'phishing-resistant'] })],
+  });
+  const unmet = (values: readonly string[]) => values.filter((value) => value !== 'phishing-resistant');
+  const compile = () => compileRules([{ name: 'a.json', text }], catalog, unmet);
+  expect(compile).toThrow(RulesError);
+  expect(compile).toThrow(
+    /a\.json › rules\[0\]\.then\.acr_values \(rule r\): No issuer ranks "gold".*\[acr_unranked\]/,
+  );
+  expect(() => compileRules([{ name: 'a.json', text }], catalog)).not.toThrow();
+});
