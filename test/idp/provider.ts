@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { exportJWK, generateKeyPair, type JWK } from 'jose';
 import { type Context, interactionPolicy, Provider } from 'oidc-provider';
+import { database } from './database.ts';
 
 /** Assurance classes of the provider from weakest to strongest, and the methods (RFC 8176) that reach each. */
 export const CLASSES = [
@@ -58,10 +59,11 @@ export async function identityProvider(isStarted = true): Promise<IdentityProvid
   const { port } = server.address() as AddressInfo;
   const issuer = `http://127.0.0.1:${port}`;
 
+  const adapter = database();
   let refreshed = (claims: TokenClaims): TokenClaims => claims;
   let keyCount = 1;
   let keys = [await signingJwk('k1')];
-  let provider = providerOf(issuer, keys, (claims) => refreshed(claims));
+  let provider = providerOf(issuer, keys, adapter, (claims) => refreshed(claims));
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
     const path = request.url?.split('?')[0] ?? '/';
@@ -73,7 +75,7 @@ export async function identityProvider(isStarted = true): Promise<IdentityProvid
   }
 
   function reconfigure(): void {
-    provider = providerOf(issuer, keys, (claims) => refreshed(claims));
+    provider = providerOf(issuer, keys, adapter, (claims) => refreshed(claims));
   }
 
   async function stop(): Promise<void> {
@@ -119,8 +121,14 @@ async function signingJwk(kid: string): Promise<JWK> {
   return { ...(await exportJWK(privateKey)), kid, alg: 'RS256', use: 'sig' };
 }
 
-function providerOf(issuer: string, keys: readonly JWK[], refreshed: (claims: TokenClaims) => TokenClaims): Provider {
+function providerOf(
+  issuer: string,
+  keys: readonly JWK[],
+  adapter: ReturnType<typeof database>,
+  refreshed: (claims: TokenClaims) => TokenClaims,
+): Provider {
   return new Provider(issuer, {
+    adapter,
     jwks: { keys },
     cookies: { keys: ['signs cookies of the tests only'] },
     clients: CLIENTS.map((id) => ({
