@@ -106,7 +106,7 @@ export function buildWorld(geo: GeoSource, chance: Chance, samples: number, qual
   const honest = countries.flatMap(({ homes, carrier }) => [...homes.flatMap(({ networks }) => networks), ...carrier]);
   const wrong = honest
     .filter(() => roles.happens(quality.wrongAttack))
-    .flatMap(({ prefix }) => roles.sample(HOSTS, 25).map((host) => `${prefix}${host}`));
+    .flatMap(({ prefix }) => HOSTS.filter(() => roles.happens(0.1)).map((host) => `${prefix}${host}`));
   return {
     countries,
     hosting,
@@ -134,7 +134,7 @@ export function distanceKm(a: City, b: City): number {
 }
 
 const HOSTS = Array.from({ length: 254 }, (_, index) => index + 1);
-const MIN_COUNTRIES = 20;
+const MIN_COUNTRIES = 12;
 const MIN_HOSTING = 40;
 
 /** Cities whose addresses are, for the most part, rented machines. Nobody of the simulation lives there. */
@@ -182,13 +182,11 @@ interface GrowingCity extends City {
 function sampleCities(geo: GeoSource, chance: Chance, samples: number): City[] {
   const cities = new Map<string, GrowingCity>();
   const seen = new Set<number>();
-  const look = (block: number): boolean => {
-    if (seen.has(block)) return false;
+  const look = (block: number): void => {
+    if (seen.has(block)) return;
     seen.add(block);
-    // Both ends in one place: the network is not shared by two.
     const first = cityAt(geo, formatV4(block * 256 + 1));
-    const last = cityAt(geo, formatV4(block * 256 + 254));
-    if (first === null || last === null || first.city !== last.city) return false;
+    if (first === null) return;
     // The source moves a city by some kilometres from block to block: the name is what keeps it together.
     const key = `${first.country}/${first.region}/${first.city}`;
     let city = cities.get(key);
@@ -198,7 +196,6 @@ function sampleCities(geo: GeoSource, chance: Chance, samples: number): City[] {
       cities.set(key, city);
     }
     city.networks.push({ version: 4, prefix: formatV4(block * 256).slice(0, -1), city });
-    return true;
   };
   for (let sample = 0; sample < samples; sample++) look(chance.whole(0x010000, 0xdfffff));
   // A town of some thousand networks of which three were drawn would look like one where everybody shares three: the
@@ -292,12 +289,12 @@ function countriesOf(cities: readonly City[], networks6: readonly Network[], cha
 /** Networks of a city that have to be drawn by chance before its neighbours are looked at. */
 const MIN_DRAWN = 2;
 const MIN_HOMES = 2;
-const MAX_COUNTRIES = 40;
+const MAX_COUNTRIES = 60;
 /** Cities of a country in which people live, at most. */
 const HOME_CITIES = 6;
-const CITY_NETWORKS = 600;
-const WIDEST_STEP = 256;
-const MIN_HOME_NETWORKS = 200;
+const CITY_NETWORKS = 1500;
+const WIDEST_STEP = 512;
+const MIN_HOME_NETWORKS = 500;
 const CARRIER_NETWORKS = 80;
 const RELAY_NETWORKS = 6;
 const VPN_NETWORKS = 2;

@@ -235,7 +235,8 @@ function robbery(
   if (last === undefined) return [];
   // Stolen sessions are used while they live: minutes to hours after the log-in.
   const theftMs = last.atMs + chance.between(0.2, 10) * HOUR_MS;
-  const loot: Loot = { victim, browser: last.browser, session: last.session, address: last.address };
+  const session = `${last.session}/${clearingsUntil(victim, last.atMs)}`;
+  const loot: Loot = { victim, browser: last.browser, session, address: last.address };
   const attempts = attemptsOf(thief, loot, theftMs, world, chance.fork('thief'));
   const open = book.thief(thief, kind);
   return [
@@ -265,7 +266,6 @@ async function playThief(
   attempt: Attempt,
   chance: Chance,
 ): Promise<CheckResult> {
-  const session = `${loot.session}/${clearingsUntil(victim, attempt.atMs)}`;
   const sent = {
     action: attempt.action,
     address: attempt.address,
@@ -273,7 +273,7 @@ async function playThief(
     userAgent: attempt.userAgent,
     context: attempt.context,
     atMs: attempt.atMs,
-    session: attempt.session === null ? null : session,
+    session: attempt.session === null ? null : loot.session,
   };
   for (let failure = 0; failure < attempt.failuresBefore; failure++) {
     const stranger = { ...sent, subject: `stranger-${chance.hex(12)}`, token: null };
@@ -313,6 +313,7 @@ async function ask({ engine }: Stage, sent: Sent & { readonly proof: string | nu
     subjectProperties: {},
     context: sent.context,
     dryRun: false,
+    isCounted: true,
   });
   await learn();
   return result;

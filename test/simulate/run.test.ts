@@ -15,7 +15,7 @@ const idle = '{"version": 1, "rules": [{"id": "idle", "when": {"action": "nothin
 const lenient = compileRules([{ name: 'idle.json', text: idle }], FACT_CATALOG);
 // Far fewer keys than the command keeps: nothing so small comes near the bound.
 const parts = { ...simulationParts(), store: (now: () => number) => memoryStore({ now, maxKeys: 50_000 }) };
-const small = { seed: 'small', weeks: 6, peoplePerKind: 3, thievesPerClass: 12, samples: 60_000 };
+const small = { seed: 'small', weeks: 5, peoplePerKind: 3, thievesPerClass: 12, samples: 60_000 };
 
 describe('the default policy, played through the engine', () => {
   let report: Report;
@@ -26,7 +26,7 @@ describe('the default policy, played through the engine', () => {
   it('asks honest people in at most one log-in of a hundred and denies none', () => {
     const logins = report.people.reduce((sum, { logins }) => sum + logins.total, 0);
     const asked = report.people.reduce((sum, { logins }) => sum + logins.asked, 0);
-    expect(logins).toBeGreaterThan(1500);
+    expect(logins).toBeGreaterThan(1200);
     expect(asked / logins).toBeLessThanOrEqual(0.01);
     expect(report.people.map(({ logins, requests }) => logins.denied + requests.denied)).toEqual(
       report.people.map(() => 0),
@@ -58,24 +58,21 @@ describe('the default policy, played through the engine', () => {
 });
 
 describe('a simulation', () => {
-  const tiny = { seed: 'tiny', weeks: 2, peoplePerKind: 1, thievesPerClass: 1, samples: 60_000 };
+  const tiny = { seed: 'tiny', weeks: 2, peoplePerKind: 1, thievesPerClass: 1, samples: 40_000 };
 
   it('gives the same report for the same seed', async () => {
     const play = () => simulate({ ...parts, rules: policy }, tiny);
     expect(await play()).toEqual(await play());
   }, 120_000);
 
-  it('reports the bars that a policy that judges nothing misses', async () => {
-    const report = await simulate({ ...parts, rules: lenient }, tiny);
+  it('tells how far it is, and reports the bars that a policy that judges nothing misses', async () => {
+    const told: [number, number][] = [];
+    const onProgress = (...step: [number, number]) => told.push(step);
+    const report = await simulate({ ...parts, rules: lenient, onProgress }, tiny);
+    const [done, total] = told.at(-1) ?? [0, -1];
+    expect(done).toBe(total);
     expect(report.misses).toContain('foreign_new_device: 0.00 % stopped, at least 99 % is wanted');
     expect(report.thieves.every(({ stopped }) => stopped === 0)).toBe(true);
     expect(report.people.every(({ logins }) => logins.asked === 0)).toBe(true);
-  }, 120_000);
-
-  it('tells how far it is', async () => {
-    const told: [number, number][] = [];
-    await simulate({ ...parts, rules: lenient, onProgress: (...step) => told.push(step) }, tiny);
-    const [done, total] = told.at(-1) ?? [0, -1];
-    expect(done).toBe(total);
   }, 120_000);
 });
