@@ -17,7 +17,7 @@ import type { ActionPolicy } from './rules/ruleset.ts';
 import { type Measurements, measureAll } from './signals/index.ts';
 import { whyPlaceless } from './signals/placeless.ts';
 import type { Observation } from './signals/signal.ts';
-import { judgeProof } from './step-up/requirement.ts';
+import { demandOf, judgeProof } from './step-up/requirement.ts';
 import { spend } from './step-up/spend.ts';
 import type { ProofError, ProofVerdict } from './step-up/verifier.ts';
 import { type Attempt, type History, StoreError } from './store/store.ts';
@@ -107,7 +107,7 @@ function attemptOf(observation: Observation): Attempt {
   const isPlaced = located.known && whyPlaceless(observation) === null;
   return {
     atMs: request.occurredAtMs,
-    write: !request.dryRun,
+    write: request.isCounted && !request.dryRun,
     subject:
       keys.subject === null
         ? null
@@ -155,6 +155,7 @@ const ANY_FRESH_STEP_UP: Requirement = {
   unsatisfiable: false,
 };
 
+/** The requirement of the answer is what the client has to ask for; the proof is judged by the rules' own. */
 async function applyProof(
   engine: Engine,
   { request, nowMs }: Observation,
@@ -162,7 +163,9 @@ async function applyProof(
   verdict: ProofVerdict | null,
   waitedMs: number,
 ): Promise<{ satisfied: boolean; requirement: Requirement; error: ProofError | null }> {
-  const refused = (error: ProofError | null) => ({ satisfied: false, requirement, error });
+  const issuer = verdict?.valid === true ? verdict.proof.issuer : null;
+  const demand = demandOf(requirement, engine.verifier?.terms(issuer) ?? []);
+  const refused = (error: ProofError | null) => ({ satisfied: false, requirement: demand, error });
   if (verdict === null) return refused(null);
   if (!verdict.valid) return refused(verdict.error);
   const { proof } = verdict;
@@ -172,7 +175,7 @@ async function applyProof(
     const spent = await spend(engine, proof, nowMs, waitedMs);
     if (spent !== null) return refused(spent);
   }
-  return { satisfied: true, requirement, error: null };
+  return { satisfied: true, requirement: demand, error: null };
 }
 
 function floorReason(verdict: Verdict, demanded: Decision, degraded: readonly Degradation[]): Reason[] {

@@ -99,5 +99,6 @@ function requestOf({ type, trustDevice: _trustDevice, ...observed }: SubjectEven
     subjectProperties: {},
     context: {},
     dryRun: false,
+    isCounted: true,
   };
 }

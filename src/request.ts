@@ -35,4 +35,6 @@ export interface CheckRequest {
   /** Moment of the check in epoch milliseconds: `occurred_at`, else the real clock. */
   readonly occurredAtMs: number;
   readonly dryRun: boolean;
+  /** False for a further question of an attempt that is counted already, such as the later items of a batch. */
+  readonly isCounted: boolean;
 }

@@ -129,11 +129,15 @@ async function evaluateAll(
   items: readonly Json[],
   semantic: (typeof SEMANTICS)[number],
 ): Promise<DecisionAnswer[]> {
-  if (semantic === 'execute_all') return Promise.all(items.map((item) => evaluateItem(deps, c, defaults, item)));
+  // A page that asks about fifty buttons is one attempt of its subject, not fifty.
+  const counted = new Set<string | null>();
+  if (semantic === 'execute_all') {
+    return Promise.all(items.map((item) => evaluateItem(deps, c, resolved(defaults, item), counted)));
+  }
   const last = semantic === 'permit_on_first_permit';
   const answers: DecisionAnswer[] = [];
   for (const item of items) {
-    const answer = await evaluateItem(deps, c, defaults, item);
+    const answer = await evaluateItem(deps, c, resolved(defaults, item), counted);
     answers.push(answer);
     if (answer.decision === last) break;
   }
@@ -141,9 +145,14 @@ async function evaluateAll(
 }
 
 /** One item of a batch: what cannot be resolved is refused in its place and spoils none of the others. */
-async function evaluateItem(deps: AppDeps, c: AppContext, defaults: JsonObject, item: Json): Promise<DecisionAnswer> {
+async function evaluateItem(
+  deps: AppDeps,
+  c: AppContext,
+  item: JsonObject,
+  counted: Set<string | null>,
+): Promise<DecisionAnswer> {
   try {
-    return await evaluate(deps, c, resolved(defaults, item));
+    return await evaluate(deps, c, item, counted);
   } catch (error) {
     if (!(error instanceof ProblemError)) throw error;
     return { decision: false, context: { error: { status: 400, message: error.message, errors: error.faults } } };
@@ -186,10 +195,18 @@ function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-async function evaluate(deps: AppDeps, c: AppContext, body: JsonObject): Promise<DecisionAnswer> {
+/** `counted` holds the subjects whose attempt is counted already. */
+async function evaluate(
+  deps: AppDeps,
+  c: AppContext,
+  body: JsonObject,
+  counted = new Set<string | null>(),
+): Promise<DecisionAnswer> {
   const startedMs = deps.elapsedMs();
   validated(evaluationBody, body);
-  const request = inWords(() => checkRequestOf(nativeBody(body), { nowMs: deps.engine.now(), trust: deps.trust }));
+  const asked = inWords(() => checkRequestOf(nativeBody(body), { nowMs: deps.engine.now(), trust: deps.trust }));
+  const request = { ...asked, isCounted: !counted.has(asked.subject) };
+  counted.add(asked.subject);
   const { result, facts, learn } = await check(deps.engine, request);
   const { requestId, caller } = c.var;
   const latencyMs = deps.elapsedMs() - startedMs;

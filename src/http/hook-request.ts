@@ -122,6 +122,7 @@ export async function hookCheckRequest(
     context: {},
     occurredAtMs: nowMs,
     dryRun: false,
+    isCounted: true,
   };
 }
 

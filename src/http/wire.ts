@@ -197,6 +197,7 @@ export function checkRequestOf(body: JsonObject, context: WireContext): CheckReq
     subjectProperties: freeOf(wire.subject_properties),
     context: freeOf(wire.context),
     dryRun: wire.dry_run ?? false,
+    isCounted: true,
   };
 }
 

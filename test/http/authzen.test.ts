@@ -338,6 +338,25 @@ describe('a batch', () => {
   });
 });
 
+test.each([
+  ['execute_all', 1],
+  ['deny_on_first_deny', 1],
+  ['permit_on_first_permit', 0],
+])('a batch under %s counts as one attempt of each of its subjects', async (evaluations_semantic, ofTheSecond) => {
+  const [one, two] = [`one-${evaluations_semantic}`, `two-${evaluations_semantic}`].map((id) => ({
+    type: 'user',
+    id,
+  }));
+  const items = [one, two, one, one, two].map((subject) => ({ subject, action: read, resource: record1 }));
+  await evaluations({ evaluations: items, options: { evaluations_semantic } });
+  const attempts = async (id: string | undefined) => {
+    const response = await fetch(`${server.url}/v1/subjects/${id}`, { headers: { Authorization: `Bearer ${KEY}` } });
+    return response.status === 404 ? 0 : (await response.json()).counters.attempts_1m;
+  };
+  expect(await attempts(one?.id)).toBe(1);
+  expect(await attempts(two?.id)).toBe(ofTheSecond);
+});
+
 describe('the metadata', () => {
   test('names this decision point, its two endpoints and its obligations, to anybody', async () => {
     const response = await fetch(`${server.url}/.well-known/authzen-configuration`);

@@ -19,6 +19,7 @@ const REQUEST: Omit<CheckRequest, 'action'> = {
   context: {},
   occurredAtMs: NOW_MS,
   dryRun: false,
+  isCounted: true,
 };
 
 /** Rules that ask for a step-up where the action is one of these, and refuse `never`. */
