@@ -340,8 +340,8 @@ describe('a batch', () => {
 
 test.each([
   ['execute_all', 1],
-  ['deny_on_first_deny', 1],
-  ['permit_on_first_permit', 0],
+  ['deny_on_first_deny', 0],
+  ['permit_on_first_permit', 1],
 ])('a batch under %s counts as one attempt of each of its subjects', async (evaluations_semantic, ofTheSecond) => {
   const [one, two] = [`one-${evaluations_semantic}`, `two-${evaluations_semantic}`].map((id) => ({
     type: 'user',
