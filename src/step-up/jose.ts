@@ -4,7 +4,7 @@ import { type Claims, checkHeader, hasId, readProof } from './claims.ts';
 import { type KeySource, type KeySourceOptions, keySource } from './keys.ts';
 import { type Algorithm, type IssuerSettings, isIssuedBy, type Jwks } from './presets.ts';
 import { Refusal, show } from './refusal.ts';
-import type { Proof, ProofVerdict, ProofVerifier } from './verifier.ts';
+import type { Proof, ProofTerms, ProofVerdict, ProofVerifier } from './verifier.ts';
 import { rsaWeakness } from './weak-key.ts';
 
 /** Longest token that is looked at, in characters. */
@@ -25,6 +25,7 @@ export interface ProofVerifierOptions {
 
 interface Issuer {
   readonly settings: IssuerSettings;
+  readonly terms: ProofTerms;
   readonly source: KeySource<PublicKeys>;
 }
 
@@ -51,6 +52,7 @@ export function joseVerifier(options: ProofVerifierOptions): ProofVerifier {
   };
   const issuers: readonly Issuer[] = options.issuers.map((settings) => ({
     settings,
+    terms: termsOf(settings),
     source: keySource(settings, publicKeys, sourceOptions),
   }));
   const remembered = new LRUCache<string, Remembered>({
@@ -75,6 +77,10 @@ export function joseVerifier(options: ProofVerifierOptions): ProofVerifier {
       }
     },
 
+    terms(name) {
+      return issuers.filter(({ settings }) => name === null || settings.name === name).map(({ terms }) => terms);
+    },
+
     missingKeys() {
       return issuers.filter(({ source }) => !source.had).map(({ settings }) => settings.name);
     },
@@ -83,6 +89,12 @@ export function joseVerifier(options: ProofVerifierOptions): ProofVerifier {
       await Promise.all(issuers.filter(({ source }) => !source.had).map(({ source }) => source.current(nowMs)));
     },
   };
+}
+
+function termsOf({ stepUp, acrOrder, maxAgeSeconds }: IssuerSettings): ProofTerms {
+  // Where a listed context shows the step-up, that context is read as the `acr`.
+  const shown = stepUp.kind === 'includes' ? [stepUp.includes] : null;
+  return { acrValues: stepUp.kind === 'acr' ? stepUp.values : shown, acrOrder, maxAgeSeconds };
 }
 
 function refusedFor(error: unknown): ProofVerdict {

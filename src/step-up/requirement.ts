@@ -3,7 +3,7 @@ import { normaliseSubject } from '../subject.ts';
 import { ranksAtLeast } from './claims.ts';
 import type { IssuerSettings } from './presets.ts';
 import { show } from './refusal.ts';
-import type { Proof, ProofError } from './verifier.ts';
+import type { Proof, ProofError, ProofTerms } from './verifier.ts';
 
 /** The acr value that every step-up meets, whatever the issuer calls it: a token with `su: true` has no `acr` of its own. */
 export const ANY_STEP_UP = 'urn:stepgate:su';
@@ -102,6 +102,30 @@ function ageProblem(proof: Proof, requirement: Requirement, nowMs: number): Proo
   return age <= limit
     ? null
     : problem('token_too_old', `the subject authenticated ${Math.floor(age)} s ago, at most ${limit} s is taken`);
+}
+
+/**
+ * What a client has to ask its provider for, so that the token which it brings is enough: the requirement together with
+ * the terms of the issuer, or of all where it is not known yet. Without them a challenge could be answered to the letter
+ * and still be refused, for ever. An issuer whose terms no acr value of the rule meets leaves those of the rule.
+ */
+export function demandOf(requirement: Requirement, terms: readonly ProofTerms[]): Requirement {
+  if (terms.length === 0) return requirement;
+  const acrValues = new Set(terms.flatMap((each) => acrValuesUnder(each, requirement.acrValues)));
+  const maxAgeSeconds = Math.min(requirement.maxAgeSeconds, Math.max(...terms.map((each) => each.maxAgeSeconds)));
+  return { ...requirement, acrValues: [...acrValues], maxAgeSeconds };
+}
+
+/** The issuer's own values come first: a provider takes the first that it knows. */
+function acrValuesUnder({ acrValues: own, acrOrder }: ProofTerms, asked: readonly string[]): readonly string[] {
+  if (own === null) return asked;
+  if (asked.length === 0 || asked.includes(ANY_STEP_UP)) return [...own, ...asked];
+  const reaches = (acr: string, wanted: readonly string[]): boolean =>
+    acrOrder === null ? wanted.includes(acr) : ranksAtLeast(acr, wanted, acrOrder);
+  const enough = asked.filter((acr) => reaches(acr, own));
+  if (enough.length > 0) return enough;
+  const stronger = own.filter((acr) => reaches(acr, asked));
+  return stronger.length > 0 ? stronger : asked;
 }
 
 /**

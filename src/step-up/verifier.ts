@@ -40,10 +40,21 @@ export type ProofVerdict =
   | { readonly valid: true; readonly proof: Proof }
   | { readonly valid: false; readonly error: ProofError };
 
+/** What an issuer's setting demands of every proof, beside what a rule asks. */
+export interface ProofTerms {
+  /** The `acr` values that are a step-up; null where the issuer shows it by something else. */
+  readonly acrValues: readonly string[] | null;
+  /** The issuer's acr values from weakest to strongest; null where they are compared for equality only. */
+  readonly acrOrder: readonly string[] | null;
+  readonly maxAgeSeconds: number;
+}
+
 /** Checks su tokens of the configured issuers. Never rejects: a fault of any kind is a {@link ProofError}. */
 export interface ProofVerifier {
   /** `nowMs` is the real clock: freshness and expiry never use `occurred_at`. */
   verify(token: string, nowMs: number): Promise<ProofVerdict>;
+  /** The terms of the named issuer ({@link Proof.issuer}), of all configured ones where it is null. */
+  terms(issuer: string | null): readonly ProofTerms[];
   /** Issuers whose keys have never been had; for `/readyz`. */
   missingKeys(): readonly string[];
   /** Fetches keys that have never been had, ahead of the first token. Never rejects; pauses between tries by itself. */

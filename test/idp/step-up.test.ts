@@ -149,13 +149,14 @@ describe('a refresh', () => {
 });
 
 describe('a single-use proof', () => {
-  test('is spent by the first check, and a new step-up brings a new one', async () => {
+  test('is spent by the first check; a new token is a new proof, even of the same log-in', async () => {
     const { accessToken } = await alice.authorize({ acrValues: [LOA2] });
     expect(codesOf(await bank.check('payout.approve', accessToken))).toContain('step_up_satisfied');
     const second = await bank.check('payout.approve', accessToken);
     expect(second.decision).toBe('step-up');
     expect(errorOf(second)).toBe('replayed');
     const next = await alice.authorize(asked(second));
+    expect(next.pages).toEqual([]);
     expect((await bank.check('payout.approve', next.accessToken)).decision).toBe('allow');
   });
 
