@@ -39,6 +39,12 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
     labelNames: ['part'],
     registers,
   });
+  const devices = new Counter({
+    name: 'stepgate_devices_total',
+    help: 'Checks by device.state: a jump of `drifted` or `new` over all subjects is a browser update, not an attack.',
+    labelNames: ['state'],
+    registers,
+  });
   const dryRun = new Counter({
     name: 'stepgate_dry_run_matches_total',
     help: 'Matches of rules in dry run.',
@@ -92,6 +98,8 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
     checked(result, seconds) {
       checks.inc({ decision: result.decision, rule: result.rule?.id ?? 'none' });
       latency.observe({ decision: result.decision }, seconds);
+      const device = result.signals.device?.facts['device.state'];
+      if (device !== undefined) devices.inc({ state: String(device) });
       for (const { part } of result.degraded) degraded.inc({ part });
       for (const rule of result.dryRun.rules) dryRun.inc({ rule });
     },

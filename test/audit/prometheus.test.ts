@@ -37,6 +37,22 @@ describe('the Prometheus exposition', () => {
     expect(text).toContain('stepgate_check_duration_seconds_count{decision="allow"} 2');
   });
 
+  /** @see https://github.com/fingerprintjs/fingerprintjs/issues/515 */
+  test('counts the states of devices, so that a browser update that drifts all of them can be told from an attack', async () => {
+    const metrics = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
+    const { post, settled } = testApp({ deps: { metrics } });
+    const traits = Object.fromEntries(Array.from({ length: 5 }, (_, i) => [`trait${i}`, 'a']));
+    const device = { fingerprint: 'before-the-update', components: traits };
+    const updated = { fingerprint: 'after-the-update', components: { ...traits, trait0: 'b' } };
+    await post('/v1/risk-check', { subject: 'u', action: 'login', device });
+    await settled();
+    await post('/v1/risk-check', { subject: 'u', action: 'login', device: updated });
+    await settled();
+    const { text } = await metrics.render();
+    expect(text).toContain('stepgate_devices_total{state="new"} 1');
+    expect(text).toContain('stepgate_devices_total{state="drifted"} 1');
+  });
+
   test('counts failures of the store, of learning and of records', async () => {
     const metrics = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
     metrics.storeFailed('recordAttempt', 'timeout');
