@@ -94,7 +94,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
   const metrics = prometheusMetrics({ rules: () => rules, reputation: () => lists.reputation, geo, now });
   const store = openStore(settings, log, { now, onFailure: metrics.storeFailed });
   const verifier = settings.stepUpIssuers.length === 0 ? null : openVerifier(settings, log);
-  const newId = monotonicFactory(randomFraction);
+  const newId = monotonicFactory(randomFractions());
   const engine: Engine = {
     rules: () => rules,
     store,
@@ -263,10 +263,17 @@ async function settled(afterwork: ReadonlySet<Promise<void>>): Promise<void> {
   while (afterwork.size > 0) await Promise.all(afterwork);
 }
 
-/** A number from 0 to below 1 from the operating system's random source. */
-function randomFraction(): number {
-  const [word = 0] = randomFillSync(new Uint32Array(1));
-  return word / 2 ** 32;
+/** Numbers from 0 to below 1 from the operating system's random source, fetched many at a time. */
+function randomFractions(): () => number {
+  const words = new Uint32Array(256);
+  let next = words.length;
+  return () => {
+    if (next === words.length) {
+      randomFillSync(words);
+      next = 0;
+    }
+    return (words[next++] ?? 0) / 2 ** 32;
+  };
 }
 
 function textOf(error: unknown): string {

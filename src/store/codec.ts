@@ -55,7 +55,8 @@ const storedBaseline = z
       countries: countries.map((fields) => ({ code: text(fields, 0), lastSeen: timeFrom(fields, 1, lastSeen) })),
       networks: networks.flatMap((fields) => {
         const at = timeOrNull(fields, 1, lastSeen);
-        return at === null ? [] : [{ key: text(fields, 0), lastSeen: at }];
+        if (at === null) return [];
+        return [{ key: text(fields, 0), lastSeen: at, ...(fields.length > 2 ? { address: text(fields, 2) } : {}) }];
       }),
       devices: devices.map((fields) => ({
         id: text(fields, 0),
@@ -129,6 +130,11 @@ export function encodeBaseline(baseline: Baseline): string {
       escaped(device.client),
       ...(device.sighting === null ? [] : sightingFields(device.sighting)),
     ].join(' ');
+  const networkRow = (key: string): string => {
+    const network = known.find((one) => one.key === key);
+    const row = [escaped(key), back(network?.lastSeen)];
+    return [...row, ...(network?.address === undefined ? [] : [escaped(network.address)])].join(' ');
+  };
   const sessionRow = (session: KnownSession): string => {
     const device = devices.findIndex(({ id }) => id === session.device);
     return [
@@ -149,7 +155,7 @@ export function encodeBaseline(baseline: Baseline): string {
     baseline.trustNotBefore,
     places.map(placeRow).join('|'),
     countries.map(({ code, lastSeen: at }) => `${escaped(code)} ${back(at)}`).join('|'),
-    networks.map((key) => `${escaped(key)} ${back(known.find((network) => network.key === key)?.lastSeen)}`).join('|'),
+    networks.map(networkRow).join('|'),
     devices.map(deviceRow).join('|'),
     sessions.map(sessionRow).join('|'),
     names.map(escaped).join('|'),
@@ -161,22 +167,34 @@ export function encodeBaseline(baseline: Baseline): string {
  * @throws StoreError `rejected` for anything else: a record that cannot be read is a failure, not a stranger.
  */
 export function decodeBaseline(raw: string): Baseline {
-  return decode(storedBaseline, raw, 'baseline');
+  return reading('baseline', () => storedBaseline.parse(JSON.parse(raw)));
 }
-
-const storedTally = z.record(z.string(), z.record(z.string(), z.number()));
 
 /**
  * Reads a tally from JSON.
  * @throws StoreError `rejected` when it is no tally.
  */
 export function decodeTally(raw: string): Tally {
-  return decode(storedTally, raw, 'tally');
+  return reading('tally', () => tallyFrom(JSON.parse(raw)));
 }
 
-function decode<T>(schema: z.ZodType<T>, raw: string, what: string): T {
+/** By hand: three tallies are read for every check. */
+function tallyFrom(value: unknown): Tally {
+  if (!isRecord(value)) throw new TypeError('not a record');
+  for (const entries of Object.values(value)) {
+    if (!isRecord(entries)) throw new TypeError('not a record');
+    for (const entry of Object.values(entries)) if (typeof entry !== 'number') throw new TypeError('not a number');
+  }
+  return value as Tally;
+}
+
+function isRecord(value: unknown): value is { readonly [key: string]: unknown } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function reading<T>(what: string, read: () => T): T {
   try {
-    return schema.parse(JSON.parse(raw));
+    return read();
   } catch {
     // The parser's message quotes the record.
     throw new StoreError('rejected', `a stored ${what} cannot be read: it was not written by this version`);

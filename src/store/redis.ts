@@ -47,6 +47,7 @@ export function redisStore(options: RedisStoreOptions): Store {
   /** Runs one command; any error becomes a StoreError. */
   async function ask<T>(command: (redis: Client) => Promise<T>): Promise<T> {
     const asked = client;
+    if (asked instanceof Redis) gatherWrites(asked);
     try {
       const reply = await command(asked);
       misrouted = 0;
@@ -106,6 +107,13 @@ export function redisStore(options: RedisStoreOptions): Store {
 }
 
 type Client = Redis | Cluster;
+
+/** Lets what is sent in one turn of the event loop leave in one write: on a busy server, writing is most of what a command costs. */
+function gatherWrites({ status, stream }: Redis): void {
+  if (status !== 'ready' || stream.writableCorked > 0) return;
+  stream.cork();
+  setImmediate(() => stream.uncork());
+}
 
 interface Script {
   readonly source: string;

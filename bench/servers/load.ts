@@ -1,0 +1,96 @@
+import { connect, type Socket } from 'node:net';
+
+/** What one stretch of load came to. */
+export interface Stretch {
+  readonly perSecond: number;
+  /** Latencies of all requests in ms, ascending. */
+  readonly latencies: readonly number[];
+}
+
+/** The latency below which this share of the requests lies, in ms. */
+export function percentile({ latencies }: Stretch, share: number): number {
+  return latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? Number.NaN;
+}
+
+/** One HTTP/1.1 request as it goes over a kept connection. */
+export function rawRequest(url: string, key: string, body: object): Buffer {
+  const { host, pathname } = new URL(url);
+  const text = JSON.stringify(body);
+  const head = [
+    `POST ${pathname} HTTP/1.1`,
+    `Host: ${host}`,
+    `Authorization: Bearer ${key}`,
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(text)}`,
+  ];
+  return Buffer.from(`${head.join('\r\n')}\r\n\r\n${text}`);
+}
+
+/** Takes each answer of a stretch. */
+export type SeeAnswer = (status: number, body: string, ms: number) => void;
+
+/**
+ * Sends requests over this many connections for this long, each connection one after the other. It writes and reads raw
+ * bytes, so that most of the machine is left to the server.
+ * @throws Error on an answer other than 200, unless `see` takes the answers.
+ */
+export async function stretch(
+  url: string,
+  { connections, forMs, next, see }: { connections: number; forMs: number; next: () => Buffer; see?: SeeAnswer },
+): Promise<Stretch> {
+  const { hostname, port } = new URL(url);
+  const latencies: number[] = [];
+  const startedMs = performance.now();
+  const endMs = startedMs + forMs;
+  const run = async (): Promise<void> => {
+    const socket = connect({ host: hostname, port: Number(port), noDelay: true });
+    const read = reader(socket);
+    while (performance.now() < endMs) {
+      const sentMs = performance.now();
+      socket.write(next());
+      const { status, body } = await read();
+      const ms = performance.now() - sentMs;
+      latencies.push(ms);
+      if (see !== undefined) see(status, body, ms);
+      else if (status !== 200) throw new Error(`${url} answered ${status}: ${body}`);
+    }
+    socket.destroy();
+  };
+  await Promise.all(Array.from({ length: connections }, run));
+  const seconds = (performance.now() - startedMs) / 1000;
+  return { perSecond: latencies.length / seconds, latencies: latencies.sort((a, b) => a - b) };
+}
+
+/** Reads answers with a `Content-Length`, one per call. */
+function reader(socket: Socket): () => Promise<{ status: number; body: string }> {
+  let text = '';
+  let waiting: PromiseWithResolvers<{ status: number; body: string }> | null = null;
+  const look = (): void => {
+    const end = text.indexOf('\r\n\r\n');
+    if (end === -1 || waiting === null) return;
+    const length = Number(/content-length: (\d+)/i.exec(text.slice(0, end))?.[1]);
+    if (Number.isNaN(length)) {
+      waiting.reject(new Error(`an answer has no length: ${text.slice(0, end)}`));
+      return;
+    }
+    if (text.length < end + 4 + length) return;
+    const answer = { status: Number(text.slice(9, 12)), body: text.slice(end + 4, end + 4 + length) };
+    text = text.slice(end + 4 + length);
+    const { resolve } = waiting;
+    waiting = null;
+    resolve(answer);
+  };
+  // One character a byte, so that lengths in bytes can be compared.
+  socket.setEncoding('latin1');
+  socket.on('data', (data) => {
+    text += data;
+    look();
+  });
+  socket.on('error', (error) => waiting?.reject(error));
+  socket.on('close', () => waiting?.reject(new Error('the server closed the connection')));
+  return () => {
+    waiting = Promise.withResolvers();
+    look();
+    return waiting.promise;
+  };
+}

@@ -1,0 +1,51 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+
+/** A server in a process of its own. */
+export interface ServerProcess {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+/** The API key of every server that a bench starts. */
+export const KEY = 'a-key-of-the-bench';
+
+/**
+ * Starts a script that prints a JSON line with its `url` once it listens. What it prints later is read and dropped, as a log
+ * collector would read it. `flags` go to Node: `--cpu-prof`.
+ */
+export async function startProcess(
+  script: string,
+  environment: NodeJS.ProcessEnv,
+  flags: readonly string[] = [],
+): Promise<ServerProcess> {
+  const child: ChildProcess = spawn(process.execPath, [...flags, script], {
+    env: { ...process.env, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const reap = (): void => void child.kill('SIGKILL');
+  process.once('exit', reap);
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  let errors = '';
+  child.stderr?.on('data', (data) => (errors += String(data)));
+  const url = await new Promise<string>((resolve, reject) => {
+    let output = '';
+    const listen = (data: unknown): void => {
+      output += String(data);
+      const found = /"url":"([^"]+)"/.exec(output)?.[1];
+      if (found === undefined) return;
+      child.stdout?.off('data', listen);
+      child.stdout?.resume();
+      resolve(found);
+    };
+    child.stdout?.on('data', listen);
+    void exited.then(() => reject(new Error(`${script} ended before it listened: ${errors}`)));
+  });
+  return {
+    url,
+    stop: async () => {
+      child.kill('SIGTERM');
+      await exited;
+      process.off('exit', reap);
+    },
+  };
+}
