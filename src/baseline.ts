@@ -42,6 +42,17 @@ export interface KnownDevice {
   readonly sighting: Sighting | null;
 }
 
+/** A network (/24, /48) that the subject has used. */
+export interface KnownNetwork {
+  readonly key: string;
+  readonly lastSeen: Seconds;
+  /** Last {@link ADDRESS_HASH_LENGTH} characters of the pseudonym of the address used there last: enough to tell neighbours apart. */
+  readonly address?: string;
+}
+
+/** Characters of an address's pseudonym that a baseline keeps. */
+export const ADDRESS_HASH_LENGTH = 4;
+
 /** What a session has legitimately been seen with: the newest device and country, and each network. */
 export interface KnownSession {
   readonly key: string;
@@ -61,7 +72,7 @@ export interface Baseline {
   readonly learned: number;
   readonly places: readonly KnownPlace[];
   readonly countries: readonly { readonly code: string; readonly lastSeen: Seconds }[];
-  readonly networks: readonly { readonly key: string; readonly lastSeen: Seconds }[];
+  readonly networks: readonly KnownNetwork[];
   readonly devices: readonly KnownDevice[];
   readonly sessions: readonly KnownSession[];
   /** Device tokens issued before this moment hold no trust (all devices revoked). */
@@ -117,6 +128,8 @@ export interface Lesson {
   } | null;
   readonly country: string | null;
   readonly network: string | null;
+  /** Pseudonym of the address in `network`. */
+  readonly address?: string | null;
   readonly session: {
     readonly key: string;
     /** Taken even where the address is placeless: within a session, any allowed network is a legitimate one. */
@@ -131,7 +144,7 @@ export interface Lesson {
  * a sighting that arrives late never replaces a newer one.
  */
 export function learnSighting(before: Baseline | null, lesson: Lesson): Baseline {
-  const { at, place, country, network, session, device } = lesson;
+  const { at, place, country, network, address, session, device } = lesson;
   const base = before ?? emptyBaseline(at);
   const taught = device === null ? null : learnDevice(base.devices, device, at, place);
   return {
@@ -147,7 +160,7 @@ export function learnSighting(before: Baseline | null, lesson: Lesson): Baseline
     networks:
       network === null
         ? base.networks
-        : keepLatest(base.networks, { key: network, lastSeen: at }, ({ key }) => key, BASELINE_CAPS.networks),
+        : keepLatest(base.networks, networkSeen(network, address, at), ({ key }) => key, BASELINE_CAPS.networks),
     devices: taught === null ? base.devices : keepDevices(taught.devices, at),
     sessions: session === null ? base.sessions : learnSession(base.sessions, session, at, taught?.id ?? null),
   };
@@ -271,6 +284,10 @@ function keepLatest<E extends { readonly lastSeen: Seconds }>(
   const before = entries.find((entry) => keyOf(entry) === keyOf(seen));
   const latest = before !== undefined && before.lastSeen > seen.lastSeen ? before : seen;
   return [...entries.filter((entry) => entry !== before), latest].sort((a, b) => b.lastSeen - a.lastSeen).slice(0, cap);
+}
+
+function networkSeen(key: string, address: string | null | undefined, lastSeen: Seconds): KnownNetwork {
+  return address == null ? { key, lastSeen } : { key, lastSeen, address: address.slice(-ADDRESS_HASH_LENGTH) };
 }
 
 function learnDevice(

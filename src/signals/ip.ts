@@ -1,8 +1,14 @@
+import { ADDRESS_HASH_LENGTH, type KnownNetwork } from '../baseline.ts';
 import { CATEGORIES } from '../reputation/reputation.ts';
+import type { Pseudonym } from '../store/store.ts';
 import { baselineOf, failed, failureOf, measured, off, unknown } from './measurement.ts';
 import type { Signal } from './signal.ts';
 
 const INNER_KINDS = ['private', 'loopback', 'link_local', 'cgnat'];
+
+function isSameAddress(known: KnownNetwork, network: Pseudonym | null, address: Pseudonym | null): boolean {
+  return known.key === network && address !== null && known.address === address.slice(-ADDRESS_HASH_LENGTH);
+}
 
 /** What lists and recent behaviour say about the address. */
 export const ip: Signal = {
@@ -25,6 +31,11 @@ export const ip: Signal = {
     'ip.known': {
       type: 'boolean',
       meaning: 'Whether this subject has used the address or its network (/24, /48) before; unknown on a cold start',
+    },
+    'ip.address_known': {
+      type: 'boolean',
+      meaning:
+        'Whether this subject used this very address (IPv6: /64) when last seen on its network; unknown on a cold start',
     },
     'ip.failures_10m': { type: 'number', unit: '1', meaning: 'Failures from this address (IPv6: /64) in 10 minutes' },
     'ip.network_failures_10m': {
@@ -54,6 +65,8 @@ export const ip: Signal = {
       'ip.lists': standing?.categories == null ? null : standing.lists,
       'ip.asn': standing?.asn,
       'ip.known': baseline === null ? null : baseline.networks.some(({ key }) => key === keys.network),
+      'ip.address_known':
+        baseline === null ? null : baseline.networks.some((known) => isSameAddress(known, keys.network, keys.address)),
       'ip.failures_10m': slot?.failures10m,
       'ip.network_failures_10m': slot?.networkFailures10m,
       'ip.subjects_1h': slot?.subjects1h,

@@ -32,6 +32,7 @@ export function lessonOf(
           },
     country: place?.country ?? null,
     network: meant ? keys.network : null,
+    address: meant ? keys.address : null,
     session:
       keys.session === null ? null : { key: keys.session, network: keys.network, country: place?.country ?? null },
     device:

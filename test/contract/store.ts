@@ -353,7 +353,7 @@ export const BASELINE: Baseline = {
     { code: 'BR', lastSeen: NOON - 86_400 },
   ],
   networks: [
-    { key: 'network-one', lastSeen: NOON },
+    { key: 'network-one', lastSeen: NOON, address: 'addr' },
     { key: 'network-two', lastSeen: NOON - 5 },
   ],
   devices: [

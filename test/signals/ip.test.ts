@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { NoAddress } from '../../src/request.ts';
 import { ip } from '../../src/signals/ip.ts';
-import { baseline, DAY, history, NOON, observation, STORE_DOWN } from './given.ts';
+import { baseline, DAY, history, learnedFrom, NOON, observation, STORE_DOWN } from './given.ts';
 
 describe('the address', () => {
   const known = baseline({ networks: [{ key: '45.83.1.0/24', lastSeen: NOON - DAY }] });
@@ -25,6 +25,7 @@ describe('the address', () => {
         'ip.lists': [],
         'ip.asn': 20712,
         'ip.known': true,
+        'ip.address_known': false,
         'ip.failures_10m': 3,
         'ip.network_failures_10m': 9,
         'ip.subjects_1h': 7,
@@ -63,6 +64,14 @@ describe('the address', () => {
       });
     },
   );
+
+  it('is told from its neighbours in a network that the subject knows', () => {
+    const home = learnedFrom([observation({ ip: '81.2.69.160' })]);
+    const factsAt = (address: string) => ip.measure(observation({ ip: address }), history(home), null).facts;
+    expect(factsAt('81.2.69.160')).toMatchObject({ 'ip.known': true, 'ip.address_known': true });
+    expect(factsAt('81.2.69.161')).toMatchObject({ 'ip.known': true, 'ip.address_known': false });
+    expect(factsAt('81.2.70.160')).toMatchObject({ 'ip.known': false, 'ip.address_known': false });
+  });
 
   it('is neither known nor unknown to somebody without a past', () => {
     expect(ip.measure(observation(), history(null), null).facts).not.toHaveProperty('ip.known');

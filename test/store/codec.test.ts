@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { BASELINE_CAPS, type Baseline } from '../../src/baseline.ts';
+import { ADDRESS_HASH_LENGTH, BASELINE_CAPS, type Baseline } from '../../src/baseline.ts';
 import { decodeBaseline, decodeTally, encodeBaseline } from '../../src/store/codec.ts';
 import { PSEUDONYM_LENGTH } from '../../src/store/keys.ts';
 import { StoreError } from '../../src/store/store.ts';
@@ -20,6 +20,10 @@ const sighting = fc.record({
 });
 const country = fc.constantFrom('NL', 'BR', 'US');
 const city = fc.constantFrom('São Paulo', 'Newcastle upon Tyne', 'St. Louis, MO', '100% #1|x', 'Ølstykke-Stenløse');
+const knownNetwork = fc.record(
+  { key: hash(PSEUDONYM_LENGTH.network), lastSeen: time, address: hash(ADDRESS_HASH_LENGTH) },
+  { requiredKeys: ['key', 'lastSeen'] },
+);
 const upTo = <T>(one: fc.Arbitrary<T>, cap: number) => fc.array(one, { maxLength: cap });
 const orNull = <T>(one: fc.Arbitrary<T>) => fc.option(one, { nil: null });
 const componentNames = Array.from({ length: BASELINE_CAPS.components }, (_, i) => `nam${i}`);
@@ -43,7 +47,7 @@ const baseline: fc.Arbitrary<Baseline> = fc.record({
     BASELINE_CAPS.places,
   ),
   countries: upTo(fc.record({ code: country, lastSeen: time }), BASELINE_CAPS.countries),
-  networks: fc.uniqueArray(fc.record({ key: hash(PSEUDONYM_LENGTH.network), lastSeen: time }), {
+  networks: fc.uniqueArray(knownNetwork, {
     selector: ({ key }) => key,
     maxLength: BASELINE_CAPS.networks,
   }),
@@ -154,7 +158,11 @@ function fullBaseline(letter: string): Baseline {
       visits: many(BASELINE_CAPS.visits, () => OLDEST),
     })),
     countries: many(BASELINE_CAPS.countries, () => ({ code: 'NL', lastSeen: OLDEST })),
-    networks: many(BASELINE_CAPS.networks, (i) => ({ key: key(PSEUDONYM_LENGTH.network, i), lastSeen: OLDEST })),
+    networks: many(BASELINE_CAPS.networks, (i) => ({
+      key: key(PSEUDONYM_LENGTH.network, i),
+      lastSeen: OLDEST,
+      address: key(ADDRESS_HASH_LENGTH, i),
+    })),
     devices: many(BASELINE_CAPS.devices, (i) => ({
       id: `d-${key(10, i)}`,
       fingerprint: key(PSEUDONYM_LENGTH.fingerprint, i),
