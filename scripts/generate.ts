@@ -17,6 +17,7 @@ import { deviceTokens } from '../src/signals/device-token-jose.ts';
 import { FACT_CATALOG, SIGNALS } from '../src/signals/index.ts';
 import { REQUEST_FACTS } from '../src/signals/request.ts';
 import { memoryStore } from '../src/store/memory.ts';
+import { gatewaysTable } from './gateways-table.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 
@@ -36,6 +37,7 @@ const GENERATED: readonly Generated[] = [
 /** Tables of the README by the name of their markers: `<!-- facts:start -->` … `<!-- facts:end -->`. */
 const TABLES: { readonly [name: string]: () => string } = {
   facts: factsTable,
+  gateways: gatewaysTable,
   operators: operatorsTable,
   settings: settingsTable,
 };

@@ -1,0 +1,116 @@
+/**
+ * A Cloudflare Worker in front of an application, asking Stepgate about every request over a service binding.
+ *
+ * - Told to Stepgate: method, target, host, scheme, client address, and the headers in {@link TOLD}.
+ * - Client's copies of `X-Stepgate-*`, `X-Forwarded-*`, `X-Original-*`, `Forwarded` and `X-Real-IP` are removed.
+ * - Step-up and deny: the answer of Stepgate as it is, 401 with `WWW-Authenticate`, 302 to the step-up page for a browser, 403.
+ * - Device cookie: added to the answer of the application.
+ * - No answer in time: 503 with `Retry-After`; nothing is let through.
+ */
+
+/** Bindings, see wrangler.toml. */
+export interface Environment {
+  readonly STEPGATE: Fetcher;
+  /** One of Stepgate's `API_KEYS`. */
+  readonly STEPGATE_KEY: string;
+  /** The application; without it requests go to the origin server behind the route. */
+  readonly APP?: Fetcher;
+}
+
+/** A service binding. */
+export interface Fetcher {
+  fetch(request: Request): Promise<Response>;
+}
+
+/** Stepgate answers within STORE_TIMEOUT_MS (50 ms) and a little. Beyond this the request is refused. */
+const TIMEOUT_MS = 500;
+
+/** Only what is listed is told, so no header of a client can pass for one of this Worker's. */
+const TOLD = [
+  'authorization',
+  'cookie',
+  'user-agent',
+  'accept',
+  'sec-fetch-mode',
+  'x-step-up-token',
+  'x-device-fingerprint',
+  'x-request-id',
+  // A preflight is known by these two.
+  'origin',
+  'access-control-request-method',
+  // An application may obey these, so Stepgate has to see when they name another method.
+  'x-http-method-override',
+  'x-http-method',
+  'x-method-override',
+];
+
+/** Headers that only a client could have sent. Some applications take an underscore for a hyphen. */
+const FORGED = /^(?:x[-_](?:stepgate|forwarded|original)[-_].*|forwarded|x[-_]real[-_]ip)$/i;
+
+export default {
+  async fetch(request: Request, env: Environment): Promise<Response> {
+    const app = env.APP ?? { fetch: (passed: Request) => fetch(passed) };
+    const forwarded = forwardedHeaders(request);
+
+    let answer: Response;
+    try {
+      answer = await env.STEPGATE.fetch(hookCall(request, forwarded, env.STEPGATE_KEY));
+    } catch (error) {
+      console.error('Stepgate gave no answer', error);
+      return unavailable();
+    }
+    if ([302, 401, 403].includes(answer.status)) return answer;
+    // Exactly 200 lets a request through.
+    if (answer.status !== 200) return unavailable();
+
+    const headers = new Headers(request.headers);
+    for (const name of [...headers.keys()]) if (FORGED.test(name)) headers.delete(name);
+    for (const [name, value] of forwarded) headers.set(name, value);
+    for (const [name, value] of answer.headers) if (name.startsWith('x-stepgate-')) headers.set(name, value);
+    const response = await app.fetch(new Request(request, { headers, redirect: 'manual' }));
+
+    const cookie = answer.headers.get('set-cookie');
+    // The answer to a websocket handshake cannot be made anew.
+    if (cookie === null || response.status === 101) return response;
+    const withCookie = new Response(response.body, response);
+    withCookie.headers.append('set-cookie', cookie);
+    return withCookie;
+  },
+};
+
+/** What this Worker itself knows of the client. Cloudflare sets `CF-Connecting-IP`, whatever a client sends. */
+function forwardedHeaders(request: Request): [string, string][] {
+  const url = new URL(request.url);
+  return [
+    ['x-forwarded-for', request.headers.get('cf-connecting-ip') ?? 'unknown'],
+    ['x-forwarded-proto', url.protocol.replace(':', '')],
+    ['x-forwarded-host', url.host],
+  ];
+}
+
+function hookCall(request: Request, forwarded: [string, string][], key: string): Request {
+  const url = new URL(request.url);
+  const headers = new Headers(forwarded);
+  headers.set('x-stepgate-key', key);
+  headers.set('x-stepgate-redirect', '1');
+  headers.set('x-forwarded-method', request.method);
+  // The application gets the target from the same URL, so both read one spelling.
+  headers.set('x-forwarded-uri', `${url.pathname}${url.search}`);
+  for (const name of TOLD) {
+    const value = request.headers.get(name);
+    if (value !== null) headers.set(name, value);
+  }
+  return new Request('https://stepgate/forward-auth', {
+    headers,
+    // A redirect is meant for the browser.
+    redirect: 'manual',
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+  });
+}
+
+function unavailable(): Response {
+  return Response.json(
+    { error: 'temporarily_unavailable' },
+    { status: 503, headers: { 'retry-after': '5', 'cache-control': 'no-store' } },
+  );
+}

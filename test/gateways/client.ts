@@ -1,0 +1,84 @@
+import { type IncomingMessage, request } from 'node:http';
+import { linesOf } from './upstream.ts';
+
+/** One request as a client sends it. */
+export interface ClientRequest {
+  readonly method: string;
+  /** As it stands in the request line. */
+  readonly target: string;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly body: string;
+  /** Loopback address to send from. */
+  readonly from: string;
+  readonly websocket: boolean;
+}
+
+export interface ClientAnswer {
+  readonly status: number;
+  /** Lower-case name to its lines. */
+  readonly headers: ReadonlyMap<string, readonly string[]>;
+  readonly body: string;
+  /** What came back over the websocket for {@link WEBSOCKET_WORD}; null where none was opened. */
+  readonly echo: string | null;
+}
+
+export const WEBSOCKET_WORD = 'hello over the socket';
+/** Name of the site in every request. */
+export const HOST = 'app.example';
+
+const HANDSHAKE = [
+  ['Connection', 'Upgrade'],
+  ['Upgrade', 'websocket'],
+  ['Sec-WebSocket-Key', 'dGhlIHNhbXBsZSBub25jZQ=='],
+  ['Sec-WebSocket-Version', '13'],
+] as const;
+
+/** Header lines of the request with what an HTTP client adds by itself. */
+export function sentHeaders({ headers, body, websocket }: ClientRequest): (readonly [string, string])[] {
+  return [
+    ...(headers.some(([name]) => name.toLowerCase() === 'host') ? [] : ([['Host', HOST]] as const)),
+    ...(websocket ? HANDSHAKE : []),
+    ...(body === '' ? [] : ([['Content-Length', String(Buffer.byteLength(body))]] as const)),
+    ...headers,
+  ];
+}
+
+/** Sends one request over a connection of its own. */
+export function send(port: number, sent: ClientRequest): Promise<ClientAnswer> {
+  return new Promise((resolve, reject) => {
+    const call = request({
+      host: '127.0.0.1',
+      port,
+      localAddress: sent.from,
+      method: sent.method,
+      path: sent.target,
+      headers: sentHeaders(sent).flat(),
+      agent: false,
+    });
+    const answer = (response: IncomingMessage, body: string, echo: string | null): ClientAnswer => ({
+      status: response.statusCode ?? 0,
+      headers: linesOf(response.rawHeaders),
+      body,
+      echo,
+    });
+    call.on('response', (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () => resolve(answer(response, Buffer.concat(chunks).toString(), null)));
+    });
+    call.on('upgrade', (response, socket) => {
+      let echo = '';
+      socket.on('error', reject);
+      socket.on('data', (chunk: Buffer) => {
+        echo += chunk.toString();
+        if (echo.length < WEBSOCKET_WORD.length) return;
+        socket.destroy();
+        resolve(answer(response, '', echo));
+      });
+      socket.write(WEBSOCKET_WORD);
+    });
+    call.on('error', reject);
+    call.end(sent.body);
+  });
+}

@@ -1,0 +1,37 @@
+import { describe } from 'vitest';
+import { HOST, sentHeaders } from './client.ts';
+import { GATEWAY_KEY } from './stage.ts';
+import { gatewaySuite, shapedGateway } from './suite.ts';
+
+/** What every gateway has to write itself, whatever a client sent under these names. */
+const OVERWRITTEN = /^(?:host|content-length|forwarded|x-real-ip|x-forwarded-.*|x-stepgate-(?:key|redirect))$/i;
+
+/**
+ * Everything else that a client sent is told too, a websocket handshake and headers of the engine's own names among it.
+ *
+ * @see https://github.com/thomseddon/traefik-forward-auth/pull/353
+ * @see https://github.com/caddyserver/caddy/issues/5430
+ */
+describe('the engine, asked without a gateway', () => {
+  gatewaySuite({
+    id: 'engine',
+    how: 'direct',
+    open: async (stage) => ({
+      ...shapedGateway(stage, (request) => ({
+        method: request.method === 'HEAD' ? 'HEAD' : 'GET',
+        target: '/forward-auth',
+        headers: [
+          ...sentHeaders(request).filter(([name]) => !OVERWRITTEN.test(name)),
+          ['X-Stepgate-Key', GATEWAY_KEY],
+          ['X-Stepgate-Redirect', '1'],
+          ['X-Forwarded-Method', request.method],
+          ['X-Forwarded-Uri', request.target],
+          ['X-Forwarded-Proto', 'http'],
+          ['X-Forwarded-Host', HOST],
+          ['X-Forwarded-For', request.from],
+        ],
+      })),
+      close: async () => undefined,
+    }),
+  });
+});

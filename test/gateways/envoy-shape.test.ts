@@ -1,0 +1,55 @@
+import { describe } from 'vitest';
+import { GATEWAY_KEY } from './stage.ts';
+import { gatewaySuite, listedHeaders, shapedGateway } from './suite.ts';
+
+/** `allowed_headers` of examples/envoy/envoy.yaml, and those that Envoy tells in any case; but X-Real-IP, which it sets itself. */
+const ALLOWED = [
+  'host',
+  'authorization',
+  'cookie',
+  'user-agent',
+  'accept',
+  'sec-fetch-mode',
+  'x-step-up-token',
+  'x-device-fingerprint',
+  'origin',
+  'access-control-request-method',
+  'x-http-method-override',
+  'x-http-method',
+  'x-method-override',
+];
+
+/**
+ * Envoy asks with method and path of the request behind `path_prefix`, an empty body, the allowed headers, and an
+ * `X-Forwarded-For` of its own hop. Its answers to failures (`status_on_error`) are its own and are not shown here.
+ *
+ * @see https://www.envoyproxy.io/docs/envoy/latest/api-v3/extensions/filters/http/ext_authz/v3/ext_authz.proto
+ * @see https://github.com/envoyproxy/envoy/issues/21519
+ * @see https://github.com/envoyproxy/envoy/issues/38927
+ */
+describe('requests of the shape that Envoy sends with examples/envoy', () => {
+  gatewaySuite({
+    id: 'envoy',
+    how: 'shape',
+    settings: { CLIENT_IP_HEADER: 'x-real-ip' },
+    open: async (stage) => ({
+      ...shapedGateway(stage, (request) => ({
+        method: request.method,
+        target: `/ext-authz${request.target.replace(/^http:\/\/[^/]+/, '')}`,
+        headers: [
+          ...listedHeaders(request, ALLOWED),
+          ['content-length', '0'],
+          ['x-stepgate-key', GATEWAY_KEY],
+          ['x-stepgate-redirect', '1'],
+          ['x-real-ip', request.from],
+          ['x-forwarded-proto', 'http'],
+          ['x-request-id', crypto.randomUUID()],
+          ['x-envoy-internal', 'true'],
+          ['x-forwarded-for', '127.0.0.1'],
+          ['x-envoy-expected-rq-timeout-ms', '500'],
+        ],
+      })),
+      close: async () => undefined,
+    }),
+  });
+});

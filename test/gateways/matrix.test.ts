@@ -1,0 +1,26 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { GATEWAYS, gatewaysTable } from '../../scripts/gateways-table.ts';
+import { SCENARIOS } from './scenarios.ts';
+
+const root = join(import.meta.dirname, '../..');
+
+describe('the matrix of gateways', () => {
+  test('has every scenario for every gateway, and each example is there', () => {
+    expect(GATEWAYS.scenarios).toEqual(SCENARIOS.map(({ id, title }) => ({ id, title })));
+    const ids = SCENARIOS.map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const { id, example, shown } of GATEWAYS.gateways) {
+      expect(Object.keys(shown), id).toEqual(ids);
+      if (example !== null) expect(existsSync(join(root, example)), example).toBe(true);
+    }
+    console.log(gatewaysTable());
+  });
+
+  test('stands in the README as docs/gateways.json has it', () => {
+    const readme = readFileSync(join(root, 'README.md'), 'utf8');
+    const marked = readme.split('<!-- gateways:start -->')[1]?.split('<!-- gateways:end -->')[0];
+    expect(marked?.trim()).toBe(gatewaysTable());
+  });
+});

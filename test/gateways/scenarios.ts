@@ -1,0 +1,247 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { z } from 'zod';
+import type { Shown } from '../../scripts/gateways-table.ts';
+import { type ClientAnswer, type ClientRequest, HOST, WEBSOCKET_WORD } from './client.ts';
+import { STEP_UP_URL, type Stage } from './stage.ts';
+import type { Arrival } from './upstream.ts';
+
+const expectation = z.strictObject({
+  /** `redirect` is a step-up told to a browser, `unavailable` a refusal for want of an answer. */
+  decision: z.enum(['allow', 'step-up', 'redirect', 'deny', 'unavailable']),
+  action: z.string().optional(),
+  subject: z.string().optional(),
+  /** One of the reasons. */
+  reason: z.string().optional(),
+  max_age: z.number().optional(),
+  /** Why the proof was not taken, as the challenge says it. */
+  error: z.string().optional(),
+  return_to: z.string().optional(),
+  device_cookie: z.boolean().optional(),
+  /** Status of the application, 200 where it is not said. */
+  status: z.number().optional(),
+  /** The request may also be refused with 400, 403 or 404. */
+  or_refused: z.boolean().optional(),
+});
+export type Expectation = z.output<typeof expectation>;
+
+const step = z.strictObject({
+  request: z.strictObject({
+    method: z.string().default('GET'),
+    target: z.union([z.string(), z.array(z.string())]),
+    headers: z.record(z.string(), z.union([z.string(), z.array(z.string())])).default({}),
+    body: z.string().default(''),
+    from: z.string().default('127.0.0.2'),
+    websocket: z.boolean().default(false),
+  }),
+  expect: expectation,
+});
+
+const scenario = z.strictObject({
+  id: z.string().regex(/^[a-z-]+$/),
+  title: z.string(),
+  /** Shows only what a gateway itself does. */
+  gateway_only: z.boolean().default(false),
+  /** In what state the engine is meanwhile. */
+  engine: z.enum(['running', 'stopped', 'slow', 'other-key']).default('running'),
+  steps: z.array(step).min(1),
+});
+export type Scenario = z.output<typeof scenario>;
+
+/** All scenarios, in the order of the matrix. */
+export const SCENARIOS: readonly Scenario[] = z
+  .strictObject({ scenarios: z.array(scenario) })
+  .parse(JSON.parse(readFileSync(join(import.meta.dirname, 'scenarios.json'), 'utf8'))).scenarios;
+
+/** One way in which requests reach the engine. */
+export interface Gateway {
+  send(request: ClientRequest): Promise<ClientAnswer & { readonly arrivals: readonly Arrival[] }>;
+}
+
+/** Whether requests go through to an application, so that what arrives there can be looked at. */
+export function standsBetween(how: Shown): boolean {
+  return how === 'run' || how === 'node';
+}
+
+/** Runs the steps of a scenario one after the other, each against its expectation. */
+export async function play(stage: Stage, gateway: Gateway, how: Shown, { engine, steps }: Scenario): Promise<void> {
+  const fill = tokenFiller(stage);
+  await enter(stage, engine);
+  try {
+    for (const { request, expect: expected } of steps) {
+      const headers: [string, string][] = [];
+      for (const [name, values] of Object.entries(request.headers)) {
+        for (const value of [values].flat()) headers.push([name, await fill(value)]);
+      }
+      for (const target of [request.target].flat()) {
+        const sent: ClientRequest = { ...request, target, headers };
+        await expectAnswer(gateway, how, sent, expected);
+      }
+    }
+  } finally {
+    await leave(stage, engine);
+  }
+  if (engine === 'running') return;
+  const after: ClientRequest = {
+    method: 'GET',
+    target: '/public/after',
+    headers: [],
+    body: '',
+    from: '127.0.0.2',
+    websocket: false,
+  };
+  await expectAnswer(gateway, how, after, { decision: 'allow', action: 'public' });
+}
+
+async function enter(stage: Stage, state: Scenario['engine']): Promise<void> {
+  if (state === 'slow') stage.freezeEngine();
+  if (state === 'stopped' || state === 'other-key') await stage.killEngine();
+  if (state === 'other-key') await stage.startEngine('a-key-of-somebody-else');
+}
+
+async function leave(stage: Stage, state: Scenario['engine']): Promise<void> {
+  if (state === 'slow') stage.thawEngine();
+  if (state === 'other-key') await stage.killEngine();
+  if (state === 'stopped' || state === 'other-key') await stage.startEngine();
+}
+
+/** Fills `{session:ann}`, `{proof:ann}`, `{large-session:ann}` and `{cookies}`; the same token for the same words. */
+function tokenFiller(stage: Stage): (text: string) => Promise<string> {
+  const tokens = new Map<string, Promise<string>>();
+  const tokenOf = (kind: string, subject: string): Promise<string> => {
+    if (kind === 'proof') return stage.token(subject, { su: true });
+    return stage.token(subject, { padding: kind === 'large-session' ? 3000 : 0 });
+  };
+  return async (text) => {
+    let filled = text.replace('{cookies}', COOKIES);
+    for (const [words, kind = '', subject = ''] of text.matchAll(/\{(session|proof|large-session):([a-z]+)\}/g)) {
+      const token = tokens.get(words) ?? tokenOf(kind, subject);
+      tokens.set(words, token);
+      filled = filled.replace(words, await token);
+    }
+    return filled;
+  };
+}
+
+/** 15 kB. */
+const COOKIES = Array.from({ length: 50 }, (_, i) => `c${i}=${'x'.repeat(295)}`).join('; ');
+
+/** Sends the request and compares all that client and application get to see. */
+async function expectAnswer(gateway: Gateway, how: Shown, sent: ClientRequest, expected: Expectation): Promise<void> {
+  const answer = await gateway.send(sent);
+  const label = `${sent.method} ${sent.target}`;
+  // Stricter than what is expected is right too, by the gateway itself or by a path that the engine cannot read.
+  const refused = expected.or_refused === true && [400, 403, 404].includes(answer.status);
+  if (expected.decision !== 'allow' || refused) {
+    expect(answer.arrivals, `${label} reaches nobody`).toEqual([]);
+    expect(answer.echo, label).toBeNull();
+  }
+  if (refused) return;
+  if (sent.method === 'HEAD' && standsBetween(how)) expect(answer.body, label).toBe('');
+  switch (expected.decision) {
+    case 'allow':
+      return standsBetween(how)
+        ? expectPassed(label, sent, answer, expected)
+        : expectAllowed(label, answer.status, answer.headers, expected);
+    case 'step-up':
+      expect(answer.status, label).toBe(401);
+      expectChallenge(label, answer.headers, expected);
+      return expectWords(label, answer.headers, 'step-up', expected);
+    case 'redirect': {
+      expect(answer.status, label).toBe(302);
+      const location = new URL(one(label, answer.headers, 'location'));
+      expect(location.origin + location.pathname, label).toBe(STEP_UP_URL);
+      expect(location.searchParams.get('return_to'), label).toBe(expected.return_to);
+      return expectWords(label, answer.headers, 'step-up', expected);
+    }
+    case 'deny':
+      expect(answer.status, label).toBe(403);
+      expect(answer.headers.has('www-authenticate'), label).toBe(false);
+      return expectWords(label, answer.headers, 'deny', expected);
+    case 'unavailable':
+      expect(answer.status, label).toBe(503);
+      expect(one(label, answer.headers, 'retry-after')).toMatch(/^\d+$/);
+      expect(answer.headers.has('www-authenticate'), label).toBe(false);
+  }
+}
+
+type Lines = ReadonlyMap<string, readonly string[]>;
+
+function one(label: string, headers: Lines, name: string): string {
+  const lines = headers.get(name) ?? [];
+  expect(lines, `${label}: ${name}`).toHaveLength(1);
+  return lines[0] ?? '';
+}
+
+/** RFC 9470, section 3: one Bearer challenge, and nothing that a client could misread. */
+function expectChallenge(label: string, headers: Lines, expected: Expectation): void {
+  const challenge = one(label, headers, 'www-authenticate');
+  const parameters = /^Bearer ((?:[a-z_]+="[^"\\]*"(?:, )?)+)$/.exec(challenge)?.[1] ?? '';
+  const told = Object.fromEntries(
+    [...parameters.matchAll(/([a-z_]+)="([^"]*)"/g)].map(([, name, value]) => [name, value]),
+  );
+  expect(told, label).toMatchObject({
+    error: 'insufficient_user_authentication',
+    acr_values: 'urn:stepgate:su',
+    ...(expected.max_age !== undefined && { max_age: String(expected.max_age) }),
+  });
+  if (expected.error !== undefined) expect(told.error_description, label).toMatch(new RegExp(`^${expected.error}: `));
+}
+
+/** What a refused client can tell a support desk, without the body that some gateways drop. */
+function expectWords(label: string, headers: Lines, decision: string, expected: Expectation): void {
+  expect(one(label, headers, 'x-stepgate-decision'), label).toBe(decision);
+  expect(one(label, headers, 'x-stepgate-request-id'), label).not.toBe('');
+  const reasons = one(label, headers, 'x-stepgate-reasons').split(',');
+  if (expected.reason !== undefined) expect(reasons, label).toContain(expected.reason);
+}
+
+/** What Stepgate says of an allowed request, to the gateway or through it to the application. */
+function expectAllowed(label: string, status: number, headers: Lines, expected: Expectation): void {
+  expect(status, label).toBe(200);
+  const told = (name: string): string => {
+    const lines = headers.get(`x-stepgate-${name}`) ?? [];
+    expect(lines.length, `${label}: x-stepgate-${name}`).toBeLessThanOrEqual(1);
+    return lines[0] ?? '';
+  };
+  expect(told('decision'), label).toBe('allow');
+  expect(told('request-id'), label).not.toBe('');
+  if (expected.action !== undefined) expect(told('action'), label).toBe(expected.action);
+  if (expected.subject !== undefined) expect(told('subject'), label).toBe(expected.subject);
+  if (expected.reason !== undefined) expect(told('reasons').split(','), label).toContain(expected.reason);
+  if (expected.device_cookie === true) expectDeviceCookie(label, headers);
+}
+
+function expectDeviceCookie(label: string, headers: Lines): void {
+  const cookies = (headers.get('set-cookie') ?? []).filter((line) => line.startsWith('__Host-stepgate-device='));
+  expect(cookies, label).toHaveLength(1);
+  expect(cookies[0], label).toMatch(/; Path=\/; Secure; HttpOnly; SameSite=Lax$/);
+}
+
+/** The request went through a real gateway to the application, once, as it was sent and with nothing that a client forged. */
+function expectPassed(
+  label: string,
+  sent: ClientRequest,
+  answer: ClientAnswer & { readonly arrivals: readonly Arrival[] },
+  expected: Expectation,
+): void {
+  expect(answer.status, label).toBe(expected.status ?? (sent.websocket ? 101 : 200));
+  expect(answer.echo, label).toBe(sent.websocket ? WEBSOCKET_WORD : null);
+  expect(answer.arrivals, label).toHaveLength(1);
+  const [arrival] = answer.arrivals;
+  if (arrival === undefined) return;
+  expect(arrival, label).toMatchObject({ method: sent.method, target: sent.target, body: sent.body });
+  const { headers } = arrival;
+  expectAllowed(label, 200, headers, { ...expected, device_cookie: false });
+  expect([...headers.values()].flat().join('\n'), `${label}: forged headers`).not.toContain('spoofed');
+  expect(headers.has('x-stepgate-key'), `${label}: the key of the gateway`).toBe(false);
+  expect([...headers].flat(2).join('\n'), `${label}: the device token`).not.toContain('__Host-stepgate-device');
+  expect(headers.get('x-forwarded-for'), label).toEqual([sent.from]);
+  expect(headers.get('host'), label).toEqual([HOST]);
+  if (sent.websocket) return;
+  expect(answer.body, label).toBe(sent.method === 'HEAD' ? '' : 'from the application');
+  expect(answer.headers.get('set-cookie') ?? [], label).toContain('app=1; Path=/');
+  if (expected.device_cookie === true) expectDeviceCookie(label, answer.headers);
+  else expect(answer.headers.get('set-cookie'), label).toHaveLength(1);
+}

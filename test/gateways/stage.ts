@@ -1,0 +1,99 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { freePort } from '../servers/redis.ts';
+import { type Program, startProgram } from './programs.ts';
+import { startUpstream, type Upstream } from './upstream.ts';
+
+const ISSUER = 'https://issuer.test';
+const AUDIENCE = 'app';
+
+/** The secret by which gateways are known to the engine. */
+export const GATEWAY_KEY = 'the-key-of-the-gateway';
+export const STEP_UP_URL = 'https://id.example/step-up';
+
+/** A running engine with the rules of the scenarios, and an application for gateways to stand in front of. */
+export interface Stage {
+  readonly enginePort: number;
+  readonly upstream: Upstream;
+  /** Temporary folder that is gone with the stage. */
+  readonly dir: string;
+  /** A token of the configured issuer: a session token, or with `su` a proof. */
+  token(subject: string, more?: { readonly su?: boolean; readonly padding?: number }): Promise<string>;
+  /** Ends the engine at once; nobody listens on its port then. */
+  killEngine(): Promise<void>;
+  /** With another key than {@link GATEWAY_KEY} the gateway is a stranger to it. */
+  startEngine(key?: string): Promise<void>;
+  /** Connections to the engine are taken and not answered. */
+  freezeEngine(): void;
+  thawEngine(): void;
+  close(): Promise<void>;
+}
+
+/** `settings` replace those that fit a gateway on 127.0.0.1 which walks `X-Forwarded-For`. */
+export async function openStage(settings: { readonly [name: string]: string } = {}): Promise<Stage> {
+  const { publicKey, privateKey } = await generateKeyPair('ES256');
+  const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid: 'k1', alg: 'ES256' }] };
+  const dir = await mkdtemp(join(tmpdir(), 'stepgate-gateway-'));
+  const enginePort = await freePort();
+  const upstream = await startUpstream();
+  const environment = {
+    PORT: String(enginePort),
+    RULES_DIR: join(import.meta.dirname, 'rules'),
+    IP_LISTS_DIR: join(dir, 'no-lists'),
+    // The gateway alone: clients send from other loopback addresses.
+    TRUSTED_PROXIES: '127.0.0.1/32',
+    SESSION_COOKIE: 'session',
+    STEP_UP_URL,
+    RETURN_HOSTS: 'app.example',
+    STEP_UP_ISSUERS: JSON.stringify([
+      {
+        issuer: ISSUER,
+        audience: AUDIENCE,
+        jwks,
+        algorithms: ['ES256'],
+        step_up: { claim: 'su', equals: true },
+      },
+    ]),
+  };
+  const start = (key: string): Promise<Program> =>
+    startProgram(process.execPath, [join(import.meta.dirname, '../../src/node.ts')], {
+      port: enginePort,
+      cwd: dir,
+      environment: { ...environment, ...settings, API_KEYS: `gateway:${key}` },
+    });
+  let engine = await start(GATEWAY_KEY);
+  return {
+    enginePort,
+    upstream,
+    dir,
+    token: async (subject, { su = false, padding = 0 } = {}) => {
+      const now = Math.floor(Date.now() / 1000);
+      return new SignJWT({
+        auth_time: now,
+        jti: crypto.randomUUID(),
+        ...(su && { su: true }),
+        ...(padding > 0 && { padding: 'x'.repeat(padding) }),
+      })
+        .setProtectedHeader({ alg: 'ES256', kid: 'k1' })
+        .setIssuer(ISSUER)
+        .setAudience(AUDIENCE)
+        .setSubject(subject)
+        .setIssuedAt(now)
+        .setExpirationTime(now + 3600)
+        .sign(privateKey);
+    },
+    killEngine: () => engine.stop('SIGKILL'),
+    startEngine: async (key = GATEWAY_KEY) => {
+      engine = await start(key);
+    },
+    freezeEngine: () => void engine.process.kill('SIGSTOP'),
+    thawEngine: () => void engine.process.kill('SIGCONT'),
+    close: async () => {
+      await engine.stop('SIGKILL');
+      await upstream.close();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,99 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { GATEWAYS, type Shown } from '../../scripts/gateways-table.ts';
+import { type ClientRequest, send, sentHeaders } from './client.ts';
+import { type Gateway, play, SCENARIOS, standsBetween } from './scenarios.ts';
+import { openStage, type Stage } from './stage.ts';
+
+/** What a gateway's own test file says about it. */
+export interface GatewaySuite {
+  /** Its id in docs/gateways.json. */
+  readonly id: string;
+  readonly how: Shown;
+  /** Settings of the engine that this gateway needs. */
+  readonly settings?: { readonly [name: string]: string };
+  /** Starts it in front of the stage. */
+  open(stage: Stage): Promise<Gateway & { close(): Promise<void> }>;
+  /** Scenarios that cannot be shown here. */
+  readonly cannotShow?: readonly string[];
+}
+
+/** Defines one test for each scenario, and one that compares what was shown with docs/gateways.json. */
+export function gatewaySuite({ id, how, settings, open, cannotShow = [] }: GatewaySuite): void {
+  let stage: Stage;
+  let gateway: (Gateway & { close(): Promise<void> }) | undefined;
+  const shown: Record<string, Shown> = {};
+
+  beforeAll(async () => {
+    stage = await openStage(settings);
+    gateway = await open(stage);
+  });
+
+  afterAll(async () => {
+    await gateway?.close();
+    await stage?.close();
+  });
+
+  for (const scenario of SCENARIOS) {
+    if (cannotShow.includes(scenario.id) || (scenario.gateway_only && !standsBetween(how))) {
+      shown[scenario.id] = 'not shown';
+      continue;
+    }
+    test(scenario.title, async () => {
+      if (gateway === undefined) throw new Error('the gateway did not start');
+      await play(stage, gateway, how, scenario);
+      shown[scenario.id] = how;
+    });
+  }
+
+  test('shows what docs/gateways.json says', () => {
+    const row = Object.fromEntries(SCENARIOS.map((scenario) => [scenario.id, shown[scenario.id] ?? 'failed']));
+    console.log(
+      `${id}: ${Object.entries(row)
+        .map((cell) => cell.join(' '))
+        .join(', ')}`,
+    );
+    expect(row).toEqual(GATEWAYS.gateways.find((candidate) => candidate.id === id)?.shown);
+  });
+}
+
+/** A gateway that listens on a port, in front of the stage's application. */
+export function listeningGateway(stage: Stage, port: number): Gateway {
+  return {
+    send: async (request) => {
+      stage.upstream.take();
+      const answer = await send(port, request);
+      return { ...answer, arrivals: stage.upstream.take() };
+    },
+  };
+}
+
+/** The engine asked as a gateway asks it, for gateways that are not at hand. */
+export function shapedGateway(stage: Stage, hookCall: (request: ClientRequest) => HookCall): Gateway {
+  return {
+    send: async (request) => {
+      const { method, target, headers } = hookCall(request);
+      const answer = await send(stage.enginePort, {
+        method,
+        target,
+        headers,
+        body: '',
+        // The gateway's own address, which the engine trusts.
+        from: '127.0.0.1',
+        websocket: false,
+      });
+      return { ...answer, arrivals: [] };
+    },
+  };
+}
+
+/** What a gateway sends to the engine. */
+export interface HookCall {
+  readonly method: string;
+  readonly target: string;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+}
+
+/** The lines that a client sent under the names that a gateway is told to pass on. */
+export function listedHeaders(request: ClientRequest, names: readonly string[]): (readonly [string, string])[] {
+  return sentHeaders(request).filter(([name]) => names.includes(name.toLowerCase()));
+}

@@ -1,0 +1,63 @@
+import { describe } from 'vitest';
+import { HOST } from './client.ts';
+import { GATEWAY_KEY } from './stage.ts';
+import { gatewaySuite, listedHeaders, shapedGateway } from './suite.ts';
+
+/** `authRequestHeaders` of examples/traefik/dynamic.yaml, but those that its own middleware sets. */
+const LISTED = [
+  'authorization',
+  'cookie',
+  'user-agent',
+  'accept',
+  'sec-fetch-mode',
+  'x-step-up-token',
+  'x-device-fingerprint',
+  'x-request-id',
+  'origin',
+  'access-control-request-method',
+  'x-http-method-override',
+  'x-http-method',
+  'x-method-override',
+];
+
+/**
+ * Traefik asks by GET, takes the listed headers from the client and then sets `X-Forwarded-*` from the request itself. Hop-by-hop
+ * headers, those of a websocket handshake among them, are taken out first.
+ *
+ * @see https://doc.traefik.io/traefik/reference/routing-configuration/http/middlewares/forwardauth/
+ * @see https://github.com/traefik/traefik/blob/master/pkg/middlewares/auth/forward.go
+ * @see https://github.com/traefik/traefik/issues/3660
+ * @see https://github.com/traefik/traefik/pull/3907
+ */
+describe('requests of the shape that Traefik sends with examples/traefik', () => {
+  gatewaySuite({
+    id: 'traefik',
+    how: 'shape',
+    open: async (stage) => ({
+      ...shapedGateway(stage, (request) => ({
+        method: 'GET',
+        target: '/forward-auth',
+        headers: [
+          ...listedHeaders(request, LISTED),
+          ['X-Stepgate-Key', GATEWAY_KEY],
+          ['X-Stepgate-Redirect', '1'],
+          ['X-Forwarded-For', request.from],
+          ['X-Forwarded-Method', request.method],
+          ['X-Forwarded-Proto', request.websocket ? 'ws' : 'http'],
+          ['X-Forwarded-Host', HOST],
+          ['X-Forwarded-Uri', goRequestUri(request.target)],
+          ['Accept-Encoding', 'gzip'],
+        ],
+      })),
+      close: async () => undefined,
+    }),
+  });
+});
+
+/** The path of an absolute target, with what Go's `URL.RequestURI` escapes. */
+function goRequestUri(target: string): string {
+  return target
+    .replace(/^http:\/\/[^/]+/, '')
+    .replaceAll('\\', '%5C')
+    .replaceAll('#', '%23');
+}
