@@ -60,6 +60,14 @@ export interface World {
   readonly lists: AddressLists;
 }
 
+/** How much of the world is looked at. */
+export interface WorldSize {
+  /** Random addresses that are looked up; below 20,000 they do not make a world. */
+  readonly samples: number;
+  /** Most countries in which people live, at least 16: not each turns out to have large enough cities. */
+  readonly countries: number;
+}
+
 /** How well published lists cover the networks that they are about. */
 export interface ListQuality {
   /** Share of VPN networks that the VPN list names. */
@@ -77,8 +85,13 @@ export const USUAL_LIST_QUALITY: ListQuality = { vpn: 0.85, datacenter: 0.9, wro
  * Samples `samples` random public IPv4 addresses, keeps those that the source places in a city, looks at their
  * neighbours, and gives roles to some networks. Throws when the source places too few of them.
  */
-export function buildWorld(geo: GeoSource, chance: Chance, samples: number, quality = USUAL_LIST_QUALITY): World {
-  const cities = sampleCities(geo, chance.fork('cities'), samples);
+export function buildWorld(
+  geo: GeoSource,
+  chance: Chance,
+  { samples, countries: most }: WorldSize,
+  quality = USUAL_LIST_QUALITY,
+): World {
+  const cities = sampleCities(geo, chance.fork('cities'), samples, most);
   const networks6 = sampleNetworks6(geo, chance.fork('networks6'), Math.ceil(samples / 8));
   const rented = cities.filter(isHostingCity).flatMap(({ networks }) => networks);
   const countries = countriesOf(
@@ -134,7 +147,7 @@ export function distanceKm(a: City, b: City): number {
 }
 
 const HOSTS = Array.from({ length: 254 }, (_, index) => index + 1);
-const MIN_COUNTRIES = 12;
+const MIN_COUNTRIES = 8;
 const MIN_HOSTING = 40;
 
 /** Cities whose addresses are, for the most part, rented machines. Nobody of the simulation lives there. */
@@ -179,7 +192,7 @@ interface GrowingCity extends City {
   readonly networks: Network[];
 }
 
-function sampleCities(geo: GeoSource, chance: Chance, samples: number): City[] {
+function sampleCities(geo: GeoSource, chance: Chance, samples: number, mostCountries: number): City[] {
   const cities = new Map<string, GrowingCity>();
   const seen = new Set<number>();
   const look = (block: number): void => {
@@ -206,12 +219,13 @@ function sampleCities(geo: GeoSource, chance: Chance, samples: number): City[] {
   );
   const lived = chance.sample(
     [...byCountry.values()].filter((some) => some.length >= MIN_HOMES),
-    MAX_COUNTRIES,
+    mostCountries,
   );
   for (const city of lived.flatMap((some) => chance.sample(some, HOME_CITIES))) {
     const drawn = city.networks.map(({ prefix }) => blockNumber(prefix));
     for (let step = 1; step <= WIDEST_STEP && city.networks.length < CITY_NETWORKS; step++) {
       for (const block of drawn) {
+        if (city.networks.length >= CITY_NETWORKS) break;
         look(block + step);
         look(block - step);
       }
@@ -289,7 +303,6 @@ function countriesOf(cities: readonly City[], networks6: readonly Network[], cha
 /** Networks of a city that have to be drawn by chance before its neighbours are looked at. */
 const MIN_DRAWN = 2;
 const MIN_HOMES = 2;
-const MAX_COUNTRIES = 60;
 /** Cities of a country in which people live, at most. */
 const HOME_CITIES = 6;
 const CITY_NETWORKS = 1500;

@@ -15,6 +15,8 @@ export interface Counts {
   readonly total: number;
   readonly allowed: number;
   readonly asked: number;
+  /** Of those asked: at the level `low`, so by rules of the action itself and not by the score. */
+  readonly askedByAction: number;
   readonly denied: number;
   /** Reason codes of what was asked or denied, most frequent first. A request may have several. */
   readonly reasons: readonly { readonly code: string; readonly count: number }[];
@@ -131,17 +133,20 @@ interface Counter {
 
 function newCounter(): Counter {
   const decisions = { allow: 0, 'step-up': 0, deny: 0 };
+  let askedByAction = 0;
   const reasons = new Map<string, number>();
   return {
     add(result) {
       decisions[result.decision]++;
       if (result.decision === 'allow') return;
+      if (result.decision === 'step-up' && result.level === 'low') askedByAction++;
       for (const code of codesOf(result)) reasons.set(code, (reasons.get(code) ?? 0) + 1);
     },
     counts: () => ({
       total: decisions.allow + decisions['step-up'] + decisions.deny,
       allowed: decisions.allow,
       asked: decisions['step-up'],
+      askedByAction,
       denied: decisions.deny,
       reasons: ranked(reasons).map(([code, count]) => ({ code, count })),
     }),
@@ -218,13 +223,14 @@ export function printReport(report: Report): string {
     String(logins.total),
     share(logins.asked, logins.total),
     String(logins.denied),
-    share(requests.asked, requests.total),
+    share(requests.asked - requests.askedByAction, requests.total),
+    share(requests.askedByAction, requests.total),
     String(requests.denied),
     share(coldStart.asked, coldStart.total),
     top(logins.reasons),
   ];
   const all = people.map(({ logins, requests, coldStart }) => [logins, requests, coldStart] as const);
-  const sum = (of: 0 | 1 | 2, what: 'total' | 'asked' | 'denied'): number =>
+  const sum = (of: 0 | 1 | 2, what: 'total' | 'asked' | 'askedByAction' | 'denied'): number =>
     all.reduce((total, counts) => total + counts[of][what], 0);
   const thief = (tally: ThiefTally): string[] => [
     tally.withinReach ? tally.class : `${tally.class} *`,
@@ -240,7 +246,17 @@ export function printReport(report: Report): string {
       `${report.thievesPerClass} thieves of each class, rules ${report.rulesRevision.slice(0, 15)}`,
     '',
     ...table(
-      ['honest', 'log-ins', 'asked', 'denied', 'requests asked', 'denied', 'first ten asked', 'why at log-in'],
+      [
+        'honest',
+        'log-ins',
+        'asked',
+        'denied',
+        'requests asked',
+        'by the action',
+        'denied',
+        'first ten asked',
+        'why at log-in',
+      ],
       [
         ...people.map(person),
         [
@@ -248,7 +264,8 @@ export function printReport(report: Report): string {
           String(sum(0, 'total')),
           share(sum(0, 'asked'), sum(0, 'total')),
           String(sum(0, 'denied')),
-          share(sum(1, 'asked'), sum(1, 'total')),
+          share(sum(1, 'asked') - sum(1, 'askedByAction'), sum(1, 'total')),
+          share(sum(1, 'askedByAction'), sum(1, 'total')),
           String(sum(1, 'denied')),
           share(sum(2, 'asked'), sum(2, 'total')),
           '',

@@ -45,8 +45,10 @@ export interface SimulationSize {
   readonly peoplePerKind?: number;
   /** Default 200. */
   readonly thievesPerClass?: number;
-  /** Random addresses from which the world is made. Default 150,000. */
+  /** Random addresses from which the world is made; at least 20,000 are needed. Default 150,000. */
   readonly samples?: number;
+  /** Most countries in which people live. Default 60. */
+  readonly countries?: number;
 }
 
 /** Log-ins that a person has behind them before they are counted; those before are reported as cold start. */
@@ -60,9 +62,9 @@ const VICTIM_DAYS = 21;
  * never can. Deterministic for a seed.
  */
 export async function simulate(parts: SimulationParts, size: SimulationSize = {}): Promise<Report> {
-  const { seed = '1', weeks = 26, peoplePerKind = 10, thievesPerClass = 200, samples = 150_000 } = size;
+  const { seed = '1', weeks = 26, peoplePerKind = 10, thievesPerClass = 200, samples = 150_000, countries = 60 } = size;
   const chance = chanceOf(seed);
-  const world = buildWorld(parts.geo, chance.fork('world'), samples);
+  const world = buildWorld(parts.geo, chance.fork('world'), { samples, countries });
   const book = ledger({ seed, weeks, peoplePerKind, thievesPerClass, rulesRevision: parts.rules.revision });
   const stage = await raise(parts, world, chance.fork('engine'));
   const turns = [

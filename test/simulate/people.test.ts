@@ -11,7 +11,7 @@ import { actsOf, PEOPLE, type PersonKind, personOf } from '../../src/simulate/pe
 const geo = geoipLiteSource();
 let world: World;
 beforeAll(() => {
-  world = buildWorld(geo, chanceOf('people'), 60_000);
+  world = buildWorld(geo, chanceOf('people'), { samples: 60_000, countries: 60 });
 });
 
 function placeOf(text: string) {
