@@ -38,6 +38,7 @@ const startService = (dir: string, flags: readonly string[] = []): Promise<Serve
       API_KEYS: `bench:${KEY}`,
       PRIVACY_KEY: 'the privacy key of the bench, long enough',
       DEVICE_TOKEN_SECRET: 'the device token secret of the bench',
+      RULES_DIR: join(dir, 'rules'),
       IP_LISTS_DIR: lists,
       // A load that leaves the service no processor time must not turn checks into degraded ones.
       STORE_TIMEOUT_MS: '1000',
@@ -51,12 +52,14 @@ const beside = given.beside === undefined ? [] : [{ name: given.beside, server: 
 
 const requestsTo = await traffic(service.url);
 const sides = [{ name: 'service', server: service }, { name: 'bare', server: bare }, ...beside].map(
-  ({ name, server }) => ({ name, server, next: requestsTo(server.url), stretches: [] as Stretch[] }),
+  ({ name, server }) => ({ name, server, next: requestsTo(server.url), stretches: [] as Stretch[], processorMs: 0 }),
 );
 for (const { server, next } of sides) await stretch(server.url, { connections: CONNECTIONS, forMs: WARM_UP_MS, next });
 for (let round = 0; round < rounds; round += 1) {
-  for (const { server, next, stretches } of round % 2 === 0 ? sides : sides.toReversed()) {
-    stretches.push(await stretch(server.url, { connections: CONNECTIONS, forMs: ROUND_MS, next }));
+  for (const side of round % 2 === 0 ? sides : sides.toReversed()) {
+    const before = side.server.processorMs();
+    side.stretches.push(await stretch(side.server.url, { connections: CONNECTIONS, forMs: ROUND_MS, next: side.next }));
+    side.processorMs += side.server.processorMs() - before;
   }
 }
 for (const { server } of sides) await server.stop();
@@ -66,10 +69,13 @@ rmSync(lists, { recursive: true });
 const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 const [ours = [], theirs = []] = sides.map(({ stretches }) => stretches);
-for (const { name, stretches } of sides) {
+for (const { name, stretches, processorMs } of sides) {
   const at = (share: number): string => `${median(stretches.map((one) => percentile(one, share))).toFixed(1)} ms`;
   const rate = median(stretches.map(({ perSecond }) => perSecond)).toFixed(0);
-  console.log(`${name}: ${rate}/s, p50 ${at(0.5)}, p99 ${at(0.99)}, p99.9 ${at(0.999)}`);
+  const each = (1000 * processorMs) / stretches.reduce((sum, { latencies }) => sum + latencies.length, 0);
+  console.log(
+    `${name}: ${rate}/s, p50 ${at(0.5)}, p99 ${at(0.99)}, p99.9 ${at(0.999)}, ${each.toFixed(0)} µs of processor each`,
+  );
 }
 // Neighbouring rounds share what else the machine is doing, so that each is compared with its neighbour.
 const throughput = median(ours.map(({ perSecond }, i) => perSecond / (theirs[i]?.perSecond ?? Number.NaN)));

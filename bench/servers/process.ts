@@ -1,8 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 
 /** A server in a process of its own. */
 export interface ServerProcess {
   readonly url: string;
+  /** Processor time that it has used, in ms; unknown (NaN) where there is no /proc. */
+  processorMs(): number;
   stop(): Promise<void>;
 }
 
@@ -42,10 +45,23 @@ export async function startProcess(
   });
   return {
     url,
+    processorMs: () => processorMsOf(child.pid),
     stop: async () => {
       child.kill('SIGTERM');
       await exited;
       process.off('exit', reap);
     },
   };
+}
+
+/** Linux counts in hundredths of a second: user and system time are the 14th and 15th field, after the name in brackets. */
+function processorMsOf(pid: number | undefined): number {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ');
+    return (Number(fields[11]) + Number(fields[12])) * 10;
+  } catch {
+    return Number.NaN;
+  }
 }

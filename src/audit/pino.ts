@@ -8,9 +8,25 @@ export interface LineStream {
   write(line: string): void;
 }
 
-/** Standard output. A reader that goes away ends the writing and nothing else. */
+/**
+ * Standard output. Lines of one turn of the event loop leave in one write, the last ones when the process exits. A reader
+ * that goes away ends the writing and nothing else.
+ */
 export function standardOutput(): LineStream {
-  return pino.destination({ dest: 1, sync: true });
+  const output = pino.destination({ dest: 1, sync: true });
+  let waiting = '';
+  const flush = (): void => {
+    const lines = waiting;
+    waiting = '';
+    if (lines !== '') output.write(lines);
+  };
+  process.once('exit', flush);
+  return {
+    write(line) {
+      if (waiting === '') setImmediate(flush);
+      waiting += line;
+    },
+  };
 }
 
 /**

@@ -4,7 +4,13 @@ import type { FactValue, MeasuredFacts } from '../facts.ts';
  * Facts that name a person, an address, a device or a session, or that the caller chose freely. They never reach a
  * record; `erased` says that they were there.
  */
-const ERASED_FACTS: readonly string[] = ['subject.id', 'resource.id', 'session.id', 'ip.address', 'device.id'];
+const ERASED_FACTS: ReadonlySet<string> = new Set([
+  'subject.id',
+  'resource.id',
+  'session.id',
+  'ip.address',
+  'device.id',
+]);
 const ERASED_PREFIXES: readonly string[] = ['context.', 'resource.properties.', 'subject.properties.'];
 
 /** Facts that may be kept, and the names of those that were left out. */
@@ -17,13 +23,14 @@ export interface Redacted {
 export function redact(facts: MeasuredFacts): Redacted {
   const kept: { [name: string]: FactValue } = {};
   const erased: string[] = [];
-  for (const [name, value] of Object.entries(facts)) {
+  for (const name of Object.keys(facts)) {
+    const value = facts[name];
     if (isErased(name)) erased.push(name);
-    else kept[name] = value;
+    else if (value !== undefined) kept[name] = value;
   }
   return { facts: kept, erased };
 }
 
 function isErased(name: string): boolean {
-  return ERASED_FACTS.includes(name) || ERASED_PREFIXES.some((prefix) => name.startsWith(prefix));
+  return ERASED_FACTS.has(name) || ERASED_PREFIXES.some((prefix) => name.startsWith(prefix));
 }

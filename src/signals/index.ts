@@ -35,13 +35,18 @@ export interface Measurements {
 export function measureAll(observation: Observation, history: History, proof: ProofVerdict | null): Measurements {
   const signals: { [name: string]: Measurement } = {};
   const facts: { [name: string]: FactValue } = Object.create(null);
-  for (const [name, value] of Object.entries(requestFacts(observation.request))) {
-    if (value !== null) facts[name] = value;
+  const stated = requestFacts(observation.request);
+  for (const name in stated) {
+    const value = stated[name];
+    if (value !== null && value !== undefined) facts[name] = value;
   }
   for (const { name, measure } of SIGNALS) {
     const measurement = measure(observation, history, proof);
     signals[name] = measurement;
-    Object.assign(facts, measurement.facts);
+    for (const fact in measurement.facts) {
+      const value = measurement.facts[fact];
+      if (value !== undefined) facts[fact] = value;
+    }
   }
   return { signals, facts };
 }

@@ -50,7 +50,10 @@ export function daysBetween(from: number, to: number): number {
 }
 
 function known(findings: Findings): MeasuredFacts {
-  const facts: { [name: string]: FactValue } = Object.create(null);
-  for (const [name, value] of Object.entries(findings)) if (value !== null && value !== undefined) facts[name] = value;
+  const facts: { [name: string]: FactValue } = {};
+  for (const name in findings) {
+    const value = findings[name];
+    if (value !== null && value !== undefined) facts[name] = value;
+  }
   return facts;
 }

@@ -22,70 +22,73 @@ const VERSION = 1;
 const CITY_LENGTH = 24;
 
 const seconds = z.int();
-const rows = z.string().transform((list) => (list === '' ? [] : list.split('|').map((row) => row.split(' '))));
+/** What stands in each place of the array; what stands in the rows is read by hand, as a baseline is read for every check. */
+const storedBaseline = z.tuple([
+  z.literal(VERSION),
+  seconds, // firstSeen
+  seconds, // lastSeen
+  z.int().nonnegative(), // learned
+  seconds, // trustNotBefore
+  z.string(), // places
+  z.string(), // countries
+  z.string(), // table of networks; those without a time are known from sessions only
+  z.string(), // devices
+  z.string(), // sessions
+  z.string(), // table of the names of components
+]);
 
-const storedBaseline = z
-  .tuple([
-    z.literal(VERSION),
-    seconds, // firstSeen
-    seconds, // lastSeen
-    z.int().nonnegative(), // learned
-    seconds, // trustNotBefore
-    rows, // places
-    rows, // countries
-    rows, // table of networks; those without a time are known from sessions only
-    rows, // devices
-    rows, // sessions
-    rows, // table of the names of components
-  ])
-  .transform((parts): Baseline => {
-    const [, firstSeen, lastSeen, learned, trustNotBefore, places, countries, networks, devices, sessions, names] =
-      parts;
-    const ids = devices.map((fields) => text(fields, 0));
-    return {
-      firstSeen,
-      lastSeen,
-      learned,
-      places: places.map((fields) => ({
-        ...sightingFrom(fields, 0, lastSeen),
-        country: textOrNull(fields, 4),
-        city: textOrNull(fields, 6),
-        visits: listFrom(fields, 5).map((back) => lastSeen - number(back)),
-      })),
-      countries: countries.map((fields) => ({ code: text(fields, 0), lastSeen: timeFrom(fields, 1, lastSeen) })),
-      networks: networks.flatMap((fields) => {
-        const at = timeOrNull(fields, 1, lastSeen);
-        if (at === null) return [];
-        return [{ key: text(fields, 0), lastSeen: at, ...(fields.length > 2 ? { address: text(fields, 2) } : {}) }];
-      }),
-      devices: devices.map((fields) => ({
-        id: text(fields, 0),
-        fingerprint: textOrNull(fields, 1),
-        components: Object.fromEntries(
-          listFrom(fields, 2).flatMap((value, i) => (value === '' ? [] : [[text(names[i], 0), unescaped(value)]])),
-        ),
-        firstSeen: timeFrom(fields, 3, lastSeen),
-        lastSeen: timeFrom(fields, 4, lastSeen),
-        trustedUntil: timeOrNull(fields, 5, lastSeen),
-        revokedAt: timeOrNull(fields, 6, lastSeen),
-        client: textOrNull(fields, 7),
-        sighting: fields.length > 8 ? sightingFrom(fields, 8, lastSeen) : null,
-      })),
-      sessions: sessions.map((fields) => {
-        const device = textOrNull(fields, 4);
-        const country = textOrNull(fields, 5);
-        return {
-          key: text(fields, 0),
-          startedAt: timeFrom(fields, 1, lastSeen),
-          lastSeen: timeFrom(fields, 2, lastSeen),
-          networks: listFrom(fields, 3).map((index) => text(networks[number(index)], 0)),
-          device: device?.startsWith('#') ? text(ids, number(device.slice(1))) : device,
-          country,
-        };
-      }),
-      trustNotBefore,
-    };
-  });
+function baselineFrom(stored: z.infer<typeof storedBaseline>): Baseline {
+  const [, firstSeen, lastSeen, learned, trustNotBefore, ...lists] = stored;
+  const [places = [], countries = [], networks = [], devices = [], sessions = [], names = []] = lists.map(rowsOf);
+  const ids = devices.map((fields) => text(fields, 0));
+  return {
+    firstSeen,
+    lastSeen,
+    learned,
+    places: places.map((fields) => ({
+      ...sightingFrom(fields, 0, lastSeen),
+      country: textOrNull(fields, 4),
+      city: textOrNull(fields, 6),
+      visits: listFrom(fields, 5).map((back) => lastSeen - number(back)),
+    })),
+    countries: countries.map((fields) => ({ code: text(fields, 0), lastSeen: timeFrom(fields, 1, lastSeen) })),
+    networks: networks.flatMap((fields) => {
+      const at = timeOrNull(fields, 1, lastSeen);
+      if (at === null) return [];
+      return [{ key: text(fields, 0), lastSeen: at, ...(fields.length > 2 ? { address: text(fields, 2) } : {}) }];
+    }),
+    devices: devices.map((fields) => ({
+      id: text(fields, 0),
+      fingerprint: textOrNull(fields, 1),
+      components: Object.fromEntries(
+        listFrom(fields, 2).flatMap((value, i) => (value === '' ? [] : [[text(names[i], 0), unescaped(value)]])),
+      ),
+      firstSeen: timeFrom(fields, 3, lastSeen),
+      lastSeen: timeFrom(fields, 4, lastSeen),
+      trustedUntil: timeOrNull(fields, 5, lastSeen),
+      revokedAt: timeOrNull(fields, 6, lastSeen),
+      client: textOrNull(fields, 7),
+      sighting: fields.length > 8 ? sightingFrom(fields, 8, lastSeen) : null,
+    })),
+    sessions: sessions.map((fields) => {
+      const device = textOrNull(fields, 4);
+      const country = textOrNull(fields, 5);
+      return {
+        key: text(fields, 0),
+        startedAt: timeFrom(fields, 1, lastSeen),
+        lastSeen: timeFrom(fields, 2, lastSeen),
+        networks: listFrom(fields, 3).map((index) => text(networks[number(index)], 0)),
+        device: device?.startsWith('#') ? text(ids, number(device.slice(1))) : device,
+        country,
+      };
+    }),
+    trustNotBefore,
+  };
+}
+
+function rowsOf(list: string): string[][] {
+  return list === '' ? [] : list.split('|').map((row) => row.split(' '));
+}
 
 /** Writes a baseline in its stored form, cut to {@link BASELINE_CAPS}: what was seen last stays. */
 export function encodeBaseline(baseline: Baseline): string {
@@ -167,7 +170,7 @@ export function encodeBaseline(baseline: Baseline): string {
  * @throws StoreError `rejected` for anything else: a record that cannot be read is a failure, not a stranger.
  */
 export function decodeBaseline(raw: string): Baseline {
-  return reading('baseline', () => storedBaseline.parse(JSON.parse(raw)));
+  return reading('baseline', () => baselineFrom(storedBaseline.parse(JSON.parse(raw))));
 }
 
 /**
