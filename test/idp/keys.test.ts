@@ -50,14 +50,15 @@ const keyFetches = () => idp.asked.get(KEYS) ?? 0;
 const outcomeOf = ({ decision, step_up }: Answer) => step_up?.error?.code ?? decision;
 
 describe('the preset `oidc`', () => {
-  test('finds the keys by the provider’s own discovery document, once, ahead of the first proof', async () => {
+  test('finds the keys by the provider’s own discovery document ahead of the first proof, and keeps them', async () => {
     await provider();
     const bank = await bankWithKeys();
-    expect([idp.asked.get(DISCOVERY), keyFetches()]).toEqual([1, 1]);
+    const fetched = [idp.asked.get(DISCOVERY), keyFetches()];
+    expect(fetched).not.toContain(0);
     for (let count = 0; count < 3; count += 1) {
       expect(outcomeOf(await bank.check(ACTION, await newToken()))).toBe('allow');
     }
-    expect([idp.asked.get(DISCOVERY), keyFetches()]).toEqual([1, 1]);
+    expect([idp.asked.get(DISCOVERY), keyFetches()]).toEqual(fetched);
   });
 
   test('takes no keys by a discovery document that speaks for another issuer', async () => {
@@ -93,6 +94,7 @@ describe('a change of keys while traffic flows', () => {
     const bank = await bankWithKeys();
     const before = await newToken();
     expect(outcomeOf(await bank.check(ACTION, before))).toBe('allow');
+    const fetched = keyFetches();
     advance(COOLDOWN);
 
     const kid = await idp.rotate();
@@ -101,18 +103,19 @@ describe('a change of keys while traffic flows', () => {
     const traffic = [...fresh, before, ...fresh, before];
     const answers = await Promise.all(traffic.map((token) => bank.check(ACTION, token)));
     expect(answers.map(outcomeOf)).toEqual(traffic.map(() => 'allow'));
-    expect(keyFetches()).toBe(2);
+    expect(keyFetches()).toBe(fetched + 1);
   });
 
   test('within the cooldown of the last fetch holds new tokens up until it has passed, and suspects nobody', async () => {
     await provider();
     const bank = await bankWithKeys();
+    const fetched = keyFetches();
     await idp.rotate();
     const token = await newToken();
     const early = await bank.check(ACTION, token);
     expect(early.decision).toBe('step-up');
     expect(early.step_up?.error?.code).toBe('key_unknown');
-    expect(keyFetches()).toBe(1);
+    expect(keyFetches()).toBe(fetched);
     advance(COOLDOWN);
     const late = await bank.check(ACTION, token);
     expect(outcomeOf(late)).toBe('allow');

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { type Workshop, workshop } from '../servers/stepgate.ts';
-import { advance, issuerEntry, openBank, stopClock } from './bank.ts';
+import { advance, issuerEntry, keysAreHad, openBank, stopClock } from './bank.ts';
 import { type IdentityProvider, identityProvider, LOA2 } from './provider.ts';
 import { parseChallenge, userAgent } from './user-agent.ts';
 
@@ -26,6 +26,7 @@ test.each([
   ['permits a greater age than the issuer, since the challenge tells the smaller one', { max_age: 600 }, 601],
 ])('no client is sent round in circles by a rule that %s', async (_what, settings, ageSeconds) => {
   const bank = await openBank(shop, issuerEntry(idp, settings));
+  await keysAreHad(bank);
   const alice = userAgent(idp, { account: 'alice', methods: ['pwd', 'otp'] });
   let tokens = await alice.authorize(ageSeconds > 0 ? { acrValues: [LOA2] } : {});
   advance(ageSeconds);
