@@ -22,7 +22,7 @@ export const PEOPLE = {
   two_homes: 'weekends in a second city',
   traveller: 'flies somewhere every other week',
   browser_updates: 'a browser that changes its fingerprint with each update, every two weeks',
-  cleared_cookies: 'clears all cookies once a week',
+  cleared_cookies: 'clears all cookies every two weeks',
   several_devices: 'phone and laptop, IPv4 and IPv6 in turn',
   big_office: 'hundreds behind one office address',
 } as const;
@@ -122,7 +122,7 @@ export function personOf(kind: PersonKind, id: string, world: World, chance: Cha
         ...base,
         browsers: [browser(any)],
         addressAt: (_, atMs) => places.inTown(atMs),
-        clearsCookiesEveryDays: 7,
+        clearsCookiesEveryDays: 14,
       };
     case 'several_devices': {
       const carrier = carrierOf(country, home, chance.fork('carrier'));
