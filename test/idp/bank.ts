@@ -42,6 +42,7 @@ export interface Answer {
   };
   readonly signals: { readonly [name: string]: { readonly facts?: { readonly [fact: string]: unknown } } };
   readonly device?: { readonly id: string; readonly token?: string };
+  readonly degraded: readonly { readonly part: string; readonly why: string }[];
 }
 
 /** Stepgate with the bank's rules, taking the provider's access tokens as proofs. */

@@ -150,10 +150,12 @@ describe('a provider that is down', () => {
     expect(bank.lines.map((line) => JSON.parse(line))).toContainEqual(
       expect.objectContaining({ msg: 'the keys of an issuer cannot be had', issuer: idp.issuer, stale: true }),
     );
+    const inDoubt = [{ part: 'step_up', why: 'keys_unavailable' }];
     const answers = await Promise.all([unknown, known[1], unknown, known[0]].map((token) => bank.check(ACTION, token)));
     expect(answers.map(outcomeOf)).toEqual(['keys_unavailable', 'allow', 'keys_unavailable', 'allow']);
     expect(answers[0]?.decision).toBe('step-up');
     expect(answers[0]?.step_up?.error?.message).toContain('cannot be reached');
+    expect(answers.map(({ degraded }) => degraded)).toEqual([inDoubt, [], inDoubt, []]);
     expect(await bank.missingKeys()).toEqual([]);
 
     await idp.start();
