@@ -1,6 +1,7 @@
 import { type Baseline, grantTrust, learnSighting } from './baseline.ts';
 import type { Engine } from './engine.ts';
 import { matchDevice } from './signals/device.ts';
+import { othersOn } from './signals/device-token.ts';
 import { lessonOf } from './signals/lesson.ts';
 import type { Observation } from './signals/signal.ts';
 
@@ -40,7 +41,8 @@ export async function nameDevice(
   if (trustDays === null || state === 'trusted') return { id, proven, token: null, expiresAtMs: null };
   const issuedAt = Math.floor(nowMs / 1000);
   const expiresAt = issuedAt + trustDays * 86_400;
-  const token = await engine.deviceTokens.issue({ device: id, subject: keys.subject, issuedAt, expiresAt });
+  const others = othersOn(observation.deviceToken, id, keys.subject, issuedAt);
+  const token = await engine.deviceTokens.issue({ device: id, subject: keys.subject, issuedAt, expiresAt, others });
   return { id, proven, token, expiresAtMs: expiresAt * 1000 };
 }
 

@@ -1,6 +1,7 @@
 import { errors, jwtVerify, SignJWT } from 'jose';
 import { LRUCache } from 'lru-cache';
-import type { DeviceTokens, DeviceTokenVerdict } from './device-token.ts';
+import { z } from 'zod';
+import { type DeviceTokens, type DeviceTokenVerdict, MOST_OTHER_HOLDERS, type TokenHolder } from './device-token.ts';
 
 /** RFC 7518, section 3.2: an HS256 key has at least the size of the hash. */
 const LEAST_SECRET_BYTES = 32;
@@ -25,6 +26,7 @@ export class DeviceSecretError extends Error {
 
 /**
  * Device tokens as JWTs (HS256, `typ` `stepgate-device+jwt`): `sub` is the pseudonym of the subject, `device` the id.
+ * `others`, where there are any, lists subject, iat and exp of each further holder.
  * The first secret signs and all verify, so that a secret can be replaced while its tokens are about.
  *
  * Throws {@link DeviceSecretError} when there is no secret or one is shorter than 32 bytes.
@@ -59,8 +61,8 @@ export function deviceTokens({ secrets }: { readonly secrets: readonly Uint8Arra
       if (verdict.state === 'genuine') genuine.set(token, verdict);
       return verdict;
     },
-    issue: ({ device, subject, issuedAt, expiresAt }) =>
-      new SignJWT({ device })
+    issue: ({ device, subject, issuedAt, expiresAt, others }) =>
+      new SignJWT({ device, ...(others.length > 0 && { others: others.map(written) }) })
         .setProtectedHeader({ alg: ALGORITHM, typ: TYPE })
         .setIssuer(ISSUER)
         .setAudience(AUDIENCE)
@@ -82,14 +84,26 @@ async function verifyWith(secret: Uint8Array, token: string, nowMs: number): Pro
       currentDate: new Date(nowMs),
     });
     const { device, sub, iat, exp } = payload;
-    if (typeof device !== 'string' || sub === undefined || iat === undefined || exp === undefined) {
+    const others = writtenHolders.safeParse(payload.others ?? []);
+    if (typeof device !== 'string' || sub === undefined || iat === undefined || exp === undefined || !others.success) {
       return { state: 'invalid', why: 'bad_claim' };
     }
-    return { state: 'genuine', device, subject: sub, issuedAt: iat, expiresAt: exp };
+    return { state: 'genuine', device, subject: sub, issuedAt: iat, expiresAt: exp, others: others.data };
   } catch (error) {
     if (error instanceof errors.JOSEError) return { state: 'invalid', why: whyInvalid(error) };
     throw error;
   }
+}
+
+type WrittenHolder = readonly [subject: string, issuedAt: number, expiresAt: number];
+
+const writtenHolders = z
+  .array(z.tuple([z.string(), z.int(), z.int()]))
+  .max(MOST_OTHER_HOLDERS)
+  .transform((list) => list.map(([subject, issuedAt, expiresAt]): TokenHolder => ({ subject, issuedAt, expiresAt })));
+
+function written({ subject, issuedAt, expiresAt }: TokenHolder): WrittenHolder {
+  return [subject, issuedAt, expiresAt];
 }
 
 function whyInvalid(error: errors.JOSEError): string {

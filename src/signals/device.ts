@@ -1,9 +1,10 @@
 import { type Baseline, cappedComponents, hasLiveTrust, type KnownDevice } from '../baseline.ts';
+import { holderOf } from './device-token.ts';
 import { baselineOf, daysBetween, failed, failureOf, measured, unknown } from './measurement.ts';
 import type { Observation, Signal } from './signal.ts';
 
 /**
- * `trusted`: a genuine token, and this subject's trust in that device is live. `known`: seen before with this subject.
+ * `trusted`: a genuine token that this subject holds, and its trust in that device is live. `known`: seen before with this subject.
  * `drifted`: a changed fingerprint whose components still resemble a known device. `mismatch`: a genuine token that
  * belongs to another subject or another machine. `revoked`: a genuine token whose trust was taken away. `absent`: neither
  * token nor fingerprint. `new`: everything else.
@@ -47,23 +48,23 @@ export function matchDevice(observation: Observation, baseline: Baseline | null)
   }
 
   const id = deviceToken.device;
-  const own = deviceToken.subject === keys.subject;
+  const holder = holderOf(deviceToken, keys.subject, now);
   const device = devices.find((known) => known.id === id) ?? null;
   const notBefore = Math.max(baseline?.trustNotBefore ?? 0, device?.revokedAt ?? 0);
   if (device === null) {
-    if (!own) return { state: 'mismatch', id, device: null, proven: true, similarity: null };
-    if (deviceToken.issuedAt < notBefore) return { state: 'revoked', id, device: null, proven: true, similarity: null };
+    if (holder === null) return { state: 'mismatch', id, device: null, proven: true, similarity: null };
+    if (holder.issuedAt < notBefore) return { state: 'revoked', id, device: null, proven: true, similarity: null };
     return { ...matchByTraits(observation, devices, now), id, proven: true };
   }
 
   const changed = keys.fingerprint !== null && keys.fingerprint !== device.fingerprint;
   const similarity = changed ? similarityOf(keys.components, device.components) : null;
   const live = hasLiveTrust(device, now);
-  if (
-    own ? deviceToken.issuedAt < notBefore || (device.revokedAt !== null && !live) : device.revokedAt !== null && !live
-  ) {
+  if ((holder !== null && holder.issuedAt < notBefore) || (device.revokedAt !== null && !live)) {
     return { state: 'revoked', id, device, proven: true, similarity };
   }
+  // The record that a subject trusts is not for holders of other tokens to change.
+  if (holder === null && live) return { state: 'mismatch', id: null, device: null, proven: false, similarity };
   if (similarity !== null && similarity < CLONE_SIMILARITY && enoughToTell(keys.components, device.components)) {
     // Remembered under a fresh id: the record of the machine that the token was made for must not follow the other one.
     return { state: 'mismatch', id: null, device: null, proven: false, similarity };

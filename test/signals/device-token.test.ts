@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { SignJWT, UnsecuredJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
+import { othersOn } from '../../src/signals/device-token.ts';
 import { DeviceSecretError, deviceTokens } from '../../src/signals/device-token-jose.ts';
 
 const secret = (byte: number): Uint8Array => new Uint8Array(32).fill(byte);
 const NOW = Date.UTC(2026, 10, 25);
 const ISSUED = NOW / 1000;
-const CLAIMS = { device: 'd-abc', subject: 'pseudonym', issuedAt: ISSUED, expiresAt: ISSUED + 30 * 86_400 };
+const CLAIMS = { device: 'd-abc', subject: 'pseudonym', issuedAt: ISSUED, expiresAt: ISSUED + 30 * 86_400, others: [] };
 
 function forge(parts: {
   readonly payload?: { readonly [name: string]: unknown };
@@ -38,9 +39,32 @@ describe('a device token', () => {
       subject: 'pseudonym',
       issuedAt: CLAIMS.issuedAt,
       expiresAt: CLAIMS.expiresAt,
+      others: [],
     };
     expect(await tokens.verify(token, NOW)).toEqual(verdict);
     expect(await tokens.verify(token, NOW)).toEqual(verdict);
+  });
+
+  it('carries on those who held the one before it in the same browser, and still fits into its length', async () => {
+    const others = ['a', 'b', 'c', 'd'].map((letter) => ({
+      subject: letter.repeat(22),
+      issuedAt: ISSUED - 86_400,
+      expiresAt: ISSUED + 86_400,
+    }));
+    const token = await tokens.issue({ ...CLAIMS, device: `d-${'x'.repeat(14)}`, subject: 's'.repeat(22), others });
+    expect(await tokens.verify(token, NOW)).toMatchObject({ state: 'genuine', subject: 's'.repeat(22), others });
+    const five = await forge({ payload: { others: Array.from({ length: 5 }, () => ['x', 1, 2]) } });
+    expect(await tokens.verify(five, NOW)).toEqual({ state: 'invalid', why: 'bad_claim' });
+  });
+
+  it('takes the place of another only for those whose trust in the very device is live', () => {
+    const first = { subject: 'u1', issuedAt: ISSUED - 100, expiresAt: ISSUED + 100 };
+    const gone = { subject: 'u0', issuedAt: ISSUED - 100, expiresAt: ISSUED };
+    const presented = { state: 'genuine', device: 'd-1', ...first, others: [gone] } as const;
+    expect(othersOn(presented, 'd-1', 'u2', ISSUED)).toEqual([first]);
+    expect(othersOn(presented, 'd-1', 'u1', ISSUED)).toEqual([]);
+    expect(othersOn(presented, 'd-2', 'u2', ISSUED)).toEqual([]);
+    expect(othersOn({ state: 'absent' }, 'd-1', 'u2', ISSUED)).toEqual([]);
   });
 
   it('expires to the second, also when it was seen genuine a moment ago', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Baseline, grantTrust, revokeAllDevices, revokeDevice } from '../../src/baseline.ts';
 import { device, matchDevice, similarityOf } from '../../src/signals/device.ts';
+import { othersOn } from '../../src/signals/device-token.ts';
 import { lessonOf } from '../../src/signals/lesson.ts';
 import { session } from '../../src/signals/session.ts';
 import { velocity } from '../../src/signals/velocity.ts';
@@ -168,13 +169,36 @@ describe('a device token', () => {
     const ofFirst = genuine({ device: 'd-pc', subject: 'u1' });
     expect(stateOf({ subject: 'u2', fingerprint: 'fp', token: ofFirst }, null)).toBe('mismatch');
     const second = trustedAfter({ subject: 'u2', fingerprint: 'fp', token: ofFirst }, null);
-    const ofSecond = genuine({ device: 'd-pc', subject: 'u2' });
-    for (const token of [ofFirst, ofSecond]) {
-      expect(stateOf({ subject: 'u1', fingerprint: 'fp', token }, first)).toBe('trusted');
-      expect(stateOf({ subject: 'u2', fingerprint: 'fp', token }, second)).toBe('trusted');
-      expect(stateOf({ subject: 'u2', token }, revokeDevice(second, 'd-pc', NOON))).toBe('revoked');
-      expect(stateOf({ subject: 'u1', token }, first)).toBe('trusted');
-    }
+    const token = genuine({ device: 'd-pc', subject: 'u2', others: othersOn(ofFirst, 'd-pc', 'u2', NOON) });
+    expect(stateOf({ subject: 'u1', fingerprint: 'fp', token }, first)).toBe('trusted');
+    expect(stateOf({ subject: 'u2', fingerprint: 'fp', token }, second)).toBe('trusted');
+    expect(stateOf({ subject: 'u2', token }, revokeDevice(second, 'd-pc', NOON))).toBe('revoked');
+    expect(stateOf({ subject: 'u1', token }, first)).toBe('trusted');
+  });
+
+  it('that was left in a browser does not follow whoever earns trust there', () => {
+    const planted = genuine({ device: 'd-kiosk', subject: 'attacker' });
+    const victim = trustedAfter({ subject: 'u2', fingerprint: 'fp', token: planted }, null);
+    expect(victim.devices).toMatchObject([{ id: 'd-kiosk', trustedUntil: NOON + 30 * DAY }]);
+    const copied: Given = { subject: 'u2', fingerprint: 'fp', token: planted };
+    expect(stateOf(copied, victim)).toBe('mismatch');
+    expect(learnedFrom([observation(copied)], victim)?.devices).toContainEqual(victim.devices[0]);
+  });
+
+  it('cannot be exchanged for one that outlives what it was stolen with', () => {
+    const stolen = genuine({ issuedAt: NOON - DAY, expiresAt: NOON + HOUR });
+    const laundered = genuine({
+      subject: 'attacker',
+      issuedAt: NOON,
+      others: othersOn(stolen, 'd-1', 'attacker', NOON),
+    });
+    const trusted = baseline({ devices: [knownDevice({ trustedUntil: LIVE })] });
+    expect(stateOf({ token: laundered }, trusted)).toBe('trusted');
+    expect(stateOf({ token: laundered, nowMs: (NOON + HOUR) * 1000 }, trusted)).toBe('mismatch');
+    const revoked = revokeAllDevices(trusted, NOON);
+    const again = trustedAfter({ token: stolen }, revoked);
+    expect(stateOf({ token: laundered }, again)).toBe('revoked');
+    expect(stateOf({ token: genuine({ subject: 'attacker', issuedAt: NOON + HOUR }) }, again)).toBe('mismatch');
   });
 
   it('of another subject is a mismatch, even where this one has devices', () => {

@@ -117,7 +117,15 @@ function locatedAt(place: Partial<Place>): Located {
 export function genuine(
   token: Partial<Extract<DeviceTokenVerdict, { state: 'genuine' }>> = {},
 ): Extract<DeviceTokenVerdict, { state: 'genuine' }> {
-  return { state: 'genuine', device: 'd-1', subject: 'u1', issuedAt: NOON - DAY, expiresAt: NOON + 29 * DAY, ...token };
+  return {
+    state: 'genuine',
+    device: 'd-1',
+    subject: 'u1',
+    issuedAt: NOON - DAY,
+    expiresAt: NOON + 29 * DAY,
+    others: [],
+    ...token,
+  };
 }
 
 /** What the store answers for a subject with this baseline. */
