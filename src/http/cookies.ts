@@ -8,7 +8,14 @@ export const STEP_UP_COOKIE = '__Host-stepgate-su';
  * host of the domain may have set one of them, and nothing tells which.
  */
 export function cookieValue(header: string | null, name: string): string | null {
-  if (header === null) return null;
+  const values = cookieValues(header, name);
+  const [value = ''] = values;
+  return values.length === 1 && value !== '' ? value : null;
+}
+
+/** The distinct values that a cookie comes with, in the order sent; origins differ in which of them they take. */
+export function cookieValues(header: string | null, name: string): readonly string[] {
+  if (header === null) return [];
   const values = new Set<string>();
   for (const pair of header.split(';')) {
     const equals = pair.indexOf('=');
@@ -21,8 +28,7 @@ export function cookieValue(header: string | null, name: string): string | null 
       );
     }
   }
-  const [value = ''] = values;
-  return values.size === 1 && value !== '' ? value : null;
+  return [...values];
 }
 
 /** `Set-Cookie` for a fresh device token that lives until `expiresAtMs`. */

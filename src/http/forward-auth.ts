@@ -121,6 +121,7 @@ async function decide(deps: AppDeps, c: AppContext, header: ReadHeader, callOf: 
   const origin = hookOrigin(connection.peer, c.req.header(), deps.trust);
   const [path = '/'] = paths.readings;
   const request = await hookCheckRequest(engine, { ...call, path }, header, origin, gateway);
+  if (request === 'session_ambiguous') return refused(request, requestId);
   const checked = await checkStrictest(engine, request, actions);
   const latencyMs = deps.elapsedMs() - startedMs;
   const { result, facts, learn } = checked;

@@ -35,6 +35,8 @@ export type HookError =
   | 'path_invalid'
   /** The path can be read as more actions than are checked for one request. */
   | 'path_ambiguous'
+  /** Bearer token and session cookies are of more than one subject: the origin may take another one than was judged. */
+  | 'session_ambiguous'
   | 'rules_not_loaded'
   | 'internal';
 

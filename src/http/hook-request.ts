@@ -4,7 +4,7 @@ import type { CheckRequest, DeviceClaim } from '../request.ts';
 import type { Proof } from '../step-up/verifier.ts';
 import { normaliseSubject } from '../subject.ts';
 import type { Connection } from './connection.ts';
-import { cookieValue, DEVICE_COOKIE, STEP_UP_COOKIE } from './cookies.ts';
+import { cookieValue, cookieValues, DEVICE_COOKIE, STEP_UP_COOKIE } from './cookies.ts';
 import type { GatewaySettings } from './deps.ts';
 import { normaliseMethod } from './routes.ts';
 import { type AddressTrust, deriveOrigin, MAX_USER_AGENT_LENGTH, type Origin } from './wire.ts';
@@ -80,8 +80,9 @@ export function isNavigation(call: HookCall, header: ReadHeader): boolean {
 }
 
 /**
- * The original request as the core sees it, without its action. The subject comes from a session token that verifies, a
- * bearer token first and then the session cookie; without one the request is anonymous. The proof is `X-Step-Up-Token`, the
+ * The original request as the core sees it, without its action; `session_ambiguous` when it carries session tokens of two
+ * subjects. The subject comes from a session token that verifies, a bearer token first and then the session cookie; without
+ * one the request is anonymous. The proof is `X-Step-Up-Token`, the
  * cookie `__Host-stepgate-su` or the session token, whichever shows the newest step-up.
  */
 export async function hookCheckRequest(
@@ -90,13 +91,14 @@ export async function hookCheckRequest(
   header: ReadHeader,
   origin: Origin,
   gateway: Pick<GatewaySettings, 'sessionCookie'>,
-): Promise<Omit<CheckRequest, 'action'>> {
+): Promise<Omit<CheckRequest, 'action'> | 'session_ambiguous'> {
   const nowMs = engine.now();
   const cookies = header('cookie');
-  const session = await firstVerified(engine, nowMs, [
-    bearerOf(header('authorization')),
-    gateway.sessionCookie === null ? null : cookieValue(cookies, gateway.sessionCookie),
-  ]);
+  const tokens = sessionTokens(header('authorization'), cookies, gateway.sessionCookie);
+  if (tokens.length > MAX_SESSION_TOKENS) return 'session_ambiguous';
+  const sessions = await allVerified(engine, nowMs, tokens);
+  const [session = null] = sessions;
+  if (sessions.some(({ proof }) => proof.subject !== session?.proof.subject)) return 'session_ambiguous';
   const proof = await newestStepUp(engine, nowMs, session, [
     header('x-step-up-token'),
     cookieValue(cookies, STEP_UP_COOKIE),
@@ -152,16 +154,34 @@ async function verified(engine: Engine, nowMs: number, token: string | null): Pr
   return verdict.valid ? { token, proof: verdict.proof } : null;
 }
 
-async function firstVerified(
-  engine: Engine,
-  nowMs: number,
-  tokens: readonly (string | null)[],
-): Promise<Verified | null> {
-  for (const token of tokens) {
-    const found = await verified(engine, nowMs, token);
-    if (found !== null) return found;
-  }
-  return null;
+async function allVerified(engine: Engine, nowMs: number, tokens: readonly string[]): Promise<readonly Verified[]> {
+  const found = await Promise.all(tokens.map((token) => verified(engine, nowMs, token)));
+  return found.filter((each) => each !== null);
+}
+
+/** Most session tokens that one request is looked through for; a browser sends one, or two of overlapping paths. */
+const MAX_SESSION_TOKENS = 5;
+
+/**
+ * Whatever the origin may take for the session: the bearer token, and each value of the session cookie as it stands and
+ * percent-decoded. To overlook one would be to judge somebody else, or nobody.
+ */
+function sessionTokens(
+  authorization: string | null,
+  cookies: string | null,
+  sessionCookie: string | null,
+): readonly string[] {
+  const bearer = bearerOf(authorization);
+  const values = sessionCookie === null ? [] : cookieValues(cookies, sessionCookie);
+  return [...new Set([...(bearer === null ? [] : [bearer]), ...values.flatMap(spellings)])];
+}
+
+/** A JWT holds no percent sign, but many origins decode cookies. */
+function spellings(value: string): readonly string[] {
+  const decoded = value.replace(/%([0-9A-Fa-f]{2})/g, (_escape, code: string) =>
+    String.fromCharCode(Number.parseInt(code, 16)),
+  );
+  return decoded === value ? [value] : [decoded];
 }
 
 /** The token to present as proof. One that does not verify is presented only for want of another: its refusal is then told. */

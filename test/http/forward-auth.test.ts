@@ -426,9 +426,25 @@ describe('who the request is of', () => {
     expect(answer.headers['x-stepgate-subject']).toBe('');
   });
 
-  test('two session cookies that differ name nobody', async () => {
-    const both = `session=${await rig.token({ sub: 'bob' })}; session=${await rig.token({ sub: 'eve' })}`;
-    expect((await rig.forward('GET', '/public/a', { Cookie: both })).headers['x-stepgate-subject']).toBe('');
+  test('session tokens of two subjects are refused: the origin may take the one that was not judged', async () => {
+    const [bob, eve] = [await rig.token({ sub: 'bob' }), await rig.token({ sub: 'eve', su: true })];
+    const ambiguous = { status: 403, headers: { 'x-stepgate-error': 'session_ambiguous', 'x-stepgate-subject': '' } };
+    const twice = { Cookie: `session=${bob}; session=${eve}` };
+    expect(await rig.forward('GET', '/public/a', twice)).toMatchObject(ambiguous);
+    const mixed = { Authorization: `Bearer ${eve}`, Cookie: `session=${bob}` };
+    expect(await rig.forward('GET', '/admin', mixed)).toMatchObject(ambiguous);
+    const many = Array.from({ length: 20 }, (_, i) => `session=x${i}`).join('; ');
+    expect(await rig.forward('GET', '/public/a', { Cookie: `${many}; session=${bob}` })).toMatchObject(ambiguous);
+  });
+
+  test('a session cookie is found beside a made-up one, and in the percent-encoding that origins undo', async () => {
+    const bob = await rig.token({ sub: 'bob' });
+    for (const cookie of [`session=x; session=${bob}`, `session=${bob}; session=x`, `session=%65${bob.slice(1)}`]) {
+      const answer = await rig.forward('GET', '/public/a', { Cookie: cookie });
+      expect(answer.headers['x-stepgate-subject']).toBe('bob');
+    }
+    const again = { Authorization: `Bearer ${bob}`, Cookie: `session=${await rig.token({ sub: 'bob' }, 20)}` };
+    expect(await rig.forward('GET', '/public/a', again)).toMatchObject({ status: 200 });
   });
 
   test('X-User-Id and the like are never read', async () => {
