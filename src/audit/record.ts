@@ -87,12 +87,7 @@ export function decisionRecord(answered: AnsweredCheck, pseudonym: Pseudonymize)
         ? null
         : { satisfied: result.stepUp.satisfied, error: result.stepUp.error === null ? null : result.stepUp.error.code },
     facts,
-    signals: Object.fromEntries(
-      Object.entries(result.signals).map(([name, { state, why }]) => [
-        name,
-        why === undefined ? { state } : { state, why },
-      ]),
-    ),
+    signals: statesOf(result.signals),
     degraded: result.degraded,
     dry_run: { request: request.dryRun, decision: result.dryRun.decision, rules: result.dryRun.rules },
     rules_revision: result.rulesRevision,
@@ -101,22 +96,30 @@ export function decisionRecord(answered: AnsweredCheck, pseudonym: Pseudonymize)
   };
 }
 
-function namesErasedOf(request: CheckRequest, facts: Facts): string[] {
-  const { device } = request;
-  const named = (name: string, isThere: boolean): string[] => (isThere ? [name] : []);
-  return [
-    ...named('subject', request.subject !== null),
-    ...named('ip', request.address !== null),
-    ...named('session', request.session !== null),
-    ...named('user_agent', request.userAgent !== null),
-    ...named('device.fingerprint', device !== null && device.fingerprint !== null),
-    ...named('device.token', device !== null && device.token !== null),
-    ...named('device.components', device !== null && Object.keys(device.components).length > 0),
-    ...named('geo', request.place !== null),
-    ...named('step_up_token', request.stepUpToken !== null),
-    ...named('resource.id', request.resource.id !== null),
-    ...Object.keys(facts.context).map((name) => `context.${name}`),
-    ...Object.keys(facts.resourceProperties).map((name) => `resource.properties.${name}`),
-    ...Object.keys(facts.subjectProperties).map((name) => `subject.properties.${name}`),
-  ];
+function statesOf(signals: CheckResult['signals']): DecisionRecord['signals'] {
+  const states: { [name: string]: { readonly state: SignalState; readonly why?: string } } = {};
+  for (const [name, { state, why }] of Object.entries(signals))
+    states[name] = why === undefined ? { state } : { state, why };
+  return states;
+}
+
+function namesErasedOf(
+  { subject, address, session, userAgent, device, place, stepUpToken, resource }: CheckRequest,
+  facts: Facts,
+): string[] {
+  const names: string[] = [];
+  if (subject !== null) names.push('subject');
+  if (address !== null) names.push('ip');
+  if (session !== null) names.push('session');
+  if (userAgent !== null) names.push('user_agent');
+  if (device !== null && device.fingerprint !== null) names.push('device.fingerprint');
+  if (device !== null && device.token !== null) names.push('device.token');
+  if (device !== null && Object.keys(device.components).length > 0) names.push('device.components');
+  if (place !== null) names.push('geo');
+  if (stepUpToken !== null) names.push('step_up_token');
+  if (resource.id !== null) names.push('resource.id');
+  for (const name of Object.keys(facts.context)) names.push(`context.${name}`);
+  for (const name of Object.keys(facts.resourceProperties)) names.push(`resource.properties.${name}`);
+  for (const name of Object.keys(facts.subjectProperties)) names.push(`subject.properties.${name}`);
+  return names;
 }

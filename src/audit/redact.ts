@@ -23,7 +23,7 @@ export interface Redacted {
 export function redact(facts: MeasuredFacts): Redacted {
   const kept: { [name: string]: FactValue } = {};
   const erased: string[] = [];
-  for (const name of Object.keys(facts)) {
+  for (const name in facts) {
     const value = facts[name];
     if (isErased(name)) erased.push(name);
     else if (value !== undefined) kept[name] = value;
@@ -32,5 +32,6 @@ export function redact(facts: MeasuredFacts): Redacted {
 }
 
 function isErased(name: string): boolean {
-  return ERASED_FACTS.has(name) || ERASED_PREFIXES.some((prefix) => name.startsWith(prefix));
+  for (const prefix of ERASED_PREFIXES) if (name.startsWith(prefix)) return true;
+  return ERASED_FACTS.has(name);
 }
