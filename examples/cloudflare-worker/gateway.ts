@@ -60,8 +60,8 @@ export default {
       return unavailable();
     }
     if ([302, 401, 403].includes(answer.status)) return answer;
-    // Exactly 200 lets a request through.
-    if (answer.status !== 200) return unavailable();
+    // A 200 of Stepgate lets a request through. A 200 of something else, a wrong binding say, does not.
+    if (answer.status !== 200 || answer.headers.get('x-stepgate-decision') !== 'allow') return unavailable();
 
     const headers = new Headers(request.headers);
     for (const name of [...headers.keys()]) if (FORGED.test(name)) headers.delete(name);

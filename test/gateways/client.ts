@@ -35,10 +35,13 @@ const HANDSHAKE = [
 
 /** Header lines of the request with what an HTTP client adds by itself. */
 export function sentHeaders({ headers, body, websocket }: ClientRequest): (readonly [string, string])[] {
+  const has = (wanted: string): boolean => headers.some(([name]) => name.toLowerCase() === wanted);
   return [
-    ...(headers.some(([name]) => name.toLowerCase() === 'host') ? [] : ([['Host', HOST]] as const)),
+    ...(has('host') ? [] : ([['Host', HOST]] as const)),
     ...(websocket ? HANDSHAKE : []),
-    ...(body === '' ? [] : ([['Content-Length', String(Buffer.byteLength(body))]] as const)),
+    ...(body === '' || has('transfer-encoding')
+      ? []
+      : ([['Content-Length', String(Buffer.byteLength(body))]] as const)),
     ...headers,
   ];
 }

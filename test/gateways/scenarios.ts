@@ -44,7 +44,7 @@ const scenario = z.strictObject({
   /** Shows only what a gateway itself does. */
   gateway_only: z.boolean().default(false),
   /** In what state the engine is meanwhile. */
-  engine: z.enum(['running', 'stopped', 'slow', 'other-key']).default('running'),
+  engine: z.enum(['running', 'stopped', 'slow', 'other-key', 'impostor']).default('running'),
   steps: z.array(step).min(1),
 });
 export type Scenario = z.output<typeof scenario>;
@@ -74,8 +74,9 @@ export async function play(stage: Stage, gateway: Gateway, how: Shown, { engine,
       for (const [name, values] of Object.entries(request.headers)) {
         for (const value of [values].flat()) headers.push([name, await fill(value)]);
       }
+      const body = request.body.replace('{large-body}', LARGE_BODY);
       for (const target of [request.target].flat()) {
-        const sent: ClientRequest = { ...request, target, headers };
+        const sent: ClientRequest = { ...request, target, headers, body };
         await expectAnswer(gateway, how, sent, expected);
       }
     }
@@ -96,6 +97,7 @@ export async function play(stage: Stage, gateway: Gateway, how: Shown, { engine,
 
 async function enter(stage: Stage, state: Scenario['engine']): Promise<void> {
   if (state === 'slow') stage.freezeEngine();
+  if (state === 'impostor') await stage.impersonateEngine();
   if (state === 'stopped' || state === 'other-key') await stage.killEngine();
   if (state === 'other-key') await stage.startEngine('a-key-of-somebody-else');
 }
@@ -103,7 +105,7 @@ async function enter(stage: Stage, state: Scenario['engine']): Promise<void> {
 async function leave(stage: Stage, state: Scenario['engine']): Promise<void> {
   if (state === 'slow') stage.thawEngine();
   if (state === 'other-key') await stage.killEngine();
-  if (state === 'stopped' || state === 'other-key') await stage.startEngine();
+  if (state === 'stopped' || state === 'other-key' || state === 'impostor') await stage.startEngine();
 }
 
 /** Fills `{session:ann}`, `{proof:ann}`, `{large-session:ann}` and `{cookies}`; the same token for the same words. */
@@ -124,6 +126,7 @@ function tokenFiller(stage: Stage): (text: string) => Promise<string> {
   };
 }
 
+const LARGE_BODY = 'x'.repeat(200_000);
 /** 15 kB. */
 const COOKIES = Array.from({ length: 50 }, (_, i) => `c${i}=${'x'.repeat(295)}`).join('; ');
 

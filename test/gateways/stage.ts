@@ -1,4 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
@@ -28,6 +29,8 @@ export interface Stage {
   /** Connections to the engine are taken and not answered. */
   freezeEngine(): void;
   thawEngine(): void;
+  /** Ends the engine and answers in its place every request with a bare 200. */
+  impersonateEngine(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -64,6 +67,7 @@ export async function openStage(settings: { readonly [name: string]: string } = 
       environment: { ...environment, ...settings, API_KEYS: `gateway:${key}` },
     });
   let engine = await start(GATEWAY_KEY);
+  const impostor = createServer((_, response) => response.end('ok'));
   return {
     enginePort,
     upstream,
@@ -86,14 +90,26 @@ export async function openStage(settings: { readonly [name: string]: string } = 
     },
     killEngine: () => engine.stop('SIGKILL'),
     startEngine: async (key = GATEWAY_KEY) => {
+      await closed(impostor);
       engine = await start(key);
     },
     freezeEngine: () => void engine.process.kill('SIGSTOP'),
     thawEngine: () => void engine.process.kill('SIGCONT'),
+    impersonateEngine: async () => {
+      await engine.stop('SIGKILL');
+      await new Promise<void>((resolve) => impostor.listen(enginePort, '127.0.0.1', resolve));
+    },
     close: async () => {
+      await closed(impostor);
       await engine.stop('SIGKILL');
       await upstream.close();
       await rm(dir, { recursive: true, force: true });
     },
   };
+}
+
+async function closed(server: Server): Promise<void> {
+  if (!server.listening) return;
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
 }

@@ -89,6 +89,11 @@ function bindingTo(address: string): Fetcher {
             for (let i = 0; i + 1 < response.rawHeaders.length; i += 2) {
               headers.append(response.rawHeaders[i] ?? '', response.rawHeaders[i + 1] ?? '');
             }
+            // Told to follow, fetch would ask the page that a redirect names and hand on its answer.
+            if (response.statusCode === 302 && request.redirect !== 'manual') {
+              reject(new Error('a redirect was followed'));
+              return;
+            }
             headers.delete('connection');
             headers.delete('transfer-encoding');
             headers.delete('keep-alive');
