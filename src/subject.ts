@@ -8,9 +8,22 @@ export const MAX_SUBJECT_LENGTH = 256;
  * different. Idempotent. Null when nothing is left or the result is longer than {@link MAX_SUBJECT_LENGTH}.
  */
 export function normaliseSubject(text: string): string | null {
-  const clean = text.replaceAll(INVISIBLE, '').normalize('NFKC').trim();
+  const clean = cleaned(text);
   const subject = clean.includes('@') ? clean.toLowerCase().normalize('NFKC') : clean;
   return subject === '' || subject.length > MAX_SUBJECT_LENGTH ? null : subject;
+}
+
+/**
+ * Whether the id is written as itself, letter case of an `@` id apart. One spelling is for counting and remembering; it must
+ * not make one person of two whom an issuer keeps apart: `ａdmin` in full-width letters may be somebody's account, and is not
+ * `admin`.
+ */
+export function isPlainSubject(text: string): boolean {
+  return cleaned(text) === text && normaliseSubject(text) !== null;
+}
+
+function cleaned(text: string): string {
+  return text.replaceAll(INVISIBLE, '').normalize('NFKC').trim();
 }
 
 /** Unicode 16, general categories Cc (control) and Cf (format: zero-width and direction marks, BOM, tags). */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { MAX_SUBJECT_LENGTH, normaliseSubject } from '../src/subject.ts';
+import { isPlainSubject, MAX_SUBJECT_LENGTH, normaliseSubject } from '../src/subject.ts';
 
 describe('normaliseSubject', () => {
   /** @see https://github.com/rack/rack-attack/issues/493 */
@@ -43,5 +43,28 @@ describe('normaliseSubject', () => {
       }),
       { numRuns: 2000 },
     );
+  });
+});
+
+describe('isPlainSubject', () => {
+  test.each(['user-1', 'auth0|aB3', 'Ann@Example.com', 'José', 'Ünal@Exämple.com', '李雷', 'İ@x.org'])(
+    'takes %s',
+    (text) => {
+      expect(isPlainSubject(text)).toBe(true);
+    },
+  );
+
+  /** @see https://engineering.atspotify.com/2013/06/creative-usernames/ */
+  test.each([
+    ['full-width letters', '\uff41dmin'],
+    ['raised letters', '\u1d2e\u1d35\u1d33\u1d2e\u1d35\u1d3f\u1d30'],
+    ['the Kelvin sign', 'mar\u212a@example.com'],
+    ['a zero-width space', 'ad\u200bmin'],
+    ['outer space', 'admin '],
+    ['a separate accent', 'Jose\u0301'],
+    ['nothing visible', '\u200b'],
+    ['too much', 'x'.repeat(MAX_SUBJECT_LENGTH + 1)],
+  ])('takes no %s', (_what, text) => {
+    expect(isPlainSubject(text)).toBe(false);
   });
 });

@@ -1,3 +1,4 @@
+import { isPlainSubject } from '../subject.ts';
 import { type IssuerSettings, mediaType } from './presets.ts';
 import { Refusal, show } from './refusal.ts';
 import type { Proof } from './verifier.ts';
@@ -58,6 +59,12 @@ export function readProof(claims: Claims, settings: IssuerSettings, now: number,
     throw new Refusal(
       'subject_missing',
       `claim ${settings.subjectClaim} is ${show(subject)}, expected a string that names the subject`,
+    );
+  }
+  if (!isPlainSubject(subject)) {
+    throw new Refusal(
+      'subject_ambiguous',
+      `claim ${settings.subjectClaim} is ${show(subject)}, which could pass for another subject; expected at most 256 characters, none of them invisible or a mere variant of another (Unicode NFKC), and no outer space`,
     );
   }
   const authentication = authenticatedAt(claims, settings, now);

@@ -443,3 +443,10 @@ test('the subject is read from the claim that the issuer is set to', async () =>
   expect(await codeFor({ sub: ' ' })).toBe('subject_missing');
   expect(await codeFor({ sub: 42 })).toBe('subject_missing');
 });
+
+/** @see https://engineering.atspotify.com/2013/06/creative-usernames/ */
+test('a subject that only looks like another once it is normalised is proof of nobody', async () => {
+  for (const sub of ['\uff41dmin', 'ad\u200bmin', 'admin ']) {
+    expect(await codeFor({ sub })).toBe('subject_ambiguous');
+  }
+});
