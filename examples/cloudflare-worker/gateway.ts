@@ -3,7 +3,7 @@
  *
  * - Told to Stepgate: method, target, host, scheme, client address, and the headers in {@link TOLD}.
  * - Client's copies of `X-Stepgate-*`, `X-Forwarded-*`, `X-Original-*`, `Forwarded` and `X-Real-IP` are removed.
- * - Step-up and deny: the answer of Stepgate as it is, 401 with `WWW-Authenticate`, 302 to the step-up page for a browser, 403.
+ * - Step-up and deny: the answer of Stepgate, 401 with `WWW-Authenticate`, 302 to the step-up page for a browser, 403.
  * - Device cookie: added to the answer of the application.
  * - No answer in time: 503 with `Retry-After`; nothing is let through.
  */
@@ -59,7 +59,7 @@ export default {
       console.error('Stepgate gave no answer', error);
       return unavailable();
     }
-    if ([302, 401, 403].includes(answer.status)) return answer;
+    if ([302, 401, 403].includes(answer.status)) return forClient(answer);
     // A 200 of Stepgate lets a request through. A 200 of something else, a wrong binding say, does not.
     if (answer.status !== 200 || answer.headers.get('x-stepgate-decision') !== 'allow') return unavailable();
 
@@ -106,6 +106,15 @@ function hookCall(request: Request, forwarded: [string, string][], key: string):
     redirect: 'manual',
     signal: AbortSignal.timeout(TIMEOUT_MS),
   });
+}
+
+/** Score, level and what else an attacker could steer by are not for the client. */
+function forClient(answer: Response): Response {
+  const shown = new Response(answer.body, answer);
+  for (const name of ['score', 'level', 'subject', 'action', 'check', 'degraded', 'location']) {
+    shown.headers.delete(`x-stepgate-${name}`);
+  }
+  return shown;
 }
 
 function unavailable(): Response {

@@ -5,10 +5,6 @@ import { startProgram } from './programs.ts';
 import { GATEWAY_KEY } from './stage.ts';
 import { gatewaySuite, listeningGateway } from './suite.ts';
 
-/**
- * @see https://github.com/caddyserver/caddy/issues/5430
- * @see https://github.com/caddyserver/caddy/pull/7545
- */
 describe('Caddy with examples/caddy/Caddyfile', () => {
   gatewaySuite({
     id: 'caddy',

@@ -41,6 +41,8 @@ const step = z.strictObject({
 const scenario = z.strictObject({
   id: z.string().regex(/^[a-z-]+$/),
   title: z.string(),
+  /** Where users of gateways met it. */
+  see: z.array(z.url()).default([]),
   /** Shows only what a gateway itself does. */
   gateway_only: z.boolean().default(false),
   /** In what state the engine is meanwhile. */
@@ -63,6 +65,11 @@ export interface Gateway {
 export function standsBetween(how: Shown): boolean {
   return how === 'run' || how === 'node';
 }
+
+/** Headers of the engine that no client gets to see: they would tell an attacker how far off he is. */
+const NOT_FOR_CLIENTS = ['score', 'level', 'subject', 'action', 'check', 'degraded'].map(
+  (name) => `x-stepgate-${name}`,
+);
 
 /** Runs the steps of a scenario one after the other, each against its expectation. */
 export async function play(stage: Stage, gateway: Gateway, how: Shown, { engine, steps }: Scenario): Promise<void> {
@@ -134,6 +141,9 @@ const COOKIES = Array.from({ length: 50 }, (_, i) => `c${i}=${'x'.repeat(295)}`)
 async function expectAnswer(gateway: Gateway, how: Shown, sent: ClientRequest, expected: Expectation): Promise<void> {
   const answer = await gateway.send(sent);
   const label = `${sent.method} ${sent.target}`;
+  if (standsBetween(how)) {
+    for (const name of NOT_FOR_CLIENTS) expect(answer.headers.has(name), `${label}: ${name}`).toBe(false);
+  }
   // Stricter than what is expected is right too, by the gateway itself or by a path that the engine cannot read.
   const refused = expected.or_refused === true && [400, 403, 404].includes(answer.status);
   if (expected.decision !== 'allow' || refused) {
