@@ -143,7 +143,8 @@ export const device: Signal = {
     },
     'device.token_missing': {
       type: 'boolean',
-      meaning: 'The fingerprint is that of a trusted device of this subject, but no genuine token came with it',
+      meaning:
+        'The fingerprint or the session is that of a trusted device of this subject, but no genuine token came with it',
     },
     'device.confidence': {
       type: 'number',
@@ -153,21 +154,25 @@ export const device: Signal = {
     'device.bot': { type: 'boolean', meaning: 'Whether the collector in the browser saw marks of automation' },
   },
   measure(observation, history) {
-    const { request, keys, deviceToken, nowMs } = observation;
+    const { request, keys, deviceToken } = observation;
     const claims = { 'device.confidence': request.device?.confidence, 'device.bot': request.device?.bot };
     const slot = history.device?.state === 'read' && keys.device !== null ? history.device.value : null;
     const open = { ...claims, 'device.subjects_24h': slot?.subjects24h };
     if (keys.subject === null) return unknown('no_subject', open);
+    const baseline = baselineOf(history);
     if (keys.fingerprint === null && deviceToken.state !== 'genuine') {
-      const absent = { ...open, 'device.state': 'absent', 'device.trusted': false };
+      const absent = {
+        ...open,
+        'device.state': 'absent',
+        'device.trusted': false,
+        'device.token_missing': baseline === null ? null : isTokenMissing(observation, baseline),
+      };
       return deviceToken.state === 'invalid' ? unknown('invalid_token', absent) : measured(absent);
     }
     const why = failureOf(history.subject, history.device);
     if (history.subject?.state !== 'read') return why === null ? unknown('no_history', open) : failed(why, open);
 
-    const baseline = baselineOf(history);
     const match = matchDevice(observation, baseline);
-    const now = nowMs / 1000;
     const facts = {
       ...open,
       'device.state': match.state,
@@ -175,10 +180,19 @@ export const device: Signal = {
       'device.age_days':
         match.device === null ? null : daysBetween(match.device.firstSeen, request.occurredAtMs / 1000),
       'device.similarity': match.similarity === null ? null : Math.round(match.similarity * 100) / 100,
-      'device.token_missing':
-        deviceToken.state !== 'genuine' &&
-        (baseline?.devices ?? []).some((known) => known.fingerprint === keys.fingerprint && hasLiveTrust(known, now)),
+      'device.token_missing': baseline === null ? false : isTokenMissing(observation, baseline),
     };
     return why === null ? measured(facts) : failed(why, facts);
   },
 };
+
+/** A thief may leave out what names a device, and so show nothing that differs; the session still names it. */
+function isTokenMissing({ deviceToken, keys, nowMs }: Observation, { devices, sessions }: Baseline): boolean {
+  if (deviceToken.state === 'genuine') return false;
+  const session = keys.session === null ? undefined : sessions.find(({ key }) => key === keys.session);
+  return devices.some(
+    (known) =>
+      hasLiveTrust(known, nowMs / 1000) &&
+      ((keys.fingerprint !== null && known.fingerprint === keys.fingerprint) || known.id === session?.device),
+  );
+}

@@ -292,10 +292,25 @@ describe('no device at all', () => {
       expect(seen.keys.device).toBeNull();
       expect(device.measure(seen, asked, null)).toEqual({
         state: 'measured',
-        facts: { 'device.state': 'absent', 'device.trusted': false },
+        facts: { 'device.state': 'absent', 'device.trusted': false, 'device.token_missing': false },
       });
     }
     expect(known?.devices).toEqual([]);
+  });
+
+  it('misses the token in a session of a trusted device, whatever else the client leaves out', () => {
+    const trusted = baseline({
+      devices: [knownDevice({ trustedUntil: LIVE })],
+      sessions: [knownSession({ device: 'd-1' })],
+    });
+    const missing = (given: Given) =>
+      measureDevice({ session: 's-1', ...given }, trusted).facts['device.token_missing'];
+    expect(missing({})).toBe(true);
+    expect(missing({ token: { state: 'invalid', why: 'malformed' } })).toBe(true);
+    expect(missing({ fingerprint: 'fp-strange' })).toBe(true);
+    expect(missing({ token: genuine() })).toBe(false);
+    expect(missing({ session: 's-other' })).toBe(false);
+    expect(missing({ nowMs: LIVE * 1000 })).toBe(false);
   });
 
   /** @see https://github.com/fingerprintjs/fingerprintjs/issues/698 */
