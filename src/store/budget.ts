@@ -171,6 +171,13 @@ function within<T>(timer: Timer, ms: number, run: () => Promise<T>): Promise<T> 
 }
 
 const realTimer: Timer = (run, ms) => {
-  const handle = setTimeout(run, ms);
-  return () => clearTimeout(handle);
+  let atLast: NodeJS.Immediate | undefined;
+  const handle = setTimeout(() => {
+    // An answer that came while this process was busy lies in the socket: it is read before the wait counts as over.
+    atLast = setImmediate(run);
+  }, ms);
+  return () => {
+    clearTimeout(handle);
+    clearImmediate(atLast);
+  };
 };
