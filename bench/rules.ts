@@ -3,6 +3,7 @@ import { Engine } from 'json-rules-engine';
 import type { FactCatalog, Facts } from '../src/facts.ts';
 import { compileRules } from '../src/rules/compile.ts';
 import type { RuleSet } from '../src/rules/ruleset.ts';
+import { bar } from './bar.ts';
 
 /**
  * Rule evaluation side by side with json-rules-engine and json-logic-js: the same rules and the same facts, in one run
@@ -122,15 +123,13 @@ async function measure(run: () => unknown, budgetMs: number): Promise<number> {
   return rounds.sort((a, b) => a - b)[2] ?? Number.NaN;
 }
 
-const missed: string[] = [];
-function bar(name: string, value: number, holds: boolean, wanted: string): void {
-  console.log(`  ${holds ? 'ok    ' : 'MISSED'} ${name}: ${value.toFixed(value < 10 ? 2 : 0)}× (bar ${wanted})`);
-  if (!holds) missed.push(name);
+function ratio(name: string, value: number, least: number | null): void {
+  if (least === null) console.log(`         ${name}: ${times(value)}`);
+  else bar(name, times(value), value >= least, `≥ ${least}`);
 }
 
-function ratio(name: string, value: number, least: number | null): void {
-  if (least === null) console.log(`         ${name}: ${value.toFixed(value < 10 ? 2 : 0)}×`);
-  else bar(name, value, value >= least, `≥ ${least}`);
+function times(value: number): string {
+  return `${value.toFixed(value < 10 ? 2 : 0)}×`;
 }
 
 function micro(ns: number): string {
@@ -177,12 +176,7 @@ console.log(`distinct actions: 100 rules ${micro(fewTime)}, 10,000 rules ${micro
 const growth = manyTime / fewTime;
 bar(
   '10,000 rules on distinct actions against 100',
-  growth,
+  times(growth),
   growth <= BARS.distinctActions,
   `≤ ${BARS.distinctActions}`,
 );
-
-if (missed.length > 0) {
-  console.error(`Missed: ${missed.join('; ')}.`);
-  process.exitCode = 1;
-}

@@ -26,6 +26,15 @@ export function rawRequest(url: string, key: string, body: object): Buffer {
   return Buffer.from(`${head.join('\r\n')}\r\n\r\n${text}`);
 }
 
+export interface StretchOptions {
+  readonly connections: number;
+  readonly forMs: number;
+  readonly next: () => Buffer;
+  readonly see?: SeeAnswer;
+  /** How long each connection rests between two requests on average, in ms; default 0. */
+  readonly restMs?: number;
+}
+
 /** Takes each answer of a stretch. */
 export type SeeAnswer = (status: number, body: string, ms: number) => void;
 
@@ -36,7 +45,7 @@ export type SeeAnswer = (status: number, body: string, ms: number) => void;
  */
 export async function stretch(
   url: string,
-  { connections, forMs, next, see }: { connections: number; forMs: number; next: () => Buffer; see?: SeeAnswer },
+  { connections, forMs, next, see, restMs = 0 }: StretchOptions,
 ): Promise<Stretch> {
   const { hostname, port } = new URL(url);
   const latencies: number[] = [];
@@ -53,6 +62,8 @@ export async function stretch(
       latencies.push(ms);
       if (see !== undefined) see(status, body, ms);
       else if (status !== 200) throw new Error(`${url} answered ${status}: ${body}`);
+      // Of differing length, so that the connections do not march in step.
+      if (restMs > 0) await new Promise((resolve) => setTimeout(resolve, 2 * restMs * Math.random()));
     }
     socket.destroy();
   };
