@@ -21,6 +21,11 @@ export const ip: Signal = {
       meaning: 'What kind of address it is; only a `public` one has a place and a reputation',
       values: ['public', 'private', 'loopback', 'link_local', 'cgnat', 'tunnel', 'special'],
     },
+    'ip.unreadable': {
+      type: 'boolean',
+      meaning:
+        'Whether the forwarding headers hold an entry that cannot be read, or contradict each other, so that there is no address: a client can bring that about',
+    },
     'ip.categories': {
       type: 'list',
       meaning: 'What the address lists say; unknown while none is in force',
@@ -52,7 +57,11 @@ export const ip: Signal = {
   },
   measure({ request, standing, keys }, history) {
     const { address } = request;
-    if (address === null) return unknown(request.noAddress ?? 'absent');
+    if (address === null) {
+      return unknown(request.noAddress ?? 'absent', {
+        'ip.unreadable': request.noAddress === 'malformed' ? true : null,
+      });
+    }
     const slot = history.address?.state === 'read' ? history.address.value : null;
     const baseline = baselineOf(history);
     // No list holds an inner address (such entries are dropped), so this much is known without any.
@@ -61,6 +70,7 @@ export const ip: Signal = {
       'ip.address': address.text,
       'ip.version': address.version,
       'ip.kind': address.kind,
+      'ip.unreadable': false,
       'ip.categories': inner ? ['private'] : standing?.categories,
       'ip.lists': standing?.categories == null ? null : standing.lists,
       'ip.asn': standing?.asn,

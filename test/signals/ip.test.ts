@@ -21,6 +21,7 @@ describe('the address', () => {
         'ip.address': '81.2.69.161',
         'ip.version': 4,
         'ip.kind': 'public',
+        'ip.unreadable': false,
         'ip.categories': ['attack'],
         'ip.lists': [],
         'ip.asn': 20712,
@@ -49,6 +50,7 @@ describe('the address', () => {
       'ip.address': '81.2.69.160',
       'ip.version': 4,
       'ip.kind': 'public',
+      'ip.unreadable': false,
       'ip.categories': ['tor'],
       'ip.lists': [],
     });
@@ -60,7 +62,7 @@ describe('the address', () => {
       expect(ip.measure(observation({ ip: null, noAddress }), { ...history(), address: null }, null)).toEqual({
         state: 'unknown',
         why: noAddress,
-        facts: {},
+        facts: noAddress === 'malformed' ? { 'ip.unreadable': true } : {},
       });
     },
   );
