@@ -18,7 +18,10 @@ export interface NamedDevice {
   readonly id: string;
   /** True when a genuine token names it. */
   readonly proven: boolean;
-  /** A fresh device token, when it has just become trusted; trust that is still live is never renewed by use. */
+  /**
+   * A fresh device token, when it has just become trusted, or when a new proof came while less than half of its trust was
+   * left. Use alone never renews trust.
+   */
   readonly token: string | null;
   readonly expiresAtMs: number | null;
 }
@@ -35,12 +38,14 @@ export async function nameDevice(
 ): Promise<NamedDevice | null> {
   const { keys, nowMs } = observation;
   if (keys.subject === null || keys.device === null) return null;
-  const { id: knownId, proven, state } = matchDevice(observation, baseline);
+  const { id: knownId, proven, state, device } = matchDevice(observation, baseline);
   const id = knownId ?? (sighting || trustDays !== null ? engine.newDeviceId() : null);
   if (id === null) return null;
-  if (trustDays === null || state === 'trusted') return { id, proven, token: null, expiresAtMs: null };
   const issuedAt = Math.floor(nowMs / 1000);
-  const expiresAt = issuedAt + trustDays * 86_400;
+  const life = (trustDays ?? 0) * 86_400;
+  const isFresh = state === 'trusted' && (device?.trustedUntil ?? 0) - issuedAt > life / 2;
+  if (trustDays === null || isFresh) return { id, proven, token: null, expiresAtMs: null };
+  const expiresAt = issuedAt + life;
   const others = othersOn(observation.deviceToken, id, keys.subject, issuedAt);
   const token = await engine.deviceTokens.issue({ device: id, subject: keys.subject, issuedAt, expiresAt, others });
   return { id, proven, token, expiresAtMs: expiresAt * 1000 };

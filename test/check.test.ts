@@ -1,0 +1,230 @@
+import { describe, expect, test } from 'vitest';
+import { DAY_MS, stage } from './stage.ts';
+
+const rule = (id: string, when: object, then: object) => ({ id, when, then });
+
+const RULES = {
+  version: 1,
+  trust: { days: 30 },
+  actions: { login: { learn: 'event' }, browse: { floor: 'allow' }, vault: { floor: 'deny' } },
+  rules: [
+    rule('pay', { action: 'pay' }, { decision: 'step-up', max_age: 300 }),
+    rule('pay-once', { action: 'pay.once' }, { decision: 'step-up', single_use: true }),
+    rule('banned', { 'ip.address': '9.9.9.9' }, { decision: 'deny' }),
+    rule('failing', { 'subject.failures_10m': { gte: 3 } }, { decision: 'deny', reason: 'too_many_failures' }),
+  ],
+};
+
+const ANN = { subject: 'ann', ip: '81.2.69.160' };
+const LAPTOP = { fingerprint: '5d41402abc4b2a76b9719d911017c592' };
+const codes = (result: { reasons: readonly { code: string }[] }) => result.reasons.map(({ code }) => code);
+
+describe('a proof', () => {
+  test('that meets the requirement turns a step-up into allow', async () => {
+    const { check, proof } = await stage(RULES);
+    const asked = await check({ ...ANN, action: 'pay' });
+    expect(asked).toMatchObject({ decision: 'step-up', stepUp: { satisfied: false, error: null } });
+    const let_in = await check({ ...ANN, action: 'pay', step_up_token: await proof('ann', 60) });
+    expect(let_in).toMatchObject({ decision: 'allow', stepUp: { satisfied: true } });
+    expect(codes(let_in)).toContain('step_up_satisfied');
+  });
+
+  test('that is too old, or of somebody else, leaves it a step-up and says why', async () => {
+    const { check, proof } = await stage(RULES);
+    const old = await check({ ...ANN, action: 'pay', step_up_token: await proof('ann', 301) });
+    expect(old).toMatchObject({ decision: 'step-up', stepUp: { error: { code: 'token_too_old' } } });
+    const foreign = await check({ ...ANN, action: 'pay', step_up_token: await proof('bob') });
+    expect(foreign).toMatchObject({ decision: 'step-up', stepUp: { error: { code: 'subject_mismatch' } } });
+  });
+
+  test('never turns a deny', async () => {
+    const { check, proof } = await stage(RULES);
+    const denied = await check({ ...ANN, ip: '9.9.9.9', action: 'pay', step_up_token: await proof('ann') });
+    expect(denied).toMatchObject({ decision: 'deny', stepUp: null });
+  });
+
+  test('names its subject in any spelling that is the same subject', async () => {
+    const { check, proof } = await stage(RULES);
+    const body = { ...ANN, subject: 'ann@example.com', action: 'pay', step_up_token: await proof('Ann@Example.com') };
+    expect(await check(body)).toMatchObject({ decision: 'allow' });
+  });
+
+  test('for single use is spent by the first check and refused to the second', async () => {
+    const { check, proof } = await stage(RULES);
+    const body = { ...ANN, action: 'pay.once', step_up_token: await proof('ann') };
+    expect(await check(body)).toMatchObject({ decision: 'allow' });
+    expect(await check(body)).toMatchObject({ decision: 'step-up', stepUp: { error: { code: 'replayed' } } });
+  });
+
+  test('is not spent by a dry run', async () => {
+    const { check, proof } = await stage(RULES);
+    const body = { ...ANN, action: 'pay.once', step_up_token: await proof('ann') };
+    expect(await check({ ...body, dry_run: true })).toMatchObject({ decision: 'allow' });
+    expect(await check(body)).toMatchObject({ decision: 'allow' });
+  });
+
+  test('of somebody else counts as a failure of the subject each time', async () => {
+    const { check, proof } = await stage(RULES);
+    for (let i = 0; i < 3; i++) await check({ ...ANN, action: 'pay', step_up_token: await proof('bob') });
+    expect(codes(await check({ ...ANN, action: 'pay' }))).toContain('too_many_failures');
+  });
+
+  test('cannot be judged without an issuer, and says so', async () => {
+    const { check, proof } = await stage(RULES, { verifier: null });
+    const answer = await check({ ...ANN, action: 'pay', step_up_token: await proof('ann') });
+    expect(answer).toMatchObject({ decision: 'step-up', stepUp: { error: { code: 'no_issuer' } } });
+  });
+});
+
+describe('without the store', () => {
+  test('a check is decided at the floor of its action, and names what was missing', async () => {
+    const { check, breakStore } = await stage(RULES);
+    breakStore('timeout');
+    const answer = await check({ ...ANN, action: 'read', device: LAPTOP });
+    expect(answer).toMatchObject({ decision: 'step-up', rule: null, stepUp: { satisfied: false } });
+    expect(answer.degraded).toContainEqual({ part: 'velocity', why: 'timeout' });
+    expect(answer.degraded).toContainEqual({ part: 'device', why: 'timeout' });
+    expect(codes(answer)).toEqual(['degraded']);
+    expect(await check({ ...ANN, action: 'browse' })).toMatchObject({ decision: 'allow' });
+    expect(await check({ ...ANN, action: 'vault' })).toMatchObject({ decision: 'deny', stepUp: null });
+  });
+
+  test('a deny from facts that need no store still denies', async () => {
+    const { check, breakStore } = await stage(RULES);
+    breakStore('unreachable');
+    expect(await check({ ...ANN, ip: '9.9.9.9', action: 'browse' })).toMatchObject({ decision: 'deny' });
+  });
+
+  test('a proof that needs no spending meets the floor, one that does is not accepted', async () => {
+    const { check, proof, breakStore } = await stage(RULES);
+    breakStore('circuit_open');
+    expect(await check({ ...ANN, action: 'read', step_up_token: await proof('ann') })).toMatchObject({
+      decision: 'allow',
+      stepUp: { satisfied: true },
+    });
+    expect(await check({ ...ANN, action: 'pay.once', step_up_token: await proof('ann') })).toMatchObject({
+      decision: 'step-up',
+      stepUp: { error: { code: 'spend_unrecorded' } },
+    });
+  });
+
+  test('nothing is learned, and no device becomes trusted', async () => {
+    const { check, proof, breakStore, engine } = await stage(RULES);
+    breakStore('timeout');
+    const answer = await check({ ...ANN, action: 'read', device: LAPTOP, step_up_token: await proof('ann') });
+    expect(answer).toMatchObject({ decision: 'allow', device: null });
+    breakStore(null);
+    expect(await engine.store.readSubject(engine.pseudonym('subject', 'ann'), engine.now())).toBeNull();
+  });
+});
+
+describe('what a check teaches', () => {
+  const learned = async ({ engine }: Awaited<ReturnType<typeof stage>>) =>
+    (await engine.store.readSubject(engine.pseudonym('subject', 'ann'), engine.now()))?.baseline ?? null;
+
+  test('an allowed request teaches its device and network', async () => {
+    const it = await stage(RULES);
+    const { device } = await it.check({ ...ANN, action: 'read', device: LAPTOP });
+    expect(device).toMatchObject({ id: expect.stringMatching(/^d-/), token: null });
+    expect(await learned(it)).toMatchObject({ learned: 1, devices: [{ id: device?.id, trustedUntil: null }] });
+    const again = await it.check({ ...ANN, action: 'read', device: LAPTOP });
+    expect(again.device?.id).toBe(device?.id);
+    expect(again.signals.device?.facts).toMatchObject({ 'device.state': 'known' });
+    expect(again.signals.ip?.facts).toMatchObject({ 'ip.known': true });
+  });
+
+  test.each([
+    ['a request that was asked to step up', { action: 'pay' }],
+    ['a request that was denied', { action: 'read', ip: '9.9.9.9' }],
+    ['a request of an action that learns from events', { action: 'login' }],
+    ['a dry run', { action: 'read', dry_run: true }],
+  ])('%s teaches nothing', async (_what, body) => {
+    const it = await stage(RULES);
+    await it.check({ ...ANN, device: LAPTOP, ...body });
+    expect(await learned(it)).toBeNull();
+  });
+
+  test('a dry run counts nothing either', async () => {
+    const it = await stage(RULES);
+    await it.check({ ...ANN, action: 'read', dry_run: true });
+    const counted = await it.check({ ...ANN, action: 'read' });
+    expect(counted.signals.velocity?.facts).toMatchObject({ 'subject.attempts_1m': 1 });
+  });
+
+  test('a deny counts against its address', async () => {
+    const it = await stage(RULES);
+    await it.check({ ...ANN, ip: '9.9.9.9', action: 'read' });
+    const next = await it.check({ ...ANN, ip: '9.9.9.9', action: 'read' });
+    expect(next.signals.ip?.facts).toMatchObject({ 'ip.denies_1h': 1 });
+  });
+});
+
+describe('trust by proof', () => {
+  const withProof = async (it: Awaited<ReturnType<typeof stage>>, device: object) =>
+    it.check({ ...ANN, action: 'pay', device, step_up_token: await it.proof('ann') });
+
+  test('a satisfied step-up makes the device trusted for the days of the rules', async () => {
+    const it = await stage(RULES);
+    const { device } = await withProof(it, LAPTOP);
+    expect(device?.expiresAtMs).toBe(it.clock.ms + 30 * DAY_MS);
+    const next = await it.check({ ...ANN, action: 'read', device: { ...LAPTOP, token: device?.token } });
+    expect(next.signals.device?.facts).toMatchObject({ 'device.state': 'trusted' });
+    expect(next.device).toEqual({ id: device?.id, token: null, expiresAtMs: null });
+  });
+
+  test('runs out after its days, whatever use was made of it', async () => {
+    const it = await stage(RULES);
+    const { device } = await withProof(it, LAPTOP);
+    const token = device?.token;
+    for (let day = 0; day < 29; day++) {
+      it.clock.ms += DAY_MS;
+      const used = await it.check({ ...ANN, action: 'read', device: { ...LAPTOP, token } });
+      expect(used.signals.device?.facts).toMatchObject({ 'device.trusted': true });
+    }
+    it.clock.ms += 2 * DAY_MS;
+    const late = await it.check({ ...ANN, action: 'read', device: { ...LAPTOP, token } });
+    expect(late.signals.device?.facts).toMatchObject({ 'device.state': 'known', 'device.trusted': false });
+  });
+
+  test('is renewed by a new proof once less than half of it is left, not before', async () => {
+    const it = await stage(RULES);
+    const { device } = await withProof(it, LAPTOP);
+    const trusted = { ...LAPTOP, token: device?.token };
+    it.clock.ms += 14 * DAY_MS;
+    expect((await withProof(it, trusted)).device).toMatchObject({ token: null });
+    it.clock.ms += 2 * DAY_MS;
+    const renewed = await withProof(it, trusted);
+    expect(renewed.device).toMatchObject({ id: device?.id, expiresAtMs: it.clock.ms + 30 * DAY_MS });
+    expect(renewed.device?.token).not.toBeNull();
+    it.clock.ms += 29 * DAY_MS;
+    const next = await it.check({ ...ANN, action: 'read', device: { ...LAPTOP, token: renewed.device?.token } });
+    expect(next.signals.device?.facts).toMatchObject({ 'device.state': 'trusted' });
+  });
+
+  test('is not granted where the rules say so', async () => {
+    const it = await stage({ ...RULES, trust: { on_step_up: false } });
+    expect((await withProof(it, LAPTOP)).device).toMatchObject({ token: null });
+  });
+});
+
+describe('an anonymous request', () => {
+  test('is judged by what needs no subject, and no proof lets it in', async () => {
+    const { check, proof } = await stage(RULES);
+    const answer = await check({ ip: '81.2.69.160', action: 'pay', step_up_token: await proof('ann') });
+    expect(answer).toMatchObject({ decision: 'step-up', device: null, degraded: [] });
+    expect(answer.stepUp?.satisfied).toBe(false);
+    expect(answer.signals.ip?.facts).toMatchObject({ 'ip.failures_10m': 0 });
+  });
+});
+
+/** @see https://github.com/panther-labs/panther-analysis/pull/840 */
+test('checks that run at the same time do not colour each other', async () => {
+  const alone = await (await stage(RULES)).check({ ...ANN, action: 'read' });
+  const { check } = await stage(RULES);
+  const [, between] = await Promise.all([
+    check({ subject: 'eve', ip: '9.9.9.9', action: 'pay' }),
+    check({ ...ANN, action: 'read' }),
+    check({ subject: 'eve', ip: '9.9.9.9', action: 'pay' }),
+  ]);
+  expect({ ...between, id: '' }).toEqual({ ...alone, id: '' });
+});
