@@ -39,7 +39,7 @@ const step = z.strictObject({
 });
 
 const scenario = z.strictObject({
-  id: z.string().regex(/^[a-z-]+$/),
+  id: z.string().regex(/^[a-z0-9-]+$/),
   title: z.string(),
   /** Where users of gateways met it. */
   see: z.array(z.url()).default([]),
@@ -253,6 +253,7 @@ function expectPassed(
   expect(headers.get('x-forwarded-for'), label).toEqual([sent.from]);
   expect(headers.get('host'), label).toEqual([HOST]);
   if (sent.websocket) return;
+  expect(headers.has('upgrade'), `${label}: an upgrade that is no websocket`).toBe(false);
   expect(answer.body, label).toBe(sent.method === 'HEAD' ? '' : 'from the application');
   expect(answer.headers.get('set-cookie') ?? [], label).toContain('app=1; Path=/');
   if (expected.device_cookie === true) expectDeviceCookie(label, answer.headers);

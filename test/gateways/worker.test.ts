@@ -19,7 +19,7 @@ describe('the gateway Worker of examples/cloudflare-worker, run by Node', () => 
     how: 'node',
     settings: { TRUSTED_PROXIES: 'hops:1', CLIENT_IP_HEADER: 'x-forwarded-for' },
     // Upgrades are the edge's own business: a Request of Node's cannot carry one.
-    cannotShow: ['websocket', 'websocket-refused'],
+    cannotShow: ['websocket', 'websocket-refused', 'h2c'],
     open: async (stage) => {
       const env = {
         STEPGATE: bindingTo(`127.0.0.1:${stage.enginePort}`),
