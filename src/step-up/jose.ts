@@ -38,7 +38,7 @@ interface Remembered {
 
 /**
  * Verifies step-up tokens: signed JWTs in compact form (RFC 7519) as RFC 8725 has it. A token that was found good is
- * remembered until it expires; one that was refused is checked anew each time.
+ * remembered until it expires or its issuer's keys are due again; one that was refused is checked anew each time.
  *
  * Codes beside those of {@link checkSignature} and of the claims: `too_large`, `malformed`, `issuer_missing`,
  * `issuer_unknown`, `keys_unavailable`, `verifier_fault`.
@@ -67,9 +67,10 @@ export function joseVerifier(options: ProofVerifierOptions): ProofVerifier {
       const known = remembered.get(token);
       if (known !== undefined && nowMs >= known.fromMs && nowMs < known.untilMs) return known.verdict;
       try {
-        const proof = await prove(token, issuers, headers, nowMs);
+        const { proof, keysCacheSeconds } = await prove(token, issuers, headers, nowMs);
         const verdict = { valid: true, proof } as const;
-        const untilMs = (proof.expiresAt + proof.toleranceSeconds) * 1000;
+        // No longer than keys are used without asking again: a key that its issuer withdraws takes its tokens with it.
+        const untilMs = Math.min((proof.expiresAt + proof.toleranceSeconds) * 1000, nowMs + keysCacheSeconds * 1000);
         remembered.set(token, { verdict, fromMs: nowMs, untilMs });
         return verdict;
       } catch (error) {
@@ -112,7 +113,7 @@ async function prove(
   issuers: readonly Issuer[],
   headers: LRUCache<string, Claims>,
   nowMs: number,
-): Promise<Proof> {
+): Promise<{ readonly proof: Proof; readonly keysCacheSeconds: number }> {
   if (token.length > MAX_TOKEN_LENGTH) {
     throw new Refusal('too_large', `the token has ${token.length} characters, at most ${MAX_TOKEN_LENGTH} are taken`);
   }
@@ -129,7 +130,8 @@ async function prove(
   // Both run off this thread, so the hash is free while the signature is checked.
   const id = hasId(claims) ? '' : signedPartHash(token);
   await verifySignature(token, header, keys, settings.algorithms);
-  return readProof(claims, settings, nowMs / 1000, await id);
+  const proof = readProof(claims, settings, nowMs / 1000, await id);
+  return { proof, keysCacheSeconds: settings.keysCacheSeconds };
 }
 
 function readHeader(token: string): Claims {

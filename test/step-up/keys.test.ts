@@ -69,6 +69,16 @@ describe('rotation', () => {
     expect((await refusalOf(subject, await tokenAt(k1, later), later)).code).toBe('key_unknown');
   });
 
+  test('a withdrawn key ends the tokens that were found good before, once the keys are due again', async () => {
+    server.behave(json({ keys: [k1.jwk] }));
+    const subject = verifier();
+    const token = await tokenAt(k1, NOW_MS, { exp: NOW_MS / 1000 + 3600 });
+    await proofOf(subject, token);
+    server.behave(json({ keys: [k2.jwk] }));
+    await proofOf(subject, token, NOW_MS + 10 * MINUTE - 1);
+    expect((await refusalOf(subject, token, NOW_MS + 10 * MINUTE)).code).toBe('key_unknown');
+  });
+
   test('made-up kids cost one fetch per cooldown, and are told apart from an attack until it has passed', async () => {
     server.behave(json({ keys: [k1.jwk] }));
     const subject = verifier();
