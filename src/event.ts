@@ -83,11 +83,21 @@ async function countFailure(engine: Engine, { request, keys }: Observation): Pro
 function endSession(before: Baseline, observation: Observation): Baseline {
   const { keys, nowMs } = observation;
   const at = Math.floor(nowMs / 1000);
-  const { id } = matchDevice(observation, before);
+  const named = devicesNamed(before, observation);
   const known = before.sessions.some(({ key }) => key === keys.session);
-  if (!known && id === null) return revokeAllDevices(before, at);
+  if (!known && named.length === 0) return revokeAllDevices(before, at);
   const forgotten = keys.session === null ? before : revokeSession(before, keys.session, at);
-  return id === null ? forgotten : revokeDevice(forgotten, id, at);
+  return named.reduce((rest, id) => revokeDevice(rest, id, at), forgotten);
+}
+
+/** A fingerprint names every record of its machine: that of a browser which lost its token beside the one that holds it. */
+function devicesNamed(before: Baseline, observation: Observation): readonly string[] {
+  const { fingerprint } = observation.keys;
+  const { id, proven } = matchDevice(observation, before);
+  const same =
+    proven || fingerprint === null ? [] : before.devices.filter((known) => known.fingerprint === fingerprint);
+  if (same.length > 0) return same.map((known) => known.id);
+  return id === null ? [] : [id];
 }
 
 function requestOf({ type, trustDevice: _trustDevice, ...observed }: SubjectEvent): CheckRequest {

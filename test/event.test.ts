@@ -91,6 +91,16 @@ describe('trust ends', () => {
     expect(await stateOf(it, phone)).toBe('trusted');
   });
 
+  test('for all records of a machine that the report names by its fingerprint alone', async () => {
+    const it = await stage(RULES);
+    const [laptop, phone] = [await trusted(it, LAPTOP), await trusted(it, PHONE)];
+    await it.tell('login.succeeded', { ...ANN, device: LAPTOP });
+    it.clock.ms += 60_000;
+    await it.tell('session.revoked', { subject: 'ann', session: 'never-seen', device: LAPTOP });
+    expect(await stateOf(it, laptop)).toBe('revoked');
+    expect(await stateOf(it, phone)).toBe('trusted');
+  });
+
   test('for every device when nobody knows which one the session was on', async () => {
     const it = await stage(RULES);
     const laptop = await trusted(it, LAPTOP, { session: 's1' });

@@ -13,7 +13,7 @@ export const velocity: Signal = {
     'subject.failures_10m': {
       type: 'number',
       unit: '1',
-      meaning: 'Failed log-ins, forged proofs and denies in 10 minutes',
+      meaning: 'Failed log-ins and step-ups and forged proofs in 10 minutes',
     },
     'subject.ips_1h': { type: 'number', unit: '1', meaning: 'Addresses (IPv6: /64s) in an hour, this one included' },
     'subject.countries_24h': { type: 'number', unit: '1', meaning: 'Countries in 24 hours, this one included' },

@@ -68,7 +68,7 @@ export interface History {
   readonly device: Slot<DeviceSlot> | null;
 }
 
-/** A bad end of an attempt, counted against subject and address. */
+/** A bad end of an attempt: a failure counts against subject and address, a deny against the address alone. */
 export interface Outcome {
   readonly kind: 'failure' | 'deny';
   readonly atMs: number;
