@@ -65,7 +65,8 @@ export async function check(engine: Engine, request: CheckRequest): Promise<Chec
   const stepUp = requirement === null ? null : await applyProof(engine, observation, requirement, proof, waitedMs);
   const decision: Decision = stepUp?.satisfied === true ? 'allow' : demanded;
 
-  const lessons = lessonsOf(decision, stepUp?.satisfied === true, policy, degraded, observation);
+  const earnedBy = stepUp?.satisfied === true && proof?.valid === true ? proof.proof : null;
+  const lessons = lessonsOf(decision, earnedBy, policy, degraded, observation);
   const baseline = history.subject?.state === 'read' ? history.subject.value.baseline : null;
   const device = await nameDevice(engine, observation, baseline, lessons);
 
@@ -200,7 +201,7 @@ function engineReason(code: string, message: string): Reason {
  */
 function lessonsOf(
   decision: Decision,
-  proven: boolean,
+  earnedBy: Lessons['earnedBy'],
   policy: ActionPolicy,
   degraded: readonly Degradation[],
   { request }: Observation,
@@ -208,7 +209,8 @@ function lessonsOf(
   const may = decision === 'allow' && degraded.length === 0 && !request.dryRun && request.subject !== null;
   return {
     sighting: may && policy.learn === 'decision',
-    trustDays: may && proven && policy.trust.onStepUp ? policy.trust.days : null,
+    trustDays: may && earnedBy !== null && policy.trust.onStepUp ? policy.trust.days : null,
+    earnedBy,
   };
 }
 

@@ -63,7 +63,7 @@ async function learnSuccess(
   subject: Pseudonym,
 ): Promise<NamedDevice | null> {
   const { trust } = engine.rules().policyFor(event.type === 'login.succeeded' ? 'login' : 'step_up');
-  const lessons: Lessons = { sighting: true, trustDays: event.trustDevice ? trust.days : null };
+  const lessons: Lessons = { sighting: true, trustDays: event.trustDevice ? trust.days : null, earnedBy: null };
   const stored = await engine.store.readSubject(subject, event.occurredAtMs);
   const device = await nameDevice(engine, observation, stored?.baseline ?? null, lessons);
   await learnLessons(engine, observation, device, lessons);

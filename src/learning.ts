@@ -4,6 +4,7 @@ import { matchDevice } from './signals/device.ts';
 import { othersOn } from './signals/device-token.ts';
 import { lessonOf } from './signals/lesson.ts';
 import type { Observation } from './signals/signal.ts';
+import type { Proof } from './step-up/verifier.ts';
 
 /** What an allowed check or a reported success teaches. */
 export interface Lessons {
@@ -11,6 +12,8 @@ export interface Lessons {
   readonly sighting: boolean;
   /** The device becomes trusted for this many days; null when it does not. */
   readonly trustDays: number | null;
+  /** The proof by which trust was earned; null where a success was reported instead, or nothing was earned. */
+  readonly earnedBy: Pick<Proof, 'issuer' | 'id'> | null;
 }
 
 /** The device of a request under the id by which it is, or is about to be, remembered. */
@@ -34,12 +37,12 @@ export async function nameDevice(
   engine: Engine,
   observation: Observation,
   baseline: Baseline | null,
-  { sighting, trustDays }: Lessons,
+  { sighting, trustDays, earnedBy }: Lessons,
 ): Promise<NamedDevice | null> {
   const { keys, nowMs } = observation;
   if (keys.subject === null || keys.device === null) return null;
   const { id: knownId, proven, state, device } = matchDevice(observation, baseline);
-  const id = knownId ?? (sighting || trustDays !== null ? engine.newDeviceId() : null);
+  const id = knownId ?? (sighting || trustDays !== null ? freshId(engine, observation, earnedBy) : null);
   if (id === null) return null;
   const issuedAt = Math.floor(nowMs / 1000);
   const life = (trustDays ?? 0) * 86_400;
@@ -61,10 +64,24 @@ export async function learnLessons(
   const { keys, nowMs } = observation;
   const until = device === null || device.expiresAtMs === null ? null : Math.floor(device.expiresAtMs / 1000);
   if (keys.subject === null || (!sighting && until === null)) return;
-  const lesson = lessonOf(observation, device);
+  // A device that earns trust is itself; a fingerprint that merely resembles it plays no part.
+  const lesson = lessonOf(observation, device && { id: device.id, proven: device.proven || until !== null });
   await engine.store.updateBaseline(keys.subject, (before) => {
     const seen = sighting ? learnSighting(before, lesson) : before;
     if (until === null || lesson.device === null) return seen;
     return grantTrust(seen, { at: Math.floor(nowMs / 1000), until, device: lesson.device });
   });
 }
+
+/**
+ * A page that has just stepped up sends many requests with one proof before the first answer brings its token. All of them
+ * name one device, or they would push the other devices of the subject out of its baseline.
+ */
+function freshId({ pseudonym, newDeviceId }: Engine, { keys }: Observation, earnedBy: Lessons['earnedBy']): string {
+  if (earnedBy === null) return newDeviceId();
+  const earned = [keys.subject, keys.fingerprint ?? keys.device, earnedBy.issuer, earnedBy.id];
+  return `d-${pseudonym('device', JSON.stringify(earned)).slice(0, DEVICE_ID_LENGTH)}`;
+}
+
+/** Characters of base64url, 72 bits: as many as a random id has. */
+const DEVICE_ID_LENGTH = 12;

@@ -201,6 +201,24 @@ describe('trust by proof', () => {
     expect(next.signals.device?.facts).toMatchObject({ 'device.state': 'trusted' });
   });
 
+  test('makes one device of the requests that a page sends with one proof at the same time', async () => {
+    const it = await stage(RULES);
+    const phone = { fingerprint: '7d793037a0760186574b0282f2f435e7' };
+    const first = await withProof(it, phone);
+    it.clock.ms += 60_000;
+    const request = { ...ANN, action: 'pay', device: LAPTOP, step_up_token: await it.proof('ann') };
+    const parallel = await Promise.all(Array.from({ length: 8 }, () => it.check(request)));
+    const [id] = new Set(parallel.map(({ device }) => device?.id));
+    for (const { device } of parallel) {
+      const next = await it.check({ ...ANN, action: 'read', device: { ...LAPTOP, token: device?.token } });
+      expect(next).toMatchObject({ device: { id }, signals: { device: { facts: { 'device.state': 'trusted' } } } });
+    }
+    const kept = await it.check({ ...ANN, action: 'read', device: { ...phone, token: first.device?.token } });
+    expect(kept.signals.device?.facts).toMatchObject({ 'device.state': 'trusted' });
+    const stored = await it.engine.store.readSubject(it.engine.pseudonym('subject', 'ann'), it.clock.ms);
+    expect(stored?.baseline?.devices).toHaveLength(2);
+  });
+
   test('is not granted where the rules say so', async () => {
     const it = await stage({ ...RULES, trust: { on_step_up: false } });
     expect((await withProof(it, LAPTOP)).device).toMatchObject({ token: null });
