@@ -28,29 +28,26 @@ interface Generated {
 }
 
 const GENERATED: readonly Generated[] = [
-  { path: 'README.md', make: readme },
+  {
+    path: 'README.md',
+    make: (before) => withTables(before, { facts: factsTable, gateways: gatewaysTable, settings: settingsTable }),
+  },
+  { path: 'docs/rules.md', make: (before) => withTables(before, { operators: operatorsTable }) },
   { path: 'rules/rules.schema.json', make: () => json(rulesJsonSchema(FACT_CATALOG)) },
   { path: 'rules/rules.test.schema.json', make: () => json(ruleTestsJsonSchema(FACT_CATALOG)) },
   { path: 'docs/openapi.json', make: async () => json(await openApi()) },
 ];
 
-/** Tables of the README by the name of their markers: `<!-- facts:start -->` … `<!-- facts:end -->`. */
-const TABLES: { readonly [name: string]: () => string } = {
-  facts: factsTable,
-  gateways: gatewaysTable,
-  operators: operatorsTable,
-  settings: settingsTable,
-};
-
-function readme(before: string): string {
+/** Puts each table between its markers: `<!-- facts:start -->` … `<!-- facts:end -->`. */
+function withTables(before: string, tables: { readonly [name: string]: () => string }): string {
   let text = before;
-  for (const [name, table] of Object.entries(TABLES)) {
+  for (const [name, table] of Object.entries(tables)) {
     const start = `<!-- ${name}:start -->`;
     const end = `<!-- ${name}:end -->`;
     const from = text.indexOf(start);
     const to = text.indexOf(end, from);
     if (from === -1 || to === -1) {
-      throw new Error(`README.md has no ${start} … ${end}; put both markers where the table belongs`);
+      throw new Error(`${start} … ${end} are missing; put both markers where the table belongs`);
     }
     text = `${text.slice(0, from + start.length)}\n${table()}\n${text.slice(to)}`;
   }
