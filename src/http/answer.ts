@@ -108,8 +108,19 @@ function stepUpOf({ satisfied, requirement, error }: NonNullable<CheckResult['st
 
 /** The challenge of a step-up (RFC 9470); it names the reason why a proof that came along was not taken. */
 export function challengeOf(requirement: Requirement, error: ProofFault | null): string {
-  return wwwAuthenticate(requirement, error === null ? {} : { code: error.code, description: error.message });
+  if (error === null) return wwwAuthenticate(requirement);
+  const { code, message } = error;
+  return wwwAuthenticate(requirement, INNER_CODES.has(code) ? { code } : { code, description: message });
 }
+
+/** Their messages tell callers about hosts, issuers and the store; a challenge goes on to whoever sent the token. */
+const INNER_CODES: ReadonlySet<string> = new Set([
+  'issuer_unknown',
+  'keys_unavailable',
+  'no_issuer',
+  'spend_unrecorded',
+  'verifier_fault',
+]);
 
 function signalsOf(signals: CheckResult['signals']): RiskCheckAnswer['signals'] {
   return Object.fromEntries(
