@@ -104,7 +104,7 @@ export async function hookCheckRequest(
     cookieValue(cookies, STEP_UP_COOKIE),
   ]);
   return {
-    subject: session === null ? null : normaliseSubject(session.proof.subject),
+    subject: subjectOf(session),
     ...origin,
     session: sessionOf(session?.proof ?? null, proof?.proof ?? null),
     userAgent: header('user-agent')?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
@@ -148,6 +148,10 @@ interface Verified {
   readonly proof: Proof;
 }
 
+function subjectOf(holder: Verified | null): string | null {
+  return holder === null ? null : normaliseSubject(holder.proof.subject);
+}
+
 async function verified(engine: Engine, nowMs: number, token: string | null): Promise<Verified | null> {
   if (token === null || token.length > MAX_TOKEN_LENGTH || engine.verifier === null) return null;
   const verdict = await engine.verifier.verify(token, nowMs);
@@ -184,7 +188,10 @@ function spellings(value: string): readonly string[] {
   return decoded === value ? [value] : [decoded];
 }
 
-/** The token to present as proof. One that does not verify is presented only for want of another: its refusal is then told. */
+/**
+ * The token to present as proof: of the session's own subject where there is one, for the cookie of a step-up may outlive the
+ * log-in that it belongs to. One that does not verify is presented only for want of another: its refusal is then told.
+ */
 async function newestStepUp(
   engine: Engine,
   nowMs: number,
@@ -193,9 +200,12 @@ async function newestStepUp(
 ): Promise<{ readonly token: string; readonly proof: Proof | null } | null> {
   const offered = tokens.filter((token) => token !== null).map((token) => token.slice(0, MAX_TOKEN_LENGTH));
   const candidates = [...(await Promise.all(offered.map((token) => verified(engine, nowMs, token)))), session];
-  const steppedUp = candidates
-    .filter((candidate) => candidate?.proof.steppedUp === true)
-    .reduce((newest, other) => ((other?.proof.authTime ?? 0) > (newest?.proof.authTime ?? 0) ? other : newest), null);
+  const stepUps = candidates.filter((candidate) => candidate?.proof.steppedUp === true);
+  const own = stepUps.filter((candidate) => subjectOf(candidate) === subjectOf(session));
+  const steppedUp = (own.length > 0 ? own : stepUps).reduce(
+    (newest, other) => ((other?.proof.authTime ?? 0) > (newest?.proof.authTime ?? 0) ? other : newest),
+    null,
+  );
   if (steppedUp !== null) return steppedUp;
   const [first] = offered;
   return first === undefined ? session : { token: first, proof: candidates[0]?.proof ?? null };
