@@ -151,6 +151,21 @@ describe('the default policy', () => {
     }
   });
 
+  it('learns nothing from a stolen session on routes that nobody guards, so that the log-in after it is still asked', async () => {
+    const device = { fingerprint: 'fp-ann' };
+    const days = ['01', '02', '03', '04', '05'];
+    const home = days.map((day) => ({
+      at: `2026-11-${day}T08:00:00Z`,
+      event: { type: 'login.succeeded', subject: 'ann', ip: '81.2.69.160', session: 's1', device },
+    }));
+    const thief = { subject: 'ann', ip: '86.1.2.3' };
+    const browse = (at: string): Step => ({ at, check: { ...thief, session: 's1', action: 'request' } });
+    const stolen = [browse('2026-11-06T08:00:00Z'), browse('2026-11-06T08:10:00Z')];
+    const login = { at: '2026-11-06T09:00:00Z', check: { ...thief, action: 'login', device } };
+    expect(codes(await play([...home, ...stolen, login]))).toContain('new_network');
+    expect(await play([...home, ...stolen, login])).toMatchObject({ decision: 'step-up' });
+  });
+
   /** @see https://github.com/oauth-wg/oauth-cross-device-security/issues/202 */
   it('lets a phone that tunnels home and a laptop on the spot be in two countries at once', async () => {
     const at = (time: string, device: JsonObject, ip: string, geo: JsonObject): Step => ({
