@@ -471,7 +471,7 @@ function discoveryAddress(issuerName: string): string {
 }
 
 /** https, or http that never leaves the machine. */
-export function isSafe(uri: string): boolean {
+function isSafe(uri: string): boolean {
   if (!URL.canParse(uri)) return false;
   const { protocol, hostname } = new URL(uri);
   return protocol === 'https:' || (protocol === 'http:' && /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname));

@@ -246,6 +246,24 @@ describe('discovery', () => {
     expect(error.message).toContain('is of issuer https://evil.example');
     expect(asked()).toBe(0);
   });
+
+  test('over https leads to keys over https only, not even to this machine without it', async () => {
+    const jwksUri = `${server.origin}${KEYS}`;
+    server.behave(json({ keys: [k1.jwk] }));
+    const subject = joseVerifier({
+      issuers: stepUpIssuers.parse([{ issuer: ISSUER, audience: AUDIENCE, algorithms: ['ES256'], discovery: true }]),
+      fetch: (uri, init) =>
+        uri.startsWith(ISSUER)
+          ? Promise.resolve(new Response(JSON.stringify({ issuer: ISSUER, jwks_uri: jwksUri })))
+          : fetch(uri, init),
+    });
+    const error = await refusalOf(subject, await tokenAt(k1, NOW_MS));
+    expect(error).toMatchObject({
+      code: 'keys_unavailable',
+      message: expect.stringContaining(`names keys at ${jwksUri}`),
+    });
+    expect(asked()).toBe(0);
+  });
 });
 
 test('two issuers side by side keep their keys apart, even under one kid', async () => {
