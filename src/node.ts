@@ -8,7 +8,9 @@ import type { Log } from './audit/log.ts';
 import { type LineStream, pinoLines, standardOutput } from './audit/pino.ts';
 import { prometheusMetrics } from './audit/prometheus.ts';
 import type { Engine } from './engine.ts';
+import type { GeoSource } from './geo/geo.ts';
 import { geoipLiteSource } from './geo/geoip-lite.ts';
+import { noGeo } from './geo/no-geo.ts';
 import { callers } from './http/caller.ts';
 import { readIncoming } from './http/node-body.ts';
 import { ProblemError, problemResponse } from './http/problem.ts';
@@ -90,7 +92,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
     onReload: () => log.info('address lists were loaded anew'),
     onProblem: (problem) => log.error('the address lists cannot be read, the old ones go on', { ...problem }),
   });
-  const geo = geoipLiteSource();
+  const geo = openGeo(settings, log, now());
   const metrics = prometheusMetrics({ rules: () => rules, reputation: () => lists.reputation, geo, now });
   const store = openStore(settings, log, { now, onFailure: metrics.storeFailed });
   const verifier = settings.stepUpIssuers.length === 0 ? null : openVerifier(settings, log);
@@ -173,6 +175,15 @@ export async function startServer(settings: Settings, options: StartOptions = {}
       return stopped;
     },
   };
+}
+
+/** A source that cannot answer, or is old, stops nothing: it is told here once and by /readyz at any time. */
+function openGeo({ geoData, geoMaxAgeDays }: Settings, log: Log, nowMs: number): GeoSource {
+  if (geoData === 'none') return noGeo();
+  const geo = geoipLiteSource({ city: geoData === 'city', maxAgeDays: geoMaxAgeDays });
+  const { problem } = geo.status(nowMs);
+  if (problem !== null) log.warn('geo data', { problem });
+  return geo;
 }
 
 function openStore(

@@ -14,6 +14,10 @@ export type ApiKey =
   | { readonly name: string; readonly kind: 'secret'; readonly secret: string }
   | { readonly name: string; readonly kind: 'sha256'; readonly hex: string };
 
+/** What is loaded of the geo data: cities, countries only, nothing. */
+export const GEO_DATA = ['city', 'country', 'none'] as const;
+export type GeoData = (typeof GEO_DATA)[number];
+
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
@@ -243,6 +247,20 @@ export const SETTINGS = {
     'none: taken from the request',
   ),
   IP_LISTS_DIR: setting(text('data/ip'), 'directory of the compiled address lists', '`data/ip`'),
+  GEO_DATA: setting(
+    z
+      .string()
+      .pipe(z.enum(GEO_DATA))
+      .optional()
+      .transform((data): GeoData => data ?? 'city'),
+    '`city` (about 115 MB), `country` (about 8 MB, no coordinates, so no travel) or `none`',
+    '`city`',
+  ),
+  GEO_MAX_AGE_DAYS: setting(
+    wholeNumber(1, 3650, 180),
+    'older geo data still answers; a warning at start and `geo.problem` of `/readyz` say that it is old',
+    '180',
+  ),
   STORE_TIMEOUT_MS: setting(
     wholeNumber(1, 10_000, 50),
     'whole budget of the store for one check, in milliseconds, 1 to 10000',
@@ -283,6 +301,8 @@ export interface Settings {
   /** Without a trailing slash. */
   readonly publicUrl: string | null;
   readonly ipListsDir: string;
+  readonly geoData: GeoData;
+  readonly geoMaxAgeDays: number;
   readonly storeTimeoutMs: number;
   readonly logLevel: LogLevel;
   /** Secrets that were made because the environment gave none: they do not outlive the process. */
@@ -370,6 +390,8 @@ export function loadSettings(environment: Environment, makeSecret: () => string)
     returnHosts: read('RETURN_HOSTS', SETTINGS.RETURN_HOSTS),
     publicUrl: read('PUBLIC_URL', SETTINGS.PUBLIC_URL),
     ipListsDir: read('IP_LISTS_DIR', SETTINGS.IP_LISTS_DIR),
+    geoData: read('GEO_DATA', SETTINGS.GEO_DATA),
+    geoMaxAgeDays: read('GEO_MAX_AGE_DAYS', SETTINGS.GEO_MAX_AGE_DAYS),
     storeTimeoutMs: read('STORE_TIMEOUT_MS', SETTINGS.STORE_TIMEOUT_MS),
     logLevel: read('LOG_LEVEL', SETTINGS.LOG_LEVEL),
     made,

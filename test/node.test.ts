@@ -64,6 +64,40 @@ describe('a started server', () => {
     expect(text).toMatch(/stepgate_geo_age_days\{source="geoip-lite"\} \d/);
   });
 
+  /**
+   * @see https://github.com/geoip-lite/node-geoip/issues/209
+   * @see https://github.com/geoip-lite/node-geoip/issues/197
+   * @see https://github.com/sapics/geoip-country/issues/22
+   */
+  test('warns once of geo data that is old, tells so by /readyz, and still answers', async () => {
+    const { server, lines } = await shop.start({ GEO_DATA: 'country', GEO_MAX_AGE_DAYS: '1' });
+    for (let i = 0; i < 3; i++) await post(`${server.url}/v1/risk-check`, '{"action":"a","ip":"81.2.69.160"}');
+    const warnings = lines.map((line) => JSON.parse(line)).filter(({ msg }) => msg === 'geo data');
+    expect(warnings).toMatchObject([{ problem: expect.stringMatching(/^data_old: /) }]);
+    const ready = await fetch(`${server.url}/readyz`);
+    expect(ready.status).toBe(200);
+    expect((await ready.json()).geo).toMatchObject({
+      name: 'geoip-lite',
+      age_days: expect.any(Number),
+      problem: expect.stringMatching(/^data_old: the geo data is \d+ days old, more than 1,/),
+    });
+  });
+
+  /** @see https://github.com/geoip-lite/node-geoip/pull/179 */
+  test('loads countries only, or no geo data at all, where it is told to', async () => {
+    const geoOf = async (data: string) => {
+      const { server } = await shop.start({ GEO_DATA: data, GEO_MAX_AGE_DAYS: '3650' });
+      const { text } = await post(`${server.url}/v1/risk-check`, '{"subject":"u","action":"a","ip":"81.2.69.160"}');
+      return JSON.parse(text).signals;
+    };
+    const countries = await geoOf('country');
+    expect(countries.geo.facts).toMatchObject({ 'geo.country': 'GB', 'geo.accuracy_km': 1000 });
+    expect(countries.geo.facts).not.toHaveProperty('geo.city');
+    expect(countries.travel).toMatchObject({ state: 'unknown', why: 'coarse' });
+    expect((await geoOf('city')).geo.facts).toMatchObject({ 'geo.city': 'Newmarket' });
+    expect((await geoOf('none')).geo).toMatchObject({ state: 'unknown', why: 'source_off' });
+  });
+
   test('refuses a port that is taken and leaves nothing running', async () => {
     const { server } = await shop.start();
     await expect(shop.start({ PORT: new URL(server.url).port })).rejects.toThrow('EADDRINUSE');

@@ -32,6 +32,8 @@ describe('loadSettings', () => {
       redisUrl: null,
       rulesDir: 'rules',
       ipListsDir: 'data/ip',
+      geoData: 'city',
+      geoMaxAgeDays: 180,
       storeTimeoutMs: 50,
       logLevel: 'info',
       trustedProxies: { kind: 'none' },
@@ -117,6 +119,18 @@ describe('loadSettings', () => {
     const faults = faultsOf({ [name]: value });
     expect(faults.map((fault) => fault.name)).toEqual([name]);
     expect(JSON.stringify(faults)).not.toContain(secret);
+  });
+
+  test('takes countries only, or no geo data at all, and a limit for its age', () => {
+    expect(loadSettings({ GEO_DATA: 'country', GEO_MAX_AGE_DAYS: '30' }, makeSecret)).toMatchObject({
+      geoData: 'country',
+      geoMaxAgeDays: 30,
+    });
+    expect(loadSettings({ GEO_DATA: 'none' }, makeSecret).geoData).toBe('none');
+    expect(faultsOf({ GEO_DATA: 'off', GEO_MAX_AGE_DAYS: '0' }).map(({ name }) => name)).toEqual([
+      'GEO_DATA',
+      'GEO_MAX_AGE_DAYS',
+    ]);
   });
 
   test('counts the bytes of a secret, not its characters', () => {

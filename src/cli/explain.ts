@@ -6,6 +6,7 @@ import type { Measurement } from '../decision.ts';
 import type { Engine } from '../engine.ts';
 import type { FactValue, JsonObject } from '../facts.ts';
 import { geoipLiteSource } from '../geo/geoip-lite.ts';
+import { noGeo } from '../geo/no-geo.ts';
 import { answerOf } from '../http/answer.ts';
 import { parseObject } from '../http/body.ts';
 import { ProblemError } from '../http/problem.ts';
@@ -66,7 +67,8 @@ async function explain(path: string, { dir, json }: Options): Promise<void> {
 }
 
 async function judge(document: JsonObject, rules: RuleSet, settings: Settings): Promise<Checked> {
-  const geo = geoipLiteSource();
+  const { geoData } = settings;
+  const geo = geoData === 'none' ? noGeo() : geoipLiteSource({ city: geoData === 'city' });
   if ('request' in document) {
     const written = requestCase.parse({ name: 'explained', expect: { decision: 'allow' }, ...document });
     return playCase({ rules, geo }, playedCaseOf(written, '', Date.now()));

@@ -34,7 +34,10 @@ export type Located =
 export interface GeoSource {
   /** Synchronous and memory-only: it never waits and never throws. */
   locate(address: Address): Located;
-  /** What the source is and how old its data is, for health and metrics. `ageDays` is null when it does not say. */
+  /**
+   * What the source is and how old its data is, for health and metrics. `ageDays` is null when it does not say; `problem`
+   * begins with a code (`bad_database`, `data_old`) and says what to do.
+   */
   status(nowMs: number): { readonly name: string; readonly ageDays: number | null; readonly problem: string | null };
 }
 

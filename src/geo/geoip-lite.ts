@@ -27,6 +27,8 @@ export interface GeoipLiteOptions {
   readonly directory?: string;
   /** False loads the country tables only: about 8 MB in memory, no coordinates, hence no travel. Default true. */
   readonly city?: boolean;
+  /** Older data goes on answering, and `status` says that it is old. In days; default: no age is too old. */
+  readonly maxAgeDays?: number;
 }
 
 /**
@@ -34,7 +36,11 @@ export interface GeoipLiteOptions {
  * missing, cut or damaged does not stop the service: the source then answers `bad_database`, and `status` says what is
  * wrong with which file.
  */
-export function geoipLiteSource({ directory, city = true }: GeoipLiteOptions = {}): GeoSource {
+export function geoipLiteSource({
+  directory,
+  city = true,
+  maxAgeDays = Number.POSITIVE_INFINITY,
+}: GeoipLiteOptions = {}): GeoSource {
   const name = 'geoip-lite';
   const from = directory ?? bundledDirectory();
   let problem = from === null ? 'bad_database: geoip-lite is not installed; run npm ci' : problemOf(from, city);
@@ -62,12 +68,16 @@ export function geoipLiteSource({ directory, city = true }: GeoipLiteOptions = {
         return { known: false, why: 'bad_database' };
       }
     },
-    status: (nowMs) => ({
-      name,
-      ageDays: dataAtMs === null ? null : Math.max(0, (nowMs - dataAtMs) / 86_400_000),
-      problem,
-    }),
+    status: (nowMs) => {
+      const ageDays = dataAtMs === null ? null : Math.max(0, (nowMs - dataAtMs) / 86_400_000);
+      const isOld = ageDays !== null && ageDays > maxAgeDays;
+      return { name, ageDays, problem: problem ?? (isOld ? tooOld(ageDays, maxAgeDays) : null) };
+    },
   };
+}
+
+function tooOld(ageDays: number, maxAgeDays: number): string {
+  return `data_old: the geo data is ${Math.floor(ageDays)} days old, more than ${maxAgeDays}, and places move; install a newer geoip-lite or run its updatedb`;
 }
 
 interface GeoipLite {

@@ -76,6 +76,15 @@ describe('the Prometheus exposition', () => {
     expect((await metrics.render()).text).not.toContain('tor-exits');
   });
 
+  /** @see https://github.com/geoip-lite/node-geoip/issues/209 */
+  test('shows the age of the geo data at the moment of the scrape, and none where there is no data', async () => {
+    const aging = { ...noGeo(), status: () => ({ name: 'geoip-lite', ageDays: 799.5, problem: null }) };
+    const metrics = prometheusMetrics({ ...sourcesWith(() => NO_REPUTATION), geo: aging });
+    expect((await metrics.render()).text).toContain('stepgate_geo_age_days{source="geoip-lite"} 799.5');
+    const without = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
+    expect((await without.render()).text).not.toMatch(/^stepgate_geo_age_days\{/m);
+  });
+
   test('of two servers in one process is not mixed', async () => {
     const one = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
     const other = prometheusMetrics(sourcesWith(() => NO_REPUTATION));

@@ -97,6 +97,15 @@ describe('places from the bundled geoip-lite data', () => {
   it('is as old as the release of its data, not as young as its installation', () => {
     expect(source.status(NOW)).toEqual({ name: 'geoip-lite', ageDays: 140, problem: null });
   });
+
+  /** @see https://github.com/geoip-lite/node-geoip/issues/209 */
+  it('is called old from the day after its limit on, and goes on answering', () => {
+    const aging = geoipLiteSource({ maxAgeDays: 140, city: false });
+    expect(aging.status(NOW).problem).toBeNull();
+    const later = aging.status(NOW + 659.5 * 86_400_000);
+    expect(later).toMatchObject({ ageDays: 799.5, problem: expect.stringMatching(/^data_old: .*799 days.*than 140/) });
+    expect(placeOf('81.2.69.160', aging).country).toBe('GB');
+  });
 });
 
 describe('country-only data', () => {
