@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Standing } from '../src/reputation/reputation.ts';
 import { DAY_MS, stage } from './stage.ts';
 
 const rule = (id: string, when: object, then: object) => ({ id, when, then });
@@ -237,12 +238,40 @@ describe('an anonymous request', () => {
 
 /** @see https://github.com/panther-labs/panther-analysis/pull/840 */
 test('checks that run at the same time do not colour each other', async () => {
-  const alone = await (await stage(RULES)).check({ ...ANN, action: 'read' });
-  const { check } = await stage(RULES);
-  const [, between] = await Promise.all([
-    check({ subject: 'eve', ip: '9.9.9.9', action: 'pay' }),
-    check({ ...ANN, action: 'read' }),
-    check({ subject: 'eve', ip: '9.9.9.9', action: 'pay' }),
-  ]);
-  expect({ ...between, id: '' }).toEqual({ ...alone, id: '' });
+  const viaVpn: Standing = { categories: ['vpn'], lists: ['exits'], asn: null };
+  const clean: Standing = { categories: [], lists: [], asn: null };
+  const reputation = () => ({
+    configured: true,
+    standing: ({ text }: { readonly text: string }) => (text === '45.83.1.1' ? viaVpn : clean),
+    status: () => [],
+  });
+  const rules = { ...RULES, rules: [...RULES.rules, rule('vpn', { 'ip.categories': { has: 'vpn' } }, { points: 40 })] };
+  const eve = { subject: 'eve', ip: '45.83.1.1', action: 'pay', geo: { lat: 1.35, lon: 103.82, country: 'SG' } };
+  const ann = { ...ANN, action: 'read', geo: { lat: 51.5, lon: -0.13, country: 'GB' }, dry_run: true };
+  const text = (result: object) => JSON.stringify({ ...result, id: '' });
+
+  const alone = text(await (await stage(rules, { reputation })).check(ann));
+  const { check } = await stage(rules, { reputation });
+  for (let round = 0; round < 200; round++) {
+    const order = round % 2 === 0 ? [eve, ann, eve] : [ann, eve, ann];
+    const answers = await Promise.all(order.map((body) => check(body)));
+    for (const [i, body] of order.entries()) if (body === ann) expect(text(answers[i] ?? {})).toBe(alone);
+    expect(answers.find((_, i) => order[i] === eve)?.score).toBe(40);
+  }
+});
+
+/** @see https://github.com/geoip-lite/node-geoip/issues/256 */
+test('an address whose country nobody knows is not taken for a foreign one, only for an unknown one', async () => {
+  const { check } = await stage({
+    version: 1,
+    rules: [
+      rule('abroad', { 'geo.country': { ne: 'US' } }, { decision: 'deny' }),
+      rule('not-at-home', { not: { 'geo.country': 'US' } }, { decision: 'deny' }),
+      rule('nowhere', { 'geo.country': { known: false } }, { decision: 'step-up' }),
+    ],
+  });
+  const unknown = await check({ ...ANN, ip: '2001:4860:4860::8888', action: 'read' });
+  expect(unknown).toMatchObject({ decision: 'step-up', rule: { id: 'nowhere' } });
+  expect(unknown.signals).toMatchObject({ geo: { state: 'unknown' }, travel: { state: 'unknown' } });
+  expect(await check({ ...ANN, action: 'read', geo: { country: 'NL' } })).toMatchObject({ decision: 'deny' });
 });

@@ -1,6 +1,7 @@
 import { Agent } from 'node:http';
 import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { StartOptions } from '../src/node.ts';
 import { pseudonymizer } from '../src/store/pseudonym.ts';
 import { redisStore } from '../src/store/redis.ts';
 import { type RedisServer, startRedis } from './servers/redis.ts';
@@ -29,8 +30,8 @@ const PATIENCE = { timeout: 20_000 };
 
 const BODY = '{"subject":"u","action":"a"}';
 
-async function readyServer(more: NodeJS.ProcessEnv) {
-  const started = await shop.start({ REDIS_URL: redis.url, ...more });
+async function readyServer(more: NodeJS.ProcessEnv, options?: StartOptions) {
+  const started = await shop.start({ REDIS_URL: redis.url, ...more }, options);
   await expect.poll(async () => (await fetch(`${started.server.url}/readyz`)).status, PATIENCE).toBe(200);
   return started;
 }
@@ -38,7 +39,8 @@ async function readyServer(more: NodeJS.ProcessEnv) {
 describe('told to stop while Redis is slow', () => {
   /** @see https://github.com/derive-to/derive/pull/124 */
   test('ends running checks in full, closes idle connections, and closes Redis last', async () => {
-    const { server } = await readyServer({ STORE_TIMEOUT_MS: '10000' });
+    // Longer than this test may take: what is not closed of itself is not cut off either.
+    const { server } = await readyServer({ STORE_TIMEOUT_MS: '10000' }, { drainMs: 300_000 });
     const agent = new Agent({ keepAlive: true });
     shop.onTidy(() => agent.destroy());
     const idle = await Promise.all(Array.from({ length: 50 }, () => statusOver(agent, `${server.url}/healthz`)));

@@ -103,6 +103,29 @@ describe('a started server', () => {
     await expect(shop.start({ PORT: new URL(server.url).port })).rejects.toThrow('EADDRINUSE');
   });
 
+  /** @see https://github.com/keycloak/keycloak/issues/8724 */
+  test('refuses rules that demand an acr value which no issuer ranks', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'stepgate-acr-'));
+    shop.onTidy(() => rm(dir, { recursive: true }));
+    const demanding = (acr: string) =>
+      writeFile(
+        join(dir, 'default.json'),
+        JSON.stringify({
+          version: 1,
+          // biome-ignore lint/suspicious/noThenProperty: a rule file says `then`
+          rules: [{ id: 'strong', when: { action: 'pay' }, then: { decision: 'step-up', acr_values: [acr] } }],
+        }),
+      );
+    const issuer = { issuer: 'https://idp.example', audience: 'app', jwks_uri: 'http://127.0.0.1:1/keys' };
+    const issuers = [{ ...issuer, algorithms: ['ES256'], acr_order: ['0', '1', '2'] }];
+    const environment = { RULES_DIR: dir, STEP_UP_ISSUERS: JSON.stringify(issuers) };
+    await demanding('gold-typo');
+    await expect(shop.start(environment)).rejects.toThrow(/No issuer ranks "gold-typo"/);
+    await demanding('2');
+    const { server } = await shop.start(environment);
+    expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
+  });
+
   test('speaks IPv6 where it is told to', async () => {
     const { server } = await shop.start({ HOST: '::1' });
     expect(server.url).toMatch(/^http:\/\/\[::1\]:\d+$/);

@@ -5,11 +5,10 @@ import type { JsonObject, MeasuredFacts } from '../src/facts.ts';
 import { noGeo } from '../src/geo/no-geo.ts';
 import { compileRules } from '../src/rules/compile.ts';
 import { FACT_CATALOG } from '../src/signals/index.ts';
+import { DAY_MS, stage } from './stage.ts';
 
-const rules = compileRules(
-  [{ name: 'default.json', text: readFileSync(new URL('../rules/default.json', import.meta.url), 'utf8') }],
-  FACT_CATALOG,
-);
+const text = readFileSync(new URL('../rules/default.json', import.meta.url), 'utf8');
+const rules = compileRules([{ name: 'default.json', text }], FACT_CATALOG);
 
 interface Step {
   readonly at: string;
@@ -180,6 +179,39 @@ describe('the default policy', () => {
     ]);
     expect(laptopAbroad.decision).toBe('allow');
     expect(laptopAbroad.signals.travel?.facts).toMatchObject({ 'travel.reference': 'device', 'travel.state': 'near' });
+  });
+
+  /** @see https://github.com/oauth-wg/oauth-cross-device-security/issues/202 */
+  it('does not flap while two trusted devices in two countries take turns, and tells that there are two', async () => {
+    const it = await stage(JSON.parse(text));
+    const homeward = { ip: '203.0.112.5', geo: newYork };
+    const local = { ip: '81.2.69.160', geo: berlin };
+    const enrol = async (fingerprint: string) => {
+      const body = { subject: 'u1', ...homeward, device: { fingerprint }, trust_device: true };
+      const { device } = await it.tell('login.succeeded', body);
+      return { fingerprint, token: device?.token };
+    };
+    const phone = { ...homeward, device: await enrol('phone') };
+    const laptop = { ...local, device: await enrol('laptop') };
+    it.clock.ms += 2 * DAY_MS;
+    const asked: number[] = [];
+    for (let turn = 0; turn < 10; turn++) {
+      const from = turn % 2 === 0 ? phone : laptop;
+      const transfer = { subject: 'u1', action: 'payment.transfer', ...from, context: { amount: 10 } };
+      const { decision, signals } = await it.check(transfer);
+      expect(decision).not.toBe('deny');
+      if (decision === 'step-up') {
+        asked.push(turn);
+        expect((await it.check({ ...transfer, step_up_token: await it.proof('u1') })).decision).toBe('allow');
+      }
+      if (turn > 1) {
+        expect(signals.travel?.facts).toMatchObject({ 'travel.state': 'near', 'travel.reference': 'device' });
+        expect(signals.velocity?.facts).toMatchObject({ 'subject.countries_24h': 2 });
+      }
+      it.clock.ms += 30_000;
+    }
+    // Once, for a payment from a network that the subject was never seen on.
+    expect(asked).toEqual([1]);
   });
 
   /**

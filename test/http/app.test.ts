@@ -2,7 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { routesOf } from '../../src/app.ts';
 import { noLog } from '../../src/audit/log.ts';
+import { geoipLiteSource } from '../../src/geo/geoip-lite.ts';
 import { callers } from '../../src/http/caller.ts';
+import { parseTrustedProxies } from '../../src/net/client-ip.ts';
+import { compileRules } from '../../src/rules/compile.ts';
+import { FACT_CATALOG } from '../../src/signals/index.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { type Store, StoreError } from '../../src/store/store.ts';
 import { API_KEY, AUTHORIZED, NOW_MS, testApp } from './test-app.ts';
@@ -209,6 +213,59 @@ describe('the fields of a body', () => {
     await settled();
     const key = deps.engine.pseudonym('subject', 'user@example.com');
     expect((await deps.engine.store.readSubject(key, NOW_MS))?.failures10m).toBe(4);
+  });
+
+  /** @see https://github.com/maxmind/geoip-api-c/issues/119 */
+  test('a country is refused although the gateway wrote a port after the address; one that cannot be read is no allow', async () => {
+    const text = JSON.stringify({
+      version: 1,
+      rules: [
+        // biome-ignore lint/suspicious/noThenProperty: a rule file says `then`
+        { id: 'no-us', when: { 'geo.country': { in: ['US'] } }, then: { decision: 'deny' } },
+        // biome-ignore lint/suspicious/noThenProperty: a rule file says `then`
+        { id: 'hidden', when: { 'ip.unreadable': true }, then: { decision: 'step-up' } },
+      ],
+    });
+    const rules = compileRules([{ name: 'countries.json', text }], FACT_CATALOG);
+    const geo = geoipLiteSource({ city: false });
+    const { post } = testApp({
+      engine: { rules: () => rules, geo },
+      deps: { trust: { trusted: parseTrustedProxies('192.0.2.0/28'), declared: null } },
+    });
+    const from = async (xff: string) => {
+      const headers = { 'X-Forwarded-For': xff };
+      return (await post('/v1/risk-check', { action: 'login', peer_ip: '192.0.2.10', headers })).json();
+    };
+    expect(await from('8.8.8.8:55220')).toMatchObject({
+      decision: 'deny',
+      signals: { geo: { facts: { 'geo.country': 'US' } }, ip: { facts: { 'ip.address': '8.8.8.8' } } },
+    });
+    for (const spoilt of ['8.8.8.8:99999', '81.2.69.160, not-an-ip', '81.2.69.160,', ',', '']) {
+      expect(await from(spoilt), spoilt).toMatchObject({
+        decision: 'step-up',
+        signals: { ip: { state: 'unknown', why: 'malformed' }, geo: { state: 'unknown' } },
+      });
+    }
+    expect(await from('81.2.69.160')).toMatchObject({ decision: 'allow' });
+  });
+
+  /** @see https://github.com/migadu/alps/pull/18 */
+  test('a client that invents the left end of X-Forwarded-For fills one counter, its own, and nobody else’s', async () => {
+    const { post, settled } = testApp({
+      deps: { trust: { trusted: parseTrustedProxies('192.0.2.0/28'), declared: null } },
+    });
+    const victims = ['86.1.2.1', '86.1.2.2', '86.1.2.3'];
+    for (const victim of victims) {
+      const headers = { 'X-Forwarded-For': `${victim}, 81.2.69.66` };
+      await post('/v1/events', { type: 'login.failed', subject: 'u', peer_ip: '192.0.2.10', headers });
+    }
+    await settled();
+    const failuresOf = async (ip: string) => {
+      const { signals } = await (await post('/v1/risk-check', { action: 'login', ip, dry_run: true })).json();
+      return [signals.ip.facts['ip.failures_10m'], signals.ip.facts['ip.network_failures_10m']];
+    };
+    expect(await failuresOf('81.2.69.66')).toEqual([3, 3]);
+    for (const victim of victims) expect(await failuresOf(victim)).toEqual([0, 0]);
   });
 
   test('without ip, the address comes from the headers through the trusted proxies', async () => {

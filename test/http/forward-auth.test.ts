@@ -310,13 +310,25 @@ describe('a CORS preflight', () => {
   const preflight = { Origin: 'https://app.example', 'Access-Control-Request-Method': 'POST' };
 
   test('passes uncounted and unrecorded when the gateway itself states OPTIONS', async () => {
-    await rig.settled();
-    const before = rig.records.length;
-    const answer = await rig.forward('OPTIONS', '/api/pay', preflight);
+    const asked: string[] = [];
+    const store = new Proxy(rig.deps.engine.store, {
+      get: (target, name, receiver) => {
+        asked.push(String(name));
+        return Reflect.get(target, name, receiver);
+      },
+    });
+    const own = await hookRig({ engine: { store } });
+    const headers = { ...preflight, ...(await bearer('u5')) };
+    const answer = await own.forward('OPTIONS', '/api/pay', headers);
     expectContract(answer);
     expect(answer).toMatchObject({ status: 200, headers: { 'x-stepgate-reasons': 'preflight' } });
-    await rig.settled();
-    expect(rig.records.length).toBe(before);
+    await own.settled();
+    expect(own.records).toEqual([]);
+    expect(asked).toEqual([]);
+    await own.forward('POST', '/api/pay', headers);
+    await own.settled();
+    expect(asked).toContain('recordAttempt');
+    await own.close();
   });
 
   test.each([
@@ -391,6 +403,25 @@ describe('the hook call itself', () => {
     expect(received).toMatch(/^HTTP\/1\.1 403 /);
     expect(received.toLowerCase()).toContain('connection: close');
     expect(received.match(/HTTP\/1\.1/g)).toHaveLength(1);
+  });
+
+  /** @see https://github.com/honojs/hono/issues/5191 */
+  test('is never answered from a cache, whatever the client says it has: the status is the decision', async () => {
+    for (const match of [undefined, '*', '"x"', 'W/"x"']) {
+      const headers =
+        match === undefined ? {} : { 'If-None-Match': match, 'If-Modified-Since': new Date().toUTCString() };
+      for (const [uri, status] of [
+        ['/public/a', 200],
+        ['/admin', 401],
+        ['/upload/x', 403],
+      ] as const) {
+        const answer = await rig.forward('GET', uri, headers);
+        expect(answer.status).toBe(status);
+        expect(answer.headers['cache-control']).toBe('no-store');
+        expect(answer.headers).not.toHaveProperty('etag');
+        expect(answer.headers).not.toHaveProperty('last-modified');
+      }
+    }
   });
 
   test('does not read a body that does come', async () => {
