@@ -5,6 +5,7 @@ import { getRequestListener, RequestError } from '@hono/node-server';
 import { monotonicFactory } from 'ulid';
 import { createApp } from './app.ts';
 import type { Log } from './audit/log.ts';
+import type { Metrics } from './audit/metrics.ts';
 import { type LineStream, pinoLines, standardOutput } from './audit/pino.ts';
 import { prometheusMetrics } from './audit/prometheus.ts';
 import type { Engine } from './engine.ts';
@@ -95,7 +96,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
   const geo = openGeo(settings, log, now());
   const metrics = prometheusMetrics({ rules: () => rules, reputation: () => lists.reputation, geo, now });
   const store = openStore(settings, log, { now, onFailure: metrics.storeFailed });
-  const verifier = settings.stepUpIssuers.length === 0 ? null : openVerifier(settings, log);
+  const verifier = settings.stepUpIssuers.length === 0 ? null : openVerifier(settings, log, metrics);
   const newId = monotonicFactory(randomFractions());
   const engine: Engine = {
     rules: () => rules,
@@ -203,11 +204,12 @@ function openStore(
   return budgetedStore(redis, { timeoutMs: settings.storeTimeoutMs, onFailure });
 }
 
-function openVerifier(settings: Settings, log: Log) {
+function openVerifier(settings: Settings, log: Log, metrics: Metrics) {
   return joseVerifier({
     issuers: settings.stepUpIssuers,
     fetch: globalThis.fetch,
     onRefetch: ({ issuer, outcome, why, stale }) => {
+      metrics.keysAsked(issuer, stale ? 'stale' : outcome);
       if (outcome === 'failed') log.warn('the keys of an issuer cannot be had', { issuer, why, stale });
       else log.debug('the keys of an issuer were fetched', { issuer });
     },

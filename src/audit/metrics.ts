@@ -9,6 +9,8 @@ export interface Metrics {
   learnFailed(why: StoreFailure | 'fault'): void;
   storeFailed(operation: StoreOperation, why: StoreFailure): void;
   recordFailed(): void;
+  /** An issuer was asked for its keys. `stale`: it could not give them, and those of before are used on. */
+  keysAsked(issuer: string, outcome: 'fetched' | 'stale' | 'failed'): void;
   /** The exposition of everything counted. */
   render(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
@@ -19,5 +21,6 @@ export const noMetrics: Metrics = {
   learnFailed: () => undefined,
   storeFailed: () => undefined,
   recordFailed: () => undefined,
+  keysAsked: () => undefined,
   render: async () => ({ contentType: 'text/plain; charset=utf-8', text: '' }),
 };

@@ -68,6 +68,12 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
     help: 'Decision records that no sink took.',
     registers,
   });
+  const keyFetches = new Counter({
+    name: 'stepgate_key_fetches_total',
+    help: 'Times that an issuer was asked for its keys: `fetched`; `stale`: in vain, those of before go on; `failed`: none.',
+    labelNames: ['issuer', 'outcome'],
+    registers,
+  });
   gauge('stepgate_rules_info', 'Live rules: 1, labelled with their revision.', ['revision'], registers, (set) =>
     set({ revision: sources.rules().revision }, 1),
   );
@@ -106,6 +112,7 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
     learnFailed: (code) => learnFailures.inc({ code }),
     storeFailed: (operation, code) => storeErrors.inc({ operation, code }),
     recordFailed: () => recordFailures.inc(),
+    keysAsked: (issuer, outcome) => keyFetches.inc({ issuer, outcome }),
     render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   };
 }

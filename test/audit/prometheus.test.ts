@@ -65,6 +65,17 @@ describe('the Prometheus exposition', () => {
     expect(text).toContain('stepgate_record_failures_total 1');
   });
 
+  /** @see https://github.com/auth0/node-jwks-rsa/issues/385 */
+  test('counts how issuers were asked for their keys, and when those of before went on', async () => {
+    const metrics = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
+    metrics.keysAsked('https://idp.example', 'fetched');
+    metrics.keysAsked('https://idp.example', 'stale');
+    metrics.keysAsked('https://idp.example', 'stale');
+    const { text } = await metrics.render();
+    expect(text).toContain('stepgate_key_fetches_total{issuer="https://idp.example",outcome="fetched"} 1');
+    expect(text).toContain('stepgate_key_fetches_total{issuer="https://idp.example",outcome="stale"} 2');
+  });
+
   test('shows age and size of the lists in force, and forgets those that went away', async () => {
     let lists: readonly ListStatus[] = [list];
     const metrics = prometheusMetrics(sourcesWith(() => ({ ...NO_REPUTATION, status: () => lists })));

@@ -150,6 +150,8 @@ describe('a provider that is down', () => {
     expect(bank.lines.map((line) => JSON.parse(line))).toContainEqual(
       expect.objectContaining({ msg: 'the keys of an issuer cannot be had', issuer: idp.issuer, stale: true }),
     );
+    const metrics = await (await fetch(`${bank.url}/metrics`)).text();
+    expect(metrics).toContain(`stepgate_key_fetches_total{issuer="${idp.issuer}",outcome="stale"} 1`);
     const inDoubt = [{ part: 'step_up', why: 'keys_unavailable' }];
     const answers = await Promise.all([unknown, known[1], unknown, known[0]].map((token) => bank.check(ACTION, token)));
     expect(answers.map(outcomeOf)).toEqual(['keys_unavailable', 'allow', 'keys_unavailable', 'allow']);
