@@ -231,6 +231,56 @@ describe('the default policy', () => {
     expect(judge({ ...aboard, 'device.state': 'known', 'device.trusted': false }).decision).toBe('step-up');
   });
 
+  /**
+   * @see https://github.com/panther-labs/panther-analysis/pull/1358
+   * @see https://github.com/mpolden/echoip/issues/155
+   */
+  it.each([
+    [
+      'in-flight wifi',
+      22351,
+      { lat: 33.9425, lon: -118.408, country: 'US' },
+      { lat: 38.918, lon: -77.231, country: 'US' },
+    ],
+    [
+      'a satellite line',
+      14593,
+      { lat: 50.0755, lon: 14.4378, country: 'CZ' },
+      { lat: 51.5074, lon: -0.1278, country: 'GB' },
+    ],
+  ])(
+    'takes %s for no journey, there and back, and does not move the home by it',
+    async (_name, asn, home, registered) => {
+      const it = await stage(JSON.parse(text), {
+        reputation: () => ({
+          configured: true,
+          standing: (address) => ({ categories: [], lists: [], asn: address.text === '143.105.1.1' ? asn : 64500 }),
+          status: () => [],
+        }),
+      });
+      const city = (geo: object) => ({ ...geo, city: 'Somewhere', accuracy_km: 50 });
+      const atHome = { subject: 'u1', ip: '81.2.69.160', geo: city(home) };
+      const login = { ...atHome, device: { fingerprint: 'fp' }, trust_device: true };
+      const { device } = await it.tell('login.succeeded', login);
+      const token = { fingerprint: 'fp', token: device?.token };
+      it.clock.ms += 30 * 60_000;
+      const aboard = { subject: 'u1', ip: '143.105.1.1', geo: city(registered) };
+      for (const [shown, decision] of [
+        [token, 'allow'],
+        [{ fingerprint: 'fp' }, 'step-up'],
+      ] as const) {
+        const result = await it.check({ ...aboard, action: 'login', device: shown });
+        expect(result.decision).toBe(decision);
+        expect(codes(result)).not.toContain('impossible_travel');
+        expect(result.signals.travel?.facts).toEqual({ 'travel.state': 'satellite' });
+      }
+      await it.tell('login.succeeded', { ...aboard, device: token });
+      it.clock.ms += 10 * 60_000;
+      const landed = await it.check({ ...atHome, action: 'login', device: token });
+      expect(landed).toMatchObject({ decision: 'allow', signals: { travel: { facts: { 'travel.state': 'near' } } } });
+    },
+  );
+
   /** @see https://github.com/fingerprintjs/fingerprintjs/issues/913 */
   it('asks a second browser that shows the fingerprint of the trusted one', async () => {
     const chrome =
