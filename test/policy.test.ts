@@ -4,7 +4,7 @@ import { playCase } from '../src/cli/play.ts';
 import type { JsonObject, MeasuredFacts } from '../src/facts.ts';
 import { noGeo } from '../src/geo/no-geo.ts';
 import { compileRules } from '../src/rules/compile.ts';
-import { FACT_CATALOG } from '../src/signals/index.ts';
+import { FACT_CATALOG, SIGNALS } from '../src/signals/index.ts';
 import { DAY_MS, stage } from './stage.ts';
 
 const text = readFileSync(new URL('../rules/default.json', import.meta.url), 'utf8');
@@ -56,6 +56,13 @@ const trusted = (at: string, subject: string, ip: string, fingerprint: string, g
 });
 
 describe('the default policy', () => {
+  it.each(SIGNALS.map(({ name, facts }) => [name, Object.keys(facts)] as const))(
+    'uses the signal %s',
+    (_name, facts) => {
+      expect(facts.some((fact) => text.includes(`"${fact}"`))).toBe(true);
+    },
+  );
+
   /** @see https://github.com/firehol/blocklist-ipsets/issues/13 */
   it('never denies for one feed alone, and an allow list takes the feed out', async () => {
     const request = { action: 'webhook', ip: '140.82.112.3' };

@@ -53,6 +53,21 @@ describe('the Prometheus exposition', () => {
     expect(text).toContain('stepgate_devices_total{state="drifted"} 1');
   });
 
+  test('counts the checks that were decided without a part of their input, by part', async () => {
+    const metrics = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
+    const failed = { state: 'failed', why: 'timeout' } as const;
+    const store = {
+      ...testApp().deps.engine.store,
+      recordAttempt: async () => ({ subject: failed, address: failed, device: null }),
+    };
+    const { post, settled } = testApp({ engine: { store }, deps: { metrics } });
+    for (let i = 0; i < 2; i++) await post('/v1/risk-check', { subject: 'u', action: 'login', ip: '81.2.69.160' });
+    await settled();
+    const { text } = await metrics.render();
+    expect(text).toContain('stepgate_degraded_checks_total{part="velocity"} 2');
+    expect(text).toContain('stepgate_checks_total{decision="step-up",rule="none"} 2');
+  });
+
   test('counts failures of the store, of learning and of records', async () => {
     const metrics = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
     metrics.storeFailed('recordAttempt', 'timeout');
