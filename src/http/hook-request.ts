@@ -1,7 +1,7 @@
 import type { Engine } from '../engine.ts';
 import { parsePeer } from '../net/ip.ts';
 import type { CheckRequest, DeviceClaim } from '../request.ts';
-import type { Proof } from '../step-up/verifier.ts';
+import type { Proof, ProofVerdict } from '../step-up/verifier.ts';
 import { normaliseSubject } from '../subject.ts';
 import type { Connection } from './connection.ts';
 import { cookieValue, cookieValues, DEVICE_COOKIE, STEP_UP_COOKIE } from './cookies.ts';
@@ -82,8 +82,9 @@ export function isNavigation(call: HookCall, header: ReadHeader): boolean {
 /**
  * The original request as the core sees it, without its action; `session_ambiguous` when it carries session tokens of two
  * subjects. The subject comes from a session token that verifies, a bearer token first and then the session cookie; without
- * one the request is anonymous. The proof is `X-Step-Up-Token`, the
- * cookie `__Host-stepgate-su` or the session token, whichever shows the newest step-up.
+ * one the request is anonymous. The proof is `X-Step-Up-Token`, the cookie `__Host-stepgate-su` or the session token,
+ * whichever shows the newest step-up; but where the keys for a session token cannot be had, it is that token, so that the
+ * check counts as degraded and does not pass for one of nobody.
  */
 export async function hookCheckRequest(
   engine: Engine,
@@ -96,13 +97,11 @@ export async function hookCheckRequest(
   const cookies = header('cookie');
   const tokens = sessionTokens(header('authorization'), cookies, gateway.sessionCookie);
   if (tokens.length > MAX_SESSION_TOKENS) return 'session_ambiguous';
-  const sessions = await allVerified(engine, nowMs, tokens);
+  const { sessions, heldUp } = await judgedSessions(engine, nowMs, tokens);
   const [session = null] = sessions;
   if (sessions.some(({ proof }) => proof.subject !== session?.proof.subject)) return 'session_ambiguous';
-  const proof = await newestStepUp(engine, nowMs, session, [
-    header('x-step-up-token'),
-    cookieValue(cookies, STEP_UP_COOKIE),
-  ]);
+  const offered = [header('x-step-up-token'), cookieValue(cookies, STEP_UP_COOKIE)];
+  const proof = heldUp ?? (await newestStepUp(engine, nowMs, session, offered));
   return {
     subject: subjectOf(session),
     ...origin,
@@ -152,15 +151,32 @@ function subjectOf(holder: Verified | null): string | null {
   return holder === null ? null : normaliseSubject(holder.proof.subject);
 }
 
-async function verified(engine: Engine, nowMs: number, token: string | null): Promise<Verified | null> {
-  if (token === null || token.length > MAX_TOKEN_LENGTH || engine.verifier === null) return null;
-  const verdict = await engine.verifier.verify(token, nowMs);
-  return verdict.valid ? { token, proof: verdict.proof } : null;
+async function verdictOn(engine: Engine, nowMs: number, token: string): Promise<ProofVerdict | null> {
+  if (token.length > MAX_TOKEN_LENGTH || engine.verifier === null) return null;
+  return engine.verifier.verify(token, nowMs);
 }
 
-async function allVerified(engine: Engine, nowMs: number, tokens: readonly string[]): Promise<readonly Verified[]> {
-  const found = await Promise.all(tokens.map((token) => verified(engine, nowMs, token)));
-  return found.filter((each) => each !== null);
+async function verified(engine: Engine, nowMs: number, token: string | null): Promise<Verified | null> {
+  const verdict = token === null ? null : await verdictOn(engine, nowMs, token);
+  return token !== null && verdict?.valid === true ? { token, proof: verdict.proof } : null;
+}
+
+interface JudgedSessions {
+  readonly sessions: readonly Verified[];
+  /** A token that the origin may take although nobody can verify it here now: whose it is cannot be told. */
+  readonly heldUp: { readonly token: string; readonly proof: null } | null;
+}
+
+async function judgedSessions(engine: Engine, nowMs: number, tokens: readonly string[]): Promise<JudgedSessions> {
+  const sessions: Verified[] = [];
+  let heldUp: JudgedSessions['heldUp'] = null;
+  const verdicts = await Promise.all(tokens.map((token) => verdictOn(engine, nowMs, token)));
+  for (const [i, token] of tokens.entries()) {
+    const verdict = verdicts[i];
+    if (verdict?.valid === true) sessions.push({ token, proof: verdict.proof });
+    else if (verdict?.error.code === 'keys_unavailable') heldUp ??= { token, proof: null };
+  }
+  return { sessions, heldUp };
 }
 
 /** Most session tokens that one request is looked through for; a browser sends one, or two of overlapping paths. */

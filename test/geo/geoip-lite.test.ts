@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process';
 import {
   copyFileSync,
   mkdtempSync,
@@ -11,6 +12,7 @@ import {
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { GeoSource, Place } from '../../src/geo/geo.ts';
 import { geoipLiteSource } from '../../src/geo/geoip-lite.ts';
@@ -79,6 +81,18 @@ describe('places from the bundled geoip-lite data', () => {
   /** @see https://github.com/maxmind/MaxMind-DB/issues/27 */
   it('places a Teredo user nowhere rather than at the relay', () => {
     expect(locate('2001:0:4136:e378:8000:63bf:3fff:fdd2')).toEqual({ known: false, why: 'tunnel_address' });
+  });
+
+  /** @see https://github.com/jtdowney/private_address_check/issues/11 */
+  it.each([
+    ['64:ff9b::10.0.0.1', 'private_address'],
+    ['2002:0a00:0001::1', 'private_address'],
+    ['::10.0.0.1', 'special_address'],
+    ['64:ff9b:1::1', 'special_address'],
+    ['5f00::1', 'special_address'],
+    ['::', 'special_address'],
+  ])('does not look up %s', (text, why) => {
+    expect(locate(text)).toEqual({ known: false, why });
   });
 
   it('says so when a public address is not in the data', () => {
@@ -163,6 +177,23 @@ describe('damaged data', () => {
     const directory = copyOf(...COUNTRY);
     writeFileSync(join(directory, 'geoip-country.dat'), '');
     expectBad(geoipLiteSource({ directory, city: false }), /is empty/);
+  });
+
+  /** @see https://github.com/sapics/geoip-country/issues/22 */
+  it('is named when the package itself is missing, as it is after bundling into one file', async () => {
+    const bare = mkdtempSync(join(scratch, 'bundled-'));
+    for (const file of ['geoip-lite.ts', 'geo.ts']) copyFileSync(join('src/geo', file), join(bare, file));
+    const program = `
+      import { geoipLiteSource } from './geoip-lite.ts';
+      const source = geoipLiteSource();
+      console.log(JSON.stringify([source.locate({ kind: 'public', text: '8.8.8.8' }), source.status(0)]));`;
+    const node = ['--input-type=module-typescript', '-e', program];
+    const { stdout } = await promisify(execFile)(process.execPath, node, { cwd: bare });
+    const problem = 'bad_database: geoip-lite is not installed; run npm ci';
+    expect(JSON.parse(stdout)).toEqual([
+      { known: false, why: 'bad_database' },
+      { name: 'geoip-lite', ageDays: null, problem },
+    ]);
   });
 
   it('is named by the first look-up that meets it, when the names belong to other tables', () => {

@@ -2,6 +2,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startServer } from '../../src/node.ts';
 import { loadSettings } from '../../src/settings.ts';
+import { joseVerifier } from '../../src/step-up/jose.ts';
+import { stepUpIssuers } from '../../src/step-up/presets.ts';
 import { HOOK_RULES, type HookAnswer, type HookRig, hookRig } from './hook-rig.ts';
 import { API_KEY } from './test-app.ts';
 
@@ -122,6 +124,45 @@ describe('the status tells the decision to every gateway', () => {
     expect(JSON.stringify(answer)).not.toContain('secret detail');
     expect(logged).toHaveLength(1);
     await broken.close();
+  });
+
+  /** @see https://github.com/UsefulSoftwareCo/executor/pull/1665 */
+  test('keys of the issuer that cannot be had hold a session to the floor, and make nobody of it; never a 5xx', async () => {
+    const issuers = stepUpIssuers.parse([
+      { issuer: 'https://issuer.test', audience: 'app', jwks_uri: 'https://issuer.test/keys', algorithms: ['ES256'] },
+    ]);
+    let fetches = 0;
+    const verifier = joseVerifier({
+      issuers,
+      fetch: () => {
+        fetches++;
+        return Promise.reject(new TypeError('network connection lost'));
+      },
+    });
+    const cut = await hookRig({ engine: { verifier } });
+    const session = await rig.token({ sub: 'u6', su: true });
+    for (const headers of [{ Authorization: `Bearer ${session}` }, { Cookie: `session=${session}` }]) {
+      for (const [uri, status] of [
+        ['/admin', 401],
+        ['/public/a', 401],
+        ['/upload/x', 403],
+      ] as const) {
+        const answer = await cut.forward('GET', uri, { 'X-Step-Up-Token': 'e30.e30.e30', ...headers });
+        expectContract(answer);
+        expect(answer).toMatchObject({
+          status,
+          headers: { 'x-stepgate-subject': '', 'x-stepgate-degraded': 'step_up', 'x-stepgate-error': '' },
+        });
+        if (status === 401) expect(answer.headers['www-authenticate']).toContain('keys_unavailable');
+      }
+    }
+    expect(await cut.forward('GET', '/public/a')).toMatchObject({
+      status: 200,
+      headers: { 'x-stepgate-degraded': '' },
+    });
+    // Once, and once again at once; not by every call.
+    expect(fetches).toBe(2);
+    await cut.close();
   });
 
   test('a deny by default for want of the store still has a requirement to challenge for', async () => {
