@@ -260,6 +260,29 @@ test('checks that run at the same time do not colour each other', async () => {
   }
 });
 
+/** @see https://github.com/zammad/zammad/issues/5665 */
+test('an inner subnet can be named by a rule; its addresses lie in no country, so in no new one', async () => {
+  const it = await stage({
+    version: 1,
+    actions: { login: { learn: 'event' } },
+    rules: [
+      rule('abroad', { 'geo.new_country': true }, { decision: 'deny' }),
+      rule('inside', { 'ip.categories': { has: 'private' } }, { decision: 'step-up' }),
+      rule('office', { 'ip.address': { in_cidr: '10.25.0.0/16' } }, { decision: 'allow', over: ['inside'] }),
+    ],
+  });
+  await it.tell('login.succeeded', { ...ANN, geo: { lat: -33.87, lon: 151.2, country: 'AU' } });
+  const from = (ip: string) => it.check({ ...ANN, ip, action: 'login' });
+  expect(await from('10.25.0.24')).toMatchObject({
+    decision: 'allow',
+    rule: { id: 'office' },
+    signals: { geo: { state: 'unknown', why: 'private_address' }, ip: { facts: { 'ip.kind': 'private' } } },
+  });
+  expect(await from('10.26.0.24')).toMatchObject({ decision: 'step-up', rule: { id: 'inside' } });
+  const abroad = await it.check({ ...ANN, action: 'login', geo: { lat: 48.9, lon: 2.4, country: 'FR' } });
+  expect(abroad).toMatchObject({ decision: 'deny', rule: { id: 'abroad' } });
+});
+
 /** @see https://github.com/geoip-lite/node-geoip/issues/256 */
 test('an address whose country nobody knows is not taken for a foreign one, only for an unknown one', async () => {
   const { check } = await stage({
