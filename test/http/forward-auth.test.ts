@@ -336,6 +336,10 @@ describe('method and path of the original request', () => {
         'x-stepgate-reasons': 'header_conflict,payment',
       });
     }
+    // Two headers of a gateway that disagree: the action of either method is taken, and the strictest holds.
+    const lenient = await rig.forward('GET', '/api/pay', { 'X-Original-Method': 'POST', ...(await bearer('u3')) });
+    expect(lenient).toMatchObject({ status: 401, headers: { 'x-stepgate-action': 'pay' } });
+    expect(await rig.forward('GET', '/api/pay', await bearer('u3'))).toMatchObject({ status: 200 });
     const agreeing = await rig.forward('POST', '/api/pay', { 'X-Original-Method': 'POST', ...(await bearer('u3')) });
     expect(agreeing.headers['x-stepgate-reasons']).toBe('payment');
   });
