@@ -21,12 +21,14 @@ const redis = new Redis(process.env.REDIS_URL ?? '', {
 const sha1 = createHash('sha1').update(TALLY).digest('hex');
 await redis.script('LOAD', TALLY);
 
+const COUNT = [[1, 'attempts1m', 60, 1, 0, '']];
+
 const app = new Hono();
 app.post('/v1/risk-check', async (c) => {
   const { subject } = await c.req.json<{ subject: string }>();
   const keys = [`bare:{${subject}}:tally`, `bare:{${subject}}:baseline`];
   const at = Math.floor(Date.now() / 1000);
-  const reply = await redis.evalsha(sha1, 2, ...keys, at, '1', 1, 60, 90_000, 1, 'attempts1m', 60, 1, 0, '');
+  const reply = await redis.evalsha(sha1, 2, ...keys, 60, JSON.stringify([[at, true, [90_000], 1, COUNT]]));
   return c.json({ decision: 'allow', reply });
 });
 

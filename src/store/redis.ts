@@ -8,7 +8,7 @@ import { parseRedisUrl, type RedisTarget } from './redis-url.ts';
 import { REPLACE, TALLY } from './scripts.ts';
 import { storeOver } from './slots.ts';
 import { type Store, StoreError, type StoreFailure } from './store.ts';
-import { CLOCK_SKEW_SECONDS, COUNTERS, SETS } from './windows.ts';
+import { CLOCK_SKEW_SECONDS, COUNTERS, SETS, type TallyChange } from './windows.ts';
 
 export interface RedisStoreOptions {
   /** `REDIS_URL`, see `parseRedisUrl`. */
@@ -28,6 +28,9 @@ export interface RedisStoreOptions {
 
 /** So many misrouted commands in a row, and a cluster client starts anew. */
 const MISROUTED_TO_REBUILD = 5;
+
+/** Most slots in one command: no other client of the server waits long for it. */
+const MOST_GATHERED = 32;
 
 /** Longest wait between two tries to connect, in ms: what recovery takes at most after the server is back. */
 const MOST_RECONNECT_DELAY_MS = 1000;
@@ -78,9 +81,38 @@ export function redisStore(options: RedisStoreOptions): Store {
     });
   }
 
+  async function touchAll(touches: readonly Touch[]): Promise<SlotReply[]> {
+    return read(slotReplies, await run(TALLY_SCRIPT, ...tallyCall(touches)));
+  }
+
+  async function touchAlone(touch: Touch): Promise<SlotReply | undefined> {
+    const [reply] = await touchAll([touch]);
+    return reply;
+  }
+
+  let gathered: Touch[] = [];
+  let answered: Promise<SlotReply[]> | null = null;
+
+  /** Where all keys lie on one server, what is touched in one turn of the event loop goes there as one command. */
+  async function touchTogether(touch: Touch): Promise<SlotReply | undefined> {
+    if (answered === null || gathered.length === MOST_GATHERED) {
+      const together: Touch[] = [];
+      gathered = together;
+      answered = new Promise((resolve) => {
+        setImmediate(() => {
+          if (gathered === together) answered = null;
+          resolve(touchAll(together));
+        });
+      });
+    }
+    const place = gathered.push(touch) - 1;
+    return (await answered)[place];
+  }
+
   const cells: Cells = {
     async touch(touch) {
-      const reply = read(strings, await run(TALLY_SCRIPT, ...tallyCall(touch)));
+      const reply = await (target.kind === 'cluster' ? touchAlone(touch) : touchTogether(touch));
+      if (reply === undefined || typeof reply === 'string') throw refusal(reply ?? 'ERR');
       const count = touch.tallies.length;
       return { tallies: reply.slice(0, count).map((raw) => decodeTally(raw ?? '')), values: reply.slice(count) };
     },
@@ -127,7 +159,9 @@ function withSha1(source: string): Script {
   return { source, sha1: createHash('sha1').update(source).digest('hex') };
 }
 
-const strings = z.array(z.string().nullable());
+/** What the script says of one slot: its keys, or the error by which it failed. */
+const slotReplies = z.array(z.union([z.array(z.string().nullable()), z.string()]));
+type SlotReply = z.infer<typeof slotReplies>[number];
 const replaced = z.tuple([z.int(), z.string().nullable().optional()]);
 
 function read<T>(schema: z.ZodType<T>, reply: unknown): T {
@@ -136,34 +170,43 @@ function read<T>(schema: z.ZodType<T>, reply: unknown): T {
   return parsed.data;
 }
 
-function tallyCall({ at, write, tallies, values }: Touch): [string[], (string | number)[]] {
-  const args: (string | number)[] = [at, write ? '1' : '0', tallies.length, CLOCK_SKEW_SECONDS];
-  for (const { ttlMs } of tallies) args.push(ttlMs);
-  tallies.forEach(({ changes }, index) => {
-    for (const change of changes) {
-      if ('count' in change) {
-        const { windowSeconds, bucketSeconds } = COUNTERS[change.count];
-        args.push(index + 1, change.count, windowSeconds, bucketSeconds, 0, '');
-      } else {
-        const { windowSeconds, cap } = SETS[change.see];
-        args.push(index + 1, change.see, windowSeconds, 1, cap, change.member);
-      }
-    }
-  });
-  return [[...tallies.map(({ key }) => key), ...values], args];
+function tallyCall(touches: readonly Touch[]): [string[], (string | number)[]] {
+  const keys = touches.flatMap(({ tallies, values }) => [...tallies.map(({ key }) => key), ...values]);
+  return [keys, [CLOCK_SKEW_SECONDS, JSON.stringify(touches.map(slotCall))]];
+}
+
+function slotCall({ at, write, tallies, values }: Touch) {
+  const changes = tallies.flatMap((tally, index) => tally.changes.map((change) => [index + 1, ...changeCall(change)]));
+  return [at, write, tallies.map(({ ttlMs }) => ttlMs), values.length, changes];
+}
+
+function changeCall(change: TallyChange): readonly (string | number)[] {
+  if ('count' in change) {
+    const { windowSeconds, bucketSeconds } = COUNTERS[change.count];
+    return [change.count, windowSeconds, bucketSeconds, 0, ''];
+  }
+  const { windowSeconds, cap } = SETS[change.see];
+  return [change.see, windowSeconds, 1, cap, change.member];
 }
 
 function connect(target: RedisTarget, options: RedisStoreOptions, timeoutMs: number): Client {
   const client = clientOf(target, connectionOptions(target, options, timeoutMs));
   const report = (error: unknown): void => options.onConnectionError?.(connectionMessage(error));
+  // Scripts are there before the first command, so that it takes one wait after a restart too.
+  const loadScripts = (server: Redis) => () => {
+    for (const { source } of [TALLY_SCRIPT, REPLACE_SCRIPT]) server.script('LOAD', source).catch(report);
+  };
   // Without a listener, ioredis prints every error itself.
   client.on('error', report);
   if (client instanceof Cluster) {
     client.on('node error', report);
     // Without a queue, a node that is only connected when it is first needed loses the commands of that moment.
     client.on('+node', (node: Redis) => {
+      node.on('ready', loadScripts(node));
       if (node.status === 'wait') node.connect().catch(report);
     });
+  } else {
+    client.on('ready', loadScripts(client));
   }
   return client;
 }
@@ -268,12 +311,14 @@ function storeErrorOf(error: unknown): StoreError {
   if (message === 'Command timed out') return new StoreError('timeout', 'Redis did not answer in time');
   const redirected = message.startsWith('Too many Cluster redirections');
   if (redirected) return new StoreError('rejected', 'Redis Cluster sent a command round in circles');
-  if (error instanceof Error && error.name === 'ReplyError') {
-    const [word = 'ERR'] = message.split(' ');
-    const code: StoreFailure = AWAY_REPLIES.has(word) ? 'unreachable' : 'rejected';
-    return new StoreError(code, `Redis refused a command: ${/^[A-Z]+$/.test(word) ? word : 'ERR'}`);
-  }
+  if (error instanceof Error && error.name === 'ReplyError') return refusal(message);
   return new StoreError('unreachable', 'Redis cannot be reached');
+}
+
+function refusal(message: string): StoreError {
+  const [word = 'ERR'] = message.split(' ');
+  const code: StoreFailure = AWAY_REPLIES.has(word) ? 'unreachable' : 'rejected';
+  return new StoreError(code, `Redis refused a command: ${/^[A-Z]+$/.test(word) ? word : 'ERR'}`);
 }
 
 function messageOf(error: unknown): string {

@@ -1,28 +1,22 @@
 /**
- * Changes and reads the tallies of one slot, the same way as `windows.ts`.
+ * Changes and reads the tallies of one or more slots, the same way as `windows.ts`.
  *
- * KEYS: the tallies (ARGV[3] of them), then keys that are only read. All share one hash tag.
- * ARGV: second of the attempt, `1` to write or `0` to judge only, number of tallies, how far ahead an entry may lie, one
- * time to live in ms per tally, then six values per change: index of the tally, name, window (s), bucket (s), cap of a
- * set or `0` for a counter, member of the set or empty for a counter.
- * Reply: each tally as JSON, then each other key's raw value or nil.
+ * KEYS: of each slot its tallies, then its keys that are only read. The keys of one slot share a hash tag.
+ * ARGV: how far ahead an entry may lie, then the slots as a JSON array of `[second of the attempt, write or only judge,
+ * time to live in ms of each tally, number of keys only read, changes]`. A change is `[index of the tally from 1, name,
+ * window (s), bucket (s), cap of a set or 0 for a counter, member of the set or ""]`.
+ * Reply: for each slot a list of its tallies as JSON and the raw values of its other keys or nil; or, for a slot that
+ * could not be read or written, the error as a text. Of such a slot nothing is written but what came before the error.
  *
  * The clock is the caller's: several managed servers refuse TIME in a script that writes. A tally that is written gets
  * its expiry in the same command, so that none can be left without one.
  */
 export const TALLY = `
-local at, write, tallies, skew = tonumber(ARGV[1]), ARGV[2] == '1', tonumber(ARGV[3]), tonumber(ARGV[4])
-local reply, records, changed = {}, {}, {}
-for i, key in ipairs(KEYS) do
-  local raw = redis.call('GET', key)
-  if i <= tallies then records[i] = cjson.decode(raw or '{}') else reply[i] = raw end
-end
+local skew, slots = tonumber(ARGV[1]), cjson.decode(ARGV[2])
 
-for a = 5 + tallies, #ARGV, 6 do
-  local i, name, cap, entry = tonumber(ARGV[a]), ARGV[a + 1], tonumber(ARGV[a + 4]), ARGV[a + 5]
-  local bucket = tonumber(ARGV[a + 3])
-  local reach = tonumber(ARGV[a + 2]) + bucket
-  local entries = records[i][name] or {}
+local function change(record, at, name, window, bucket, cap, entry)
+  local reach = window + bucket
+  local entries = record[name] or {}
   if cap > 0 then
     entries[entry] = math.max(at, entries[entry] or at)
   else
@@ -49,16 +43,39 @@ for a = 5 + tallies, #ARGV, 6 do
     entries[oldest] = nil
     size = size - 1
   end
-  records[i][name] = entries
-  changed[i] = true
+  record[name] = entries
 end
 
-for i, record in ipairs(records) do
-  reply[i] = cjson.encode(record)
-  if write and changed[i] then redis.call('SET', KEYS[i], reply[i], 'PX', ARGV[4 + i]) end
+local function touch(first, at, write, ttls, values, changes)
+  local reply, records, changed = {}, {}, {}
+  for i = 1, #ttls + values do
+    local raw = redis.call('GET', KEYS[first + i])
+    if i <= #ttls then records[i] = cjson.decode(raw or '{}') else reply[i] = raw end
+  end
+  for _, one in ipairs(changes) do
+    change(records[one[1]], at, unpack(one, 2))
+    changed[one[1]] = true
+  end
+  for i, record in ipairs(records) do
+    reply[i] = cjson.encode(record)
+    if write and changed[i] then redis.call('SET', KEYS[first + i], reply[i], 'PX', ttls[i]) end
+  end
+  return reply
 end
-for i = 1, #KEYS do reply[i] = reply[i] or false end
-return reply
+
+local replies, first = {}, 0
+for s, slot in ipairs(slots) do
+  local at, write, ttls, values, changes = unpack(slot)
+  local done, reply = pcall(touch, first, at, write, ttls, values, changes)
+  if not done then
+    reply = type(reply) == 'table' and reply.err or tostring(reply)
+    -- A replica refuses whatever is written, and the client must hear of it to look for the master.
+    if reply:find('^READONLY') then return redis.error_reply(reply) end
+  end
+  replies[s] = reply
+  first = first + #ttls + values
+end
+return replies
 `;
 
 /**
