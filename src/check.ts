@@ -86,7 +86,7 @@ export async function check(engine: Engine, request: CheckRequest): Promise<Chec
   };
   const learn = async (): Promise<void> => {
     await Promise.all([
-      learnLessons(engine, observation, device, lessons),
+      learnLessons(engine, observation, baseline, device, lessons),
       countBadEnd(engine, observation, decision, refusalOf(stepUp, proof)),
     ]);
   };

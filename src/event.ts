@@ -65,8 +65,9 @@ async function learnSuccess(
   const { trust } = engine.rules().policyFor(event.type === 'login.succeeded' ? 'login' : 'step_up');
   const lessons: Lessons = { sighting: true, trustDays: event.trustDevice ? trust.days : null, earnedBy: null };
   const stored = await engine.store.readSubject(subject, event.occurredAtMs);
-  const device = await nameDevice(engine, observation, stored?.baseline ?? null, lessons);
-  await learnLessons(engine, observation, device, lessons);
+  const baseline = stored?.baseline ?? null;
+  const device = await nameDevice(engine, observation, baseline, lessons);
+  await learnLessons(engine, observation, baseline, device, lessons);
   return device;
 }
 

@@ -54,10 +54,14 @@ export async function nameDevice(
   return { id, proven, token, expiresAtMs: expiresAt * 1000 };
 }
 
-/** Writes the lessons into the baseline of the subject. Rejects with a `StoreError` when the store would not take them. */
+/**
+ * Writes the lessons into the baseline of the subject, `seen` as it was just read. Rejects with a `StoreError` when the
+ * store would not take them.
+ */
 export async function learnLessons(
   engine: Engine,
   observation: Observation,
+  seen: Baseline | null,
   device: NamedDevice | null,
   { sighting }: Lessons,
 ): Promise<void> {
@@ -66,11 +70,12 @@ export async function learnLessons(
   if (keys.subject === null || (!sighting && until === null)) return;
   // A device that earns trust is itself; a fingerprint that merely resembles it plays no part.
   const lesson = lessonOf(observation, device && { id: device.id, proven: device.proven || until !== null });
-  await engine.store.updateBaseline(keys.subject, (before) => {
-    const seen = sighting ? learnSighting(before, lesson) : before;
-    if (until === null || lesson.device === null) return seen;
-    return grantTrust(seen, { at: Math.floor(nowMs / 1000), until, device: lesson.device });
-  });
+  const learn = (before: Baseline | null): Baseline | null => {
+    const sighted = sighting ? learnSighting(before, lesson) : before;
+    if (until === null || lesson.device === null) return sighted;
+    return grantTrust(sighted, { at: Math.floor(nowMs / 1000), until, device: lesson.device });
+  };
+  await engine.store.updateBaseline(keys.subject, learn, seen);
 }
 
 /**

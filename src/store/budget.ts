@@ -102,8 +102,8 @@ export function budgetedStore(store: Store, budget: Budget = {}): Store {
     },
     recordOutcome: (outcome) => bounded('recordOutcome', backgroundTimeoutMs, () => store.recordOutcome(outcome)),
     readSubject: (subject, atMs) => bounded('readSubject', backgroundTimeoutMs, () => store.readSubject(subject, atMs)),
-    updateBaseline: (subject, change) =>
-      bounded('updateBaseline', backgroundTimeoutMs, () => store.updateBaseline(subject, change)),
+    updateBaseline: (subject, change, seen) =>
+      bounded('updateBaseline', backgroundTimeoutMs, () => store.updateBaseline(subject, change, seen)),
     forgetSubject: (subject) => bounded('forgetSubject', backgroundTimeoutMs, () => store.forgetSubject(subject)),
 
     // Readiness is the truth about the store, not about the circuit.

@@ -34,14 +34,15 @@ const DEVICE_TTL_MS = ttlMs(SETS.subjects24h.windowSeconds);
 
 /** The store of the domain over the atomic steps of a driver. */
 export function storeOver(driver: Store['driver'], cells: Cells): Store {
-  const updateBaseline = baselineUpdater(cells);
+  const texts: StoredTexts = new WeakMap();
+  const updateBaseline = baselineUpdater(cells, texts);
   return {
     driver,
 
     async recordAttempt({ atMs, write, subject, address, device }) {
       const at = secondOf(atMs);
       const [subjectSlot, addressSlot, deviceSlot] = await Promise.all([
-        subject && slot(() => touchSubject(cells, at, write, subject)),
+        subject && slot(() => touchSubject(cells, texts, at, write, subject)),
         address && slot(() => touchAddress(cells, at, write, address)),
         device && slot(() => touchDevice(cells, at, write, device)),
       ]);
@@ -67,7 +68,7 @@ export function storeOver(driver: Store['driver'], cells: Cells): Store {
       const touched = await cells.touch(subjectTouch(at, false, subject, []));
       const [tally, raw] = subjectParts(touched);
       if (raw === null && Object.keys(tally).length === 0) return null;
-      return subjectSlotFrom(tally, raw, at, null, null);
+      return subjectSlotFrom(tally, decoded(raw, texts), at, null, null);
     },
 
     updateBaseline,
@@ -96,6 +97,7 @@ async function slot<T>(read: () => Promise<T>): Promise<Slot<T>> {
 
 async function touchSubject(
   cells: Cells,
+  texts: StoredTexts,
   at: number,
   write: boolean,
   { key, address, country }: NonNullable<Attempt['subject']>,
@@ -104,7 +106,7 @@ async function touchSubject(
   if (address !== null) changes.push({ see: 'addresses1h', member: address });
   if (country !== null) changes.push({ see: 'countries24h', member: country });
   const [tally, raw] = subjectParts(await cells.touch(subjectTouch(at, write, key, changes)));
-  return subjectSlotFrom(tally, raw, at, address, country);
+  return subjectSlotFrom(tally, decoded(raw, texts), at, address, country);
 }
 
 async function touchAddress(
@@ -147,13 +149,13 @@ function subjectParts(touched: Touched): readonly [Tally, string | null] {
 
 function subjectSlotFrom(
   tally: Tally,
-  raw: string | null,
+  baseline: Baseline | null,
   at: number,
   address: Pseudonym | null,
   country: string | null,
 ): SubjectSlot {
   return {
-    baseline: raw === null ? null : decodeBaseline(raw),
+    baseline,
     attempts1m: countIn(tally, 'attempts1m', at),
     failures10m: countIn(tally, 'failures10m', at),
     addresses1h: membersIn(tally, 'addresses1h', at, address),
@@ -188,6 +190,16 @@ function ttlMs(windowSeconds: number): number {
   return (windowSeconds + windowSeconds / 60 + CLOCK_SKEW_SECONDS) * 1000;
 }
 
+/** The text from which a baseline was decoded: what compare-and-set expects where it is still the newest. */
+type StoredTexts = WeakMap<Baseline, string>;
+
+function decoded(raw: string | null, texts: StoredTexts): Baseline | null {
+  if (raw === null) return null;
+  const baseline = decodeBaseline(raw);
+  texts.set(baseline, raw);
+  return baseline;
+}
+
 type Change = (before: Baseline | null) => Baseline | null;
 
 interface Waiting {
@@ -200,15 +212,16 @@ interface Waiting {
  * Writers of one subject within this process form a line: while one write is under way, the next ones gather and go
  * together. Writers in other processes are met by compare-and-set.
  */
-function baselineUpdater(cells: Cells): Store['updateBaseline'] {
+function baselineUpdater(cells: Cells, texts: StoredTexts): Store['updateBaseline'] {
   const lines = new Map<Pseudonym, Waiting[]>();
 
-  async function work(subject: Pseudonym, line: Waiting[]): Promise<void> {
-    while (line.length > 0) await writeTogether(cells, subject, line.splice(0));
+  async function work(subject: Pseudonym, line: Waiting[], seen: Baseline | null | undefined): Promise<void> {
+    let newest = seen;
+    while (line.length > 0) newest = await writeTogether(cells, texts, subject, line.splice(0), newest);
     lines.delete(subject);
   }
 
-  return (subject, change) =>
+  return (subject, change, seen) =>
     new Promise((resolve, reject) => {
       const waiting: Waiting = { change, resolve, reject };
       const line = lines.get(subject);
@@ -218,25 +231,41 @@ function baselineUpdater(cells: Cells): Store['updateBaseline'] {
       }
       const begun = [waiting];
       lines.set(subject, begun);
-      void work(subject, begun);
+      void work(subject, begun, seen);
     });
 }
 
-async function writeTogether(cells: Cells, subject: Pseudonym, writers: readonly Waiting[]): Promise<void> {
+/** Answers with what is stored now; undefined when that is not known. `seen` is what was, as far as is known. */
+async function writeTogether(
+  cells: Cells,
+  texts: StoredTexts,
+  subject: Pseudonym,
+  writers: readonly Waiting[],
+  seen: Baseline | null | undefined,
+): Promise<Baseline | null | undefined> {
   try {
     const key = baselineKey(subject);
-    let raw = await cells.get(key);
+    const read = async () => decoded(await cells.get(key), texts);
+    let isRead = seen === undefined || (seen !== null && !texts.has(seen));
+    let before = seen === undefined || isRead ? await read() : seen;
     for (let round = 0; round < MOST_ROUNDS; round += 1) {
-      const { after, changed, settle } = applyChanges(raw === null ? null : decodeBaseline(raw), writers);
-      if (after === null || !changed) return settle(after);
-      const next = encodeBaseline(after);
-      const replacement = await cells.replace(key, raw, next, BASELINE_TTL_MS);
-      if (replacement.written) return settle(decodeBaseline(next));
-      raw = replacement.found;
+      const { after, changed, settle } = applyChanges(before, writers);
+      if (after !== null && changed) {
+        const next = encodeBaseline(after);
+        const expected = before === null ? null : (texts.get(before) ?? null);
+        const replacement = await cells.replace(key, expected, next, BASELINE_TTL_MS);
+        if (replacement.written) return settle(decoded(next, texts));
+        before = decoded(replacement.found, texts);
+      } else {
+        if (isRead) return settle(after);
+        before = await read();
+      }
+      isRead = true;
     }
     throw new StoreError('rejected', `a baseline was changed by others ${MOST_ROUNDS} times while it was written`);
   } catch (error) {
     for (const { reject } of writers) reject(error);
+    return undefined;
   }
 }
 
@@ -256,11 +285,12 @@ function applyChanges(before: Baseline | null, writers: readonly Waiting[]) {
       failures.set(writer, error);
     }
   }
-  const settle = (stored: Baseline | null): void => {
+  const settle = (stored: Baseline | null): Baseline | null => {
     for (const writer of writers) {
       if (failures.has(writer)) writer.reject(failures.get(writer));
       else writer.resolve(stored);
     }
+    return stored;
   };
   return { after, changed, settle };
 }

@@ -90,9 +90,14 @@ export interface Store {
   readSubject(subject: Pseudonym, atMs: number): Promise<SubjectSlot | null>;
   /**
    * Reads, changes and writes one baseline so that racing writers lose nothing: `change` may run several times and must
-   * be pure. Returning null leaves the store as it is. Answers with what is stored afterwards.
+   * be pure. Returning null leaves the store as it is. Answers with what is stored afterwards. `seen` is the baseline that
+   * the store has just told of the subject, null for none: where it is still the newest, it is not read again.
    */
-  updateBaseline(subject: Pseudonym, change: (before: Baseline | null) => Baseline | null): Promise<Baseline | null>;
+  updateBaseline(
+    subject: Pseudonym,
+    change: (before: Baseline | null) => Baseline | null,
+    seen?: Baseline | null,
+  ): Promise<Baseline | null>;
   /** Erases baseline and counters of a subject. */
   forgetSubject(subject: Pseudonym): Promise<void>;
   /**

@@ -254,6 +254,20 @@ export function storeContract(driver: string, open: OpenStore): void {
         expect(await store.updateBaseline(subject, () => null)).toEqual(BASELINE);
       });
 
+      test('a change that starts from a baseline which is no longer the newest loses nothing', async () => {
+        const subject = fresh('subject');
+        const { baseline: none } = await subjectAt(subject, NOON);
+        await store.updateBaseline(subject, learnOnce, none);
+        const { baseline: first } = await subjectAt(subject, NOON);
+        for (let i = 0; i < 3; i += 1) await store.updateBaseline(subject, learnOnce, first);
+        expect((await store.updateBaseline(subject, learnOnce, none))?.learned).toBe(5);
+        expect((await store.updateBaseline(subject, () => null, first))?.learned).toBe(5);
+        expect((await store.updateBaseline(subject, () => null, none))?.learned).toBe(5);
+        expect((await store.updateBaseline(subject, learnOnce, BASELINE))?.learned).toBe(6);
+        await store.forgetSubject(subject);
+        expect((await store.updateBaseline(subject, learnOnce, first))?.learned).toBe(1);
+      });
+
       test('100 writers at once lose nothing', async () => {
         const subject = fresh('subject');
         await Promise.all(Array.from({ length: 100 }, () => store.updateBaseline(subject, learnOnce)));

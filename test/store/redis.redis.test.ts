@@ -124,6 +124,17 @@ describe('one redis server', () => {
     expect((await store.updateBaseline('forgetful', learnOnce))?.learned).toBe(1);
   });
 
+  test('a server that knows no script is told them as soon as it is connected', async () => {
+    await server.admin.script('FLUSH');
+    const other = await opened(server.url);
+    const evals = async () => /cmdstat_eval:calls=(\d+)/.exec(await server.admin.info('commandstats'))?.[1] ?? '0';
+    const before = await evals();
+    await other.recordAttempt(fullAttempt('first', 'f', 'f', 'f'));
+    await other.updateBaseline('first', learnOnce);
+    expect(await evals()).toBe(before);
+    await other.close();
+  });
+
   test('writers in two processes lose nothing to each other', async () => {
     const other = await opened(server.url);
     const writers = Array.from({ length: 100 }, (_, i) => (i % 2 === 0 ? store : other));
@@ -161,6 +172,21 @@ describe('one redis server', () => {
     expect(error).toSatisfy(hasCode('rejected'));
     expect(String(error)).not.toContain('foreign2');
   });
+
+  test.each(['{', '3', '{"attempts1m":3}', '{"attempts1m":{"x":"y"}}'])(
+    'a tally that cannot be read (%s) fails its own slot alone, whoever else is counted at the moment',
+    async (raw) => {
+      await server.admin.del('sg:{s:torn}:tally');
+      await server.admin.set('sg:{s:torn}:tally', raw);
+      const subjects = Array.from({ length: 40 }, (_, i) => (i === 7 ? 'torn' : `whole-${i}`));
+      const histories = await Promise.all(subjects.map((one) => store.recordAttempt(fullAttempt(one, one, one, one))));
+      histories.forEach(({ subject, address, device }, i) => {
+        expect(subject?.state).toBe(i === 7 ? 'failed' : 'read');
+        expect([address?.state, device?.state]).toEqual(['read', 'read']);
+      });
+      expect(await server.admin.get('sg:{s:torn}:tally')).toBe(raw);
+    },
+  );
 
   /** @see https://github.com/redis/redis/issues/2746 */
   test('over its memory limit the server refuses counts: they fail, and what can be read is read', async () => {
