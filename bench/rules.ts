@@ -60,7 +60,6 @@ function ours(rules: readonly BenchRule[]): RuleSet {
   const written = rules.map(({ id, fact, above, state }) => ({
     id,
     when: { [fact]: { gt: above }, 'device.state': state },
-    // biome-ignore lint/suspicious/noThenProperty: the word of the rule language.
     then: { points: 1 },
   }));
   return compileRules([{ name: 'bench.json', text: JSON.stringify({ rules: written }) }], catalog);
@@ -70,7 +69,6 @@ function distinctActions(count: number): RuleSet {
   const written = Array.from({ length: count }, (_, i) => ({
     id: `rule-${i}`,
     when: { action: `action-${i}`, 'signal.number_1': { gt: 10 } },
-    // biome-ignore lint/suspicious/noThenProperty: the word of the rule language.
     then: { points: 1 },
   }));
   return compileRules([{ name: 'bench.json', text: JSON.stringify({ rules: written }) }], catalog);

@@ -112,7 +112,6 @@ describe('a started server', () => {
         join(dir, 'default.json'),
         JSON.stringify({
           version: 1,
-          // biome-ignore lint/suspicious/noThenProperty: a rule file says `then`
           rules: [{ id: 'strong', when: { action: 'pay' }, then: { decision: 'step-up', acr_values: [acr] } }],
         }),
       );

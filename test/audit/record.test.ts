@@ -34,7 +34,6 @@ const INDISCREET = {
         'resource.properties.iban': { starts_with: 'iban' },
         'ip.address': '81.2.69.160',
       },
-      // biome-ignore lint/suspicious/noThenProperty: a rule file says `then`
       then: { points: 40, reason: 'nosy' },
     },
   ],

@@ -220,9 +220,7 @@ describe('the fields of a body', () => {
     const text = JSON.stringify({
       version: 1,
       rules: [
-        // biome-ignore lint/suspicious/noThenProperty: a rule file says `then`
         { id: 'no-us', when: { 'geo.country': { in: ['US'] } }, then: { decision: 'deny' } },
-        // biome-ignore lint/suspicious/noThenProperty: a rule file says `then`
         { id: 'hidden', when: { 'ip.unreadable': true }, then: { decision: 'step-up' } },
       ],
     });

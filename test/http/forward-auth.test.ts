@@ -216,7 +216,6 @@ describe('headers of our own name', () => {
       rules: Array.from({ length: 60 }, (_, i) => ({
         id: `r${i}`,
         when: { 'resource.type': 'route' },
-        // biome-ignore lint/suspicious/noThenProperty: a rule file says `then`
         then: { points: 1, reason: `a_rather_long_reason_code_number_${i}` },
       })),
     };

@@ -24,9 +24,7 @@ const REQUEST: Omit<CheckRequest, 'action'> = {
 
 /** Rules that ask for a step-up where the action is one of these, and refuse `never`. */
 function rulesFor(...actions: string[]) {
-  // biome-ignore lint/suspicious/noThenProperty: a rule file says `then`
   const guarded = { id: 'g', when: { action: { in: actions } }, then: { decision: 'step-up', reason: 'guarded' } };
-  // biome-ignore lint/suspicious/noThenProperty: a rule file says `then`
   const never = { id: 'n', when: { action: 'never' }, then: { decision: 'deny', reason: 'never' } };
   const text = JSON.stringify({ version: 1, default: 'allow', rules: [guarded, never] });
   return compileRules([{ name: 'strictest.json', text }], FACT_CATALOG);

@@ -29,13 +29,11 @@ const RULES = {
     {
       id: 'large-transfer',
       when: { action: 'payment.transfer', 'context.amount': { gte: 1000 } },
-      // biome-ignore lint/suspicious/noThenProperty: a rule file says `then`
       then: { decision: 'step-up', acr_values: ['urn:stepgate:su'], max_age: 300, reason: 'large_transfer' },
     },
     {
       id: 'no-root',
       when: { 'subject.id': 'root' },
-      // biome-ignore lint/suspicious/noThenProperty: a rule file says `then`
       then: { decision: 'deny', reason: 'root_refused' },
     },
   ],

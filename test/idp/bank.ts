@@ -27,7 +27,6 @@ const RULES = {
 };
 
 function stepUp(id: string, action: string, requirement: object): object {
-  // biome-ignore lint/suspicious/noThenProperty: a rule file says `then`
   return { id, when: { action }, then: { decision: 'step-up', ...requirement, reason: `${id}_guarded` } };
 }
 

@@ -41,13 +41,11 @@ export function setOf(rules: readonly unknown[], rest: { readonly [key: string]:
 
 /** A rule that denies when the condition holds. */
 export function deny(when: unknown, id = 'deny'): object {
-  // biome-ignore lint/suspicious/noThenProperty: the word of the rule language.
   return { id, when, then: { decision: 'deny' } };
 }
 
 /** A scoring rule. */
 export function points(when: unknown, value: number, id = 'points'): object {
-  // biome-ignore lint/suspicious/noThenProperty: the word of the rule language.
   return { id, when, then: { points: value } };
 }
 

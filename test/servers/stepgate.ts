@@ -12,10 +12,7 @@ export const KEY = 'a-key-of-the-node-test';
 /** One rule: the subject `root` is denied. */
 export const RULES = {
   version: 1,
-  rules: [
-    // biome-ignore lint/suspicious/noThenProperty: a rule file says `then`
-    { id: 'no-root', when: { 'subject.id': 'root' }, then: { decision: 'deny', reason: 'root_refused' } },
-  ],
+  rules: [{ id: 'no-root', when: { 'subject.id': 'root' }, then: { decision: 'deny', reason: 'root_refused' } }],
 };
 
 /** A folder with rules, and the servers that were started on it. */
