@@ -1,6 +1,6 @@
 import {
   type CheckResult,
-  DEFAULT_MAX_AGE_SECONDS,
+  DEFAULT_REQUIREMENT,
   type Decision,
   type Degradation,
   type Reason,
@@ -145,16 +145,8 @@ function degradations({ signals }: Measurements): Degradation[] {
 /** A step-up that only the floor asks for demands any fresh step-up, and never one that would need the store. */
 function requirementOf(demanded: Decision, verdict: Verdict): Requirement | null {
   if (demanded !== 'step-up') return null;
-  return verdict.requirement ?? ANY_FRESH_STEP_UP;
+  return verdict.requirement ?? DEFAULT_REQUIREMENT;
 }
-
-const ANY_FRESH_STEP_UP: Requirement = {
-  acrValues: [],
-  amrValues: [],
-  maxAgeSeconds: DEFAULT_MAX_AGE_SECONDS,
-  singleUse: false,
-  unsatisfiable: false,
-};
 
 /** The requirement of the answer is what the client has to ask for; the proof is judged by the rules' own. */
 async function applyProof(

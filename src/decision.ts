@@ -39,6 +39,15 @@ export interface Requirement {
 /** Greatest age of an authentication where no rule says otherwise, in seconds (Descope's `su` lives ten minutes). */
 export const DEFAULT_MAX_AGE_SECONDS = 600;
 
+/** What a step-up has to prove where no rule says more: that it is fresh. Never needs the store. */
+export const DEFAULT_REQUIREMENT: Requirement = Object.freeze({
+  acrValues: [],
+  amrValues: [],
+  maxAgeSeconds: DEFAULT_MAX_AGE_SECONDS,
+  singleUse: false,
+  unsatisfiable: false,
+});
+
 /** What rules alone made of the facts. */
 export interface Verdict {
   readonly decision: Decision;

@@ -1,6 +1,6 @@
 import {
   DECISIONS,
-  DEFAULT_MAX_AGE_SECONDS,
+  DEFAULT_REQUIREMENT,
   type Decision,
   type Level,
   type Reason,
@@ -55,15 +55,6 @@ export interface CompiledRules {
   /** Decision where no decision rule matches. */
   readonly fallback: Decision;
 }
-
-/** What a step-up has to prove where no rule says more. */
-export const DEFAULT_REQUIREMENT: Requirement = Object.freeze({
-  acrValues: [],
-  amrValues: [],
-  maxAgeSeconds: DEFAULT_MAX_AGE_SECONDS,
-  singleUse: false,
-  unsatisfiable: false,
-});
 
 /** Which rules matched, before anything is made of them. */
 export interface Matches {
