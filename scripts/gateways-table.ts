@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 
 /** How a scenario is shown with a gateway. */
-const shown = z.enum(['run', 'node', 'direct', 'shape', 'not shown']);
+const shown = z.enum(['run', 'direct', 'shape', 'not shown']);
 export type Shown = z.output<typeof shown>;
 
 /** docs/gateways.json: which scenario is shown how with which gateway. The gateways' tests compare it with what they did. */
@@ -25,13 +25,12 @@ export const GATEWAYS = z
 const SIGNS: { readonly [how in Shown]: string } = {
   run: 'yes',
   direct: 'yes',
-  node: 'on Node',
   shape: 'shape',
   'not shown': '—',
 };
 
 const LEGEND =
-  '*yes*: through the running gateway with the example linked above. *on Node*: the Worker’s own code, run by Node. ' +
+  '*yes*: through the running gateway (for the Worker: workerd) with the example linked above. ' +
   '*shape*: the engine is asked by requests of the shape that this gateway sends; what the gateway does with the answer is ' +
   'left to its configuration. —: not shown.';
 

@@ -1,5 +1,5 @@
 /**
- * A Cloudflare Worker in front of an application, asking Stepgate about every request over a service binding.
+ * A Cloudflare Worker in front of an application, asking Stepgate about every request over a binding.
  *
  * - Told to Stepgate: method, target, host, scheme, client address, and the headers in {@link TOLD}.
  * - Client's copies of `X-Stepgate-*`, `X-Forwarded-*`, `X-Original-*`, `Forwarded` and `X-Real-IP` are removed.
@@ -17,7 +17,7 @@ export interface Environment {
   readonly APP?: Fetcher;
 }
 
-/** A service binding. */
+/** A binding that leads to one service, whatever the host in the URL. */
 export interface Fetcher {
   fetch(request: Request): Promise<Response>;
 }
@@ -100,7 +100,7 @@ function hookCall(request: Request, forwarded: [string, string][], key: string):
     const value = request.headers.get(name);
     if (value !== null) headers.set(name, value);
   }
-  return new Request('https://stepgate/forward-auth', {
+  return new Request('http://stepgate/forward-auth', {
     headers,
     // A redirect is meant for the browser.
     redirect: 'manual',

@@ -1,5 +1,6 @@
 import { type IncomingMessage, request } from 'node:http';
 import { linesOf } from './upstream.ts';
+import { frameText, textFrame } from './websocket.ts';
 
 /** One request as a client sends it. */
 export interface ClientRequest {
@@ -70,16 +71,19 @@ export function send(port: number, sent: ClientRequest): Promise<ClientAnswer> {
       response.on('error', reject);
       response.on('end', () => resolve(answer(response, Buffer.concat(chunks).toString(), null)));
     });
-    call.on('upgrade', (response, socket) => {
-      let echo = '';
-      socket.on('error', reject);
-      socket.on('data', (chunk: Buffer) => {
-        echo += chunk.toString();
-        if (echo.length < WEBSOCKET_WORD.length) return;
+    call.on('upgrade', (response, socket, head) => {
+      let received = head;
+      const take = (chunk: Buffer): void => {
+        received = Buffer.concat([received, chunk]);
+        const echo = frameText(received);
+        if (echo === null) return;
         socket.destroy();
         resolve(answer(response, '', echo));
-      });
-      socket.write(WEBSOCKET_WORD);
+      };
+      socket.on('error', reject);
+      socket.on('end', () => reject(new Error('the websocket was closed before it answered')));
+      socket.on('data', take);
+      socket.write(textFrame(WEBSOCKET_WORD, Buffer.from('mask')));
     });
     call.on('error', reject);
     call.end(sent.body);

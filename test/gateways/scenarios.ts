@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { Shown } from '../../scripts/gateways-table.ts';
 import { type ClientAnswer, type ClientRequest, HOST, WEBSOCKET_WORD } from './client.ts';
 import { STEP_UP_URL, type Stage } from './stage.ts';
-import type { Arrival } from './upstream.ts';
+import { type Arrival, ELSEWHERE } from './upstream.ts';
 
 const expectation = z.strictObject({
   /** `redirect` is a step-up told to a browser, `unavailable` a refusal for want of an answer. */
@@ -63,7 +63,7 @@ export interface Gateway {
 
 /** Whether requests go through to an application, so that what arrives there can be looked at. */
 export function standsBetween(how: Shown): boolean {
-  return how === 'run' || how === 'node';
+  return how === 'run';
 }
 
 /** Headers of the engine that no client gets to see: they would tell an attacker how far off he is. */
@@ -256,6 +256,7 @@ function expectPassed(
   expect(headers.has('upgrade'), `${label}: an upgrade that is no websocket`).toBe(false);
   expect(answer.body, label).toBe(sent.method === 'HEAD' ? '' : 'from the application');
   expect(answer.headers.get('set-cookie') ?? [], label).toContain('app=1; Path=/');
+  if (expected.status === 302) expect(one(label, answer.headers, 'location'), label).toBe(ELSEWHERE);
   if (expected.device_cookie === true) expectDeviceCookie(label, answer.headers);
   else expect(answer.headers.get('set-cookie'), label).toHaveLength(1);
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { frameText, textFrame } from './websocket.ts';
 
 /** What an application behind a gateway gets to see of one request. */
 export interface Arrival {
@@ -12,8 +13,8 @@ export interface Arrival {
 }
 
 /**
- * The application behind the gateways. It answers 200, or 500 on `/public/own/500`, with a cookie of its own, and echoes over
- * websockets.
+ * The application behind the gateways. It answers 200, or 500 on `/public/own/500`, with a cookie of its own, and echoes short
+ * texts over websockets.
  */
 export interface Upstream {
   /** `127.0.0.1:3000`, with the port that was taken. */
@@ -23,6 +24,8 @@ export interface Upstream {
   close(): Promise<void>;
 }
 
+/** Where the application's own redirect leads. */
+export const ELSEWHERE = '/public/elsewhere';
 /** RFC 6455, section 1.3. */
 const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
@@ -36,7 +39,11 @@ export async function startUpstream(): Promise<Upstream> {
       arrivals.push(arrivalOf(request, Buffer.concat(chunks).toString()));
       const status = Number(/^\/public\/own\/(\d{3})$/.exec(request.url ?? '')?.[1] ?? 200);
       response
-        .writeHead(status, { 'Content-Type': 'text/plain', 'Set-Cookie': 'app=1; Path=/' })
+        .writeHead(status, {
+          'Content-Type': 'text/plain',
+          'Set-Cookie': 'app=1; Path=/',
+          ...(status === 302 && { Location: ELSEWHERE }),
+        })
         .end('from the application');
     });
   });
@@ -48,7 +55,15 @@ export async function startUpstream(): Promise<Upstream> {
     socket.write(
       `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
     );
-    socket.pipe(socket);
+    let received = Buffer.alloc(0);
+    socket.on('data', (chunk: Buffer) => {
+      received = Buffer.concat([received, chunk]);
+      const text = frameText(received);
+      if (text === null) return;
+      received = Buffer.alloc(0);
+      socket.write(textFrame(text));
+    });
+    socket.on('end', () => socket.end());
   });
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);

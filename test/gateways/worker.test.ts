@@ -1,110 +1,122 @@
-import { createServer, type IncomingMessage, request as nodeRequest, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { Readable } from 'node:stream';
-import { describe } from 'vitest';
-import gateway, { type Fetcher } from '../../examples/cloudflare-worker/gateway.ts';
-import { GATEWAY_KEY } from './stage.ts';
+import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { createRequire, stripTypeScriptTypes } from 'node:module';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, test } from 'vitest';
+import { z } from 'zod';
+import { freePort } from '../servers/redis.ts';
+import { startProgram } from './programs.ts';
+import { type Gateway, play, SCENARIOS } from './scenarios.ts';
+import { GATEWAY_KEY, openStage, type Stage } from './stage.ts';
 import { gatewaySuite, listeningGateway } from './suite.ts';
 
+const EXAMPLE = join(import.meta.dirname, '../../examples/cloudflare-worker');
+/** The program itself: npm's wrapper would not hand a signal on to it. */
+const WORKERD = z.object({ default: z.string() }).parse(createRequire(import.meta.url)('workerd')).default;
+/** As wrangler.toml says. */
+const SETTINGS = { TRUSTED_PROXIES: 'hops:1', CLIENT_IP_HEADER: 'x-forwarded-for' };
+
 /**
- * Node stands in for the edge: it puts the client's address into `CF-Connecting-IP` and hands over a `Request`, whose URL is
- * normalised as the edge does it.
+ * What Cloudflare does before a Worker is asked: it writes the client's address over whatever a client sent. Here the address
+ * comes with its port.
  *
- * @see https://developers.cloudflare.com/workers/runtime-apis/bindings/service-bindings/http/
- * @see https://developers.cloudflare.com/fundamentals/reference/http-headers/
+ * @see https://developers.cloudflare.com/fundamentals/reference/http-headers/#cf-connecting-ip
  */
-describe('the gateway Worker of examples/cloudflare-worker, run by Node', () => {
+const EDGE = `export default {
+  fetch(request, env) {
+    const headers = new Headers(request.headers);
+    headers.set('cf-connecting-ip', request.cf.clientIp.replace(/:[0-9]+$/, ''));
+    return env.GATEWAY.fetch(new Request(request, { headers }));
+  },
+};`;
+
+/**
+ * A websocket handshake is judged like any other request, here as on Node.
+ *
+ * @see https://github.com/caddyserver/caddy/issues/5430
+ */
+describe('the gateway Worker of examples/cloudflare-worker in workerd', () => {
   gatewaySuite({
     id: 'cloudflare-worker',
-    how: 'node',
-    settings: { TRUSTED_PROXIES: 'hops:1', CLIENT_IP_HEADER: 'x-forwarded-for' },
-    // Upgrades are the edge's own business: a Request of Node's cannot carry one.
-    cannotShow: ['websocket', 'websocket-refused', 'h2c'],
-    open: async (stage) => {
-      const env = {
-        STEPGATE: bindingTo(`127.0.0.1:${stage.enginePort}`),
-        APP: bindingTo(stage.upstream.address),
-        STEPGATE_KEY: GATEWAY_KEY,
-      };
-      const server = createServer({ maxHeaderSize: 64 * 1024 }, (incoming, response) => {
-        edge(incoming, (request) => gateway.fetch(request, env), response).catch((error: unknown) => {
-          response.destroy(error instanceof Error ? error : new Error(String(error)));
-        });
-      });
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      const { port } = server.address() as AddressInfo;
-      return {
-        ...listeningGateway(stage, port),
-        close: async () => {
-          server.closeAllConnections();
-          await new Promise((resolve) => server.close(resolve));
-        },
-      };
-    },
+    how: 'run',
+    settings: SETTINGS,
+    open: (stage) => openWorkerd(stage, 'binding'),
   });
 });
 
-async function edge(
-  incoming: IncomingMessage,
-  worker: (request: Request) => Promise<Response>,
-  response: ServerResponse,
-): Promise<void> {
-  const headers = new Headers();
-  for (let i = 0; i + 1 < incoming.rawHeaders.length; i += 2) {
-    headers.append(incoming.rawHeaders[i] ?? '', incoming.rawHeaders[i + 1] ?? '');
-  }
-  headers.set('cf-connecting-ip', incoming.socket.remoteAddress ?? '');
-  const chunks: Buffer[] = [];
-  for await (const chunk of incoming) chunks.push(chunk);
-  const target = (incoming.url ?? '/').replace(/^http:\/\/[^/]+/, '');
-  const request = new Request(`http://${incoming.headers.host}${target}`, {
-    method: incoming.method ?? 'GET',
-    headers,
-    ...(chunks.length > 0 && { body: Buffer.concat(chunks) }),
+describe('the gateway Worker without the binding APP', () => {
+  let stage: Stage;
+  let gateway: (Gateway & { close(): Promise<void> }) | undefined;
+
+  beforeAll(async () => {
+    stage = await openStage(SETTINGS);
+    gateway = await openWorkerd(stage, 'origin');
   });
-  const answer = await worker(request);
-  response.writeHead(answer.status, [...answer.headers].flat());
-  response.end(Buffer.from(await answer.arrayBuffer()));
+
+  afterAll(async () => {
+    await gateway?.close();
+    await stage?.close();
+  });
+
+  const ids = ['allow', 'deny', 'spoofed-stepgate', 'body', 'websocket', 'own-errors', 'stopped'];
+  test.each(SCENARIOS.filter(({ id }) => ids.includes(id)))(
+    'stands before the origin server: $title',
+    async (scenario) => {
+      if (gateway === undefined) throw new Error('workerd did not start');
+      await play(stage, gateway, 'run', scenario);
+    },
+  );
+});
+
+/** Runs the example with the bindings of wrangler.toml, which lead to addresses here. The Worker has no other way out. */
+async function openWorkerd(stage: Stage, app: 'binding' | 'origin'): Promise<Gateway & { close(): Promise<void> }> {
+  const port = await freePort();
+  const config = join(stage.dir, 'workerd.capnp');
+  const date = compatibilityDate();
+  const wayToApp = {
+    binding: { bindings: '(name = "APP", service = "app")', globalOutbound: 'nowhere' },
+    origin: { bindings: '', globalOutbound: 'app' },
+  }[app];
+  await writeFile(join(stage.dir, 'edge.js'), EDGE);
+  await writeFile(
+    join(stage.dir, 'gateway.js'),
+    stripTypeScriptTypes(readFileSync(join(EXAMPLE, 'gateway.ts'), 'utf8')),
+  );
+  await writeFile(
+    config,
+    `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "edge")],
+  services = [
+    (name = "edge", worker = (
+      modules = [(name = "edge.js", esModule = embed "edge.js")],
+      compatibilityDate = "${date}",
+      bindings = [(name = "GATEWAY", service = "gateway")],
+    )),
+    (name = "gateway", worker = (
+      modules = [(name = "gateway.js", esModule = embed "gateway.js")],
+      compatibilityDate = "${date}",
+      bindings = [
+        (name = "STEPGATE", service = "stepgate"),
+        (name = "STEPGATE_KEY", text = "${GATEWAY_KEY}"),
+        ${wayToApp.bindings}
+      ],
+      globalOutbound = "${wayToApp.globalOutbound}",
+    )),
+    (name = "stepgate", external = (address = "127.0.0.1:${stage.enginePort}", http = ())),
+    (name = "nowhere", network = (allow = [])),
+    (name = "app", external = (address = "${stage.upstream.address}", http = ())),
+  ],
+);
+`,
+  );
+  const workerd = await startProgram(WORKERD, ['serve', config], { port, cwd: stage.dir });
+  return { ...listeningGateway(stage, port), close: () => workerd.stop() };
 }
 
-/** A service binding: the request goes to that address and nowhere else, headers as they are. */
-function bindingTo(address: string): Fetcher {
-  return {
-    fetch: async (request) => {
-      const url = new URL(request.url);
-      const body = request.body === null ? '' : await request.text();
-      return new Promise((resolve, reject) => {
-        const call = nodeRequest(
-          {
-            host: address.split(':')[0],
-            port: address.split(':')[1],
-            path: `${url.pathname}${url.search}`,
-            method: request.method,
-            headers: Object.fromEntries([...request.headers].filter(([name]) => name !== 'connection')),
-            agent: false,
-            signal: request.signal,
-          },
-          (response) => {
-            const headers = new Headers();
-            for (let i = 0; i + 1 < response.rawHeaders.length; i += 2) {
-              headers.append(response.rawHeaders[i] ?? '', response.rawHeaders[i + 1] ?? '');
-            }
-            // Told to follow, fetch would ask the page that a redirect names and hand on its answer.
-            if (response.statusCode === 302 && request.redirect !== 'manual') {
-              reject(new Error('a redirect was followed'));
-              return;
-            }
-            headers.delete('connection');
-            headers.delete('transfer-encoding');
-            headers.delete('keep-alive');
-            resolve(
-              new Response(Readable.toWeb(response) as ReadableStream, { status: response.statusCode ?? 502, headers }),
-            );
-          },
-        );
-        call.on('error', reject);
-        call.end(body);
-      });
-    },
-  };
+/** The date in wrangler.toml, by which the runtime behaves here as it does where this is deployed. */
+function compatibilityDate(): string {
+  const date = /^compatibility_date = "([\d-]+)"$/m.exec(readFileSync(join(EXAMPLE, 'wrangler.toml'), 'utf8'))?.[1];
+  if (date === undefined) throw new Error('wrangler.toml has no compatibility_date');
+  return date;
 }
