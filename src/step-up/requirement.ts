@@ -129,17 +129,6 @@ function acrValuesUnder({ acrValues: own, acrOrder }: ProofTerms, asked: readonl
 }
 
 /**
- * The last moment, in epoch seconds, at which the proof can meet a requirement: the earlier of its expiry and its age
- * limit. Whatever is remembered of a satisfied step-up must not outlive it.
- */
-export function goodUntil(proof: Proof, requirement: Pick<Requirement, 'maxAgeSeconds'>): number {
-  return Math.min(
-    proof.expiresAt + proof.toleranceSeconds,
-    proof.authTime + Math.min(proof.maxAgeSeconds, requirement.maxAgeSeconds),
-  );
-}
-
-/**
  * The acr values of a rule that no issuer can ever meet, because each of them ranks its values and none names this one.
  * An issuer without an order may emit anything, so beside one nothing is reported. {@link ANY_STEP_UP} is always met.
  */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Requirement } from '../../src/decision.ts';
-import { goodUntil, judgeProof, unrankedAcrValues } from '../../src/step-up/requirement.ts';
+import { judgeProof, unrankedAcrValues } from '../../src/step-up/requirement.ts';
 import type { Proof } from '../../src/step-up/verifier.ts';
 import { NOW, NOW_MS, proofOf, sign, signingKey, verifierOf } from './tokens.ts';
 
@@ -160,12 +160,6 @@ describe('methods, age and the rest', () => {
     expect(judged).toMatchObject({
       error: { code: 'token_too_old', message: 'the subject authenticated 8000 s ago, at most 3600 s is taken' },
     });
-  });
-
-  /** @see https://gitlab.com/gitlab-org/gitlab/-/issues/545965 */
-  test('what is remembered of a step-up ends at the earlier of expiry and age limit', () => {
-    expect(goodUntil({ ...PROOF, maxAgeSeconds: 3600 }, { maxAgeSeconds: 3600 })).toBe(1_741_608_305);
-    expect(goodUntil(PROOF, { maxAgeSeconds: 60 })).toBe(1_741_608_060);
   });
 
   test('why a token shows no step-up is said with the values', async () => {
