@@ -11,7 +11,7 @@ import {
 import type { Engine } from './engine.ts';
 import type { Facts } from './facts.ts';
 import { type Lessons, learnLessons, nameDevice } from './learning.ts';
-import { observe } from './observation.ts';
+import { observe, outcomeOf } from './observation.ts';
 import type { CheckRequest } from './request.ts';
 import type { ActionPolicy } from './rules/ruleset.ts';
 import { type Measurements, measureAll } from './signals/index.ts';
@@ -214,15 +214,13 @@ function refusalOf(stepUp: { error: ProofError | null } | null, proof: ProofVerd
 
 async function countBadEnd(
   engine: Engine,
-  { request, keys }: Observation,
+  observation: Observation,
   decision: Decision,
   refusal: ProofError | null,
 ): Promise<void> {
-  if (request.dryRun) return;
-  const address = keys.address === null || keys.network === null ? null : { key: keys.address, network: keys.network };
-  const outcome = { atMs: request.occurredAtMs, subject: keys.subject, address };
+  if (observation.request.dryRun) return;
   await Promise.all([
-    decision === 'deny' ? engine.store.recordOutcome({ ...outcome, kind: 'deny' }) : null,
-    refusal?.suspicious === true ? engine.store.recordOutcome({ ...outcome, kind: 'failure' }) : null,
+    decision === 'deny' ? engine.store.recordOutcome(outcomeOf(observation, 'deny')) : null,
+    refusal?.suspicious === true ? engine.store.recordOutcome(outcomeOf(observation, 'failure')) : null,
   ]);
 }

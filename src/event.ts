@@ -1,7 +1,7 @@
 import { type Baseline, revokeAllDevices, revokeDevice, revokeSession } from './baseline.ts';
 import type { Engine } from './engine.ts';
 import { type Lessons, learnLessons, type NamedDevice, nameDevice } from './learning.ts';
-import { observe } from './observation.ts';
+import { observe, outcomeOf } from './observation.ts';
 import type { CheckRequest } from './request.ts';
 import { matchDevice } from './signals/device.ts';
 import type { Observation } from './signals/signal.ts';
@@ -42,7 +42,7 @@ export async function recordEvent(engine: Engine, event: SubjectEvent): Promise<
       return { device: await learnSuccess(engine, event, observation, keys.subject) };
     case 'login.failed':
     case 'step_up.failed':
-      await countFailure(engine, observation);
+      await engine.store.recordOutcome(outcomeOf(observation, 'failure'));
       return { device: null };
     case 'session.revoked':
       await engine.store.updateBaseline(keys.subject, (before) => before && endSession(before, observation));
@@ -69,15 +69,6 @@ async function learnSuccess(
   const device = await nameDevice(engine, observation, baseline, lessons);
   await learnLessons(engine, observation, baseline, device, lessons);
   return device;
-}
-
-async function countFailure(engine: Engine, { request, keys }: Observation): Promise<void> {
-  await engine.store.recordOutcome({
-    kind: 'failure',
-    atMs: request.occurredAtMs,
-    subject: keys.subject,
-    address: keys.address === null || keys.network === null ? null : { key: keys.address, network: keys.network },
-  });
 }
 
 /** A session that the baseline no longer knows may have been on any device, so that all of them lose their trust. */

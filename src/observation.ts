@@ -4,6 +4,7 @@ import type { Address } from './net/address.ts';
 import type { CheckRequest } from './request.ts';
 import { clientTraits } from './signals/client.ts';
 import type { Observation } from './signals/signal.ts';
+import type { Outcome } from './store/store.ts';
 
 /**
  * Works out all that can be known of a request without asking the store: place, standing, client, device token, and the
@@ -32,6 +33,12 @@ export async function observe(engine: Engine, request: CheckRequest, nowMs: numb
       device: deviceToken.state === 'genuine' ? engine.pseudonym('device', deviceToken.device) : fingerprint,
     },
   };
+}
+
+/** The bad end of a request, as the store counts it. */
+export function outcomeOf({ request, keys }: Observation, kind: Outcome['kind']): Outcome {
+  const address = keys.address === null || keys.network === null ? null : { key: keys.address, network: keys.network };
+  return { kind, atMs: request.occurredAtMs, subject: keys.subject, address };
 }
 
 function locate(engine: Engine, asserted: CheckRequest['place'], address: Address | null): Located {
