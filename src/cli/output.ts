@@ -13,8 +13,8 @@ export function endProgress(): void {
   if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
 }
 
-/** Columns as wide as their widest cell; the last one is left ragged. */
-export function table(rows: readonly (readonly string[])[]): string {
+/** Columns as wide as their widest cell, numbers to the right; the last one is left ragged. */
+export function table(rows: readonly (readonly string[])[], isNumber = (_column: number): boolean => false): string {
   const widths: number[] = [];
   for (const row of rows) {
     for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
@@ -22,7 +22,11 @@ export function table(rows: readonly (readonly string[])[]): string {
   return rows
     .map((row) =>
       row
-        .map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0)))
+        .map((cell, column) => {
+          if (column === row.length - 1) return cell;
+          const width = widths[column] ?? 0;
+          return isNumber(column) ? cell.padStart(width) : cell.padEnd(width);
+        })
         .join('  ')
         .trimEnd(),
     )

@@ -4,14 +4,14 @@ import { loadRules } from '../rules/load.ts';
 import { RulesError } from '../rules/problems.ts';
 import { deviceTokens } from '../signals/device-token-jose.ts';
 import { FACT_CATALOG } from '../signals/index.ts';
-import { printReport } from '../simulate/report.ts';
-import { type SimulationParts, type SimulationSize, simulate } from '../simulate/run.ts';
+import { DEFAULT_SIZE, type SimulationParts, type SimulationSize, simulate } from '../simulate/run.ts';
 import { joseVerifier } from '../step-up/jose.ts';
 import { stepUpIssuers } from '../step-up/presets.ts';
 import { memoryStore } from '../store/memory.ts';
 import { pseudonymizer } from '../store/pseudonym.ts';
 import { isFileError, orCliError } from './fault.ts';
 import { endProgress, print, progress } from './output.ts';
+import { writeSimulation } from './simulation-report.ts';
 
 /** Room for every baseline and for the counters of a day. The embedded store takes its memory at once, so no more. */
 const MAX_KEYS = 250_000;
@@ -22,10 +22,10 @@ export function addSimulate(program: Command): void {
     .command('simulate')
     .description('play weeks of honest people and thieves through the rules, and say who was allowed, asked and denied')
     .option('--dir <dir>', 'directory of the rule files', process.env.RULES_DIR ?? 'rules')
-    .option('--seed <text>', 'the same seed gives the same report', '1')
-    .option('--weeks <n>', 'weeks of honest traffic', wholeNumber, 26)
-    .option('--people <n>', 'people of each kind', wholeNumber, 10)
-    .option('--thieves <n>', 'thieves of each class', wholeNumber, 200)
+    .option('--seed <text>', 'the same seed gives the same report', DEFAULT_SIZE.seed)
+    .option('--weeks <n>', 'weeks of honest traffic', wholeNumber, DEFAULT_SIZE.weeks)
+    .option('--people <n>', 'people of each kind', wholeNumber, DEFAULT_SIZE.peoplePerKind)
+    .option('--thieves <n>', 'thieves of each class', wholeNumber, DEFAULT_SIZE.thievesPerClass)
     .option('--json', 'print JSON for programs', false)
     .action(play);
 }
@@ -44,10 +44,10 @@ async function play({ dir, seed, weeks, people, thieves, json }: Options): Promi
     () => loadRules(dir, FACT_CATALOG),
     (error) => error instanceof RulesError || isFileError(error),
   );
-  const size: SimulationSize = { seed, weeks, peoplePerKind: people, thievesPerClass: thieves };
+  const size: SimulationSize = { ...DEFAULT_SIZE, seed, weeks, peoplePerKind: people, thievesPerClass: thieves };
   const report = await simulate({ ...simulationParts(), rules, onProgress: tell }, size);
   endProgress();
-  print(json, report, () => printReport(report));
+  print(json, report, () => writeSimulation(report));
   if (report.misses.length > 0) process.exitCode = 1;
 }
 

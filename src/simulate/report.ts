@@ -53,6 +53,7 @@ export interface ThiefTally {
   readonly withinReach: boolean;
 }
 
+/** What a simulation came to. */
 export interface Report {
   readonly seed: string;
   readonly weeks: number;
@@ -206,89 +207,7 @@ function missesOf(people: readonly PersonTally[], thieves: readonly ThiefTally[]
   ];
 }
 
-function share(part: number, whole: number): string {
+/** A part of a whole in percent, as people read it. */
+export function share(part: number, whole: number): string {
   return whole === 0 ? '–' : `${((100 * part) / whole).toFixed(2)} %`;
-}
-
-/** The report as text for a terminal. */
-export function printReport(report: Report): string {
-  const { people, thieves, misses } = report;
-  const top = (reasons: Counts['reasons']): string =>
-    reasons
-      .slice(0, 3)
-      .map(({ code, count }) => `${code} ${count}`)
-      .join(', ');
-  const person = ({ kind, logins, requests, coldStart }: PersonTally): string[] => [
-    kind,
-    String(logins.total),
-    share(logins.asked, logins.total),
-    String(logins.denied),
-    share(requests.asked - requests.askedByAction, requests.total),
-    share(requests.askedByAction, requests.total),
-    String(requests.denied),
-    share(coldStart.asked, coldStart.total),
-    top(logins.reasons),
-  ];
-  const all = people.map(({ logins, requests, coldStart }) => [logins, requests, coldStart] as const);
-  const sum = (of: 0 | 1 | 2, what: 'total' | 'asked' | 'askedByAction' | 'denied'): number =>
-    all.reduce((total, counts) => total + counts[of][what], 0);
-  const thief = (tally: ThiefTally): string[] => [
-    tally.withinReach ? tally.class : `${tally.class} *`,
-    String(tally.thieves),
-    share(tally.stopped, tally.thieves),
-    share(tally.denied, tally.thieves),
-    String(tally.succeeded),
-    tally.looked === 0 ? '' : share(tally.looked, tally.thieves),
-    top(tally.reasons),
-  ];
-  return [
-    `seed ${report.seed}, ${report.weeks} weeks, ${report.peoplePerKind} people of each kind, ` +
-      `${report.thievesPerClass} thieves of each class, rules ${report.rulesRevision.slice(0, 15)}`,
-    '',
-    ...table(
-      [
-        'honest',
-        'log-ins',
-        'asked',
-        'denied',
-        'requests asked',
-        'by the action',
-        'denied',
-        'first ten asked',
-        'why at log-in',
-      ],
-      [
-        ...people.map(person),
-        [
-          'all',
-          String(sum(0, 'total')),
-          share(sum(0, 'asked'), sum(0, 'total')),
-          String(sum(0, 'denied')),
-          share(sum(1, 'asked') - sum(1, 'askedByAction'), sum(1, 'total')),
-          share(sum(1, 'askedByAction'), sum(1, 'total')),
-          String(sum(1, 'denied')),
-          share(sum(2, 'asked'), sum(2, 'total')),
-          '',
-        ],
-      ],
-    ),
-    '',
-    ...table(['thief', 'thieves', 'stopped', 'denied', 'won', 'saw a page', 'why'], thieves.map(thief)),
-    '* no signal of today tells this thief from the victim; no bar is set',
-    '',
-    misses.length === 0
-      ? 'All bars are met: honest log-ins asked at most 1 %, never denied; thieves stopped at least 99 %.'
-      : ['Bars missed:', ...misses.map((miss) => `  ${miss}`)].join('\n'),
-  ].join('\n');
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
-  const isText = (column: number): boolean => column === 0 || column === head.length - 1;
-  const line = (cells: readonly string[]): string =>
-    cells
-      .map((cell, column) => (isText(column) ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
-      .join('  ')
-      .trimEnd();
-  return [line(head), line(widths.map((width) => '-'.repeat(width))), ...rows.map(line)];
 }

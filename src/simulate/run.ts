@@ -37,22 +37,30 @@ export interface SimulationParts {
 
 /** How much is played. */
 export interface SimulationSize {
-  /** The same seed gives the same report. Default `1`. */
-  readonly seed?: string;
-  /** Weeks of honest traffic. Default 26: trust that lasts 90 days runs out twice. */
-  readonly weeks?: number;
-  /** Default 10. */
-  readonly peoplePerKind?: number;
-  /** Default 200. */
-  readonly thievesPerClass?: number;
-  /** Random addresses from which the world is made; at least 20,000 are needed. Default 150,000. */
-  readonly samples?: number;
-  /** Most countries in which people live. Default 60. */
-  readonly countries?: number;
+  /** The same seed gives the same report. */
+  readonly seed: string;
+  /** Weeks of honest traffic. */
+  readonly weeks: number;
+  readonly peoplePerKind: number;
+  readonly thievesPerClass: number;
+  /** Random addresses from which the world is made; at least 20,000 are needed. */
+  readonly samples: number;
+  /** Most countries in which people live. */
+  readonly countries: number;
 }
 
+/** Half a year, so that trust runs out and is earned anew. */
+export const DEFAULT_SIZE: SimulationSize = {
+  seed: '1',
+  weeks: 26,
+  peoplePerKind: 10,
+  thievesPerClass: 200,
+  samples: 150_000,
+  countries: 60,
+};
+
 /** Log-ins that a person has behind them before they are counted; those before are reported as cold start. */
-export const LEARNING_LOGINS = 10;
+const LEARNING_LOGINS = 10;
 
 const VICTIM_DAYS = 21;
 
@@ -61,8 +69,8 @@ const VICTIM_DAYS = 21;
  * time, and reports who was allowed, asked and denied, and why. An honest person who is asked proves themselves; a thief
  * never can. Deterministic for a seed.
  */
-export async function simulate(parts: SimulationParts, size: SimulationSize = {}): Promise<Report> {
-  const { seed = '1', weeks = 26, peoplePerKind = 10, thievesPerClass = 200, samples = 150_000, countries = 60 } = size;
+export async function simulate(parts: SimulationParts, size: SimulationSize): Promise<Report> {
+  const { seed, weeks, peoplePerKind, thievesPerClass, samples, countries } = size;
   const chance = chanceOf(seed);
   const world = buildWorld(parts.geo, chance.fork('world'), { samples, countries });
   const book = ledger({ seed, weeks, peoplePerKind, thievesPerClass, rulesRevision: parts.rules.revision });

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { simulationParts } from '../../src/cli/simulate.ts';
+import { writeSimulation } from '../../src/cli/simulation-report.ts';
 import { compileRules } from '../../src/rules/compile.ts';
 import { FACT_CATALOG } from '../../src/signals/index.ts';
-import { printReport, type Report } from '../../src/simulate/report.ts';
+import type { Report } from '../../src/simulate/report.ts';
 import { simulate } from '../../src/simulate/run.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 
@@ -51,7 +52,7 @@ describe('the default policy, played through the engine', () => {
   });
 
   it('prints a line for each kind and class', () => {
-    const text = printReport(report);
+    const text = writeSimulation(report);
     for (const { kind } of report.people) expect(text).toContain(`\n${kind} `);
     for (const { class: thief } of report.thieves) expect(text).toContain(`\n${thief} `);
   });
