@@ -18,11 +18,12 @@ export type ApiKey =
 export const GEO_DATA = ['city', 'country', 'none'] as const;
 export type GeoData = (typeof GEO_DATA)[number];
 
-export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const;
+/** Most silent first; each level holds those before it. */
+const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** Secrets that are made at start in development, and demanded with `NODE_ENV=production`. */
-export const SECRET_NAMES = ['API_KEYS', 'DEVICE_TOKEN_SECRET', 'PRIVACY_KEY'] as const;
+const SECRET_NAMES = ['API_KEYS', 'DEVICE_TOKEN_SECRET', 'PRIVACY_KEY'] as const;
 export type SecretName = (typeof SECRET_NAMES)[number];
 
 /** One environment variable: what it means, for the README; how it is read, for {@link loadSettings}. */
@@ -47,21 +48,26 @@ function setting<T>(
 
 const MIN_SECRET_BYTES = 32;
 
-function wholeNumber(min: number, max: number, fallback: number) {
-  return z
+function wholeNumber(min: number, max: number, fallback: number, meaning: string): SettingSpec<number> {
+  const schema = z
     .string()
     .regex(/^\d{1,9}$/, `must be a whole number from ${min} to ${max}`)
     .transform(Number)
-    .refine((n) => n >= min && n <= max, `must be a whole number from ${min} to ${max}`)
-    .optional()
-    .transform((n) => n ?? fallback);
+    .refine((n) => n >= min && n <= max, `must be a whole number from ${min} to ${max}`);
+  return setting(or(fallback, schema), meaning, String(fallback));
 }
 
-function text(fallback: string) {
-  return z
-    .string()
-    .optional()
-    .transform((value) => value ?? fallback);
+function text(fallback: string, meaning: string): SettingSpec<string> {
+  return setting(or(fallback, z.string()), meaning, `\`${fallback}\``);
+}
+
+function oneOf<T extends string>(values: readonly T[], fallback: T, meaning: string): SettingSpec<T> {
+  return setting(or(fallback, z.string().pipe(z.enum(values))), meaning, `\`${fallback}\``);
+}
+
+/** What holds where the variable is unset. */
+function or<T, F>(fallback: F, schema: z.ZodType<T, string>) {
+  return schema.optional().transform((value): T | F => value ?? fallback);
 }
 
 const longSecret = z
@@ -97,19 +103,15 @@ const apiKeys = z.string().transform((value, context): readonly ApiKey[] => {
 /** Shortest API key that is taken in clear, in characters. */
 const MIN_API_KEY_LENGTH = 16;
 
-const redisUrl = z
-  .string()
-  .transform((value, context): string => {
-    try {
-      parseRedisUrl(value);
-    } catch (error) {
-      if (!(error instanceof RedisUrlError)) throw error;
-      context.addIssue({ code: 'custom', message: error.message.replace(/^REDIS_URL:? /, '') });
-    }
-    return value;
-  })
-  .optional()
-  .transform((value) => value ?? null);
+const redisUrl = z.string().transform((value, context): string => {
+  try {
+    parseRedisUrl(value);
+  } catch (error) {
+    if (!(error instanceof RedisUrlError)) throw error;
+    context.addIssue({ code: 'custom', message: error.message.replace(/^REDIS_URL:? /, '') });
+  }
+  return value;
+});
 
 const trustedProxies = z
   .string()
@@ -131,7 +133,13 @@ function listOf(value: string): string[] {
     .filter((entry) => entry !== '');
 }
 
-const HOST = /^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/;
+const returnHost = z
+  .string()
+  .toLowerCase()
+  .regex(
+    /^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/,
+    'must be a host name, with a port where it is not the usual one',
+  );
 
 /** Plain HTTP is for development on one machine. */
 function isSecureUrl(value: string): boolean {
@@ -146,9 +154,7 @@ const stepUpUrl = z
   .string()
   .max(512, 'must have at most 512 characters')
   .refine(isSecureUrl, 'must be an absolute https:// URL without user and fragment (http:// only for localhost)')
-  .transform((value) => new URL(value).href)
-  .optional()
-  .transform((value) => value ?? null);
+  .transform((value) => new URL(value).href);
 
 const publicUrl = z
   .string()
@@ -156,21 +162,15 @@ const publicUrl = z
     (value) => isSecureUrl(value) && new URL(value).search === '',
     'must be an absolute https:// URL without user, query and fragment (http:// only for localhost)',
   )
-  .transform((value) => new URL(value).href.replace(/\/+$/, ''))
-  .optional()
-  .transform((value) => value ?? null);
+  .transform((value) => new URL(value).href.replace(/\/+$/, ''));
 
 /** Every environment variable that is read, in the order of the README. */
 export const SETTINGS = {
-  NODE_ENV: setting(
-    text('development'),
-    '`production` refuses to start without the three secrets below',
-    '`development`',
-  ),
-  PORT: setting(wholeNumber(0, 65_535, 8787), 'port that Node listens on; 0 takes a free one and prints it', '8787'),
-  HOST: setting(text('127.0.0.1'), 'address that Node listens on', '127.0.0.1'),
+  NODE_ENV: text('development', '`production` refuses to start without the three secrets below'),
+  PORT: wholeNumber(0, 65_535, 8787, 'port that Node listens on; 0 takes a free one and prints it'),
+  HOST: text('127.0.0.1', 'address that Node listens on'),
   REDIS_URL: setting(
-    redisUrl,
+    or(null, redisUrl),
     '`redis://`, `rediss://`; a comma-separated list is a Redis Cluster; `redis+sentinel://`',
     'none: embedded memory store',
     { secret: true },
@@ -193,9 +193,9 @@ export const SETTINGS = {
     'none: made at start in development, start refused in production',
     { secret: true },
   ),
-  RULES_DIR: setting(text('rules'), 'directory of the rule files', '`rules`'),
+  RULES_DIR: text('rules', 'directory of the rule files'),
   STEP_UP_ISSUERS: setting(
-    stepUpIssuersText.optional().transform((issuers) => issuers ?? []),
+    or([], stepUpIssuersText),
     'JSON array of the issuers whose step-up tokens are taken; presets `descope`, `auth0`, `keycloak`, `okta`, `entra`, `oidc`',
     '`[]`',
     { secret: true },
@@ -206,75 +206,44 @@ export const SETTINGS = {
     'none: forwarding headers are ignored',
   ),
   CLIENT_IP_HEADER: setting(
-    z
-      .string()
-      .toLowerCase()
-      .pipe(z.enum(CLIENT_ADDRESS_HEADERS))
-      .optional()
-      .transform((header) => header ?? null),
+    or(null, z.string().toLowerCase().pipe(z.enum(CLIENT_ADDRESS_HEADERS))),
     'the one header that the trusted gateway always sets: `x-forwarded-for`, `forwarded`, `x-real-ip`, `cf-connecting-ip`, `x-envoy-external-address`',
     'none: `X-Forwarded-For` and `Forwarded` are walked',
   ),
   SESSION_COOKIE: setting(
-    z
-      .string()
-      .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, 'must be the name of a cookie')
-      .optional()
-      .transform((name) => name ?? null),
+    or(null, z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, 'must be the name of a cookie')),
     'cookie in which forward auth looks for the session token, a JWT of one of STEP_UP_ISSUERS, where no bearer token is one',
     'none: only `Authorization: Bearer` is looked at',
   ),
   STEP_UP_URL: setting(
-    stepUpUrl,
+    or(null, stepUpUrl),
     'page where a browser steps up, at most 512 characters; forward auth can send navigations there with the original URL in `return_to`',
     'none: no redirects',
   ),
   RETURN_HOSTS: setting(
-    z
-      .string()
-      .transform(listOf)
-      .pipe(
-        z.array(z.string().toLowerCase().regex(HOST, 'must be a host name, with a port where it is not the usual one')),
-      )
-      .optional()
-      .transform((hosts) => hosts ?? []),
+    or([], z.string().transform(listOf).pipe(z.array(returnHost))),
     'hosts that `return_to` may name, comma-separated, with their port where it is not the usual one',
     'the host of STEP_UP_URL',
   ),
   PUBLIC_URL: setting(
-    publicUrl,
+    or(null, publicUrl),
     'address under which callers reach this service, as the AuthZEN metadata tells it',
     'none: taken from the request',
   ),
-  IP_LISTS_DIR: setting(text('data/ip'), 'directory of the compiled address lists', '`data/ip`'),
-  GEO_DATA: setting(
-    z
-      .string()
-      .pipe(z.enum(GEO_DATA))
-      .optional()
-      .transform((data): GeoData => data ?? 'city'),
+  IP_LISTS_DIR: text('data/ip', 'directory of the compiled address lists'),
+  GEO_DATA: oneOf(
+    GEO_DATA,
+    'city',
     '`city` (about 115 MB), `country` (about 8 MB, no coordinates, so no travel) or `none`',
-    '`city`',
   ),
-  GEO_MAX_AGE_DAYS: setting(
-    wholeNumber(1, 3650, 180),
+  GEO_MAX_AGE_DAYS: wholeNumber(
+    1,
+    3650,
+    180,
     'older geo data still answers; a warning at start and `geo.problem` of `/readyz` say that it is old',
-    '180',
   ),
-  STORE_TIMEOUT_MS: setting(
-    wholeNumber(1, 10_000, 50),
-    'whole budget of the store for one check, in milliseconds, 1 to 10000',
-    '50',
-  ),
-  LOG_LEVEL: setting(
-    z
-      .string()
-      .pipe(z.enum(LOG_LEVELS))
-      .optional()
-      .transform((level): LogLevel => level ?? 'info'),
-    '`silent`, `error`, `warn`, `info` (with decision records) or `debug`',
-    '`info`',
-  ),
+  STORE_TIMEOUT_MS: wholeNumber(1, 10_000, 50, 'whole budget of the store for one check, in milliseconds, 1 to 10000'),
+  LOG_LEVEL: oneOf(LOG_LEVELS, 'info', '`silent`, `error`, `warn`, `info` (with decision records) or `debug`'),
 } as const;
 
 /** What the environment says, validated. */
