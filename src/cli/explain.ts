@@ -26,6 +26,7 @@ import { pseudonymizer } from '../store/pseudonym.ts';
 import { StoreError } from '../store/store.ts';
 import { isFileError, orCliError } from './fault.ts';
 import { demand, localSettings } from './local-settings.ts';
+import { JSON_FLAG, RULES_DIR } from './options.ts';
 import { print, table } from './output.ts';
 import { playCase } from './play.ts';
 import { connectedRedis } from './redis.ts';
@@ -36,8 +37,8 @@ export function addExplain(program: Command): void {
     .command('explain')
     .description('decide about one request and show every signal and rule; writes nothing')
     .argument('<request.json>', 'body of POST /v1/risk-check, or a case of a rule test file; - reads standard input')
-    .option('--dir <dir>', 'directory of the rule files (default: RULES_DIR)')
-    .option('--json', 'print JSON for programs', false)
+    .option(...RULES_DIR)
+    .option(...JSON_FLAG)
     .addHelpText(
       'after',
       '\nA body is judged with the history in REDIS_URL where that is set, else without any.\nA case brings its own history, clock and standings.',
@@ -46,7 +47,7 @@ export function addExplain(program: Command): void {
 }
 
 interface Options {
-  readonly dir?: string;
+  readonly dir: string;
   readonly json: boolean;
 }
 
@@ -55,7 +56,7 @@ async function explain(path: string, { dir, json }: Options): Promise<void> {
   const { checked, trace } = await orCliError(
     async () => {
       const document = parseObject(path === '-' ? await text(process.stdin) : await readFile(path, 'utf8'));
-      const rules = await loadRules(dir ?? settings.rulesDir, FACT_CATALOG);
+      const rules = await loadRules(dir, FACT_CATALOG);
       const answered = await judge(document, rules, settings);
       return { checked: answered, trace: rules.trace(answered.facts) };
     },

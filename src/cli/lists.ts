@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
+import { DEFAULT_FEED_TIMEOUT_MS } from '../reputation/feeds.ts';
 import { type ListConfig, ListError, listConfigSchema } from '../reputation/lists.ts';
 import {
   buildLists,
+  isUrl,
   type ListOutcome,
   type ListProgress,
   loadReputation,
@@ -10,10 +12,9 @@ import {
   updateLists,
 } from '../reputation/lists-file.ts';
 import { CliError, isFileError, orCliError } from './fault.ts';
+import { JSON_FLAG, LISTS_DIR, wholeNumber } from './options.ts';
 import { endProgress, print, progress, table } from './output.ts';
 
-const DIR = ['--dir <dir>', 'directory of the compiled lists', process.env.IP_LISTS_DIR ?? 'data/ip'] as const;
-const JSON_FLAG = ['--json', 'print JSON for programs', false] as const;
 const SHRINK = ['--accept-shrink', 'take versions that shrank below half', false] as const;
 
 /** `lists build`, `lists update` and `lists status`. */
@@ -26,8 +27,8 @@ export function addLists(program: Command): void {
       '[list...]',
       'name=category:file, for example office=allow:office.txt; without any, the files of feeds.json',
     )
-    .option(...DIR)
-    .option('--max-age-days <days>', 'age from which the given lists are no longer judged by', '30')
+    .option(...LISTS_DIR)
+    .option('--max-age-days <days>', 'age from which the given lists are no longer judged by', wholeNumber, 30)
     .option(...SHRINK)
     .option(...JSON_FLAG)
     .action(build);
@@ -35,15 +36,15 @@ export function addLists(program: Command): void {
     .command('update')
     .description('fetch the configured feeds and compile what is new')
     .argument('[name...]', 'only these lists')
-    .option(...DIR)
-    .option('--timeout-ms <ms>', 'budget of one feed', '30000')
+    .option(...LISTS_DIR)
+    .option('--timeout-ms <ms>', 'budget of one feed', wholeNumber, DEFAULT_FEED_TIMEOUT_MS)
     .option(...SHRINK)
     .option(...JSON_FLAG)
     .action(update);
   lists
     .command('status')
     .description('name, source, age and size of every compiled list')
-    .option(...DIR)
+    .option(...LISTS_DIR)
     .option(...JSON_FLAG)
     .action(status);
 }
@@ -54,7 +55,7 @@ interface Options {
   readonly acceptShrink: boolean;
 }
 
-async function build(given: readonly string[], options: Options & { readonly maxAgeDays: string }): Promise<void> {
+async function build(given: readonly string[], options: Options & { readonly maxAgeDays: number }): Promise<void> {
   const outcomes = await orCliError(async () => {
     const configs =
       given.length > 0
@@ -73,7 +74,7 @@ async function build(given: readonly string[], options: Options & { readonly max
   report(outcomes, options.json);
 }
 
-async function update(names: readonly string[], options: Options & { readonly timeoutMs: string }): Promise<void> {
+async function update(names: readonly string[], options: Options & { readonly timeoutMs: number }): Promise<void> {
   const outcomes = await orCliError(async () => {
     const configs = await readFeeds(options.dir);
     const strangers = names.filter((name) => !configs.some((config) => config.name === name));
@@ -83,8 +84,7 @@ async function update(names: readonly string[], options: Options & { readonly ti
       );
     }
     const chosen = names.length === 0 ? configs : configs.filter(({ name }) => names.includes(name));
-    const { dir, acceptShrink } = options;
-    const timeoutMs = wholeNumber('--timeout-ms', options.timeoutMs);
+    const { dir, acceptShrink, timeoutMs } = options;
     return updateLists(chosen, {
       dir,
       acceptShrink,
@@ -119,14 +119,14 @@ async function status({ dir, json }: Options): Promise<void> {
   if (lists.some(({ judged }) => !judged)) process.exitCode = 1;
 }
 
-function configOf(text: string, { maxAgeDays }: { readonly maxAgeDays: string }): ListConfig {
+function configOf(text: string, { maxAgeDays }: { readonly maxAgeDays: number }): ListConfig {
   const [, name, category, source] = /^([^=]+)=([^:]+):(.+)$/.exec(text) ?? [];
   const parsed = listConfigSchema.safeParse({
     name,
     category,
     source,
     format: formatOf(category ?? '', source ?? ''),
-    max_age_days: wholeNumber('--max-age-days', maxAgeDays),
+    max_age_days: maxAgeDays,
   });
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
@@ -138,11 +138,6 @@ function formatOf(category: string, source: string): string {
   const ending = /\.([a-z]+)$/i.exec(source)?.[1]?.toLowerCase();
   if (category === 'asn') return ending === 'tsv' ? 'asn_tsv' : 'asn_csv';
   return ending === 'csv' || ending === 'json' ? ending : 'text';
-}
-
-function wholeNumber(option: string, text: string): number {
-  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
-  throw new CliError(`${option} takes a whole number above 0, found ${JSON.stringify(text)}`);
 }
 
 function tell({ name, index, total, step, outcome }: ListProgress): void {
@@ -164,10 +159,6 @@ function report(outcomes: readonly ListOutcome[], json: boolean): void {
     ]),
   );
   if (outcomes.some(({ outcome }) => outcome === 'refused' || outcome === 'unavailable')) process.exitCode = 1;
-}
-
-function isUrl(source: string): boolean {
-  return /^https?:/i.test(source);
 }
 
 function isExpected(error: Error): boolean {

@@ -6,11 +6,9 @@ import { describeProblem, RulesError } from '../rules/problems.ts';
 import { type CaseReport, type Play, type RuleTestReport, runRuleTests } from '../rules/test-runner.ts';
 import { FACT_CATALOG } from '../signals/index.ts';
 import { CliError, isFileError, orCliError } from './fault.ts';
+import { JSON_FLAG, RULES_DIR } from './options.ts';
 import { print } from './output.ts';
 import { playCase } from './play.ts';
-
-const DIR = ['--dir <dir>', 'directory of the rule files', process.env.RULES_DIR ?? 'rules'] as const;
-const JSON_FLAG = ['--json', 'print JSON for programs', false] as const;
 
 /** `rules lint` and `rules test`. */
 export function addRules(program: Command): void {
@@ -18,13 +16,13 @@ export function addRules(program: Command): void {
   rules
     .command('lint')
     .description('load the rule files as the service would, and name everything that is wrong')
-    .option(...DIR)
+    .option(...RULES_DIR)
     .option(...JSON_FLAG)
     .action(lint);
   rules
     .command('test')
     .description('run the NAME.test.json files beside the rule files')
-    .option(...DIR)
+    .option(...RULES_DIR)
     .option(...JSON_FLAG)
     .action(test);
 }

@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { geoipLiteSource } from '../geo/geoip-lite.ts';
 import { loadRules } from '../rules/load.ts';
 import { RulesError } from '../rules/problems.ts';
@@ -10,6 +10,7 @@ import { stepUpIssuers } from '../step-up/presets.ts';
 import { memoryStore } from '../store/memory.ts';
 import { pseudonymizer } from '../store/pseudonym.ts';
 import { isFileError, orCliError } from './fault.ts';
+import { JSON_FLAG, RULES_DIR, wholeNumber } from './options.ts';
 import { endProgress, print, progress } from './output.ts';
 import { writeSimulation } from './simulation-report.ts';
 
@@ -21,12 +22,12 @@ export function addSimulate(program: Command): void {
   program
     .command('simulate')
     .description('play weeks of honest people and thieves through the rules, and say who was allowed, asked and denied')
-    .option('--dir <dir>', 'directory of the rule files', process.env.RULES_DIR ?? 'rules')
+    .option(...RULES_DIR)
     .option('--seed <text>', 'the same seed gives the same report', DEFAULT_SIZE.seed)
     .option('--weeks <n>', 'weeks of honest traffic', wholeNumber, DEFAULT_SIZE.weeks)
     .option('--people <n>', 'people of each kind', wholeNumber, DEFAULT_SIZE.peoplePerKind)
     .option('--thieves <n>', 'thieves of each class', wholeNumber, DEFAULT_SIZE.thievesPerClass)
-    .option('--json', 'print JSON for programs', false)
+    .option(...JSON_FLAG)
     .action(play);
 }
 
@@ -69,9 +70,4 @@ export function simulationParts(): Omit<SimulationParts, 'rules'> {
 
 function tell(done: number, total: number): void {
   progress(`${done} of ${total} requests`);
-}
-
-function wholeNumber(text: string): number {
-  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('must be a whole number from 1 to 999999.');
 }

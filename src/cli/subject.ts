@@ -6,6 +6,7 @@ import { type Pseudonym, type Store, StoreError } from '../store/store.ts';
 import { normaliseSubject } from '../subject.ts';
 import { CliError, orCliError } from './fault.ts';
 import { demand, localSettings } from './local-settings.ts';
+import { JSON_FLAG } from './options.ts';
 import { print } from './output.ts';
 import { connectedRedis } from './redis.ts';
 
@@ -19,7 +20,7 @@ export function addSubject(program: Command): void {
     .command('erase')
     .argument('<id>')
     .description('erase all that is stored about the subject')
-    .option('--json', 'print JSON for programs', false)
+    .option(...JSON_FLAG)
     .action(erase);
 }
 

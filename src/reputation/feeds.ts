@@ -23,7 +23,9 @@ export type Fetched =
     }
   | { readonly outcome: 'problem'; readonly problem: ListProblem };
 
+/** Budget of one feed, from the first byte asked to the last one had. */
 export const DEFAULT_FEED_TIMEOUT_MS = 30_000;
+/** A longer feed is refused. */
 export const DEFAULT_FEED_MAX_BYTES = 64 * 1024 * 1024;
 
 const problem = (code: string, message: string): Fetched => ({ outcome: 'problem', problem: { code, message } });

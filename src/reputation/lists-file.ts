@@ -214,7 +214,8 @@ export async function buildLists(inputs: readonly ListInput[], options: BuildOpt
   );
 }
 
-const isUrl = (source: string): boolean => /^https?:\/\//i.test(source);
+/** Whether a source is fetched; every other one is a file. */
+export const isUrl = (source: string): boolean => /^https?:\/\//i.test(source);
 
 /** Reads a list whose source is a path, relative to `dir`. The data is as old as the file. */
 export async function readListFile(config: ListConfig, dir: string): Promise<ListInput> {
