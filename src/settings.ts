@@ -320,7 +320,7 @@ export function loadSettings(environment: Environment, makeSecret: () => string)
 
   /** Undefined when there is a fault: it is then listed, and nothing is returned in the end. */
   const read = <T>(name: string, spec: SettingSpec<T>, value = found(name)): T | undefined => {
-    const result = spec.schema.safeParse(value);
+    const result = spec.schema.safeParse(value, { reportInput: true });
     if (result.success) return result.data;
     for (const issue of result.error.issues) {
       const shown = spec.secret || value === undefined ? '' : ` (found ${JSON.stringify(value.slice(0, 100))})`;
@@ -374,7 +374,9 @@ function isComplete(settings: { readonly [K in keyof Settings]: Settings[K] | un
 }
 
 function messageOf(issue: z.core.$ZodIssue): string {
-  const allowed = issue.code === 'invalid_value' ? `must be one of ${issue.values.join(', ')}` : issue.message;
+  const isMissing = issue.code === 'invalid_type' && issue.input === undefined && issue.path.length > 0;
+  const said = isMissing ? `is missing; expected ${issue.expected}` : issue.message;
+  const allowed = issue.code === 'invalid_value' ? `must be one of ${issue.values.join(', ')}` : said;
   const where = issue.path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
   return where === '' ? allowed : `${where} ${allowed}`;
 }

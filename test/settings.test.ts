@@ -121,6 +121,19 @@ describe('loadSettings', () => {
     expect(JSON.stringify(faults)).not.toContain(secret);
   });
 
+  test.each([
+    ['[{}]', 'STEP_UP_ISSUERS [0].issuer is missing; expected string'],
+    ['[{"preset":"auth0","audience":"a"}]', 'STEP_UP_ISSUERS [0].domain is missing; expected string'],
+    [
+      '[{"preset":"auht0"}]',
+      'STEP_UP_ISSUERS [0].preset has to be oidc, descope, auth0, keycloak, okta or entra, or left out',
+    ],
+    ['[7]', 'STEP_UP_ISSUERS [0] Invalid input: expected object, received number'],
+  ])('says of the issuers %s where they are wrong, and how', (value, expected) => {
+    const said = faultsOf({ STEP_UP_ISSUERS: value }).map(({ name, message }) => `${name} ${message}`);
+    expect(said).toContainEqual(expect.stringContaining(expected));
+  });
+
   test('takes countries only, or no geo data at all, and a limit for its age', () => {
     expect(loadSettings({ GEO_DATA: 'country', GEO_MAX_AGE_DAYS: '30' }, makeSecret)).toMatchObject({
       geoData: 'country',

@@ -214,7 +214,7 @@ export function subjectEventOf(body: JsonObject, context: WireContext): SubjectE
 
 /** Holds a body to its schema. Throws the 400 problem that names every fault by its path. */
 export function validated<T extends z.ZodType>(schema: T, body: unknown): z.output<T> {
-  const result = schema.safeParse(body);
+  const result = schema.safeParse(body, { reportInput: true });
   if (result.success) return result.data;
   throw invalid(result.error.issues.flatMap(faultsOf));
 }
@@ -289,7 +289,7 @@ function invalid(faults: readonly Fault[]): ProblemError {
 }
 
 function faultsOf(issue: z.core.$ZodIssue): Fault[] {
-  if (issue.code !== 'unrecognized_keys') return [{ path: pathOf(issue.path), message: sentence(issue.message) }];
+  if (issue.code !== 'unrecognized_keys') return [{ path: pathOf(issue.path), message: messageOf(issue) }];
   return issue.keys.map((key) => ({
     path: pathOf([...issue.path, key]),
     message: 'is not a key of this request; see /openapi.json',
@@ -303,7 +303,10 @@ function pathOf(parts: readonly PropertyKey[]): string {
     .replace(/^\./, '');
 }
 
-/** zod begins its sentences with a capital; after a path they read on. */
-function sentence(message: string): string {
+/** zod begins its sentences with a capital; after a path they read on. Of a key that is not there it has only a type to say. */
+function messageOf({ code, input, message }: z.core.$ZodIssue): string {
+  if (input === undefined && (code === 'invalid_type' || code === 'invalid_value')) {
+    return `is missing; ${message.replace(/^Invalid \w+: /, '').replace(/, received undefined$/, '')}`;
+  }
   return message.charAt(0).toLowerCase() + message.slice(1);
 }

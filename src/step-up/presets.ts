@@ -164,7 +164,7 @@ const guid = z
   .toLowerCase();
 const urlPart = z.string().regex(/^[\w.~-]+$/, 'has to be one part of a path');
 
-const entry = z.discriminatedUnion('preset', [
+const entries = [
   z.strictObject({ preset: z.undefined().optional(), issuer: text, ...shared }),
   z.strictObject({ preset: z.literal('oidc'), issuer: address, ...shared }),
   z.strictObject({
@@ -194,7 +194,11 @@ const entry = z.discriminatedUnion('preset', [
       .optional(),
     ...shared,
   }),
-]);
+] as const;
+const entry = z.discriminatedUnion('preset', entries, {
+  error: ({ code }) =>
+    code === 'invalid_union' ? 'has to be oidc, descope, auth0, keycloak, okta or entra, or left out' : undefined,
+});
 type Entry = z.output<typeof entry>;
 
 /** What a preset knows about its provider. */

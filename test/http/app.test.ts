@@ -155,6 +155,17 @@ describe('the fields of a body', () => {
     expect(await pathsOf(body)).toEqual(paths);
   });
 
+  test('a key that is not there is called missing, one of another type is told both types', async () => {
+    const errors = async (path: string, body: object) => (await (await testApp().post(path, body)).json()).errors;
+    expect(await errors('/v1/risk-check', { subject: 7 })).toEqual([
+      { path: 'subject', message: 'invalid input: expected string, received number' },
+      { path: 'action', message: 'is missing; expected string' },
+    ]);
+    expect(await errors('/v1/events', { subject: 'ann' })).toEqual([
+      { path: 'type', message: expect.stringMatching(/^is missing; expected one of "login\.succeeded"\|/) },
+    ]);
+  });
+
   test('free keys take any JSON', async () => {
     const context = { amount: 1, nested: { list: [1, 'a', null, true] }, 'strange key "\u2028': 'x' };
     const resource = { type: 'account', id: '42', properties: context };
