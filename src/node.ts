@@ -73,6 +73,7 @@ export interface StartOptions {
 export async function startServer(settings: Settings, options: StartOptions = {}): Promise<RunningServer> {
   const { log, records } = pinoLines(settings.logLevel, options.output ?? standardOutput());
   const now = (): number => Date.now();
+  const drainMs = options.drainMs ?? DRAIN_MS;
 
   const unmet: UnmetAcrValues = (acrValues) => unrankedAcrValues(acrValues, settings.stepUpIssuers);
   let rules = await loadRules(settings.rulesDir, FACT_CATALOG, unmet);
@@ -164,6 +165,12 @@ export async function startServer(settings: Settings, options: StartOptions = {}
   const url = urlOf(server, settings.host);
   log.info('listening', { url, store: store.driver, rules: rules.ruleCount, revision: rules.revision });
 
+  const stopOnce = async (): Promise<void> => {
+    log.info('stopping', { drain_ms: drainMs });
+    await drained(server, afterwork, drainMs);
+    await closeAll();
+    log.info('stopped');
+  };
   let stopped: Promise<void> | null = null;
   return {
     url,
@@ -172,7 +179,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
     },
     stop: () => {
       stopping = true;
-      stopped ??= drained(server, afterwork, options.drainMs ?? DRAIN_MS).then(closeAll);
+      stopped ??= stopOnce();
       return stopped;
     },
   };
@@ -220,7 +227,7 @@ function openVerifier(settings: Settings, log: Log, metrics: Metrics) {
 function warnOfOpenMethods(log: Log, routes: readonly RoutePattern[]): void {
   const open = openMethods(routes).map(({ path, methods }) => `${methods.join(', ')} ${path}`);
   if (open.length > 0) {
-    log.warn('these routes name methods; every other method there is the default action', {
+    log.warn('these routes name methods; any other method there is judged as the default action, not as theirs', {
       action: DEFAULT_ACTION,
       routes: open,
     });
@@ -298,6 +305,14 @@ function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
+/** What to do where the address cannot be listened on; null for any other error. */
+function listenFault(error: unknown): string | null {
+  if (!(error instanceof Error && 'syscall' in error && error.syscall === 'listen' && 'code' in error)) return null;
+  const where = 'address' in error && 'port' in error ? ` on ${error.address}:${error.port}` : '';
+  const why = error.code === 'EADDRINUSE' ? 'another process listens there' : 'the system refuses it';
+  return `cannot listen${where}: ${why} (${error.code}). Set PORT (0 takes a free one) or HOST.`;
+}
+
 /** What a newcomer needs: where it listens, the key that was made, a request to paste. */
 function greeting(url: string, settings: Settings): string {
   const key = settings.apiKeys.find((candidate) => candidate.kind === 'secret');
@@ -310,6 +325,9 @@ function greeting(url: string, settings: Settings): string {
       ? 'Store: embedded memory, gone with this process (set REDIS_URL to keep and share it)'
       : 'Store: Redis',
     ...(settings.made.length > 0 ? [`Made for this run only: ${settings.made.join(', ')}`] : []),
+    ...(settings.redisUrl !== null && settings.made.includes('PRIVACY_KEY')
+      ? ['Set PRIVACY_KEY, or the next run finds nothing in Redis of what this one learns']
+      : []),
     '',
     `curl -s ${url}/v1/risk-check \\`,
     `  -H 'Authorization: Bearer ${secret}' -H 'Content-Type: application/json' \\`,
@@ -331,7 +349,7 @@ export async function serve(environment: NodeJS.ProcessEnv = process.env): Promi
     server = await startServer(settings);
   } catch (error) {
     const isConfiguration = error instanceof SettingsError || error instanceof RulesError;
-    say(isConfiguration ? error.message : textOf(error));
+    say(isConfiguration ? error.message : (listenFault(error) ?? textOf(error)));
     process.exitCode = isConfiguration ? 2 : 1;
     return;
   }

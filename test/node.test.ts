@@ -236,7 +236,30 @@ describe('as a process', () => {
     expect(JSON.parse(text)).toMatchObject({ decision: 'allow' });
     child.process.kill('SIGTERM');
     expect(await child.exit).toBe(0);
-    for (const line of child.stdout().trim().split('\n')) expect(() => JSON.parse(line)).not.toThrow();
+    const messages = child
+      .stdout()
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).msg);
+    expect(messages.slice(-2)).toEqual(['stopping', 'stopped']);
+  });
+
+  test('says in a line, not in a stack trace, that its port is taken, and exits 1', async () => {
+    const { server } = await shop.start();
+    const { port } = new URL(server.url);
+    const child = run(shop.environment({ PORT: port }));
+    expect(await child.exit).toBe(1);
+    expect(child.stderr()).toBe(
+      `cannot listen on 127.0.0.1:${port}: another process listens there (EADDRINUSE). Set PORT (0 takes a free one) or HOST.\n`,
+    );
+  });
+
+  test('says that a PRIVACY_KEY made for one run hides from the next what Redis holds', async () => {
+    const redis = `redis://127.0.0.1:${await freePort()}`;
+    const alone = run(shop.environment({ REDIS_URL: redis }));
+    expect(await alone.saw(/curl [\s\S]*\}'/)).toContain('Set PRIVACY_KEY, or the next run finds nothing in Redis');
+    const keyed = run(shop.environment({ REDIS_URL: redis, PRIVACY_KEY: 'k'.repeat(32) }));
+    expect(await keyed.saw(/curl [\s\S]*\}'/)).not.toContain('Set PRIVACY_KEY');
   });
 
   test('a second SIGTERM ends it at once', async () => {
