@@ -12,8 +12,9 @@ import { parseObject } from '../http/body.ts';
 import { ProblemError } from '../http/problem.ts';
 import { checkRequestOf } from '../http/wire.ts';
 import { loadReputation } from '../reputation/lists-file.ts';
+import { schemaProblems } from '../rules/compile.ts';
 import { loadRules } from '../rules/load.ts';
-import { RulesError } from '../rules/problems.ts';
+import { describeProblem, formatPath, RulesError } from '../rules/problems.ts';
 import type { ConditionTrace, RuleSet, RulesTrace, RuleTrace } from '../rules/ruleset.ts';
 import { requestCase } from '../rules/schema.ts';
 import { playedCaseOf } from '../rules/test-runner.ts';
@@ -24,7 +25,7 @@ import { joseVerifier } from '../step-up/jose.ts';
 import { memoryStore } from '../store/memory.ts';
 import { pseudonymizer } from '../store/pseudonym.ts';
 import { StoreError } from '../store/store.ts';
-import { isFileError, orCliError } from './fault.ts';
+import { CliError, isFileError, orCliError } from './fault.ts';
 import { demand, localSettings } from './local-settings.ts';
 import { JSON_FLAG, RULES_DIR } from './options.ts';
 import { print, table } from './output.ts';
@@ -71,8 +72,19 @@ async function judge(document: JsonObject, rules: RuleSet, settings: Settings): 
   const { geoData } = settings;
   const geo = geoData === 'none' ? noGeo() : geoipLiteSource({ city: geoData === 'city' });
   if ('request' in document) {
-    const written = requestCase.parse({ name: 'explained', expect: { decision: 'allow' }, ...document });
-    return playCase({ rules, geo }, playedCaseOf(written, '', Date.now()));
+    const written = requestCase.safeParse({ name: 'explained', expect: { decision: 'allow' }, ...document });
+    if (written.success) return playCase({ rules, geo }, playedCaseOf(written.data, '', Date.now()));
+    const lines = schemaProblems(written.error.issues, document).map(({ path, code, message, nearest }) => {
+      const hint = nearest === undefined ? {} : { nearest };
+      return describeProblem({ file: 'the case', rule: null, path: formatPath(path), code, message, ...hint });
+    });
+    throw new CliError(lines.join('\n'));
+  }
+  if ('cases' in document) throw new CliError('this is a whole test file; give one of its cases that has a "request"');
+  if ('facts' in document) {
+    throw new CliError(
+      'a case of "facts" has nothing to be measured; `stepgate rules test` shows what its rules make of it',
+    );
   }
   if (settings.redisUrl !== null) demand(settings, ['PRIVACY_KEY']);
   const now = (): number => Date.now();

@@ -148,7 +148,7 @@ function report(outcomes: readonly ListOutcome[], json: boolean): void {
   endProgress();
   print(json, outcomes, () =>
     table([
-      ['LIST', 'OUTCOME', 'ENTRIES', 'LEFT OUT', 'PROBLEM'],
+      ['LIST', 'OUTCOME', 'ENTRIES', 'NOT PUBLIC', 'PROBLEM'],
       ...outcomes.map(({ name, outcome, entries, notPublic, problem }) => [
         name,
         outcome,

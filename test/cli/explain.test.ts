@@ -76,6 +76,19 @@ describe('explain', () => {
     expect(code).toBe(2);
   });
 
+  test.each([
+    ['{"ip":"x"}', ['action: is missing; expected string', 'ip: is not an IPv4 or IPv6 address']],
+    ['{"request":{},"historry":[]}', ['the case › historry: ', 'Did you mean "history"?']],
+    ['{"request":{"subject":"ann"}}', ['action: is missing']],
+    ['{"version":1,"cases":[]}', ['one of its cases']],
+    ['{"name":"n","facts":{"action":"login"}}', ['stepgate rules test']],
+  ])('names all that is wrong with %s, and what to do, without a stack trace', async (input, expected) => {
+    const { code, stderr } = await stepgate(['explain', '-'], { env, input });
+    for (const part of expected) expect(stderr).toContain(part);
+    expect(stderr).not.toMatch(/^ +at /m);
+    expect(code).toBe(2);
+  });
+
   test('says which command there is instead of a misspelt one, and exits with 2', async () => {
     const { code, stderr } = await stepgate(['explian']);
     expect(stderr).toContain('explain');
