@@ -10,7 +10,10 @@ const moment = z.string().meta({ format: 'date-time' });
 /** The device of an answer; `token` stands in it when the device has just become trusted. */
 export const deviceAnswer = z.object({
   id: z.string(),
-  token: z.string().optional(),
+  token: z
+    .string()
+    .optional()
+    .describe('Only when trust was given or renewed: to be kept by the client and sent as `device.token`.'),
   expires_at: moment.optional(),
 });
 
@@ -18,12 +21,15 @@ export const deviceAnswer = z.object({
 export const riskCheckAnswer = z.object({
   id: z.string().meta({ description: 'ULID of the check; the decision record has the same.' }),
   decision,
-  score: z.number().min(0).max(100),
+  score: z.number().min(0).max(100).describe('Sum of the points of the rules that match, clamped once.'),
   level: z.enum(['low', 'medium', 'high']),
   reasons: z.array(
     z.object({ code: z.string(), rule: z.string().nullable(), points: z.number(), message: z.string(), facts }),
   ),
-  rule: z.object({ id: z.string(), file: z.string() }).nullable(),
+  rule: z
+    .object({ id: z.string(), file: z.string() })
+    .nullable()
+    .describe('The rule that decided; null where none matched, and the default or the floor holds.'),
   step_up: z
     .object({
       required: z.literal(true),
@@ -33,9 +39,13 @@ export const riskCheckAnswer = z.object({
       max_age: z.number().meta({ description: 'Seconds.' }),
       single_use: z.boolean(),
       www_authenticate: z.string().meta({ description: 'RFC 9470 challenge for the client.' }),
-      error: z.object({ code: z.string(), message: z.string() }).optional(),
+      error: z
+        .object({ code: z.string(), message: z.string() })
+        .optional()
+        .describe('Why the proof that came along was not taken.'),
     })
-    .optional(),
+    .optional()
+    .describe('There when a step-up is asked for, satisfied or not.'),
   signals: z.record(
     z.string(),
     z.object({
@@ -44,10 +54,14 @@ export const riskCheckAnswer = z.object({
       facts: facts.optional(),
     }),
   ),
-  degraded: z.array(z.object({ part: z.string(), why: z.string() })),
-  dry_run: z.object({ decision, rules: z.array(z.string()) }),
+  degraded: z
+    .array(z.object({ part: z.string(), why: z.string() }))
+    .describe('What was missing; the decision is then the floor of the action at least.'),
+  dry_run: z
+    .object({ decision, rules: z.array(z.string()) })
+    .describe('What would be decided if the rules in `dry_run` mode were binding, and which of them matched.'),
   device: deviceAnswer.optional(),
-  rules_revision: z.string(),
+  rules_revision: z.string().describe('Hash of the rules that decided.'),
   latency_ms: z.number(),
 });
 

@@ -68,30 +68,45 @@ const peer = z
   .max(256)
   .refine((value) => isUnixPeer(value) || parsePeer(value) !== null, 'is neither an IP address nor `unix:`');
 
-const occurredAt = z.iso
-  .datetime({ offset: true, error: 'must be an RFC 3339 date and time with its offset, like 2026-11-25T02:00:00Z' })
-  .meta({ description: 'Moment of the check; at most 400 days ago and 5 minutes ahead.' });
+const occurredAt = z.iso.datetime({
+  offset: true,
+  error: 'must be an RFC 3339 date and time with its offset, like 2026-11-25T02:00:00Z',
+});
 
 const device = z.strictObject({
-  fingerprint: line(1024).nullish(),
-  token: z.string().min(1).max(8192).nullish(),
-  confidence: z.number().min(0).max(1).nullish(),
-  bot: z.boolean().nullish(),
+  fingerprint: line(1024).nullish().describe('Of any collector. A claim: it makes a device known, never trusted.'),
+  token: z
+    .string()
+    .min(1)
+    .max(8192)
+    .nullish()
+    .describe('The `device.token` of an earlier answer; it makes the device trusted.'),
+  confidence: z.number().min(0).max(1).nullish().describe('Confidence in the fingerprint, as its collector says.'),
+  bot: z.boolean().nullish().describe('Whether the collector saw marks of automation.'),
   components: z
     .record(z.string().min(1).max(64), z.string().max(1024))
     .refine((value) => Object.keys(value).length <= 64, 'must have at most 64 entries')
-    .nullish(),
+    .nullish()
+    .describe('Parts of the fingerprint by name: where it changed, the share of equal ones is `device.similarity`.'),
 });
 
 const geo = z
   .strictObject({
-    lat: z.number().min(-90).max(90).nullish(),
-    lon: z.number().min(-180).max(180).nullish(),
-    accuracy_km: z.number().min(0).max(MAX_ACCURACY_KM).nullish(),
+    lat: z.number().min(-90).max(90).nullish().describe('Degrees north.'),
+    lon: z.number().min(-180).max(180).nullish().describe('Degrees east.'),
+    accuracy_km: z
+      .number()
+      .min(0)
+      .max(MAX_ACCURACY_KM)
+      .nullish()
+      .describe(
+        'Radius within which the true place lies. Without it a place with a city is good for travel, one without is too coarse.',
+      ),
     country: z
       .string()
       .regex(/^[A-Za-z][A-Za-z0-9]$/, 'must be an ISO 3166-1 alpha-2 code')
-      .nullish(),
+      .nullish()
+      .describe('ISO 3166-1 alpha-2.'),
     region: line(128).nullish(),
     city: line(128).nullish(),
   })
@@ -100,47 +115,60 @@ const geo = z
     path: ['lat'],
   });
 
-const headers = z
-  .record(z.string().min(1).max(256), z.union([z.string(), z.array(z.string())]))
-  .meta({ description: 'Headers as the gateway received them; only forwarding headers are read.' });
+const headers = z.record(z.string().min(1).max(256), z.union([z.string(), z.array(z.string())]));
 
 const resource = z.strictObject({
-  type: line(256).nullish(),
-  id: line(1024).nullish(),
-  properties: free.nullish(),
+  type: line(256).nullish().describe('Fact `resource.type`.'),
+  id: line(1024).nullish().describe('Fact `resource.id`.'),
+  properties: free.nullish().describe('Facts `resource.properties.*`: any JSON, nested at most 8 deep.'),
 });
 
 const origin = {
-  ip: ip.nullish(),
+  ip: ip.nullish().describe('Address of the client, IPv4 or IPv6. Without it: `peer_ip` and `headers`.'),
   peer_ip: peer.nullish().meta({
     description: 'Address of the TCP peer that the gateway saw; with `headers`, from which `ip` is derived.',
   }),
-  headers: headers.nullish(),
-  session: line(1024).nullish(),
-  user_agent: z.string().nullish(),
-  device: device.nullish(),
-  geo: geo.nullish(),
-  occurred_at: occurredAt.nullish(),
+  headers: headers
+    .nullish()
+    .describe('Headers as the gateway received them; only forwarding headers are read, as TRUSTED_PROXIES allows.'),
+  session: line(1024).nullish().describe('Id of the session at the application.'),
+  user_agent: z.string().nullish().describe('`User-Agent` of the client.'),
+  device: device.nullish().describe('What the client shows of its device.'),
+  geo: geo.nullish().describe('Where the client is, if the caller knows; else it is looked up by address.'),
+  occurred_at: occurredAt
+    .nullish()
+    .describe('When it happened, by default now; at most 400 days ago and 5 minutes ahead.'),
 };
 
 /** Body of `POST /v1/risk-check`. */
 export const riskCheckBody = z.strictObject({
-  subject: subjectField.nullish(),
-  action: line(256),
+  subject: subjectField
+    .nullish()
+    .describe('Who asks, by the id that the `sub` of step-up tokens has; nobody, for an anonymous request.'),
+  action: line(256).describe('What they want to do: an action of the rule files, or any other name.'),
   ...origin,
-  step_up_token: tokenField.nullish(),
-  resource: resource.nullish(),
-  subject_properties: free.nullish(),
-  context: free.nullish(),
-  dry_run: z.boolean().nullish(),
+  step_up_token: tokenField
+    .nullish()
+    .describe('Token of a step-up, by an issuer of STEP_UP_ISSUERS; a valid one turns a step-up into allow.'),
+  resource: resource.nullish().describe('What the action is done to.'),
+  subject_properties: free.nullish().describe('Facts `subject.properties.*`: any JSON, nested at most 8 deep.'),
+  context: free.nullish().describe('Facts `context.*`: any JSON, nested at most 8 deep.'),
+  dry_run: z.boolean().nullish().describe('Decides, but counts, learns and spends nothing.'),
 });
 
 /** Body of `POST /v1/events`. */
 export const eventBody = z.strictObject({
-  type: z.enum(EVENT_TYPES),
-  subject: subjectField,
+  type: z
+    .enum(EVENT_TYPES)
+    .describe(
+      'Successes teach the baseline, failures are counted, a revoked session or changed credential ends trust.',
+    ),
+  subject: subjectField.describe('Whose it was.'),
   ...origin,
-  trust_device: z.boolean().nullish(),
+  trust_device: z
+    .boolean()
+    .nullish()
+    .describe('With a success: the caller vouches for the device, which becomes trusted; the answer has its token.'),
 });
 
 /** Whose word is taken for the address of a client. */

@@ -718,4 +718,12 @@ describe('/openapi.json', () => {
     expect(body.required).toEqual(['action']);
     expect(body.additionalProperties).toBe(false);
   });
+
+  test.each(['/v1/risk-check', '/v1/events'])('says of each key of %s what it means', async (path) => {
+    const document = await (await testApp().app.request('/openapi.json')).json();
+    const { properties } = document.paths[path].post.requestBody.content['application/json'].schema;
+    for (const [key, schema] of Object.entries(properties)) {
+      expect(schema, key).toHaveProperty('description', expect.stringMatching(/\.$/));
+    }
+  });
 });
