@@ -120,12 +120,15 @@ async function status({ dir, json }: Options): Promise<void> {
 }
 
 function configOf(text: string, { maxAgeDays }: { readonly maxAgeDays: number }): ListConfig {
-  const [, name, category, source] = /^([^=]+)=([^:]+):(.+)$/.exec(text) ?? [];
+  const match = /^([^=]+)=([^:]+):(.+)$/.exec(text);
+  if (match === null)
+    throw new CliError(`${JSON.stringify(text)} is not name=category:file, as in office=allow:office.txt`);
+  const [, name, category = '', source = ''] = match;
   const parsed = listConfigSchema.safeParse({
     name,
     category,
     source,
-    format: formatOf(category ?? '', source ?? ''),
+    format: formatOf(category, source),
     max_age_days: maxAgeDays,
   });
   if (parsed.success) return parsed.data;

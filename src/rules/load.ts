@@ -1,6 +1,6 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { FactCatalog } from '../facts.ts';
 import { compileRules, type RuleText, type UnmetAcrValues } from './compile.ts';
 import { RulesError } from './problems.ts';
@@ -75,7 +75,7 @@ export function watchRules(options: WatchOptions): RulesWatch {
 
   const refuse = (error: unknown): void => {
     if (closed) return;
-    refused = asRulesError(error, dir);
+    refused = asRulesError(error, resolve(dir), DIRECTORY);
     onRefused(refused);
   };
   const reload = async (): Promise<void> => {
@@ -129,7 +129,7 @@ async function readTexts(dir: string, wanted: (name: string) => boolean): Promis
   try {
     names = (await readdir(dir)).filter(wanted).sort();
   } catch (error) {
-    throw asRulesError(error, dir);
+    throw asRulesError(error, resolve(dir), DIRECTORY);
   }
   return Promise.all(names.map((name) => readText(dir, name)));
 }
@@ -139,13 +139,15 @@ async function readText(dir: string, name: string): Promise<RuleText> {
     const bytes = await readFile(join(dir, name));
     return { name, text: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes) };
   } catch (error) {
-    throw asRulesError(error, name);
+    throw asRulesError(error, name, 'a readable UTF-8 file');
   }
 }
 
-function asRulesError(error: unknown, file: string): RulesError {
+const DIRECTORY = 'the directory of the rule files, which RULES_DIR or --dir names';
+
+function asRulesError(error: unknown, file: string, expected: string): RulesError {
   if (error instanceof RulesError) return error;
   const reason = error instanceof Error ? error.message : String(error);
-  const message = `Cannot be read: ${reason}. Expected a readable UTF-8 file or directory.`;
+  const message = `Cannot be read: ${reason}. Expected ${expected}.`;
   return new RulesError([{ file, rule: null, path: '', code: 'file_unreadable', message }]);
 }

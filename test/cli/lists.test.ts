@@ -95,6 +95,6 @@ test('a feed that cannot be had is named, exits with 1 and leaves the old versio
 
 test('a list that is not named as it should be is refused with the form', async () => {
   const { code, stderr } = await stepgate(['lists', 'build', 'office.txt', '--dir', dir]);
-  expect(stderr).toContain('name=category:file');
+  expect(stderr).toBe('"office.txt" is not name=category:file, as in office=allow:office.txt\n');
   expect(code).toBe(2);
 });

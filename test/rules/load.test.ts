@@ -30,6 +30,9 @@ it('reads rule files by name and leaves tests, schemas, hidden files and others 
 
 it('refuses what cannot be read: no directory, no file, no UTF-8', async () => {
   await expect(loadRules(join(dir, 'absent'), catalog)).rejects.toThrow(RulesError);
+  await expect(loadRules('absent', catalog)).rejects.toMatchObject({
+    problems: [{ file: join(process.cwd(), 'absent'), message: expect.stringContaining('RULES_DIR') }],
+  });
   await mkdir(join(dir, 'folder.json'));
   await expect(loadRules(dir, catalog)).rejects.toMatchObject({
     problems: [{ file: 'folder.json', code: 'file_unreadable' }],
