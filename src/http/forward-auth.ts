@@ -38,13 +38,14 @@ const ANSWERS = {
  * 403, whatever happens: gateways make an error of anything else, and some let errors in. The body is never read.
  */
 export function forwardAuthRoutes(deps: AppDeps): Route[] {
+  const tellOfOrigin = originTeller(deps);
   const route = (path: string, summary: string, callOf: CallOf): Route => ({
     method: '*',
     path,
     access: 'own',
     summary,
     answers: ANSWERS,
-    handle: (c) => answerHook(deps, c, callOf),
+    handle: (c) => answerHook(deps, c, callOf, tellOfOrigin),
   });
   return [
     route('/forward-auth', 'Decide for nginx, Caddy, Traefik, HAProxy or APISIX', forwardedCall),
@@ -55,13 +56,27 @@ export function forwardAuthRoutes(deps: AppDeps): Route[] {
 }
 
 type CallOf = (header: ReadHeader, connection: Connection) => HookCall;
+type TellOfOrigin = (origin: ReturnType<typeof hookOrigin>) => void;
 
-async function answerHook(deps: AppDeps, c: AppContext, callOf: CallOf): Promise<Response> {
+/** Warns once: what is left out of TRUSTED_PROXIES fails no request, it only makes every rule on addresses silent. */
+function originTeller(deps: AppDeps): TellOfOrigin {
+  let isTold = false;
+  return ({ noAddress }) => {
+    if (isTold || noAddress !== 'no_trusted_hop') return;
+    isTold = true;
+    deps.log.warn(
+      'a gateway call had no client address: the gateway is not in TRUSTED_PROXIES, or everybody in the chain is; ' +
+        'rules on addresses, places and travel are silent then (said once)',
+    );
+  };
+}
+
+async function answerHook(deps: AppDeps, c: AppContext, callOf: CallOf, tellOfOrigin: TellOfOrigin): Promise<Response> {
   const { requestId } = c.var;
   const header: ReadHeader = (name) => c.req.header(name) || null;
   let answer: HookAnswer;
   try {
-    answer = await decide(deps, c, header, callOf);
+    answer = await decide(deps, c, header, callOf, tellOfOrigin);
     const error = answer.headers['X-Stepgate-Error'];
     if (error !== '')
       deps.log.warn('a gateway call was refused without a check', { request_id: requestId, code: error });
@@ -95,7 +110,13 @@ function refused(error: HookError, requestId: string): HookAnswer {
   return { status: 403, headers: bareHeaders('deny', requestId, { error }), more: {} };
 }
 
-async function decide(deps: AppDeps, c: AppContext, header: ReadHeader, callOf: CallOf): Promise<HookAnswer> {
+async function decide(
+  deps: AppDeps,
+  c: AppContext,
+  header: ReadHeader,
+  callOf: CallOf,
+  tellOfOrigin: TellOfOrigin,
+): Promise<HookAnswer> {
   const { engine, gateway } = deps;
   const { requestId } = c.var;
   const startedMs = deps.elapsedMs();
@@ -119,6 +140,7 @@ async function decide(deps: AppDeps, c: AppContext, header: ReadHeader, callOf: 
   if (actions.length > MAX_ACTIONS) return refused('path_ambiguous', requestId);
 
   const origin = hookOrigin(connection.peer, c.req.header(), deps.trust);
+  tellOfOrigin(origin);
   const [path = '/'] = paths.readings;
   const request = await hookCheckRequest(engine, { ...call, path }, header, origin, gateway);
   if (request === 'session_ambiguous') return refused(request, requestId);

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { noLog } from '../../src/audit/log.ts';
 import { startServer } from '../../src/node.ts';
 import { loadSettings } from '../../src/settings.ts';
 import { joseVerifier } from '../../src/step-up/jose.ts';
@@ -674,6 +675,21 @@ describe('the client address', () => {
     expect(await addressOf('', { 'X-Forwarded-For': '81.2.69.160' })).toEqual({ address: null });
     expect(await addressOf('192.0.2.0/24', { 'X-Forwarded-For': '81.2.69.160' })).toEqual({ address: null });
   });
+
+  test.each([
+    ['', 1],
+    ['192.0.2.0/24', 1],
+    ['127.0.0.0/8', 0],
+  ])(
+    'that cannot be told with TRUSTED_PROXIES=%s is warned of %i times, however many calls come',
+    async (trusted, times) => {
+      const warnings: string[] = [];
+      const own = await hookRig({ trusted, deps: { log: { ...noLog, warn: (message) => warnings.push(message) } } });
+      for (let call = 0; call < 3; call++) await own.forward('GET', '/public/a', { 'X-Forwarded-For': '81.2.69.160' });
+      await own.close();
+      expect(warnings.filter((warning) => warning.includes('TRUSTED_PROXIES'))).toHaveLength(times);
+    },
+  );
 
   /** @see https://github.com/envoyproxy/envoy/issues/21519 */
   test('comes from X-Envoy-External-Address only where that header is declared', async () => {
