@@ -40,7 +40,13 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
       });
     });
   }
-  app.notFound((c) => answerProblem(c, deps, new ProblemError('not_found', 'there is nothing at this path; GET /openapi.json lists what there is')));
+  app.notFound((c) =>
+    answerProblem(
+      c,
+      deps,
+      new ProblemError('not_found', 'there is nothing at this path; GET /openapi.json lists what there is'),
+    ),
+  );
   app.onError((error, c) => answerProblem(c, deps, problemOf(error, c, deps)));
   return app;
 }
