@@ -36,9 +36,9 @@ const MOST_GATHERED = 32;
 const MOST_RECONNECT_DELAY_MS = 1000;
 
 /**
- * A store in Redis (7 or newer), Redis Cluster or a master behind sentinels. One client, whose commands go out in the tick
- * in which they are given; nothing is queued while the server is away, and a command whose connection broke is never
- * sent again: a count is applied once or reported as failed.
+ * A store in Redis (7 or newer), Redis Cluster or a master behind sentinels. One client, whose commands go out in the
+ * turn of the event loop in which they are given; nothing is queued while the server is away, and a command whose
+ * connection broke is never sent again: a count is applied once or reported as failed.
  * @throws RedisUrlError when the URL cannot be understood.
  */
 export function redisStore(options: RedisStoreOptions): Store {
@@ -50,7 +50,6 @@ export function redisStore(options: RedisStoreOptions): Store {
   /** Runs one command; any error becomes a StoreError. */
   async function ask<T>(command: (redis: Client) => Promise<T>): Promise<T> {
     const asked = client;
-    if (asked instanceof Redis) gatherWrites(asked);
     try {
       const reply = await command(asked);
       misrouted = 0;
@@ -139,13 +138,6 @@ export function redisStore(options: RedisStoreOptions): Store {
 }
 
 type Client = Redis | Cluster;
-
-/** Lets what is sent in one turn of the event loop leave in one write: on a busy server, writing is most of what a command costs. */
-function gatherWrites({ status, stream }: Redis): void {
-  if (status !== 'ready' || stream.writableCorked > 0) return;
-  stream.cork();
-  setImmediate(() => stream.uncork());
-}
 
 interface Script {
   readonly source: string;
