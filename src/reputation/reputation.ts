@@ -10,8 +10,8 @@ export const PLACELESS_CATEGORIES: readonly Category[] = ['tor', 'vpn', 'relay',
 /** What the lists say about one address. */
 export interface Standing {
   /**
-   * Sorted, without doubles. When a list of category `allow` names the address, exactly `['allow']`. Null when no list of
-   * categories is in force: none is built, or all are past their age. Nothing is then known, good or bad.
+   * Sorted, without doubles. When a list of category `allow` names the address, exactly `['allow']`. Null when no list but
+   * of friends (`allow`) is in force: none is built, or all are past their age. Nothing is then known, good or bad.
    */
   readonly categories: readonly Category[] | null;
   /** Names of the lists that hold the address, sorted. */

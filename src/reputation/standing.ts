@@ -39,7 +39,8 @@ export function createReputation(lists: readonly CompiledList[], broken: readonl
       let isJudged = false;
       for (const { meta, set } of sorted) {
         if (ageInDays(meta.updatedAtMs, nowMs) > meta.maxAgeDays) continue;
-        if (meta.category !== 'asn') isJudged = true;
+        // A list of friends says nothing about everybody else.
+        if (meta.category !== 'asn' && meta.category !== 'allow') isJudged = true;
         const ranges = address.version === 4 ? set.v4 : set.v6;
         const position = address.version === 4 ? findV4(set, address.words[0] ?? 0) : findV6(set, address.words);
         if (position < 0) continue;
@@ -50,7 +51,7 @@ export function createReputation(lists: readonly CompiledList[], broken: readonl
         }
       }
       if (names.length === 0 && asn === null) return isJudged ? UNLISTED : UNJUDGED;
-      if (!isJudged) return { ...UNJUDGED, asn };
+      if (!isJudged && names.length === 0) return { ...UNJUDGED, asn };
       return { categories: categories.includes('allow') ? ['allow'] : categories.sort(), lists: names, asn };
     },
     status(nowMs: number): readonly ListStatus[] {

@@ -259,6 +259,13 @@ describe('a standing', () => {
     }
   });
 
+  it('says nothing of an address that is on no list while only friends are listed', () => {
+    const friends = compile('140.82.112.0/20', { category: 'allow' });
+    expect(look([friends], '140.82.112.3').categories).toEqual(['allow']);
+    expect(look([friends], '8.8.8.8').categories).toBeNull();
+    expect(look([friends, compile('1.1.1.1')], '8.8.8.8').categories).toEqual([]);
+  });
+
   it('is not configured without lists', () => {
     expect(NO_REPUTATION.configured).toBe(false);
     expect(createReputation([compile('8.8.8.8')], []).configured).toBe(true);
