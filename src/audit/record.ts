@@ -5,7 +5,7 @@ import type { Pseudonymize } from '../store/keys.ts';
 import { redact } from './redact.ts';
 
 /** Version of the shape of a decision record; raised when a field changes its meaning or goes away. */
-export const RECORD_VERSION = 1;
+const RECORD_VERSION = 1;
 
 /**
  * What is kept of one decision: enough to answer "why was this person asked?" and to count, nothing that names the

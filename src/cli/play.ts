@@ -16,7 +16,7 @@ import { memoryStore } from '../store/memory.ts';
 import { pseudonymizer } from '../store/pseudonym.ts';
 
 /** In a case, the text that stands for the device token issued last before it, since no hand can write one. */
-export const LAST_TOKEN = '$token';
+const LAST_TOKEN = '$token';
 
 /** What a played case is judged with. */
 export interface PlayParts {

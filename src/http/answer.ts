@@ -87,7 +87,7 @@ export function answerOf(result: CheckResult, latencyMs: number): RiskCheckAnswe
 }
 
 /** Milliseconds rounded to hundredths. */
-export function roundedMs(ms: number): number {
+function roundedMs(ms: number): number {
   return Math.round(ms * 100) / 100;
 }
 

@@ -90,7 +90,7 @@ export function parseTrustedProxies(text: string): TrustedProxies {
 }
 
 /** True when the address belongs to a trusted block. Hop counts trust by position, never by address. */
-export function isTrustedAddress(trusted: TrustedProxies, address: Address): boolean {
+function isTrustedAddress(trusted: TrustedProxies, address: Address): boolean {
   return trusted.kind === 'cidrs' && trusted.cidrs.some((cidr) => cidrContains(cidr, address));
 }
 

@@ -39,7 +39,7 @@ const NOT_PUBLIC_V4: readonly KindOfRange[] = [
 ];
 
 /** Kind of one IPv4 address, given as an unsigned 32-bit word. */
-export function kindOfV4(word: number): AddressKind {
+function kindOfV4(word: number): AddressKind {
   for (const range of NOT_PUBLIC_V4) {
     if (word < range.start) return 'public';
     if (word <= range.end) return range.kind;

@@ -27,7 +27,7 @@ function asProblem(error: unknown): ListProblem {
 }
 
 /** Name of the file beside the compiled lists that says which lists there are. */
-export const FEEDS_FILE = 'feeds.json';
+const FEEDS_FILE = 'feeds.json';
 
 const feedsSchema = z.strictObject({
   version: z.literal(1),

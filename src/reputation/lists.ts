@@ -29,7 +29,7 @@ export interface ListProblem {
  * - `asn_csv`: `network,autonomous_system_number,…` (GeoLite2-ASN blocks).
  * - `asn_tsv`: `start⇥end⇥asn⇥…` (iptoasn).
  */
-export const LIST_FORMATS = ['text', 'csv', 'json', 'json_lines', 'asn_csv', 'asn_tsv'] as const;
+const LIST_FORMATS = ['text', 'csv', 'json', 'json_lines', 'asn_csv', 'asn_tsv'] as const;
 export type ListFormat = (typeof LIST_FORMATS)[number];
 
 /** A list as it is configured. */
@@ -56,7 +56,7 @@ export interface ListConfig {
 export const DEFAULT_MAX_COVERAGE = 1 / 64;
 
 /** A list with a greater share of lines that cannot be read is not the list it claims to be. */
-export const MAX_UNPARSABLE_SHARE = 0.05;
+const MAX_UNPARSABLE_SHARE = 0.05;
 
 /** Entries this wide or wider are never accepted: IPv4 /8, IPv6 /19. */
 const WIDEST_V4 = 2 ** 24;

@@ -27,7 +27,7 @@ export interface RuleText {
 }
 
 /** What holds where no file says otherwise. */
-export const RULE_DEFAULTS = {
+const RULE_DEFAULTS = {
   levels: { medium: 30, high: 70 },
   floor: 'step-up',
   decision: 'allow',

@@ -183,7 +183,7 @@ function levelOf(score: number, levels: CompiledRules['levels']): Level {
  * One requirement that meets each of the rules' own: the smallest age, single use if any asks, every method, and the
  * classes that all accept. Rules that accept no class in common cannot be met; then all classes are listed.
  */
-export function mergeRequirements(rules: readonly DecisionRule[]): Requirement {
+function mergeRequirements(rules: readonly DecisionRule[]): Requirement {
   const asked = rules.map((rule) => rule.requirement).filter((each) => each !== null);
   const [first, second] = asked;
   if (first === undefined) return DEFAULT_REQUIREMENT;

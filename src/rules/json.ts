@@ -1,7 +1,7 @@
 import { formatPath, type RuleProblemCode, showFound } from './problems.ts';
 
 /** Deepest nesting of arrays and objects in a rule or test file. */
-export const MAX_JSON_NESTING = 32;
+const MAX_JSON_NESTING = 32;
 
 /** Keys that could reach a prototype when objects are merged; refused wherever they stand. */
 export const FORBIDDEN_KEYS: readonly string[] = ['__proto__', 'constructor', 'prototype'];

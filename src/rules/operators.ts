@@ -46,9 +46,9 @@ export interface Operator {
 }
 
 /** Longest part of a string that `matches` looks at, in UTF-16 units; what follows is not judged. */
-export const MATCHES_INPUT_LIMIT = 512;
+const MATCHES_INPUT_LIMIT = 512;
 /** Longest pattern, and largest compiled program, of `matches`: time grows with pattern size times input length. */
-export const PATTERN_LIMITS = { length: 512, programSize: 512 } as const;
+const PATTERN_LIMITS = { length: 512, programSize: 512 } as const;
 
 /** Whether a value is one that rules can compare. NaN, infinities, null and mixed lists are not. */
 export function isFactValue(value: unknown): value is FactValue {

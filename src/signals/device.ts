@@ -9,7 +9,7 @@ import type { Observation, Signal } from './signal.ts';
  * belongs to another subject or another machine. `revoked`: a genuine token whose trust was taken away. `absent`: neither
  * token nor fingerprint. `new`: everything else.
  */
-export const DEVICE_STATES = ['trusted', 'known', 'new', 'drifted', 'mismatch', 'revoked', 'absent'] as const;
+const DEVICE_STATES = ['trusted', 'known', 'new', 'drifted', 'mismatch', 'revoked', 'absent'] as const;
 export type DeviceState = (typeof DEVICE_STATES)[number];
 
 /** From this share of equal components on, a changed fingerprint is the same device grown older. */

@@ -5,7 +5,7 @@ import type { Observation } from './signal.ts';
  * Networks of satellite and in-flight operators: an address of theirs is registered at a ground station or an office,
  * whole countries away from the person. SpaceX, Viasat, Hughes, Intelsat, Gogo, SES and O3b, Skylogic.
  */
-export const SATELLITE_ASNS: ReadonlySet<number> = new Set([
+const SATELLITE_ASNS: ReadonlySet<number> = new Set([
   14593, 27277, 7155, 13955, 40306, 6621, 22351, 63062, 12684, 60725, 29286,
 ]);
 

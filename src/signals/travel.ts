@@ -11,7 +11,7 @@ import type { Observation, Signal } from './signal.ts';
  * to while also being seen at the other one. The rest say why there is nothing to compare: no sighting yet, no place now,
  * a place of country precision, an address that hides the place, a satellite operator's address.
  */
-export const TRAVEL_STATES = [
+const TRAVEL_STATES = [
   'measured',
   'near',
   'excused',

@@ -36,7 +36,7 @@ export interface UpdateHabit {
 }
 
 /** A new version every four weeks; one update in five changes the canvas. */
-export const USUAL_UPDATES: UpdateHabit = { everyDays: 28, canvasChanges: 0.2 };
+const USUAL_UPDATES: UpdateHabit = { everyDays: 28, canvasChanges: 0.2 };
 
 /**
  * A browser bought in a country. Most components take few values, so that strangers' machines resemble one another the

@@ -79,7 +79,7 @@ export interface ListQuality {
 }
 
 /** Lists as they are in life: incomplete, and wrong about some honest people. */
-export const USUAL_LIST_QUALITY: ListQuality = { vpn: 0.85, datacenter: 0.9, wrongAttack: 0.03 };
+const USUAL_LIST_QUALITY: ListQuality = { vpn: 0.85, datacenter: 0.9, wrongAttack: 0.03 };
 
 /**
  * Samples `samples` random public IPv4 addresses, keeps those that the source places in a city, looks at their

@@ -49,7 +49,7 @@ export const COOLDOWN_MS = 30_000;
 /** First pause after a failure while no usable keys are there. */
 export const RETRY_MS = 2_000;
 /** How long, and how many, unknown `kid`s are remembered. */
-export const ABSENT_MS = 60_000;
+const ABSENT_MS = 60_000;
 const ABSENT_KIDS = 1_000;
 /** Far above any real key set; a larger answer is not read to its end. */
 const MAX_DOCUMENT_BYTES = 512 * 1024;

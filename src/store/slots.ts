@@ -22,7 +22,7 @@ import {
 import { CLOCK_SKEW_SECONDS, COUNTERS, countIn, membersIn, SETS, type Tally, type TallyChange } from './windows.ts';
 
 /** How long a baseline outlives its last change, in ms: 400 days, as far back as a check may be dated. */
-export const BASELINE_TTL_MS = 400 * 86_400_000;
+const BASELINE_TTL_MS = 400 * 86_400_000;
 
 /** How often a baseline is written again after somebody else was faster. Each round, at least one writer gets through. */
 const MOST_ROUNDS = 64;
