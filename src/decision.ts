@@ -10,6 +10,7 @@ export function stricter(a: Decision, b: Decision): Decision {
   return DECISIONS.indexOf(a) >= DECISIONS.indexOf(b) ? a : b;
 }
 
+/** Where a score lies between the thresholds `medium` and `high` of the rules. */
 export type Level = 'low' | 'medium' | 'high';
 
 /** Why a decision came out as it did: a stable code, a sentence for people, the numbers compared. */

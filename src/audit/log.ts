@@ -6,6 +6,7 @@ export interface Log {
   debug(message: string, fields?: LogFields): void;
 }
 
+/** What a message is about, by name; none of it personal. */
 export interface LogFields {
   readonly [name: string]: unknown;
 }

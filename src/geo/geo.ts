@@ -26,6 +26,7 @@ export type NoPlace =
   | 'source_off'
   | 'bad_database';
 
+/** Where an address is, or why nobody can say. */
 export type Located =
   | { readonly known: true; readonly place: Place }
   | { readonly known: false; readonly why: NoPlace };

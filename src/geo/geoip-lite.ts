@@ -22,6 +22,7 @@ import {
   whyUnlocatable,
 } from './geo.ts';
 
+/** How much of the data is loaded, and how old it may be. */
 export interface GeoipLiteOptions {
   /** Where the `.dat` files lie; default: the data that geoip-lite brings along. */
   readonly directory?: string;

@@ -65,6 +65,7 @@ export const riskCheckAnswer = z.object({
   latency_ms: z.number(),
 });
 
+/** The body that answers a risk check. */
 export type RiskCheckAnswer = z.infer<typeof riskCheckAnswer>;
 
 /** A result as it goes on the wire. `latencyMs` is rounded to hundredths. */

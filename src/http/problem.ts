@@ -25,6 +25,7 @@ export const PROBLEMS = {
   store_unavailable: { status: 503, title: 'The store is not available' },
 } as const satisfies { readonly [code: string]: { readonly status: ContentfulStatusCode; readonly title: string } };
 
+/** Stable code of a problem document. */
 export type ProblemCode = keyof typeof PROBLEMS;
 
 /** Ends a request with a problem document (RFC 9457). Thrown below a route, answered by the app. */

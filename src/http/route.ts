@@ -16,6 +16,7 @@ export interface AppEnv {
   Bindings: { readonly incoming?: unknown };
 }
 
+/** One request on its way through the app. */
 export type AppContext = Context<AppEnv>;
 
 /**

@@ -143,6 +143,7 @@ export interface ListProgress {
   readonly outcome: ListOutcome | null;
 }
 
+/** Where compiled lists go, and whom to tell. */
 export interface BuildOptions {
   /** Directory of the compiled lists; made when it is missing. */
   readonly dir: string;
@@ -224,6 +225,7 @@ export async function readListFile(config: ListConfig, dir: string): Promise<Lis
   return { config, text, updatedAtMs: Math.floor(mtimeMs), etag: null, lastModified: null };
 }
 
+/** How feeds are fetched. */
 export interface UpdateOptions extends BuildOptions {
   /** The real clock, epoch milliseconds. */
   readonly nowMs: number;
@@ -364,6 +366,7 @@ export interface WatchedReputation {
   close(): void;
 }
 
+/** Whom to tell what becomes of lists that changed on disk. */
 export interface WatchOptions {
   /** How often the directory is looked at. Default 5,000 ms. Looking works on network and container mounts, where events do not. */
   readonly intervalMs?: number;

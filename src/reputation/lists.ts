@@ -62,6 +62,7 @@ const MAX_UNPARSABLE_SHARE = 0.05;
 const WIDEST_V4 = 2 ** 24;
 const WIDEST_V6 = 1n << 109n;
 
+/** What a list may be called: it is the name of a file as well. */
 export const LIST_NAME = /^[a-z0-9][a-z0-9-]{0,63}$/;
 
 const listCategories = [...CATEGORIES.filter((category) => category !== 'private'), 'asn'] as const;

@@ -52,6 +52,7 @@ export interface Group {
   readonly test: Test;
 }
 
+/** A part of `when`, compiled. */
 export type Condition = Comparison | Group;
 
 /** Takes a problem at a path below the rule. */

@@ -13,6 +13,7 @@ export interface JsonProblem {
   readonly message: string;
 }
 
+/** A document, or why it is none. */
 export type ParsedJson =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly problems: readonly JsonProblem[] };

@@ -19,6 +19,7 @@ export type Held = FactValue | undefined;
 /** Compares the value of a fact with an operand fixed at load. */
 export type Judge = (value: Held) => Truth;
 
+/** Type of a fact, as operators tell their operands apart. */
 export type FactType = FactSpec['type'];
 
 /** An operand that cannot be used, found while it was prepared. */

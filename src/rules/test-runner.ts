@@ -48,6 +48,7 @@ export interface Mismatch {
   readonly compared: readonly string[];
 }
 
+/** What became of one case. */
 export interface CaseReport {
   readonly file: string;
   readonly name: string;
@@ -55,6 +56,7 @@ export interface CaseReport {
   readonly mismatches: readonly Mismatch[];
 }
 
+/** What became of all cases, and which rules none of them hits. */
 export interface RuleTestReport {
   /** At least one case ran, all hold, and every test file could be read. */
   readonly ok: boolean;

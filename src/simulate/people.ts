@@ -26,6 +26,7 @@ export const PEOPLE = {
   several_devices: 'phone and laptop, IPv4 and IPv6 in turn',
   big_office: 'hundreds behind one office address',
 } as const;
+/** One kind of honest people. */
 export type PersonKind = keyof typeof PEOPLE;
 
 /** The life of one honest person: pure functions of the moment. */

@@ -17,6 +17,7 @@ export const THIEVES = {
   phishing_proxy: "password relayed from the phisher's machine with the victim's browser before it",
   malware_on_machine: "session cookie and device token on the victim's own machine and line",
 } as const;
+/** One class of thieves. */
 export type ThiefClass = keyof typeof THIEVES;
 
 /** Classes that no signal of today can tell from the victim: they are shown, and no bar is set for them. */

@@ -13,6 +13,7 @@ export const MAX_TOKEN_LENGTH = 16 * 1024;
 const REMEMBERED_LENGTH = 8 * 1024 * 1024;
 const REMEMBERED_HEADERS = 256;
 
+/** Whose tokens are taken, and how their keys are fetched. */
 export interface ProofVerifierOptions {
   readonly issuers: readonly IssuerSettings[];
   readonly fetch: KeySourceOptions['fetch'];

@@ -12,6 +12,7 @@ export interface Refetch {
   readonly stale: boolean;
 }
 
+/** How keys are fetched, and whom to tell. */
 export interface KeySourceOptions {
   readonly fetch: (input: string, init: RequestInit) => Promise<Response>;
   /** For discovery document and key set together, in milliseconds. */
@@ -21,6 +22,7 @@ export interface KeySourceOptions {
   readonly onRefetch: (refetch: Refetch) => void;
 }
 
+/** Keys, or why they cannot be had. */
 export type Keys<T> =
   | { readonly state: 'had'; readonly keys: T; readonly justFetched: boolean }
   | { readonly state: 'unavailable'; readonly why: string };

@@ -81,6 +81,7 @@ export interface IssuerSettings {
   readonly staleKeysSeconds: number;
 }
 
+/** Providers whose addresses and claims are known. */
 export type PresetName = 'descope' | 'auth0' | 'keycloak' | 'okta' | 'entra' | 'oidc';
 
 const text = z.string().min(1).max(512);

@@ -18,6 +18,7 @@ export interface Presentation {
   readonly nowMs: number;
 }
 
+/** Whether a proof meets a requirement, and why not. */
 export type Judgement = { readonly satisfied: true } | { readonly satisfied: false; readonly error: ProofError };
 
 /**

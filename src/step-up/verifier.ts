@@ -36,6 +36,7 @@ export interface ProofError {
   readonly suspicious: boolean;
 }
 
+/** What a genuine token shows, or why it is not taken. */
 export type ProofVerdict =
   | { readonly valid: true; readonly proof: Proof }
   | { readonly valid: false; readonly error: ProofError };

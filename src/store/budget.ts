@@ -4,6 +4,7 @@ import { type Attempt, type History, type Slot, type Store, StoreError, type Sto
 /** Runs something later; the answer cancels it. */
 export type Timer = (run: () => void, ms: number) => () => void;
 
+/** How long the store may take, and whom to tell when it fails. */
 export interface Budget {
   /** What one check may wait for the store, in ms; `STORE_TIMEOUT_MS`, default 50. */
   readonly timeoutMs?: number;
@@ -18,6 +19,7 @@ export interface Budget {
   readonly onFailure?: (operation: StoreOperation, code: StoreFailure) => void;
 }
 
+/** What can be asked of the store. */
 export type StoreOperation = Exclude<keyof Store, 'driver' | 'close'>;
 
 /**

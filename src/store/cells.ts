@@ -19,6 +19,7 @@ export interface Touch {
   readonly values: readonly string[];
 }
 
+/** What was found. */
 export interface Touched {
   /** As changed, in the order asked. */
   readonly tallies: readonly Tally[];
@@ -42,4 +43,5 @@ export interface Cells {
   close(): Promise<void>;
 }
 
+/** Whether a value was written, and what stood in its way. */
 export type Replacement = { readonly written: true } | { readonly written: false; readonly found: string | null };

@@ -4,6 +4,7 @@ import { storeOver } from './slots.ts';
 import { type Store, StoreError } from './store.ts';
 import { changeTally, type Tally } from './windows.ts';
 
+/** The clock and the bounds of an embedded store. */
 export interface MemoryStoreOptions {
   /** Epoch milliseconds. */
   readonly now: () => number;

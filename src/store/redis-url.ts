@@ -10,6 +10,7 @@ export type RedisTarget = Credentials & { readonly tls: boolean } & (
       }
   );
 
+/** One server of a URL. */
 export interface RedisNode {
   readonly host: string;
   readonly port: number;

@@ -10,6 +10,7 @@ import { storeOver } from './slots.ts';
 import { type Store, StoreError, type StoreFailure } from './store.ts';
 import { CLOCK_SKEW_SECONDS, COUNTERS, SETS, type TallyChange } from './windows.ts';
 
+/** Which Redis, and whom to tell about its connections. */
 export interface RedisStoreOptions {
   /** `REDIS_URL`, see `parseRedisUrl`. */
   readonly url: string;

@@ -49,6 +49,7 @@ export interface SubjectSlot {
   readonly countries24h: number;
 }
 
+/** What is counted of an address and of its network. */
 export interface AddressSlot {
   readonly failures10m: number;
   readonly denies1h: number;
@@ -57,6 +58,7 @@ export interface AddressSlot {
   readonly networkFailures10m: number;
 }
 
+/** What is counted of a device. */
 export interface DeviceSlot {
   readonly subjects24h: number;
 }

@@ -7,11 +7,13 @@
 /** How far ahead of the attempt an entry may lie and still count: application clocks differ a little. */
 export const CLOCK_SKEW_SECONDS = 60;
 
+/** A count of events over a sliding window. */
 export interface CounterWindow {
   readonly windowSeconds: number;
   readonly bucketSeconds: number;
 }
 
+/** A count of different values over a sliding window. */
 export interface SetWindow {
   readonly windowSeconds: number;
   /** Most members kept; the one seen longest ago gives way. The count saturates here. */
