@@ -3,7 +3,6 @@ import { reportContradictions } from './contradictions.ts';
 import { FORBIDDEN_KEYS } from './json.ts';
 import {
   FALSE,
-  type FactType,
   type Held,
   isFactValue,
   type Judge,
