@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { DEFAULT_FEED_TIMEOUT_MS } from '../reputation/feeds.ts';
-import { type ListConfig, ListError, listConfigSchema } from '../reputation/lists.ts';
+import { ListError } from '../reputation/list-text.ts';
+import { type ListConfig, listConfigSchema } from '../reputation/lists.ts';
 import {
   buildLists,
   isUrl,

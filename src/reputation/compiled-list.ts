@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { type CompiledList, LIST_NAME, ListError, type ListMeta } from './lists.ts';
+import { ListError } from './list-text.ts';
+import { type CompiledList, LIST_NAME, type ListMeta } from './lists.ts';
 import { indexRanges, type V4Ranges, type V6Ranges } from './ranges.ts';
 import { CATEGORIES } from './reputation.ts';
 

@@ -1,4 +1,4 @@
-import type { ListProblem } from './lists.ts';
+import type { ListProblem } from './list-text.ts';
 
 /** How a feed is fetched. */
 export interface FetchOptions {

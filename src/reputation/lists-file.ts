@@ -5,13 +5,12 @@ import type { Address } from '../net/address.ts';
 import { COMPILED_SUFFIX, decodeList, encodeList } from './compiled-list.ts';
 import { DEFAULT_FEEDS } from './default-feeds.ts';
 import { DEFAULT_FEED_MAX_BYTES, DEFAULT_FEED_TIMEOUT_MS, fetchFeed } from './feeds.ts';
+import { ListError, type ListProblem } from './list-text.ts';
 import {
   type CompiledList,
   compileList,
   type ListConfig,
-  ListError,
   type ListOrigin,
-  type ListProblem,
   listConfigSchema,
   recipeOf,
 } from './lists.ts';

@@ -1,5 +1,6 @@
 import type { Address, AddressKind } from '../net/address.ts';
-import type { CompiledList, ListProblem } from './lists.ts';
+import type { ListProblem } from './list-text.ts';
+import type { CompiledList } from './lists.ts';
 import { findV4, findV6 } from './ranges.ts';
 import type { Category, ListStatus, Reputation, Standing } from './reputation.ts';
 

@@ -3,14 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { formatV4, parseAddress } from '../../src/net/ip.ts';
 import { decodeList, encodeList } from '../../src/reputation/compiled-list.ts';
 import { DEFAULT_FEEDS } from '../../src/reputation/default-feeds.ts';
-import {
-  type CompiledList,
-  compileList,
-  type ListConfig,
-  ListError,
-  listConfigSchema,
-  parseList,
-} from '../../src/reputation/lists.ts';
+import { ListError, parseList } from '../../src/reputation/list-text.ts';
+import { type CompiledList, compileList, type ListConfig, listConfigSchema } from '../../src/reputation/lists.ts';
 import type { Standing } from '../../src/reputation/reputation.ts';
 import { createReputation, NO_REPUTATION } from '../../src/reputation/standing.ts';
 

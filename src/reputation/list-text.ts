@@ -1,0 +1,283 @@
+import { z } from 'zod';
+import { isWithinNotPublicV4, isWithinNotPublicV6, parseAddress, parseCidr } from '../net/ip.ts';
+import type { ListConfig } from './lists.ts';
+import { type Span, wordsToBigint } from './ranges.ts';
+
+/** Something is wrong with a list, its text, its file or the configuration of lists. `code` is stable. */
+export class ListError extends Error {
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** A {@link ListError} as data, for reports and status. */
+export interface ListProblem {
+  readonly code: string;
+  readonly message: string;
+}
+
+/**
+ * How a list is written.
+ *
+ * - `text`: one address, CIDR or range `a-b` a line; `#` and `;` start comments; what follows the first blank is ignored, but a
+ *   count there can be asked for with `minCount`. Netsets and ipsum are of this kind.
+ * - `csv`: the same in one column.
+ * - `json`: what AWS (`ip_prefix`, `ipv6_prefix`) and Google (`ipv4Prefix`, `ipv6Prefix`) publish.
+ * - `json_lines`: one object with `cidr` a line, as Spamhaus DROP.
+ * - `asn_csv`: `network,autonomous_system_number,…` (GeoLite2-ASN blocks).
+ * - `asn_tsv`: `start⇥end⇥asn⇥…` (iptoasn).
+ */
+export const LIST_FORMATS = ['text', 'csv', 'json', 'json_lines', 'asn_csv', 'asn_tsv'] as const;
+export type ListFormat = (typeof LIST_FORMATS)[number];
+
+/** Entries this wide or wider are never accepted: IPv4 /8, IPv6 /19. */
+const WIDEST_V4 = 2 ** 24;
+const WIDEST_V6 = 1n << 109n;
+
+/** What a list's text says, before it is compiled. */
+export interface ParsedList {
+  readonly v4: readonly Span<number>[];
+  readonly v6: readonly Span<bigint>[];
+  /** Entries kept. */
+  readonly entries: number;
+  /** Entries left out because they are private, shared or reserved. */
+  readonly notPublic: number;
+  /** Entries left out because their count was below `minCount`. */
+  readonly belowCount: number;
+  /** Lines that say something, readable or not. */
+  readonly lines: number;
+  readonly unparsable: number;
+  readonly firstUnparsable: string | null;
+  readonly tooWide: number;
+  readonly firstTooWide: string | null;
+}
+
+type Sink = ReturnType<typeof collector>;
+
+function collector(guardWidth: boolean) {
+  const v4: Span<number>[] = [];
+  const v6: Span<bigint>[] = [];
+  const counts = { notPublic: 0, belowCount: 0, lines: 0, unparsable: 0, tooWide: 0 };
+  let firstUnparsable: string | null = null;
+  let firstTooWide: string | null = null;
+  const wide = (text: string): void => {
+    counts.tooWide++;
+    firstTooWide ??= text.slice(0, 80);
+  };
+  return {
+    counts,
+    unparsable(text: string): void {
+      counts.unparsable++;
+      firstUnparsable ??= text.slice(0, 80);
+    },
+    addV4(start: number, end: number, value: number, text: string): void {
+      if (isWithinNotPublicV4(start, end)) counts.notPublic++;
+      else if (guardWidth && end - start + 1 >= WIDEST_V4) wide(text);
+      else v4.push({ start, end, value });
+    },
+    addV6(first: readonly number[], last: readonly number[], value: number, text: string): void {
+      const start = wordsToBigint(first);
+      const end = wordsToBigint(last);
+      if (isWithinNotPublicV6(first[0] ?? 0, last[0] ?? 0)) counts.notPublic++;
+      else if (guardWidth && end - start + 1n >= WIDEST_V6) wide(text);
+      else v6.push({ start, end, value });
+    },
+    result: (): ParsedList => ({
+      v4,
+      v6,
+      entries: v4.length + v6.length,
+      ...counts,
+      firstUnparsable,
+      firstTooWide,
+    }),
+  };
+}
+
+function lastOf(words: readonly number[], prefix: number): number[] {
+  return words.map((word, index) => {
+    const bits = Math.max(0, Math.min(32, prefix - index * 32));
+    return bits === 32 ? word : (word | (0xffffffff >>> bits)) >>> 0;
+  });
+}
+
+/** Adds an address, CIDR or range `a-b`. */
+function addEntry(sink: Sink, text: string, value: number): void {
+  const dash = text.indexOf('-');
+  if (dash > 0) {
+    addRange(sink, text.slice(0, dash), text.slice(dash + 1), value, text);
+    return;
+  }
+  const cidr = parseCidr(text);
+  if (cidr === null) sink.unparsable(text);
+  else if (cidr.version === 4) {
+    const start = cidr.words[0] ?? 0;
+    sink.addV4(start, lastOf([start], cidr.prefix)[0] ?? 0, value, text);
+  } else sink.addV6(cidr.words, lastOf(cidr.words, cidr.prefix), value, text);
+}
+
+function addRange(sink: Sink, from: string, to: string, value: number, text: string): void {
+  const first = parseAddress(from);
+  const last = parseAddress(to);
+  if (first === null || last === null || first.version !== last.version) sink.unparsable(text);
+  else if (wordsToBigint(first.words) > wordsToBigint(last.words)) sink.unparsable(text);
+  else if (first.version === 4) sink.addV4(first.words[0] ?? 0, last.words[0] ?? 0, value, text);
+  else sink.addV6(first.words, last.words, value, text);
+}
+
+function* linesOf(text: string): Generator<string> {
+  let from = 0;
+  while (from < text.length) {
+    const newline = text.indexOf('\n', from);
+    const end = newline < 0 ? text.length : newline;
+    const line = text.slice(from, end).trim();
+    if (line !== '') yield line;
+    from = end + 1;
+  }
+}
+
+function parseText(sink: Sink, text: string, minCount: number): void {
+  for (const raw of linesOf(text)) {
+    const line = raw
+      .replace(/[#;].*$/, '')
+      .replace(/\s+-\s+/, '-')
+      .trim();
+    if (line === '') continue;
+    sink.counts.lines++;
+    const [entry = '', count] = line.split(/[\s,|]+/, 2);
+    if (minCount > 0 && count !== undefined && /^\d+$/.test(count) && Number(count) < minCount)
+      sink.counts.belowCount++;
+    else addEntry(sink, entry, 0);
+  }
+}
+
+/** Splits one CSV line; a quoted field may hold commas and doubled quotes. */
+function csvFields(line: string): string[] {
+  if (!line.includes('"')) return line.split(',').map((field) => field.trim());
+  const fields: string[] = [];
+  for (const match of line.matchAll(/(?:^|,)\s*(?:"((?:[^"]|"")*)"\s*|([^,]*))/g)) {
+    fields.push(match[1] === undefined ? (match[2] ?? '').trim() : match[1].replaceAll('""', '"'));
+  }
+  return fields;
+}
+
+function parseCsv(sink: Sink, text: string, column: number | string): void {
+  let index = typeof column === 'number' ? column : -1;
+  for (const line of linesOf(text)) {
+    if (line.startsWith('#')) continue;
+    const fields = csvFields(line);
+    if (index < 0) {
+      index = fields.indexOf(String(column));
+      if (index < 0) {
+        throw new ListError(
+          'list_not_parsable',
+          `the first line has no column "${column}"; it reads "${line.slice(0, 80)}"`,
+        );
+      }
+      continue;
+    }
+    sink.counts.lines++;
+    addEntry(sink, (fields[index] ?? '').replace(/\s*-\s*/, '-'), 0);
+  }
+}
+
+const cloudPrefixSchema = z.object({
+  ip_prefix: z.string().optional(),
+  ipv6_prefix: z.string().optional(),
+  ipv4Prefix: z.string().optional(),
+  ipv6Prefix: z.string().optional(),
+});
+const cloudSchema = z.object({
+  prefixes: z.array(cloudPrefixSchema),
+  ipv6_prefixes: z.array(cloudPrefixSchema).default([]),
+});
+
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new ListError('list_not_parsable', `not JSON: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function parseCloudJson(sink: Sink, text: string): void {
+  const parsed = cloudSchema.safeParse(readJson(text));
+  if (!parsed.success) {
+    throw new ListError(
+      'list_not_parsable',
+      `not the JSON of address ranges that AWS or Google publish: ${parsed.error.issues[0]?.message ?? 'unknown shape'}`,
+    );
+  }
+  for (const item of [...parsed.data.prefixes, ...parsed.data.ipv6_prefixes]) {
+    sink.counts.lines++;
+    const prefix = item.ip_prefix ?? item.ipv6_prefix ?? item.ipv4Prefix ?? item.ipv6Prefix;
+    if (prefix === undefined) sink.unparsable(JSON.stringify(item));
+    else addEntry(sink, prefix, 0);
+  }
+}
+
+const jsonLineSchema = z.union([z.object({ cidr: z.string() }), z.object({ type: z.literal('metadata') })]);
+
+function parseJsonLines(sink: Sink, text: string): void {
+  for (const line of linesOf(text)) {
+    const parsed = jsonLineSchema.safeParse(readJson(line));
+    if (parsed.success && !('cidr' in parsed.data)) continue;
+    sink.counts.lines++;
+    if (parsed.success && 'cidr' in parsed.data) addEntry(sink, parsed.data.cidr, 0);
+    else sink.unparsable(line);
+  }
+}
+
+const MAX_ASN = 0xffffffff;
+
+function readAsn(text: string): number | null {
+  const value = /^(?:AS)?(\d{1,10})$/i.exec(text)?.[1];
+  return value !== undefined && Number(value) <= MAX_ASN ? Number(value) : null;
+}
+
+function parseAsn(sink: Sink, text: string, format: 'asn_csv' | 'asn_tsv'): void {
+  for (const line of linesOf(text)) {
+    if (line.startsWith('#') || line.startsWith('network,')) continue;
+    const fields = format === 'asn_csv' ? csvFields(line) : line.split('\t');
+    const [first = '', second = '', third = ''] = fields;
+    sink.counts.lines++;
+    const asn = readAsn(format === 'asn_csv' ? second : third);
+    // AS 0 marks space that nobody announces (RFC 7607); some tables leave the number of such a block empty.
+    if (asn === 0 || (asn === null && format === 'asn_csv' && second === '')) continue;
+    if (asn === null) sink.unparsable(line);
+    else if (format === 'asn_csv') addEntry(sink, first, asn);
+    else addRange(sink, first, second, asn, line);
+  }
+}
+
+/**
+ * Reads the text of a list. Single lines that cannot be read are counted, not fatal: `compileList` judges the share.
+ *
+ * @throws ListError `list_not_parsable` when the text as a whole is not of the format.
+ */
+export function parseList(text: string, config: Pick<ListConfig, 'format' | 'column' | 'minCount'>): ParsedList {
+  if (/^\s*<(?:!|\?|[a-z])/i.test(text)) {
+    throw new ListError('list_not_parsable', `a page of markup, not a list: "${text.trim().slice(0, 60)}"`);
+  }
+  const sink = collector(!config.format.startsWith('asn_'));
+  switch (config.format) {
+    case 'text':
+      parseText(sink, text, config.minCount);
+      break;
+    case 'csv':
+      parseCsv(sink, text, config.column);
+      break;
+    case 'json':
+      parseCloudJson(sink, text);
+      break;
+    case 'json_lines':
+      parseJsonLines(sink, text);
+      break;
+    case 'asn_csv':
+    case 'asn_tsv':
+      parseAsn(sink, text, config.format);
+      break;
+  }
+  return sink.result();
+}
