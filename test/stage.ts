@@ -1,19 +1,13 @@
 import { type Checked, check } from '../src/check.ts';
 import type { Engine } from '../src/engine.ts';
 import { type EventType, recordEvent } from '../src/event.ts';
-import { noGeo } from '../src/geo/no-geo.ts';
 import { checkRequestOf, subjectEventOf } from '../src/http/wire.ts';
-import { NO_REPUTATION } from '../src/reputation/standing.ts';
 import type { CheckRequest } from '../src/request.ts';
-import { compileRules } from '../src/rules/compile.ts';
-import { deviceTokens } from '../src/signals/device-token-jose.ts';
-import { FACT_CATALOG } from '../src/signals/index.ts';
 import { type LocalIssuer, localIssuer } from '../src/simulate/issuer.ts';
 import { joseVerifier } from '../src/step-up/jose.ts';
 import { stepUpIssuers } from '../src/step-up/presets.ts';
-import { memoryStore } from '../src/store/memory.ts';
-import { pseudonymizer } from '../src/store/pseudonym.ts';
 import { type Store, StoreError, type StoreFailure } from '../src/store/store.ts';
+import { engineWith, NOW_MS } from './engine.ts';
 
 export const HOUR_MS = 3_600_000;
 export const DAY_MS = 24 * HOUR_MS;
@@ -33,29 +27,21 @@ export interface Stage {
 
 /** A stage with these rules; the clock starts at 2026-11-25T02:00:00Z. */
 export async function stage(rules: object, more: Partial<Engine> = {}): Promise<Stage> {
-  const clock = { ms: Date.UTC(2026, 10, 25, 2) };
+  const clock = { ms: NOW_MS };
   const now = (): number => clock.ms;
-  const ruleSet = compileRules([{ name: 'stage.json', text: JSON.stringify(rules) }], FACT_CATALOG);
   const issuer: LocalIssuer = await localIssuer();
   let broken: StoreFailure | null = null;
-  let ids = 0;
-  const store = breakable(memoryStore({ now }), () => broken);
+  let proofs = 0;
+  const parts = engineWith(rules, now);
   const engine: Engine = {
-    rules: () => ruleSet,
-    store,
-    geo: noGeo(),
-    reputation: () => NO_REPUTATION,
-    deviceTokens: deviceTokens({ secrets: [new Uint8Array(32).fill(7)] }),
+    ...parts,
+    store: breakable(parts.store, () => broken),
     verifier: joseVerifier({
       issuers: stepUpIssuers.parse([
         { issuer: issuer.issuer, audience: issuer.audience, jwks: issuer.jwks, algorithms: ['ES256'] },
       ]),
       fetch: globalThis.fetch,
     }),
-    pseudonym: pseudonymizer('a-privacy-key-of-thirty-two-bytes!'),
-    now,
-    newId: () => `id-${++ids}`,
-    newDeviceId: () => `d-${++ids}`,
     ...more,
   };
   const context = () => ({ nowMs: now(), trust: { trusted: { kind: 'none' } as const, declared: null } });
@@ -74,7 +60,7 @@ export async function stage(rules: object, more: Partial<Engine> = {}): Promise<
       return result;
     },
     tell: (type, body) => recordEvent(engine, subjectEventOf({ type, ...body }, context())),
-    proof: (subject, secondsAgo = 0) => issuer.sign(subject, `jti-${++ids}`, now() - secondsAgo * 1000),
+    proof: (subject, secondsAgo = 0) => issuer.sign(subject, `jti-${++proofs}`, now() - secondsAgo * 1000),
   };
 }
 

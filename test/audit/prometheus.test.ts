@@ -4,7 +4,8 @@ import { prometheusMetrics } from '../../src/audit/prometheus.ts';
 import { noGeo } from '../../src/geo/no-geo.ts';
 import type { ListStatus, Reputation } from '../../src/reputation/reputation.ts';
 import { NO_REPUTATION } from '../../src/reputation/standing.ts';
-import { NOW_MS, testApp } from '../http/test-app.ts';
+import { NOW_MS } from '../engine.ts';
+import { testApp } from '../http/test-app.ts';
 
 const list: ListStatus = {
   name: 'tor-exits',

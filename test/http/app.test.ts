@@ -9,7 +9,8 @@ import { compileRules } from '../../src/rules/compile.ts';
 import { FACT_CATALOG } from '../../src/signals/index.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { type Store, StoreError } from '../../src/store/store.ts';
-import { API_KEY, AUTHORIZED, NOW_MS, testApp } from './test-app.ts';
+import { NOW_MS } from '../engine.ts';
+import { API_KEY, AUTHORIZED, testApp } from './test-app.ts';
 
 /** A store that is out of reach, as the budget in front of a real one reports it. */
 function unreachableStore(): Store {

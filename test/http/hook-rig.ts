@@ -9,7 +9,8 @@ import { compileRules } from '../../src/rules/compile.ts';
 import { FACT_CATALOG } from '../../src/signals/index.ts';
 import { joseVerifier } from '../../src/step-up/jose.ts';
 import { stepUpIssuers } from '../../src/step-up/presets.ts';
-import { API_KEY, NOW_MS, type TestApp, testApp } from './test-app.ts';
+import { NOW_MS } from '../engine.ts';
+import { API_KEY, type TestApp, testApp } from './test-app.ts';
 
 /** Rules of the rig: routes of every kind, and rules that name the actions behind them. */
 export const HOOK_RULES = {

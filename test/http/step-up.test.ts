@@ -3,7 +3,8 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { joseVerifier } from '../../src/step-up/jose.ts';
 import { stepUpIssuersText } from '../../src/step-up/presets.ts';
 import type { ProofVerifier } from '../../src/step-up/verifier.ts';
-import { NOW_MS, testApp } from './test-app.ts';
+import { NOW_MS } from '../engine.ts';
+import { testApp } from './test-app.ts';
 
 const ISSUER = 'https://idp.example';
 const NOW = NOW_MS / 1000;

@@ -3,7 +3,8 @@ import { checkStrictest } from '../../src/http/strictest.ts';
 import type { CheckRequest } from '../../src/request.ts';
 import { compileRules } from '../../src/rules/compile.ts';
 import { FACT_CATALOG } from '../../src/signals/index.ts';
-import { NOW_MS, testApp } from './test-app.ts';
+import { NOW_MS } from '../engine.ts';
+import { testApp } from './test-app.ts';
 
 const REQUEST: Omit<CheckRequest, 'action'> = {
   subject: 'u1',

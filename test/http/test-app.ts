@@ -3,21 +3,13 @@ import { noLog } from '../../src/audit/log.ts';
 import { noMetrics } from '../../src/audit/metrics.ts';
 import type { DecisionRecord } from '../../src/audit/record.ts';
 import type { Engine } from '../../src/engine.ts';
-import { noGeo } from '../../src/geo/no-geo.ts';
 import { readStream } from '../../src/http/body.ts';
 import { callers } from '../../src/http/caller.ts';
 import type { AppDeps } from '../../src/http/deps.ts';
-import { NO_REPUTATION } from '../../src/reputation/standing.ts';
-import { compileRules } from '../../src/rules/compile.ts';
-import { deviceTokens } from '../../src/signals/device-token-jose.ts';
-import { FACT_CATALOG } from '../../src/signals/index.ts';
-import { memoryStore } from '../../src/store/memory.ts';
-import { pseudonymizer } from '../../src/store/pseudonym.ts';
+import { engineWith, NOW_MS } from '../engine.ts';
 
 export const API_KEY = 'test-key-0123456789';
 export const AUTHORIZED = { Authorization: `Bearer ${API_KEY}` };
-/** 2026-11-25T02:00:00Z */
-export const NOW_MS = Date.UTC(2026, 10, 25, 2);
 
 const RULES = {
   version: 1,
@@ -53,21 +45,7 @@ export interface TestApp {
 export function testApp(more: { engine?: Partial<Engine>; deps?: Partial<AppDeps> } = {}): TestApp {
   const records: DecisionRecord[] = [];
   const pending: Promise<void>[] = [];
-  let ids = 0;
-  const rules = compileRules([{ name: 'test.json', text: JSON.stringify(RULES) }], FACT_CATALOG);
-  const engine: Engine = {
-    rules: () => rules,
-    store: memoryStore({ now: () => NOW_MS }),
-    geo: noGeo(),
-    reputation: () => NO_REPUTATION,
-    deviceTokens: deviceTokens({ secrets: [new Uint8Array(32).fill(7)] }),
-    verifier: null,
-    pseudonym: pseudonymizer('a-privacy-key-of-thirty-two-bytes!'),
-    now: () => NOW_MS,
-    newId: () => `id-${++ids}`,
-    newDeviceId: () => `d-${++ids}`,
-    ...more.engine,
-  };
+  const engine: Engine = { ...engineWith(RULES, () => NOW_MS), ...more.engine };
   const deps: AppDeps = {
     engine,
     findCaller: callers([{ name: 'tester', kind: 'secret', secret: API_KEY }]),
