@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { vi } from 'vitest';
 import { RETRY_MS } from '../../src/step-up/keys.ts';
 import { post, type Workshop } from '../servers/stepgate.ts';
-import { API, CLASSES, type IdentityProvider, LOA2 } from './provider.ts';
+import { API, CLASSES, type IdentityProvider, identityProvider, LOA2 } from './provider.ts';
+import { type UserAgent, userAgent } from './user-agent.ts';
 
 /** Greatest age of the step-up that a transfer asks for, in seconds. */
 export const MAX_AGE = 300;
@@ -85,6 +86,24 @@ export async function openBank(workshop: Workshop, entry: object): Promise<Bank>
       return state.issuers.missing_keys;
     },
   };
+}
+
+/** Alice with a password and a one-time code, at a fresh provider that the bank has the keys of, while the clock stands still. */
+export async function openDay(
+  workshop: Workshop,
+): Promise<{ readonly idp: IdentityProvider; readonly bank: Bank; readonly alice: UserAgent }> {
+  stopClock();
+  const idp = await identityProvider();
+  const bank = await openBank(workshop, issuerEntry(idp));
+  await keysAreHad(bank);
+  return { idp, bank, alice: userAgent(idp, { account: 'alice', methods: ['pwd', 'otp'] }) };
+}
+
+/** Ends what a test began: servers, provider, the stopped clock. */
+export async function closeDay(workshop: Workshop, idp: IdentityProvider): Promise<void> {
+  await workshop.tidy();
+  await idp.stop();
+  vi.useRealTimers();
 }
 
 /** Asks again until `isSo`. (`vi.waitFor` would move the stopped clock on.) */

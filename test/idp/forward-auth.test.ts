@@ -1,7 +1,7 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { KEY, type Workshop, workshop } from '../servers/stepgate.ts';
-import { advance, type Bank, issuerEntry, keysAreHad, MAX_AGE, openBank, stopClock } from './bank.ts';
-import { type IdentityProvider, identityProvider, LOA2, OTHER_API } from './provider.ts';
+import { advance, type Bank, closeDay, MAX_AGE, openDay } from './bank.ts';
+import { type IdentityProvider, LOA2, OTHER_API } from './provider.ts';
 import { parseChallenge, type UserAgent, userAgent } from './user-agent.ts';
 
 let shop: Workshop;
@@ -14,17 +14,9 @@ beforeAll(async () => {
 });
 afterAll(() => shop.close());
 beforeEach(async () => {
-  stopClock();
-  idp = await identityProvider();
-  bank = await openBank(shop, issuerEntry(idp));
-  await keysAreHad(bank);
-  alice = userAgent(idp, { account: 'alice', methods: ['pwd', 'otp'] });
+  ({ idp, bank, alice } = await openDay(shop));
 });
-afterEach(async () => {
-  await shop.tidy();
-  await idp.stop();
-  vi.useRealTimers();
-});
+afterEach(() => closeDay(shop, idp));
 
 /** Asks the hook as a gateway does for a `POST` to `path` with these headers of the client. */
 async function ask(path: string, client: Record<string, string>) {

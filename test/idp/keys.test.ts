@@ -1,8 +1,8 @@
 import { decodeProtectedHeader } from 'jose';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { COOLDOWN_MS, RETRY_MS } from '../../src/step-up/keys.ts';
 import { type Workshop, workshop } from '../servers/stepgate.ts';
-import { type Answer, advance, issuerEntry, keysAreHad, openBank, stopClock } from './bank.ts';
+import { type Answer, advance, closeDay, issuerEntry, keysAreHad, openBank, stopClock } from './bank.ts';
 import { type IdentityProvider, identityProvider, LOA2 } from './provider.ts';
 import { type UserAgent, userAgent } from './user-agent.ts';
 
@@ -24,11 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => shop.close());
 beforeEach(() => stopClock());
-afterEach(async () => {
-  await shop.tidy();
-  await idp.stop();
-  vi.useRealTimers();
-});
+afterEach(() => closeDay(shop, idp));
 
 async function provider(isStarted = true): Promise<void> {
   idp = await identityProvider(isStarted);

@@ -1,6 +1,6 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type Workshop, workshop } from '../servers/stepgate.ts';
-import { advance, issuerEntry, keysAreHad, openBank, stopClock } from './bank.ts';
+import { advance, closeDay, issuerEntry, keysAreHad, openBank, stopClock } from './bank.ts';
 import { type IdentityProvider, identityProvider, LOA2 } from './provider.ts';
 import { parseChallenge, userAgent } from './user-agent.ts';
 
@@ -15,11 +15,7 @@ beforeEach(async () => {
   stopClock();
   idp = await identityProvider();
 });
-afterEach(async () => {
-  await shop.tidy();
-  await idp.stop();
-  vi.useRealTimers();
-});
+afterEach(() => closeDay(shop, idp));
 
 test.each([
   ['names no class, since the challenge names the one of the issuer', {}, 0],

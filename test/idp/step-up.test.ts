@@ -1,20 +1,10 @@
 import { decodeJwt } from 'jose';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { joseVerifier } from '../../src/step-up/jose.ts';
 import { stepUpIssuers } from '../../src/step-up/presets.ts';
 import { post, type Workshop, workshop } from '../servers/stepgate.ts';
-import {
-  type Answer,
-  advance,
-  type Bank,
-  eventually,
-  issuerEntry,
-  keysAreHad,
-  MAX_AGE,
-  openBank,
-  stopClock,
-} from './bank.ts';
-import { API, type IdentityProvider, identityProvider, LOA1, LOA2, LOA3, OTHER_API } from './provider.ts';
+import { type Answer, advance, type Bank, closeDay, eventually, issuerEntry, MAX_AGE, openDay } from './bank.ts';
+import { API, type IdentityProvider, LOA1, LOA2, LOA3, OTHER_API } from './provider.ts';
 import { parseChallenge, type UserAgent, userAgent } from './user-agent.ts';
 
 let shop: Workshop;
@@ -27,17 +17,9 @@ beforeAll(async () => {
 });
 afterAll(() => shop.close());
 beforeEach(async () => {
-  stopClock();
-  idp = await identityProvider();
-  bank = await openBank(shop, issuerEntry(idp));
-  await keysAreHad(bank);
-  alice = userAgent(idp, { account: 'alice', methods: ['pwd', 'otp'] });
+  ({ idp, bank, alice } = await openDay(shop));
 });
-afterEach(async () => {
-  await shop.tidy();
-  await idp.stop();
-  vi.useRealTimers();
-});
+afterEach(() => closeDay(shop, idp));
 
 /** The authorization request that a client makes of a challenge: exactly what it says, and nothing else. */
 function asked(answer: Answer) {
