@@ -7,7 +7,7 @@ import { noRecords } from '../src/audit/sinks.ts';
 import type { FactCatalog, FactSpec } from '../src/facts.ts';
 import { noGeo } from '../src/geo/no-geo.ts';
 import { readStream } from '../src/http/body.ts';
-import type { AppDeps } from '../src/http/deps.ts';
+import type { AppDeps, RequestScope } from '../src/http/deps.ts';
 import { NO_REPUTATION } from '../src/reputation/standing.ts';
 import { compileRules } from '../src/rules/compile.ts';
 import { OPERATORS } from '../src/rules/operators.ts';
@@ -112,7 +112,7 @@ async function openApi(): Promise<object> {
     [{ name: 'none.json', text: '{"version":1,"rules":[{"id":"none","when":{},"then":{"decision":"allow"}}]}' }],
     FACT_CATALOG,
   );
-  const deps: AppDeps = {
+  const scope: RequestScope = {
     engine: {
       rules: () => rules,
       store: memoryStore({ now: () => 0 }),
@@ -125,6 +125,10 @@ async function openApi(): Promise<object> {
       newId: () => 'id',
       newDeviceId: () => 'd-id',
     },
+    later: () => undefined,
+  };
+  const deps: AppDeps = {
+    scopeOf: () => scope,
     findCaller: () => null,
     readBody: readStream,
     trust: { trusted: { kind: 'none' }, declared: null },
@@ -132,7 +136,6 @@ async function openApi(): Promise<object> {
     metrics: noMetrics,
     records: noRecords,
     log: noLog,
-    later: () => undefined,
     elapsedMs: () => 0,
     isStopping: () => false,
     rulesProblem: () => null,

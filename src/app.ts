@@ -103,7 +103,7 @@ const REQUEST_ID = /^[!-~](?:[ -~]{0,126}[!-~])?$/;
 
 function requestIdOf(c: AppContext, deps: AppDeps): string {
   const sent = c.req.header('x-request-id');
-  return sent !== undefined && REQUEST_ID.test(sent) ? sent : deps.engine.newId();
+  return sent !== undefined && REQUEST_ID.test(sent) ? sent : deps.scopeOf(c).engine.newId();
 }
 
 /** No answer may be kept or compared by a cache: a decision holds for the moment it was made. */

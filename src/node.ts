@@ -13,6 +13,7 @@ import type { GeoSource } from './geo/geo.ts';
 import { geoipLiteSource } from './geo/geoip-lite.ts';
 import { noGeo } from './geo/no-geo.ts';
 import { callers } from './http/caller.ts';
+import type { RequestScope } from './http/deps.ts';
 import { readIncoming } from './http/node-body.ts';
 import { ProblemError, problemResponse } from './http/problem.ts';
 import { DEFAULT_ACTION, openMethods } from './http/routes.ts';
@@ -125,8 +126,9 @@ export async function startServer(settings: Settings, options: StartOptions = {}
     afterwork.add(done);
     void done.finally(() => afterwork.delete(done));
   };
+  const scope: RequestScope = { engine, later };
   const app = createApp({
-    engine,
+    scopeOf: () => scope,
     findCaller: callers(settings.apiKeys),
     readBody: readIncoming,
     trust: { trusted: settings.trustedProxies, declared: settings.clientIpHeader },
@@ -134,7 +136,6 @@ export async function startServer(settings: Settings, options: StartOptions = {}
     metrics,
     records,
     log,
-    later,
     elapsedMs: () => performance.now(),
     isStopping: () => stopping,
     rulesProblem: () => rulesWatch.lastError()?.message ?? null,

@@ -1,22 +1,28 @@
 import { type AnsweredCheck, decisionRecord } from '../audit/record.ts';
+import type { Engine } from '../engine.ts';
 import { StoreError } from '../store/store.ts';
-import type { AppDeps } from './deps.ts';
+import type { AppDeps, RequestScope } from './deps.ts';
 
 /**
  * All that follows an answered check: it is counted, recorded and learned from, after the answer and without making the
  * caller wait. Nothing here changes the answer; whatever fails is counted and logged.
  */
-export function afterAnswer(deps: AppDeps, answered: AnsweredCheck, learn: () => Promise<void>): void {
-  deps.later(async () => {
+export function afterAnswer(
+  deps: AppDeps,
+  { engine, later }: RequestScope,
+  answered: AnsweredCheck,
+  learn: () => Promise<void>,
+): void {
+  later(async () => {
     deps.metrics.checked(answered.result, answered.latencyMs / 1000);
-    record(deps, answered);
+    record(deps, engine, answered);
     await learned(deps, answered, learn);
   });
 }
 
-function record(deps: AppDeps, answered: AnsweredCheck): void {
+function record(deps: AppDeps, { pseudonym }: Engine, answered: AnsweredCheck): void {
   try {
-    deps.records(decisionRecord(answered, deps.engine.pseudonym));
+    deps.records(decisionRecord(answered, pseudonym));
   } catch (error) {
     deps.metrics.recordFailed();
     deps.log.error('a decision record was not written', { check: answered.result.id, error: textOf(error) });

@@ -203,14 +203,15 @@ async function evaluate(
   counted = new Set<string | null>(),
 ): Promise<DecisionAnswer> {
   const startedMs = deps.elapsedMs();
+  const scope = deps.scopeOf(c);
   validated(evaluationBody, body);
-  const asked = inWords(() => checkRequestOf(nativeBody(body), { nowMs: deps.engine.now(), trust: deps.trust }));
+  const asked = inWords(() => checkRequestOf(nativeBody(body), { nowMs: scope.engine.now(), trust: deps.trust }));
   const request = { ...asked, isCounted: !counted.has(asked.subject) };
   counted.add(asked.subject);
-  const { result, facts, learn } = await check(deps.engine, request);
+  const { result, facts, learn } = await check(scope.engine, request);
   const { requestId, caller } = c.var;
   const latencyMs = deps.elapsedMs() - startedMs;
-  afterAnswer(deps, { request, requestId, caller, result, facts, latencyMs }, learn);
+  afterAnswer(deps, scope, { request, requestId, caller, result, facts, latencyMs }, learn);
   return decisionOf(result);
 }
 

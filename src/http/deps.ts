@@ -4,11 +4,20 @@ import type { RecordSink } from '../audit/sinks.ts';
 import type { Engine } from '../engine.ts';
 import type { ReadBody } from './body.ts';
 import type { FindCaller } from './caller.ts';
+import type { AppContext } from './route.ts';
 import type { AddressTrust } from './wire.ts';
+
+/** What one request works with. */
+export interface RequestScope {
+  readonly engine: Engine;
+  /** Runs work after the answer without making the caller wait; the work never rejects. */
+  readonly later: (work: () => Promise<void>) => void;
+}
 
 /** Everything that the HTTP side needs; an entry builds it once. */
 export interface AppDeps {
-  readonly engine: Engine;
+  /** The same for all requests on Node. On Workers a connection to the store belongs to the request that opened it. */
+  readonly scopeOf: (c: AppContext) => RequestScope;
   readonly findCaller: FindCaller;
   readonly readBody: ReadBody;
   readonly trust: AddressTrust;
@@ -17,8 +26,6 @@ export interface AppDeps {
   /** Takes the decision records. */
   readonly records: RecordSink;
   readonly log: Log;
-  /** Runs work after the answer without making the caller wait; the work never rejects. */
-  readonly later: (work: () => Promise<void>) => void;
   /** Monotonic clock in milliseconds, for latencies only. */
   readonly elapsedMs: () => number;
   /** True from the moment on that the process was told to stop. */

@@ -8,7 +8,6 @@ import { eventBody, subjectEventOf } from './wire.ts';
 
 /** `POST /v1/events`: how an attempt ended, told by the application or the identity provider. */
 export function eventRoutes(deps: AppDeps): Route[] {
-  const { engine } = deps;
   return [
     {
       method: 'POST',
@@ -24,6 +23,7 @@ export function eventRoutes(deps: AppDeps): Route[] {
         503: { description: 'The store did not take it: report it again' },
       },
       handle: async (c) => {
+        const { engine } = deps.scopeOf(c);
         const body = await jsonBody(c, deps.readBody);
         const event = subjectEventOf(body, { nowMs: engine.now(), trust: deps.trust });
         const { device } = await recordEvent(engine, event);

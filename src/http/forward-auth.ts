@@ -2,7 +2,7 @@ import { afterAnswer } from './aftermath.ts';
 import { challengeOf } from './answer.ts';
 import { type Connection, connectionOf, EXT_AUTHZ_PREFIX } from './connection.ts';
 import { deviceCookie } from './cookies.ts';
-import type { AppDeps } from './deps.ts';
+import type { AppDeps, GatewaySettings } from './deps.ts';
 import { bareHeaders, decidedHeaders, type HookError, type HookHeaders } from './hook-answer.ts';
 import {
   forwardedCall,
@@ -117,7 +117,8 @@ async function decide(
   callOf: CallOf,
   tellOfOrigin: TellOfOrigin,
 ): Promise<HookAnswer> {
-  const { engine, gateway } = deps;
+  const scope = deps.scopeOf(c);
+  const { engine } = scope;
   const { requestId } = c.var;
   const startedMs = deps.elapsedMs();
   const caller = deps.findCaller(header(CALLER_KEY_HEADER) ?? '');
@@ -142,21 +143,22 @@ async function decide(
   const origin = hookOrigin(connection.peer, c.req.header(), deps.trust);
   tellOfOrigin(origin);
   const [path = '/'] = paths.readings;
-  const request = await hookCheckRequest(engine, { ...call, path }, header, origin, gateway);
+  const request = await hookCheckRequest(engine, { ...call, path }, header, origin, deps.gateway);
   if (request === 'session_ambiguous') return refused(request, requestId);
   const checked = await checkStrictest(engine, request, actions);
   const latencyMs = deps.elapsedMs() - startedMs;
   const { result, facts, learn } = checked;
-  afterAnswer(deps, { request: checked.request, requestId, caller, result, facts, latencyMs }, learn);
-  return decided(deps, checked, { ...call, target: call.target }, header, requestId);
+  afterAnswer(deps, scope, { request: checked.request, requestId, caller, result, facts, latencyMs }, learn);
+  return decided(deps.gateway, checked, { ...call, target: call.target }, header, requestId, engine.now());
 }
 
 function decided(
-  deps: AppDeps,
+  gateway: GatewaySettings,
   { request, result }: StrictestCheck,
   call: HookCall & { readonly target: string },
   header: ReadHeader,
   requestId: string,
+  nowMs: number,
 ): HookAnswer {
   const headers = decidedHeaders({
     result,
@@ -168,13 +170,13 @@ function decided(
   if (result.decision === 'deny') return { status: 403, headers, more: {} };
   if (result.decision === 'allow') {
     const { token, expiresAtMs } = result.device ?? { token: null, expiresAtMs: null };
-    const fresh = token === null || expiresAtMs === null ? null : deviceCookie(token, expiresAtMs, deps.engine.now());
+    const fresh = token === null || expiresAtMs === null ? null : deviceCookie(token, expiresAtMs, nowMs);
     return { status: 200, headers, more: fresh === null ? {} : { 'Set-Cookie': fresh } };
   }
   // Without a requirement there is nothing to challenge for: it must not turn into a 200 or a 500.
   if (result.stepUp === null) return { status: 403, headers, more: {} };
   const more = { 'WWW-Authenticate': challengeOf(result.stepUp.requirement, result.stepUp.error) };
-  const location = isNavigation(call, header) ? stepUpLocation(deps.gateway, result.stepUp.requirement, call) : null;
+  const location = isNavigation(call, header) ? stepUpLocation(gateway, result.stepUp.requirement, call) : null;
   if (location === null) return { status: 401, headers, more };
   const located = { ...headers, 'X-Stepgate-Location': location };
   // nginx takes nothing but 401 and 403, so a redirect is given only to a gateway that asks for it.

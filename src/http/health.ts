@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import type { Engine } from '../engine.ts';
 import { StoreError } from '../store/store.ts';
-import type { AppDeps } from './deps.ts';
+import type { AppDeps, RequestScope } from './deps.ts';
 import type { Route } from './route.ts';
 
 const readiness = z.object({
@@ -52,7 +53,7 @@ export function healthRoutes(deps: AppDeps): Route[] {
         503: { description: 'Not now: the store is out of reach, or the process is stopping', schema: readiness },
       },
       handle: async (c) => {
-        const state = await readinessOf(deps);
+        const state = await readinessOf(deps, deps.scopeOf(c));
         return c.json(state, state.ready ? 200 : 503);
       },
     },
@@ -70,10 +71,10 @@ export function healthRoutes(deps: AppDeps): Route[] {
   ];
 }
 
-async function readinessOf(deps: AppDeps): Promise<z.infer<typeof readiness>> {
-  const { engine } = deps;
+async function readinessOf(deps: AppDeps, scope: RequestScope): Promise<z.infer<typeof readiness>> {
+  const { engine } = scope;
   const nowMs = engine.now();
-  const storeProblem = await problemOfStore(deps);
+  const storeProblem = await problemOfStore(engine);
   const rules = engine.rules();
   const geo = engine.geo.status(nowMs);
   const stopping = deps.isStopping();
@@ -87,7 +88,7 @@ async function readinessOf(deps: AppDeps): Promise<z.infer<typeof readiness>> {
       rules: rules.ruleCount,
       problem: deps.rulesProblem(),
     },
-    issuers: { missing_keys: missingKeys(deps) },
+    issuers: { missing_keys: missingKeys(scope) },
     geo: { name: geo.name, age_days: geo.ageDays, problem: geo.problem },
     lists: engine
       .reputation()
@@ -104,16 +105,16 @@ async function readinessOf(deps: AppDeps): Promise<z.infer<typeof readiness>> {
 }
 
 /** Asking for readiness also tries again, so that keys are there before the first token that needs them. */
-function missingKeys({ engine, later }: AppDeps): string[] {
+function missingKeys({ engine, later }: RequestScope): string[] {
   const { verifier } = engine;
   const missing = [...(verifier?.missingKeys() ?? [])];
   if (verifier !== null && missing.length > 0) later(() => verifier.warm(engine.now()));
   return missing;
 }
 
-async function problemOfStore({ engine }: AppDeps): Promise<string | null> {
+async function problemOfStore({ store }: Engine): Promise<string | null> {
   try {
-    await engine.store.ping();
+    await store.ping();
     return null;
   } catch (error) {
     if (error instanceof StoreError) return error.code;

@@ -8,7 +8,6 @@ import { checkRequestOf, riskCheckBody } from './wire.ts';
 
 /** `POST /v1/risk-check`: may this go on, must the user prove themselves first, or is it refused? */
 export function riskCheckRoutes(deps: AppDeps): Route[] {
-  const { engine } = deps;
   return [
     {
       method: 'POST',
@@ -19,13 +18,14 @@ export function riskCheckRoutes(deps: AppDeps): Route[] {
       answers: { 200: { description: 'The decision, whatever it is', schema: riskCheckAnswer } },
       handle: async (c) => {
         const startedMs = deps.elapsedMs();
+        const scope = deps.scopeOf(c);
         const body = await jsonBody(c, deps.readBody);
-        const request = checkRequestOf(body, { nowMs: engine.now(), trust: deps.trust });
-        const { result, facts, learn } = await check(engine, request);
+        const request = checkRequestOf(body, { nowMs: scope.engine.now(), trust: deps.trust });
+        const { result, facts, learn } = await check(scope.engine, request);
         const latencyMs = deps.elapsedMs() - startedMs;
         const answer = answerOf(result, latencyMs);
         const { requestId, caller } = c.var;
-        afterAnswer(deps, { request, requestId, caller, result, facts, latencyMs: answer.latency_ms }, learn);
+        afterAnswer(deps, scope, { request, requestId, caller, result, facts, latencyMs: answer.latency_ms }, learn);
         return c.json(answer);
       },
     },

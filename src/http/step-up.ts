@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DEFAULT_MAX_AGE_SECONDS, type Requirement } from '../decision.ts';
+import type { Engine } from '../engine.ts';
 import { judgeProof } from '../step-up/requirement.ts';
 import { spend } from '../step-up/spend.ts';
 import type { Proof, ProofError } from '../step-up/verifier.ts';
@@ -49,13 +50,13 @@ export function stepUpRoutes(deps: AppDeps): Route[] {
       answers: { 200: { description: 'Whether the token is proof enough, and why not', schema: verifyAnswer } },
       handle: async (c) => {
         const body = validated(verifyBody, await jsonBody(c, deps.readBody));
-        return c.json(await verify(deps, body));
+        return c.json(await verify(deps.scopeOf(c).engine, body));
       },
     },
   ];
 }
 
-async function verify({ engine }: AppDeps, body: z.output<typeof verifyBody>): Promise<VerifyAnswer> {
+async function verify(engine: Engine, body: z.output<typeof verifyBody>): Promise<VerifyAnswer> {
   if (engine.verifier === null) {
     return { valid: false, code: 'no_issuer', message: 'no issuer is configured; set STEP_UP_ISSUERS' };
   }

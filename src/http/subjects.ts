@@ -54,17 +54,17 @@ const stored = z.object({
 
 /** What is stored about one subject, for the support desk: shown, erased, and its trusted devices revoked. */
 export function subjectRoutes(deps: AppDeps): Route[] {
-  const { engine } = deps;
-  const keyOf = (c: AppContext): { readonly subject: string; readonly key: string } => {
+  const askedOf = (c: AppContext) => {
+    const { engine } = deps.scopeOf(c);
     const subject = normaliseSubject(pathPart(c, 'id'));
     if (subject === null) {
       throw new ProblemError('invalid_request', `the subject must have 1 to ${MAX_SUBJECT_LENGTH} visible characters`, {
         faults: [{ path: 'id', message: `must have 1 to ${MAX_SUBJECT_LENGTH} visible characters` }],
       });
     }
-    return { subject, key: engine.pseudonym('subject', subject) };
+    const nowMs = engine.now();
+    return { store: engine.store, subject, key: engine.pseudonym('subject', subject), nowMs, now: toSeconds(nowMs) };
   };
-  const nowSeconds = (): number => Math.floor(engine.now() / 1000);
 
   return [
     {
@@ -74,10 +74,10 @@ export function subjectRoutes(deps: AppDeps): Route[] {
       summary: 'What is stored about a subject',
       answers: { 200: { description: 'Baseline and counters', schema: stored } },
       handle: async (c) => {
-        const { subject, key } = keyOf(c);
-        const slot = await engine.store.readSubject(key, engine.now());
+        const { store, subject, key, nowMs, now } = askedOf(c);
+        const slot = await store.readSubject(key, nowMs);
         if (slot === null) throw nothingStored();
-        return c.json(storedOf(subject, slot, nowSeconds()));
+        return c.json(storedOf(subject, slot, now));
       },
     },
     {
@@ -87,7 +87,8 @@ export function subjectRoutes(deps: AppDeps): Route[] {
       summary: 'Erase all that is stored about a subject',
       answers: { 204: { description: 'Nothing is stored about the subject any more' } },
       handle: async (c) => {
-        await engine.store.forgetSubject(keyOf(c).key);
+        const { store, key } = askedOf(c);
+        await store.forgetSubject(key);
         return c.body(null, 204);
       },
     },
@@ -98,9 +99,10 @@ export function subjectRoutes(deps: AppDeps): Route[] {
       summary: 'The devices of a subject',
       answers: { 200: { description: 'Devices, newest first', schema: devices } },
       handle: async (c) => {
-        const slot = await engine.store.readSubject(keyOf(c).key, engine.now());
+        const { store, key, nowMs, now } = askedOf(c);
+        const slot = await store.readSubject(key, nowMs);
         if (slot === null) throw nothingStored();
-        return c.json({ devices: devicesOf(slot.baseline, nowSeconds()) } satisfies z.infer<typeof devices>);
+        return c.json({ devices: devicesOf(slot.baseline, now) } satisfies z.infer<typeof devices>);
       },
     },
     {
@@ -110,10 +112,8 @@ export function subjectRoutes(deps: AppDeps): Route[] {
       summary: 'End the trust of every device of a subject',
       answers: { 204: { description: 'No device of the subject is trusted any more' } },
       handle: async (c) => {
-        const at = nowSeconds();
-        await engine.store.updateBaseline(keyOf(c).key, (before) =>
-          before === null ? null : revokeAllDevices(before, at),
-        );
+        const { store, key, now } = askedOf(c);
+        await store.updateBaseline(key, (before) => (before === null ? null : revokeAllDevices(before, now)));
         return c.body(null, 204);
       },
     },
@@ -124,11 +124,11 @@ export function subjectRoutes(deps: AppDeps): Route[] {
       summary: 'End the trust of one device',
       answers: { 204: { description: 'The device is not trusted any more' } },
       handle: async (c) => {
-        const at = nowSeconds();
+        const { store, key, now } = askedOf(c);
         const id = pathPart(c, 'device');
-        const after = await engine.store.updateBaseline(keyOf(c).key, (before) => {
+        const after = await store.updateBaseline(key, (before) => {
           if (before === null) return null;
-          const revoked = revokeDevice(before, id, at);
+          const revoked = revokeDevice(before, id, now);
           return revoked === before ? null : revoked;
         });
         if (after?.devices.some((known) => known.id === id) !== true) {
@@ -200,6 +200,10 @@ function deviceOf(known: KnownDevice, now: number): z.infer<typeof device> {
     last_seen: secondsIso(known.lastSeen),
     client: known.client,
   };
+}
+
+function toSeconds(ms: number): number {
+  return Math.floor(ms / 1000);
 }
 
 function secondsIso(seconds: number): string {

@@ -20,7 +20,7 @@ const list: ListStatus = {
 };
 
 function sourcesWith(reputation: () => Reputation): ScrapeSources {
-  return { rules: testApp().deps.engine.rules, reputation, geo: noGeo(), now: () => NOW_MS };
+  return { rules: testApp().engine.rules, reputation, geo: noGeo(), now: () => NOW_MS };
 }
 
 describe('the Prometheus exposition', () => {
@@ -58,7 +58,7 @@ describe('the Prometheus exposition', () => {
     const metrics = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
     const failed = { state: 'failed', why: 'timeout' } as const;
     const store = {
-      ...testApp().deps.engine.store,
+      ...testApp().engine.store,
       recordAttempt: async () => ({ subject: failed, address: failed, device: null }),
     };
     const { post, settled } = testApp({ engine: { store }, deps: { metrics } });

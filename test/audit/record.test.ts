@@ -40,17 +40,17 @@ const INDISCREET = {
 };
 
 async function recordOf(body: unknown, more?: Parameters<typeof testApp>[0]) {
-  const { post, records, settled, deps } = testApp(more);
+  const { post, records, settled, engine } = testApp(more);
   const response = await post('/v1/risk-check', body, { 'X-Request-ID': 'req-1' });
   await settled();
   const [record] = records;
   if (record === undefined) throw new Error('no record');
-  return { record, answer: await response.json(), deps };
+  return { record, answer: await response.json(), engine };
 }
 
 describe('a decision record', () => {
   test('says what was decided, by which rule of which revision, for whom by pseudonym', async () => {
-    const { record, answer, deps } = await recordOf(BODY);
+    const { record, answer, engine } = await recordOf(BODY);
     expect(record).toMatchObject({
       type: 'decision',
       version: 1,
@@ -69,8 +69,8 @@ describe('a decision record', () => {
       latency_ms: answer.latency_ms,
       occurred_at: '2026-11-25T02:00:00.000Z',
     });
-    expect(record.subject).toBe(deps.engine.pseudonym('subject', 'secret.person@example.com'));
-    expect(record.address).toBe(deps.engine.pseudonym('address', '81.2.69.160'));
+    expect(record.subject).toBe(engine.pseudonym('subject', 'secret.person@example.com'));
+    expect(record.address).toBe(engine.pseudonym('address', '81.2.69.160'));
     expect(record.facts['geo.country']).toBe('GB');
     expect(record.signals.geo).toEqual({ state: 'measured' });
   });

@@ -32,7 +32,7 @@ function unreachableStore(): Store {
 
 describe('POST /v1/risk-check', () => {
   test('answers with the decision, why, and the revision of the rules', async () => {
-    const { post, deps } = testApp();
+    const { post, engine } = testApp();
     const response = await post('/v1/risk-check', {
       subject: 'user-123',
       action: 'payment.transfer',
@@ -49,7 +49,7 @@ describe('POST /v1/risk-check', () => {
       step_up: { required: true, satisfied: false, acr_values: ['urn:stepgate:su'], max_age: 300, single_use: false },
       degraded: [],
       dry_run: { decision: 'step-up', rules: [] },
-      rules_revision: deps.engine.rules().revision,
+      rules_revision: engine.rules().revision,
       latency_ms: 0,
     });
     expect(answer.reasons[0]).toMatchObject({ code: 'large_transfer', rule: 'large-transfer', points: 0 });
@@ -218,13 +218,13 @@ describe('the fields of a body', () => {
 
   /** @see https://github.com/rack/rack-attack/issues/493 */
   test('respellings of one mail address share one counter', async () => {
-    const { post, deps, settled } = testApp();
+    const { post, engine, settled } = testApp();
     for (const subject of ['User@Example.com', ' user@example.com', 'user@example.com\t', 'u\u017fer@example.com']) {
       await post('/v1/events', { type: 'login.failed', subject });
     }
     await settled();
-    const key = deps.engine.pseudonym('subject', 'user@example.com');
-    expect((await deps.engine.store.readSubject(key, NOW_MS))?.failures10m).toBe(4);
+    const key = engine.pseudonym('subject', 'user@example.com');
+    expect((await engine.store.readSubject(key, NOW_MS))?.failures10m).toBe(4);
   });
 
   /** @see https://github.com/maxmind/geoip-api-c/issues/119 */
@@ -283,13 +283,13 @@ describe('the fields of a body', () => {
     const body = { action: 'login', headers: { 'X-Forwarded-For': 'spoofed, 81.2.69.160' }, peer_ip: '10.0.0.9' };
     await cidrs.post('/v1/risk-check', body);
     await cidrs.settled();
-    const pseudonym = cidrs.deps.engine.pseudonym('address', '81.2.69.160');
+    const pseudonym = cidrs.engine.pseudonym('address', '81.2.69.160');
     expect(cidrs.records[0]?.address).toBe(pseudonym);
 
     const nobody = testApp();
     await nobody.post('/v1/risk-check', { ...body, peer_ip: '81.2.69.161' });
     await nobody.settled();
-    expect(nobody.records[0]?.address).toBe(nobody.deps.engine.pseudonym('address', '81.2.69.161'));
+    expect(nobody.records[0]?.address).toBe(nobody.engine.pseudonym('address', '81.2.69.161'));
   });
 });
 
@@ -511,7 +511,7 @@ describe('every answer', () => {
 describe('what follows an answer', () => {
   test('does not hold the answer back: learning that never ends is not waited for', async () => {
     const waiting: (() => Promise<void>)[] = [];
-    const { post } = testApp({ deps: { later: (work) => waiting.push(work) } });
+    const { post } = testApp({ later: (work) => waiting.push(work) });
     const response = await post('/v1/risk-check', { subject: 'u', action: 'login', ip: '81.2.69.160' });
     expect(response.status).toBe(200);
     expect(waiting).toHaveLength(1);

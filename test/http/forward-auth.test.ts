@@ -100,7 +100,7 @@ describe('the status tells the decision to every gateway', () => {
 
   /** @see https://github.com/envoyproxy/envoy/issues/14001 */
   test('rules that are not loaded are a marked 403, never a 5xx', async () => {
-    const empty = { ...rig.deps.engine.rules(), files: [] };
+    const empty = { ...rig.engine.rules(), files: [] };
     const bare = await hookRig({ engine: { rules: () => empty } });
     const answer = await bare.forward('GET', '/public/a');
     expectContract(answer);
@@ -170,7 +170,7 @@ describe('the status tells the decision to every gateway', () => {
     const down = await hookRig({
       engine: {
         store: {
-          ...rig.deps.engine.store,
+          ...rig.engine.store,
           recordAttempt: async ({ subject, address, device }) => ({
             subject: subject && { state: 'failed', why: 'unreachable' },
             address: address && { state: 'failed', why: 'unreachable' },
@@ -356,7 +356,7 @@ describe('a CORS preflight', () => {
 
   test('passes uncounted and unrecorded when the gateway itself states OPTIONS', async () => {
     const asked: string[] = [];
-    const store = new Proxy(rig.deps.engine.store, {
+    const store = new Proxy(rig.engine.store, {
       get: (target, name, receiver) => {
         asked.push(String(name));
         return Reflect.get(target, name, receiver);
@@ -595,8 +595,8 @@ describe('several candidate actions', () => {
     await fresh.forward('', '/public/..%2fadmin', headers);
     await fresh.settled();
     expect(fresh.records).toHaveLength(1);
-    const key = fresh.deps.engine.pseudonym('subject', 'counted');
-    const slot = await fresh.deps.engine.store.readSubject(key, fresh.deps.engine.now());
+    const key = fresh.engine.pseudonym('subject', 'counted');
+    const slot = await fresh.engine.store.readSubject(key, fresh.engine.now());
     expect(slot?.attempts1m).toBe(1);
     await fresh.close();
   });
@@ -660,7 +660,7 @@ describe('the client address', () => {
     await own.forward('GET', '/public/a', headers);
     await own.settled();
     const [record] = own.records;
-    const expected = (text: string) => own.deps.engine.pseudonym('address', text);
+    const expected = (text: string) => own.engine.pseudonym('address', text);
     const named = ['81.2.69.160', '203.0.113.7', '127.0.0.1'].find((text) => record?.address === expected(text));
     await own.close();
     return { address: record?.address === null ? null : (named ?? 'other') };
@@ -702,7 +702,7 @@ describe('the client address', () => {
     });
     await declared.forward('GET', '/public/a', headers);
     await declared.settled();
-    expect(declared.records[0]?.address).toBe(declared.deps.engine.pseudonym('address', '203.0.113.7'));
+    expect(declared.records[0]?.address).toBe(declared.engine.pseudonym('address', '203.0.113.7'));
     await declared.close();
   });
 
@@ -717,7 +717,7 @@ describe('the client address', () => {
     await own.settled();
     const [record] = own.records;
     expect(record?.facts).not.toHaveProperty('geo.country');
-    expect(record?.address).toBe(own.deps.engine.pseudonym('address', '81.2.69.160'));
+    expect(record?.address).toBe(own.engine.pseudonym('address', '81.2.69.160'));
     await own.close();
   });
 });

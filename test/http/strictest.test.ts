@@ -32,32 +32,32 @@ function rulesFor(...actions: string[]) {
 }
 
 test('the strictest of all candidates decides, in whatever order they come', async () => {
-  const { deps } = testApp({ engine: { rules: () => rulesFor('guarded') } });
+  const { engine } = testApp({ engine: { rules: () => rulesFor('guarded') } });
   for (const actions of [
     ['open', 'guarded', 'never'],
     ['never', 'guarded', 'open'],
     ['guarded', 'never', 'open'],
   ]) {
-    const { request, result } = await checkStrictest(deps.engine, REQUEST, actions);
+    const { request, result } = await checkStrictest(engine, REQUEST, actions);
     expect(request.action).toBe('never');
     expect(result.decision).toBe('deny');
   }
-  const { request } = await checkStrictest(deps.engine, REQUEST, ['open', 'guarded']);
+  const { request } = await checkStrictest(engine, REQUEST, ['open', 'guarded']);
   expect(request.action).toBe('guarded');
 });
 
 test('rules that turn mild between the trial and the check do not make the answer milder', async () => {
   let asked = 0;
   const rules = [rulesFor('a', 'b'), rulesFor('a', 'b'), rulesFor('a')];
-  const { deps } = testApp({ engine: { rules: () => rules[asked++] ?? rulesFor('a') } });
-  const { result } = await checkStrictest(deps.engine, REQUEST, ['b', 'a']);
+  const { engine } = testApp({ engine: { rules: () => rules[asked++] ?? rulesFor('a') } });
+  const { result } = await checkStrictest(engine, REQUEST, ['b', 'a']);
   expect(asked).toBe(3);
   expect(result.decision).toBe('step-up');
 });
 
 test('a dry run stays one', async () => {
-  const { deps } = testApp({ engine: { rules: () => rulesFor('guarded') } });
-  await checkStrictest(deps.engine, { ...REQUEST, dryRun: true }, ['open', 'guarded']);
-  const slot = await deps.engine.store.readSubject(deps.engine.pseudonym('subject', 'u1'), NOW_MS);
+  const { engine } = testApp({ engine: { rules: () => rulesFor('guarded') } });
+  await checkStrictest(engine, { ...REQUEST, dryRun: true }, ['open', 'guarded']);
+  const slot = await engine.store.readSubject(engine.pseudonym('subject', 'u1'), NOW_MS);
   expect(slot?.attempts1m ?? 0).toBe(0);
 });

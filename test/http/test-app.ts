@@ -5,7 +5,7 @@ import type { DecisionRecord } from '../../src/audit/record.ts';
 import type { Engine } from '../../src/engine.ts';
 import { readStream } from '../../src/http/body.ts';
 import { callers } from '../../src/http/caller.ts';
-import type { AppDeps } from '../../src/http/deps.ts';
+import type { AppDeps, RequestScope } from '../../src/http/deps.ts';
 import { engineWith, NOW_MS } from '../engine.ts';
 
 export const API_KEY = 'test-key-0123456789';
@@ -34,6 +34,7 @@ const RULES = {
 export interface TestApp {
   readonly app: ReturnType<typeof createApp>;
   readonly deps: AppDeps;
+  readonly engine: Engine;
   readonly records: readonly DecisionRecord[];
   /** Resolves when all that follows the answers so far is done. */
   settled(): Promise<void>;
@@ -42,12 +43,15 @@ export interface TestApp {
 }
 
 /** The whole app over real parts and an embedded store; only time, ids and the work after an answer are the test's. */
-export function testApp(more: { engine?: Partial<Engine>; deps?: Partial<AppDeps> } = {}): TestApp {
+export function testApp(
+  more: { engine?: Partial<Engine>; later?: RequestScope['later']; deps?: Partial<AppDeps> } = {},
+): TestApp {
   const records: DecisionRecord[] = [];
   const pending: Promise<void>[] = [];
   const engine: Engine = { ...engineWith(RULES, () => NOW_MS), ...more.engine };
+  const scope: RequestScope = { engine, later: more.later ?? ((work) => pending.push(work())) };
   const deps: AppDeps = {
-    engine,
+    scopeOf: () => scope,
     findCaller: callers([{ name: 'tester', kind: 'secret', secret: API_KEY }]),
     readBody: readStream,
     trust: { trusted: { kind: 'none' }, declared: null },
@@ -55,7 +59,6 @@ export function testApp(more: { engine?: Partial<Engine>; deps?: Partial<AppDeps
     metrics: noMetrics,
     records: (record) => records.push(record),
     log: noLog,
-    later: (work) => pending.push(work()),
     elapsedMs: () => 0,
     isStopping: () => false,
     rulesProblem: () => null,
@@ -65,6 +68,7 @@ export function testApp(more: { engine?: Partial<Engine>; deps?: Partial<AppDeps
   return {
     app,
     deps,
+    engine,
     records,
     settled: async () => {
       await Promise.all(pending);
