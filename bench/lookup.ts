@@ -1,6 +1,19 @@
+import { BlockList } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import ipaddr from 'ipaddr.js';
+import LongestPrefixMatch from 'longest-prefix-match';
 import { parseAddress } from '../src/net/ip.ts';
-import { bytesOf, compileV4, compileV6, findV4, findV6, indexRanges, type Span } from '../src/reputation/ranges.ts';
+import {
+  bytesOf,
+  compileV4,
+  compileV6,
+  findV4,
+  findV6,
+  indexRanges,
+  type Span,
+  wordsToBigint,
+} from '../src/reputation/ranges.ts';
 import { bar } from './bar.ts';
 
 /** A seeded generator (mulberry32): every run measures the same ranges and addresses. */
@@ -35,6 +48,90 @@ function rates(rounds: number, run: () => number): { readonly median: number; re
 
 const million = ({ median, best }: { median: number; best: number }): string =>
   `${(median / 1e6).toFixed(1)} million/s (best round ${(best / 1e6).toFixed(1)})`;
+
+/** Look-ups in a list that is searched from its beginning take too long for as many probes as the others get. */
+const FEW_PROBES = 64;
+
+/** Something that says whether an address, given as text, lies in one of the ranges that were added. */
+interface Matcher {
+  readonly name: string;
+  readonly load: (networks: readonly string[], prefix: number) => (address: string) => boolean;
+  readonly probes: number;
+}
+
+const own: Matcher = {
+  name: 'stepgate',
+  probes: PROBES,
+  load: (networks, prefix) => {
+    const v4: Span<number>[] = [];
+    const v6: Span<bigint>[] = [];
+    for (const network of networks) {
+      const { version, words = [] } = parseAddress(network) ?? {};
+      const first = wordsToBigint(words);
+      if (version === 4) v4.push({ start: Number(first), end: Number(first), value: 0 });
+      else v6.push({ start: first, end: first + (1n << BigInt(128 - prefix)) - 1n, value: 0 });
+    }
+    const set = indexRanges(compileV4(v4, false), compileV6(v6, false));
+    return (text) => {
+      const address = parseAddress(text);
+      if (address === null) return false;
+      return (address.version === 4 ? findV4(set, address.words[0] ?? 0) : findV6(set, address.words)) >= 0;
+    };
+  },
+};
+
+const longestPrefixMatch: Matcher = {
+  name: 'longest-prefix-match',
+  probes: PROBES >> 4,
+  load: (networks, prefix) => {
+    const trie = new LongestPrefixMatch();
+    for (const network of networks) trie.addPrefix(`${network}/${prefix}`, true);
+    return (address) => trie.getMatch(`${address}/${address.includes(':') ? 128 : 32}`).length > 0;
+  },
+};
+
+const blockList: Matcher = {
+  name: 'BlockList of node:net',
+  probes: FEW_PROBES,
+  load: (networks, prefix) => {
+    const list = new BlockList();
+    for (const network of networks) list.addSubnet(network, prefix, network.includes(':') ? 'ipv6' : 'ipv4');
+    return (address) => list.check(address, address.includes(':') ? 'ipv6' : 'ipv4');
+  },
+};
+
+/** Loads the networks and prints what that takes and how many look-ups are then answered. Answers with what was found. */
+function measureMatcher(
+  { name, load, probes }: Matcher,
+  prefix: number,
+  networks: readonly string[],
+  probed: readonly string[],
+  print: (line: string) => void,
+): readonly boolean[] {
+  const before = memory();
+  const startMs = performance.now();
+  const has = load(networks, prefix);
+  const loadSeconds = (performance.now() - startMs) / 1000;
+  const after = memory();
+  const bytes = Math.max(after.resident - before.resident, after.counted - before.counted) / networks.length;
+  const start = process.cpuUsage();
+  const found = probed.slice(0, probes).map(has);
+  const rate = probes / (process.cpuUsage(start).user / 1e6);
+  print(
+    `  ${name}: ${rate.toFixed(0)} look-ups/s, ${bytes.toFixed(0)} bytes a range, loaded in ${loadSeconds.toFixed(1)} s`,
+  );
+  return found;
+}
+
+setFlagsFromString('--expose-gc');
+const collectGarbage: () => void = runInNewContext('gc');
+
+/** Memory of this process in bytes after a collection: all that is resident, and what JavaScript objects are known to hold. */
+function memory(): { readonly resident: number; readonly counted: number } {
+  collectGarbage();
+  const { rss, heapUsed, external } = process.memoryUsage();
+  return { resident: rss, counted: heapUsed + external };
+}
 
 /** Measures address look-ups at one million ranges and prints what the bars of the design ask for. */
 export function benchLookup(print: (line: string) => void): void {
@@ -102,10 +199,35 @@ export function benchLookup(print: (line: string) => void): void {
   bar('bytes of an IPv4 range', size.v4.toFixed(1), size.v4 <= 16, 'at most 16');
   bar('bytes of an IPv6 range', size.v6.toFixed(1), size.v6 <= 40, 'at most 40');
 
-  const texts4 = Array.from({ length: PROBES }, () => {
-    const word = random();
-    return `${word >>> 24}.${(word >>> 16) & 255}.${(word >>> 8) & 255}.${word & 255}`;
-  });
+  const dotted = (word: number): string => `${word >>> 24}.${(word >>> 16) & 255}.${(word >>> 8) & 255}.${word & 255}`;
+  const colons = (words: Uint32Array): string =>
+    [...words].map((word) => `${(word >>> 16).toString(16)}:${(word & 0xffff).toString(16)}`).join(':');
+  for (const { version, prefix, networks, probed } of [
+    {
+      version: 4,
+      prefix: 32,
+      networks: Array.from(set.v4.starts, dotted),
+      probed: Array.from(probes4, dotted),
+    },
+    {
+      version: 6,
+      prefix: 64,
+      networks: Array.from({ length: counts.v6 }, (_, index) =>
+        colons(set.v6.starts.subarray(index * 4, index * 4 + 4)),
+      ),
+      probed: Array.from({ length: PROBES }, (_, index) => colons(probes6.subarray(index * 4, index * 4 + 4))),
+    },
+  ]) {
+    print(`${networks.length} IPv${version} networks and addresses as text, beside others:`);
+    const ours = measureMatcher(own, prefix, networks, probed, print);
+    for (const peer of [longestPrefixMatch, blockList]) {
+      const theirs = measureMatcher(peer, prefix, networks, probed, print);
+      const odd = theirs.findIndex((found, index) => found !== ours[index]);
+      if (odd !== -1) throw new Error(`${peer.name} disagrees on ${probed[odd]}`);
+    }
+  }
+
+  const texts4 = Array.from({ length: PROBES }, () => dotted(random()));
   const texts6 = texts4.map(() => `2a00:1450:${(random() & 0xffff).toString(16)}::${(random() & 0xffff).toString(16)}`);
   for (const [family, texts] of [
     ['IPv4', texts4],

@@ -1,23 +1,33 @@
 /**
  * What it costs to verify a proof: for the first time against bare `jose.jwtVerify` with the same key and the same
- * checks, and again. Prints medians over calls that take turns, so that a busy machine slows both alike.
+ * checks, and again; beside `@descope/node-sdk` and `express-oauth2-jwt-bearer`; and cold, with the keys still to be fetched.
+ * Prints medians over calls that take turns, so that a busy machine slows all alike.
  * Run: `npx node bench/proof.ts`
  */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import descopeClient from '@descope/node-sdk';
+import type { Request, Response } from 'express';
+import { auth } from 'express-oauth2-jwt-bearer';
 import { exportJWK, generateKeyPair, jwtVerify, SignJWT } from 'jose';
 import { joseVerifier } from '../src/step-up/jose.ts';
 import { type Algorithm, stepUpIssuers } from '../src/step-up/presets.ts';
 import { bar } from './bar.ts';
 
-const ISSUER = 'https://idp.example';
+// The Descope SDK accepts the project id as issuer only.
+const DESCOPE_PROJECT = 'P2abcDEFghiJKLmnoPQRstuVWXyz';
+const ISSUER = `https://idp.example/${DESCOPE_PROJECT}`;
 const AUDIENCE = 'risk-edge';
 const ROUNDS = 41;
 const TOKENS = 200;
+const COLD_ROUNDS = 60;
 
-for (const algorithm of ['RS256', 'ES256'] satisfies Algorithm[]) {
+for (const algorithm of ['ES256', 'RS256', 'EdDSA'] satisfies Algorithm[]) {
   const { publicKey, privateKey } = await generateKeyPair(algorithm);
   const jwk = { ...(await exportJWK(publicKey)), kid: 'k1', alg: algorithm, use: 'sig' };
-  const nowMs = 1_741_608_010_000;
-  const now = nowMs / 1000;
+  // The other libraries read the clock themselves.
+  const nowMs = Date.now();
+  const now = Math.floor(nowMs / 1000);
   const tokens = await Promise.all(
     Array.from({ length: TOKENS }, (_, index) =>
       new SignJWT({ su: true, acr: '2', amr: ['pwd', 'otp'], auth_time: now - 10, sid: 's1' })
@@ -27,7 +37,7 @@ for (const algorithm of ['RS256', 'ES256'] satisfies Algorithm[]) {
         .setSubject(`u${index}`)
         .setJti(`j-${index}`)
         .setIssuedAt(now - 10)
-        .setExpirationTime(now + 290)
+        .setExpirationTime(now + 3600)
         .sign(privateKey),
     ),
   );
@@ -38,7 +48,11 @@ for (const algorithm of ['RS256', 'ES256'] satisfies Algorithm[]) {
 
   const verifyBare = (token: string) =>
     jwtVerify(token, publicKey, { issuer: ISSUER, audience: AUDIENCE, algorithms: [algorithm], currentDate });
+  const descope = descopeClient({ projectId: DESCOPE_PROJECT, publicKey: JSON.stringify(jwk) });
+  const keys = await keyServer({ keys: [jwk] });
+  const bearer = bearerVerifier(keys.url);
   const bare: number[] = [];
+  const others: Record<string, number[]> = { '@descope/node-sdk': [], 'express-oauth2-jwt-bearer': [] };
   const first: number[] = [];
   const repeat: number[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
@@ -54,15 +68,71 @@ for (const algorithm of ['RS256', 'ES256'] satisfies Algorithm[]) {
       if (index % 2 === 1) bare.push(await timed(verifyBare, token));
     }
     for (const token of measured) repeat.push(await timed(verify, token));
+    await bearer(warmUp);
+    for (const token of measured) {
+      others['@descope/node-sdk']?.push(await timed((text) => descope.validateJwt(text), token));
+      others['express-oauth2-jwt-bearer']?.push(await timed(bearer, token));
+    }
   }
+  const cold: number[] = [];
+  const coldBearer: number[] = [];
+  const [token = ''] = tokens;
+  for (let round = 0; round < COLD_ROUNDS; round += 1) {
+    const fetched = stepUpIssuers.parse([
+      { issuer: ISSUER, audience: AUDIENCE, jwks_uri: keys.url, algorithms: [algorithm] },
+    ]);
+    const verifier = joseVerifier({ issuers: fetched, fetch });
+    cold.push(await timed((text) => verifier.verify(text, nowMs), token));
+    coldBearer.push(await timed(bearerVerifier(keys.url), token));
+  }
+  keys.close();
   const base = median(bare);
   const ratio = (values: readonly number[]) => median(values) / base;
   console.info(
     `${algorithm}: bare jose.jwtVerify ${micros(base)}; ` +
       `first ${micros(median(first))}, repeat ${micros(median(repeat))}`,
   );
+  for (const [name, times] of Object.entries(others)) {
+    console.info(`  ${name}: ${micros(median(times))}, ${ratio(times).toFixed(2)} of bare jose`);
+  }
+  console.info(
+    `  cold, keys fetched: stepgate ${micros(median(cold))}, express-oauth2-jwt-bearer ${micros(median(coldBearer))}`,
+  );
   bar(`${algorithm} for the first time, of bare jose`, ratio(first).toFixed(3), ratio(first) <= 1.1, 'at most 1.1');
   bar(`${algorithm} again, of bare jose`, ratio(repeat).toFixed(3), ratio(repeat) <= 0.1, 'at most 0.1');
+}
+
+/** A key endpoint on loopback. */
+async function keyServer(keys: object): Promise<{ readonly url: string; close(): void }> {
+  const server = createServer((_request, response) => {
+    response.setHeader('Content-Type', 'application/json').end(JSON.stringify(keys));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}/jwks`, close: () => server.close() };
+}
+
+/** The middleware as a function of the token; rejects where it would answer 401. */
+function bearerVerifier(jwksUri: string): (token: string) => Promise<void> {
+  const middleware = auth({ issuer: ISSUER, audience: AUDIENCE, jwksUri });
+  return (token) =>
+    new Promise((resolve, reject) => {
+      const headers = { authorization: `Bearer ${token}`, host: 'shop.example' };
+      const request = {
+        headers,
+        method: 'POST',
+        protocol: 'https',
+        url: '/checkout',
+        query: {},
+        body: {},
+        is: () => false,
+        get: (name: string) => (name === 'Host' ? headers.host : undefined),
+      };
+      // Only what the middleware reads of a request is there.
+      middleware(request as unknown as Request, {} as Response, (error?: unknown) =>
+        error ? reject(error) : resolve(),
+      );
+    });
 }
 
 /** Time of one call in milliseconds. */

@@ -1,3 +1,4 @@
+import { preparsePolicySet, statefulIsAuthorized } from '@cedar-policy/cedar-wasm/nodejs';
 import jsonLogic, { type RulesLogic } from 'json-logic-js';
 import { Engine } from 'json-rules-engine';
 import type { FactCatalog, Facts } from '../src/facts.ts';
@@ -6,8 +7,9 @@ import type { RuleSet } from '../src/rules/ruleset.ts';
 import { bar } from './bar.ts';
 
 /**
- * Rule evaluation side by side with json-rules-engine and json-logic-js: the same rules and the same facts, in one run
- * on one machine, so that only the ratios count. Prints a table and exits with 1 when a bar is missed.
+ * Rule evaluation side by side with json-rules-engine, json-logic-js and Cedar (its WebAssembly build): the same rules and
+ * the same facts, in one run on one machine, so that only the ratios count. Every engine first has to find the same rules
+ * to match. Prints a table and exits with 1 when a bar is missed.
  */
 
 const BARS = { jsonRulesEngine: 200, jsonLogic: 8, distinctActions: 1.5 };
@@ -104,6 +106,44 @@ function nestedFrom(numbers: Numbers): object {
   return { signal, device: { state: 'known' } };
 }
 
+/** One Cedar policy a rule, parsed once; the ids of those that hold come back with each answer. Numbers are whole: Cedar's are. */
+function cedar(rules: readonly BenchRule[]): (numbers: Numbers) => readonly string[] {
+  const name = `bench-${rules.length}`;
+  const parsed = preparsePolicySet(name, {
+    staticPolicies: Object.fromEntries(
+      rules.map(({ id, fact, above, state }) => [
+        id,
+        `permit(principal, action, resource) when { context["${fact}"] > ${above * 100} && context["device.state"] == "${state}" };`,
+      ]),
+    ),
+  });
+  if (parsed.type === 'failure') throw new Error(JSON.stringify(parsed.errors[0]));
+  return (numbers) => {
+    const answer = statefulIsAuthorized({
+      principal: { type: 'User', id: 'alice' },
+      action: { type: 'Action', id: 'action-7' },
+      resource: { type: 'Account', id: '42' },
+      context: { ...hundredths(numbers), 'device.state': 'known' },
+      preparsedPolicySetId: name,
+      entities: [],
+    });
+    if (answer.type === 'failure') throw new Error(JSON.stringify(answer.errors[0]));
+    return answer.response.diagnostics.reason;
+  };
+}
+
+function hundredths(numbers: Numbers): Numbers {
+  return Object.fromEntries(Object.entries(numbers).map(([name, value]) => [name, Math.round(value * 100)]));
+}
+
+/** @throws Error when another engine finds other rules to match. */
+function sameRules(ours: readonly (string | null)[], others: { readonly [engine: string]: readonly string[] }): void {
+  const expected = ours.toSorted().join();
+  for (const [engine, theirs] of Object.entries(others)) {
+    if (theirs.toSorted().join() !== expected) throw new Error(`${engine} matches ${theirs}, not ${expected}`);
+  }
+}
+
 /** Median of several rounds in nanoseconds a run, after a warm-up of one round. */
 async function measure(run: () => unknown, budgetMs: number): Promise<number> {
   const rounds: number[] = [];
@@ -134,34 +174,38 @@ function micro(ns: number): string {
   return `${(ns / 1000).toFixed(2)} µs`;
 }
 
-for (const count of [10, 100, 1000]) {
+for (const count of [10, 100, 1000, 10_000]) {
   const rules = makeRules(count);
   const set = ours(rules);
   const engine = rulesEngine(rules);
   const expressions = logic(rules);
+  const authorize = cedar(rules);
   for (const [name, numbers] of Object.entries({ quiet, suspicious })) {
     const facts = factsFrom(numbers);
     const nested = nestedFrom(numbers);
     const flat = { ...numbers, 'device.state': 'known' };
     const applyLogic = () => expressions.filter((each) => jsonLogic.apply(each, nested));
-    const hits = set.evaluate(facts).reasons.length;
+    const matched = set.evaluate(facts).reasons.map(({ rule }) => rule);
     const { events } = await engine.run({ ...flat });
-    if (events.length !== hits || applyLogic().length !== hits) {
-      throw new Error(
-        `The engines disagree on ${count} rules: ${hits}, ${events.length}, ${applyLogic().length} hits.`,
-      );
-    }
+    sameRules(matched, {
+      'json-rules-engine': events.map(({ type }) => type),
+      'json-logic-js': applyLogic().map((each) => rules[expressions.indexOf(each)]?.id ?? ''),
+      Cedar: authorize(numbers),
+    });
+    const hits = matched.length;
     const own = await measure(() => set.evaluate(facts), 600);
     const logicTime = await measure(applyLogic, 600);
     const engineTime = await measure(() => engine.run({ ...flat }), 1200);
+    const cedarTime = await measure(() => authorize(numbers), 600);
     console.log(
       `${count} rules, ${name}, ${hits} hits: stepgate ${micro(own)}, json-logic-js ${micro(logicTime)}, ` +
-        `json-rules-engine ${micro(engineTime)}`,
+        `json-rules-engine ${micro(engineTime)}, Cedar ${micro(cedarTime)}`,
     );
     // Reasons are work that json-logic-js does not do at all, so the bars are for judging alone.
     const judged = hits === 0;
     ratio(`${count} rules, ${name}, against json-rules-engine`, engineTime / own, judged ? BARS.jsonRulesEngine : null);
     ratio(`${count} rules, ${name}, against json-logic-js`, logicTime / own, judged ? BARS.jsonLogic : null);
+    ratio(`${count} rules, ${name}, against Cedar`, cedarTime / own, null);
   }
 }
 
