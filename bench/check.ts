@@ -1,7 +1,8 @@
 /**
- * Throughput and latency of `POST /v1/risk-check` on Node with Redis, the default rules and public address lists, against
- * a bare Hono server that makes one Lua call (`servers/bare.ts`): the same machine, the same requests, in turns.
- * `--beside DIR` measures the service of another checkout too, `--profile DIR` writes a CPU profile of this one.
+ * Throughput and latency of `POST /v1/risk-check` on Node, with Redis and with the embedded store, the default rules and public
+ * address lists, beside a bare Hono server that makes one Lua call (`servers/bare.ts`) and a bare `node:http` echo
+ * (`servers/echo.ts`): the same machine, the same requests, in turns. First as fast as 1, 32 and 256 connections can, then at a
+ * fixed rate. `--beside DIR` measures the service of another checkout too, `--profile DIR` writes a CPU profile of this one.
  * Run: `npx node bench/check.ts`
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -12,13 +13,18 @@ import { parseArgs } from 'node:util';
 import { startRedis } from '../test/servers/redis.ts';
 import { bar } from './bar.ts';
 import { buildPublicLists } from './servers/lists.ts';
-import { percentile, type Stretch, stretch } from './servers/load.ts';
+import { fixedRate, percentile, type Stretch, stretch } from './servers/load.ts';
 import { KEY, type ServerProcess, startProcess } from './servers/process.ts';
 import { traffic } from './servers/traffic.ts';
 
-const CONNECTIONS = 32;
 const ROUND_MS = 3000;
 const WARM_UP_MS = 4000;
+/** The connections of the bars, and how many rounds each number of connections gets. */
+const JUDGED_CONNECTIONS = 32;
+const OTHER_CONNECTIONS = [1, 256];
+const OTHER_ROUNDS = 3;
+/** Of the open loop, in checks a second. */
+const FIXED_RATES = [500, 1500];
 const BARS = { throughput: 0.6, p99: 2.5 };
 
 const { values: given } = parseArgs({
@@ -30,12 +36,17 @@ const redis = await startRedis();
 const built = await buildPublicLists(lists);
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-const startService = (dir: string, flags: readonly string[] = []): Promise<ServerProcess> =>
+interface ServiceOptions {
+  readonly redisUrl?: string;
+  readonly flags?: readonly string[];
+}
+
+const startService = (dir: string, { redisUrl = '', flags = [] }: ServiceOptions): Promise<ServerProcess> =>
   startProcess(
     join(dir, 'src/node.ts'),
     {
       PORT: '0',
-      REDIS_URL: redis.url,
+      REDIS_URL: redisUrl,
       API_KEYS: `bench:${KEY}`,
       PRIVACY_KEY: 'the privacy key of the bench, long enough',
       DEVICE_TOKEN_SECRET: 'the device token secret of the bench',
@@ -46,42 +57,93 @@ const startService = (dir: string, flags: readonly string[] = []): Promise<Serve
     },
     flags,
   );
-const profiled = given.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${given.profile}`];
-const service = await startService(root, profiled);
-const bare = await startProcess(join(root, 'bench/servers/bare.ts'), { REDIS_URL: redis.url });
-const beside = given.beside === undefined ? [] : [{ name: given.beside, server: await startService(given.beside) }];
 
-const requestsTo = await traffic(service.url);
-const sides = [{ name: 'service', server: service }, { name: 'bare', server: bare }, ...beside].map(
-  ({ name, server }) => ({ name, server, next: requestsTo(server.url), stretches: [] as Stretch[], processorMs: 0 }),
-);
-for (const { server, next } of sides) await stretch(server.url, { connections: CONNECTIONS, forMs: WARM_UP_MS, next });
-for (let round = 0; round < rounds; round += 1) {
-  for (const side of round % 2 === 0 ? sides : sides.toReversed()) {
-    const before = side.server.processorMs();
-    side.stretches.push(await stretch(side.server.url, { connections: CONNECTIONS, forMs: ROUND_MS, next: side.next }));
-    side.processorMs += side.server.processorMs() - before;
+interface Side {
+  readonly name: string;
+  readonly server: ServerProcess;
+  readonly next: () => Buffer;
+}
+
+async function side(
+  name: string,
+  server: ServerProcess,
+  requests: Promise<(url: string) => () => Buffer>,
+): Promise<Side> {
+  return { name, server, next: (await requests)(server.url) };
+}
+
+const flags = given.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${given.profile}`];
+const service = await startService(root, { redisUrl: redis.url, flags });
+const known = traffic(service.url);
+const bare = await startProcess(join(root, 'bench/servers/bare.ts'), { REDIS_URL: redis.url });
+const ours = await side('service with Redis', service, known);
+const theirs = await side('bare Hono, one Lua call', bare, known);
+const sides = [ours, theirs];
+if (given.beside === undefined) {
+  // An embedded store knows only whom its own process got to know.
+  const embedded = await startService(root, {});
+  sides.push(await side('service, embedded store', embedded, traffic(embedded.url)));
+  sides.push(await side('bare node:http echo', await startProcess(join(root, 'bench/servers/echo.ts'), {}), known));
+} else {
+  sides.push(await side(given.beside, await startService(given.beside, { redisUrl: redis.url }), known));
+}
+
+const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+
+const milliseconds = (stretches: readonly Stretch[]): string =>
+  [0.5, 0.99, 0.999].map((share) => median(stretches.map((one) => percentile(one, share))).toFixed(1)).join(' / ');
+
+/** Runs the sides in turns, in either order; prints a line for each. Answers with the stretches of each side. */
+async function inTurns(count: number, run: (of: Side) => Promise<Stretch>): Promise<ReadonlyMap<Side, Stretch[]>> {
+  const measured = new Map(sides.map((of) => [of, { stretches: [] as Stretch[], processorMs: 0 }]));
+  for (let round = 0; round < count; round += 1) {
+    for (const of of round % 2 === 0 ? sides : sides.toReversed()) {
+      const sum = measured.get(of);
+      if (sum === undefined) continue;
+      const before = of.server.processorMs();
+      sum.stretches.push(await run(of));
+      sum.processorMs += of.server.processorMs() - before;
+    }
+  }
+  for (const [{ name, server }, { stretches, processorMs }] of measured) {
+    const rate = median(stretches.map(({ perSecond }) => perSecond)).toFixed(0);
+    const each = (1000 * processorMs) / stretches.reduce((sum, { latencies }) => sum + latencies.length, 0);
+    console.log(
+      `  ${name}: ${rate}/s, p50 / p99 / p99.9 ${milliseconds(stretches)} ms, ${each.toFixed(0)} µs of processor each, ` +
+        `${server.residentMiB().toFixed(0)} MiB`,
+    );
+  }
+  return new Map([...measured].map(([of, { stretches }]) => [of, stretches]));
+}
+
+const closedLoop = (connections: number) => (of: Side) =>
+  stretch(of.server.url, { connections, forMs: ROUND_MS, next: of.next });
+
+for (const { server, next } of sides) {
+  await stretch(server.url, { connections: JUDGED_CONNECTIONS, forMs: WARM_UP_MS, next });
+}
+console.log(`${built} lists; ${ROUND_MS / 1000} s on each side in turns, medians of ${rounds} rounds`);
+console.log(`${JUDGED_CONNECTIONS} connections, as fast as they can:`);
+const judged = await inTurns(rounds, closedLoop(JUDGED_CONNECTIONS));
+if (given.beside === undefined) {
+  for (const connections of OTHER_CONNECTIONS) {
+    console.log(`${connections} connection${connections === 1 ? '' : 's'}, as fast as they can:`);
+    await inTurns(OTHER_ROUNDS, closedLoop(connections));
+  }
+  for (const perSecond of FIXED_RATES) {
+    console.log(`${perSecond} checks a second, latency from the moment each was due:`);
+    await inTurns(OTHER_ROUNDS, (of) => fixedRate(of.server.url, { perSecond, forMs: ROUND_MS, next: of.next }));
   }
 }
 for (const { server } of sides) await server.stop();
 await redis.stop();
 rmSync(lists, { recursive: true });
 
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
-const [ours = [], theirs = []] = sides.map(({ stretches }) => stretches);
-for (const { name, stretches, processorMs } of sides) {
-  const at = (share: number): string => `${median(stretches.map((one) => percentile(one, share))).toFixed(1)} ms`;
-  const rate = median(stretches.map(({ perSecond }) => perSecond)).toFixed(0);
-  const each = (1000 * processorMs) / stretches.reduce((sum, { latencies }) => sum + latencies.length, 0);
-  console.log(
-    `${name}: ${rate}/s, p50 ${at(0.5)}, p99 ${at(0.99)}, p99.9 ${at(0.999)}, ${each.toFixed(0)} µs of processor each`,
-  );
-}
 // Neighbouring rounds share what else the machine is doing, so that each is compared with its neighbour.
-const throughput = median(ours.map(({ perSecond }, i) => perSecond / (theirs[i]?.perSecond ?? Number.NaN)));
-const p99 = median(ours.map((one, i) => percentile(one, 0.99) / percentile(theirs[i] ?? one, 0.99)));
-console.log(`${built} lists, ${CONNECTIONS} connections, ${rounds} rounds of ${ROUND_MS / 1000} s on each side`);
+const pairs = (judged.get(ours) ?? []).map((one, i) => [one, judged.get(theirs)?.[i] ?? one] as const);
+const throughput = median(pairs.map(([one, other]) => one.perSecond / other.perSecond));
+const p99 = median(pairs.map(([one, other]) => percentile(one, 0.99) / percentile(other, 0.99)));
 bar(
   'throughput, of a bare server',
   throughput.toFixed(2),

@@ -52,12 +52,10 @@ export async function stretch(
   const startedMs = performance.now();
   const endMs = startedMs + forMs;
   const run = async (): Promise<void> => {
-    const socket = connect({ host: hostname, port: Number(port), noDelay: true });
-    const read = reader(socket);
+    const { ask, close } = openConnection(hostname, port);
     while (performance.now() < endMs) {
       const sentMs = performance.now();
-      socket.write(next());
-      const { status, body } = await read();
+      const { status, body } = await ask(next());
       const ms = performance.now() - sentMs;
       latencies.push(ms);
       if (see !== undefined) see(status, body, ms);
@@ -65,11 +63,77 @@ export async function stretch(
       // Of differing length, so that the connections do not march in step.
       if (restMs > 0) await new Promise((resolve) => setTimeout(resolve, 2 * restMs * Math.random()));
     }
-    socket.destroy();
+    close();
   };
   await Promise.all(Array.from({ length: connections }, run));
   const seconds = (performance.now() - startedMs) / 1000;
   return { perSecond: latencies.length / seconds, latencies: latencies.sort((a, b) => a - b) };
+}
+
+export interface FixedRateOptions {
+  readonly perSecond: number;
+  readonly forMs: number;
+  readonly next: () => Buffer;
+  /** A request that finds all of them busy waits, and its wait counts. Default 256. */
+  readonly connections?: number;
+}
+
+/**
+ * Sends requests at a fixed rate, however slowly they are answered, and counts each latency from the moment at which the
+ * request was due: what waits behind a slow answer is not left out (Gil Tene, "How NOT to Measure Latency": coordinated
+ * omission).
+ */
+export async function fixedRate(
+  url: string,
+  { perSecond, forMs, next, connections = 256 }: FixedRateOptions,
+): Promise<Stretch> {
+  const { hostname, port } = new URL(url);
+  const all = Array.from({ length: connections }, () => openConnection(hostname, port));
+  const free = [...all];
+  const latencies: number[] = [];
+  const running = new Set<Promise<void>>();
+  const waiting: number[] = [];
+  const count = Math.floor((perSecond * forMs) / 1000);
+  const startedMs = performance.now();
+  const send = (dueMs: number): void => {
+    const connection = free.pop();
+    if (connection === undefined) {
+      waiting.push(dueMs);
+      return;
+    }
+    const answered = connection.ask(next()).then(({ status, body }) => {
+      if (status !== 200) throw new Error(`${url} answered ${status}: ${body}`);
+      latencies.push(performance.now() - dueMs);
+      running.delete(answered);
+      free.push(connection);
+      const first = waiting.shift();
+      if (first !== undefined) send(first);
+    });
+    running.add(answered);
+  };
+  for (let sent = 0; sent < count; ) {
+    for (; sent < count && startedMs + (1000 * sent) / perSecond <= performance.now(); sent += 1) {
+      send(startedMs + (1000 * sent) / perSecond);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  while (running.size > 0) await Promise.all(running);
+  const seconds = (performance.now() - startedMs) / 1000;
+  for (const { close } of all) close();
+  return { perSecond: latencies.length / seconds, latencies: latencies.sort((a, b) => a - b) };
+}
+
+/** One kept connection, for one request at a time. */
+function openConnection(host: string, port: string) {
+  const socket = connect({ host, port: Number(port), noDelay: true });
+  const read = reader(socket);
+  return {
+    ask: (request: Buffer) => {
+      socket.write(request);
+      return read();
+    },
+    close: () => socket.destroy(),
+  };
 }
 
 /** Reads answers with a `Content-Length`, one per call. */

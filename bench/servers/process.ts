@@ -6,6 +6,8 @@ export interface ServerProcess {
   readonly url: string;
   /** Processor time that it has used, in ms; unknown (NaN) where there is no /proc. */
   processorMs(): number;
+  /** Memory that it occupies, in MiB; unknown (NaN) where there is no /proc. */
+  residentMiB(): number;
   stop(): Promise<void>;
 }
 
@@ -46,6 +48,7 @@ export async function startProcess(
   return {
     url,
     processorMs: () => processorMsOf(child.pid),
+    residentMiB: () => residentMiBOf(child.pid),
     stop: async () => {
       child.kill('SIGTERM');
       await exited;
@@ -61,6 +64,14 @@ function processorMsOf(pid: number | undefined): number {
       .replace(/^.*\) /, '')
       .split(' ');
     return (Number(fields[11]) + Number(fields[12])) * 10;
+  } catch {
+    return Number.NaN;
+  }
+}
+
+function residentMiBOf(pid: number | undefined): number {
+  try {
+    return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
   } catch {
     return Number.NaN;
   }
