@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 /** A server in a process of its own. */
 export interface ServerProcess {
   readonly url: string;
+  readonly pid: number;
   /** Processor time that it has used, in ms; unknown (NaN) where there is no /proc. */
   processorMs(): number;
   /** Memory that it occupies, in MiB; unknown (NaN) where there is no /proc. */
@@ -47,6 +48,7 @@ export async function startProcess(
   });
   return {
     url,
+    pid: child.pid ?? 0,
     processorMs: () => processorMsOf(child.pid),
     residentMiB: () => residentMiBOf(child.pid),
     stop: async () => {
