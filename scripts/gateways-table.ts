@@ -34,11 +34,23 @@ const LEGEND =
   '*shape*: the engine is asked by requests of the shape that this gateway sends; what the gateway does with the answer is ' +
   'left to its configuration. —: not shown.';
 
-/** The matrix of gateways and scenarios as it stands in the README. */
+/** The gateways as they stand in the README: the example of each, and how much of the matrix is shown with it. */
+export function gatewaysSummary(): string {
+  const { scenarios, gateways } = GATEWAYS;
+  const rows = gateways.flatMap(({ name, example, shown }) => {
+    if (example === null) return [];
+    const count = (wanted: Shown): number => Object.values(shown).filter((how) => how === wanted).length;
+    const told =
+      count('run') > 0 ? `${count('run')} through the running gateway` : `${count('shape')} by the shape of its calls`;
+    return [line([name, `[${example.replace('examples/', '')}](${example})`, `${told}, of ${scenarios.length}`])];
+  });
+  return [line(['gateway', 'example', 'scenarios tested']), line(['---', '---', '---']), ...rows].join('\n');
+}
+
+/** The matrix of gateways and scenarios as it stands in docs/forward-auth.md. */
 export function gatewaysTable(): string {
   const { scenarios, gateways } = GATEWAYS;
-  const names = gateways.map(({ name, example }) => (example === null ? name : `[${name}](${example})`));
-  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  const names = gateways.map(({ name, example }) => (example === null ? name : `[${name}](../${example})`));
   return [
     line(['scenario', ...names]),
     line(['---', ...names.map(() => ':-:')]),
@@ -48,4 +60,8 @@ export function gatewaysTable(): string {
     '',
     LEGEND,
   ].join('\n');
+}
+
+function line(cells: readonly string[]): string {
+  return `| ${cells.join(' | ')} |`;
 }

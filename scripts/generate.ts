@@ -17,7 +17,7 @@ import { deviceTokens } from '../src/signals/device-token-jose.ts';
 import { FACT_CATALOG, SIGNALS } from '../src/signals/index.ts';
 import { REQUEST_FACTS } from '../src/signals/request.ts';
 import { memoryStore } from '../src/store/memory.ts';
-import { gatewaysTable } from './gateways-table.ts';
+import { gatewaysSummary, gatewaysTable } from './gateways-table.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 
@@ -30,8 +30,9 @@ interface Generated {
 const GENERATED: readonly Generated[] = [
   {
     path: 'README.md',
-    make: (before) => withTables(before, { facts: factsTable, gateways: gatewaysTable, settings: settingsTable }),
+    make: (before) => withTables(before, { facts: factsTable, gateways: gatewaysSummary, settings: settingsTable }),
   },
+  { path: 'docs/forward-auth.md', make: (before) => withTables(before, { gateways: gatewaysTable }) },
   { path: 'docs/rules.md', make: (before) => withTables(before, { operators: operatorsTable }) },
   { path: 'rules/rules.schema.json', make: () => json(rulesJsonSchema(FACT_CATALOG)) },
   { path: 'rules/rules.test.schema.json', make: () => json(ruleTestsJsonSchema(FACT_CATALOG)) },

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { GATEWAYS, gatewaysTable } from '../../scripts/gateways-table.ts';
+import { GATEWAYS, gatewaysSummary, gatewaysTable } from '../../scripts/gateways-table.ts';
 import { SCENARIOS } from './scenarios.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -18,9 +18,12 @@ describe('the matrix of gateways', () => {
     console.log(gatewaysTable());
   });
 
-  test('stands in the README as docs/gateways.json has it', () => {
-    const readme = readFileSync(join(root, 'README.md'), 'utf8');
-    const marked = readme.split('<!-- gateways:start -->')[1]?.split('<!-- gateways:end -->')[0];
-    expect(marked?.trim()).toBe(gatewaysTable());
+  test.each([
+    { path: 'docs/forward-auth.md', table: gatewaysTable },
+    { path: 'README.md', table: gatewaysSummary },
+  ])('stands in $path as docs/gateways.json has it', ({ path, table }) => {
+    const text = readFileSync(join(root, path), 'utf8');
+    const marked = text.split('<!-- gateways:start -->')[1]?.split('<!-- gateways:end -->')[0];
+    expect(marked?.trim()).toBe(table());
   });
 });
