@@ -2,30 +2,10 @@ import { type Baseline, revokeAllDevices, revokeDevice, revokeSession } from './
 import type { Engine } from './engine.ts';
 import { type Lessons, learnLessons, type NamedDevice, nameDevice } from './learning.ts';
 import { observe, outcomeOf } from './observation.ts';
-import type { CheckRequest } from './request.ts';
+import type { CheckRequest, SubjectEvent } from './request.ts';
 import { matchDevice } from './signals/device.ts';
 import type { Observation } from './signals/signal.ts';
 import type { Pseudonym } from './store/store.ts';
-
-/** What can have happened to a subject, as an application or identity provider reports it. */
-export const EVENT_TYPES = [
-  'login.succeeded',
-  'login.failed',
-  'step_up.succeeded',
-  'step_up.failed',
-  'session.revoked',
-  'credential.changed',
-] as const;
-export type EventType = (typeof EVENT_TYPES)[number];
-
-/** A reported outcome. */
-export interface SubjectEvent
-  extends Pick<CheckRequest, 'address' | 'noAddress' | 'session' | 'userAgent' | 'device' | 'place' | 'occurredAtMs'> {
-  readonly type: EventType;
-  readonly subject: string;
-  /** Grants trust to the device of a success; ignored for every other event. */
-  readonly trustDevice: boolean;
-}
 
 /**
  * Takes in one outcome: a success teaches the baseline and may make the device trusted, a failure is counted against

@@ -38,3 +38,23 @@ export interface CheckRequest {
   /** False for a further question of an attempt that is counted already, such as the later items of a batch. */
   readonly isCounted: boolean;
 }
+
+/** What can have happened to a subject, as an application or identity provider reports it. */
+export const EVENT_TYPES = [
+  'login.succeeded',
+  'login.failed',
+  'step_up.succeeded',
+  'step_up.failed',
+  'session.revoked',
+  'credential.changed',
+] as const;
+export type EventType = (typeof EVENT_TYPES)[number];
+
+/** A reported outcome. */
+export interface SubjectEvent
+  extends Pick<CheckRequest, 'address' | 'noAddress' | 'session' | 'userAgent' | 'device' | 'place' | 'occurredAtMs'> {
+  readonly type: EventType;
+  readonly subject: string;
+  /** Grants trust to the device of a success; ignored for every other event. */
+  readonly trustDevice: boolean;
+}

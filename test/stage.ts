@@ -1,8 +1,8 @@
 import { type Checked, check } from '../src/check.ts';
 import type { Engine } from '../src/engine.ts';
-import { type EventType, recordEvent } from '../src/event.ts';
+import { recordEvent } from '../src/event.ts';
 import { checkRequestOf, subjectEventOf } from '../src/http/wire.ts';
-import type { CheckRequest } from '../src/request.ts';
+import type { CheckRequest, EventType } from '../src/request.ts';
 import { type LocalIssuer, localIssuer } from '../src/simulate/issuer.ts';
 import { joseVerifier } from '../src/step-up/jose.ts';
 import { stepUpIssuers } from '../src/step-up/presets.ts';

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { type CheckResult, DECISIONS, type Requirement } from '../decision.ts';
 import { wwwAuthenticate } from '../step-up/challenge.ts';
+import type { Presented } from '../step-up/present.ts';
+import type { Proof } from '../step-up/verifier.ts';
 
 const decision = z.enum(DECISIONS);
 const factValue = z.union([z.number(), z.string(), z.boolean(), z.array(z.string()).readonly()]);
@@ -17,6 +19,18 @@ export const deviceAnswer = z.object({
   expires_at: moment.optional(),
 });
 
+/** What a client has to ask its provider for. */
+const stepUpAnswer = z.object({
+  acr_values: z.array(z.string()),
+  amr_values: z.array(z.string()),
+  max_age: z.number().meta({ description: 'Seconds.' }),
+  single_use: z.boolean(),
+  www_authenticate: z.string().meta({ description: 'RFC 9470 challenge for the client.' }),
+});
+
+/** What a client has to ask its provider for, as it goes on the wire. */
+export type StepUpAnswer = z.infer<typeof stepUpAnswer>;
+
 /** Answer to `POST /v1/risk-check`. */
 export const riskCheckAnswer = z.object({
   id: z.string().meta({ description: 'ULID of the check; the decision record has the same.' }),
@@ -30,15 +44,10 @@ export const riskCheckAnswer = z.object({
     .object({ id: z.string(), file: z.string() })
     .nullable()
     .describe('The rule that decided; null where none matched, and the default or the floor holds.'),
-  step_up: z
-    .object({
+  step_up: stepUpAnswer
+    .extend({
       required: z.literal(true),
       satisfied: z.boolean(),
-      acr_values: z.array(z.string()),
-      amr_values: z.array(z.string()),
-      max_age: z.number().meta({ description: 'Seconds.' }),
-      single_use: z.boolean(),
-      www_authenticate: z.string().meta({ description: 'RFC 9470 challenge for the client.' }),
       error: z
         .object({ code: z.string(), message: z.string() })
         .optional()
@@ -64,6 +73,86 @@ export const riskCheckAnswer = z.object({
   rules_revision: z.string().describe('Hash of the rules that decided.'),
   latency_ms: z.number(),
 });
+
+/** Answer to `POST /v1/events`. */
+export const eventAnswer = z.object({ device: deviceAnswer.optional() });
+
+const proofAnswer = z.object({
+  issuer: z.string(),
+  subject: z.string(),
+  acr: z.string().nullable(),
+  amr: z.array(z.string()),
+  auth_time: z.number().meta({ description: 'Epoch seconds.' }),
+  expires_at: moment,
+});
+
+/** The evidence of a valid proof. */
+export type ProofAnswer = z.infer<typeof proofAnswer>;
+
+/** Answer to `POST /v1/step-up/verify`. */
+export const verifyAnswer = z.discriminatedUnion('valid', [
+  z.object({ valid: z.literal(true), proof: proofAnswer }),
+  z.object({
+    valid: z.literal(false),
+    code: z.string(),
+    message: z.string(),
+    step_up: stepUpAnswer.describe('What the client has to ask for.'),
+  }),
+]);
+
+/** The body that answers whether a token is proof enough. */
+export type VerifyAnswer = z.infer<typeof verifyAnswer>;
+
+const knownDevice = z.object({
+  id: z.string(),
+  trusted: z.boolean(),
+  trusted_until: moment.nullable(),
+  revoked_at: moment.nullable(),
+  first_seen: moment,
+  last_seen: moment,
+  client: z.string().nullable().meta({ description: 'Browser and operating system when last seen.' }),
+});
+
+/** A device of a subject as it goes on the wire. */
+export type KnownDeviceAnswer = z.infer<typeof knownDevice>;
+
+/** Answer to `GET /v1/subjects/{id}/devices`. */
+export const devicesAnswer = z.object({ devices: z.array(knownDevice) });
+
+/** Answer to `GET /v1/subjects/{id}`. */
+export const subjectAnswer = z.object({
+  subject: z.string(),
+  baseline: z
+    .object({
+      first_seen: moment,
+      last_seen: moment,
+      learned: z.number().meta({ description: 'Requests and successes it was learned from.' }),
+      places: z.array(
+        z.object({
+          lat: z.number(),
+          lon: z.number(),
+          accuracy_km: z.number(),
+          country: z.string().nullable(),
+          city: z.string().nullable(),
+          last_seen: moment,
+        }),
+      ),
+      countries: z.array(z.object({ code: z.string(), last_seen: moment })),
+      networks: z.number().meta({ description: 'How many networks are known; the store does not hold which.' }),
+      sessions: z.array(z.object({ started_at: moment, last_seen: moment, country: z.string().nullable() })),
+      devices: z.array(knownDevice),
+    })
+    .nullable(),
+  counters: z.object({
+    attempts_1m: z.number(),
+    failures_10m: z.number(),
+    addresses_1h: z.number(),
+    countries_24h: z.number(),
+  }),
+});
+
+/** What is stored about a subject, as it goes on the wire. */
+export type SubjectAnswer = z.infer<typeof subjectAnswer>;
 
 /** The body that answers a risk check. */
 export type RiskCheckAnswer = z.infer<typeof riskCheckAnswer>;
@@ -92,6 +181,24 @@ function roundedMs(ms: number): number {
   return Math.round(ms * 100) / 100;
 }
 
+/** What became of a token that was shown by itself, as it goes on the wire. */
+export function verifyAnswerOf(presented: Presented): VerifyAnswer {
+  if (presented.valid) return { valid: true, proof: proofAnswerOf(presented.proof) };
+  const { error, demand } = presented;
+  return { valid: false, code: error.code, message: error.message, step_up: demandAnswer(demand, error) };
+}
+
+function proofAnswerOf(proof: Proof): ProofAnswer {
+  return {
+    issuer: proof.issuer,
+    subject: proof.subject,
+    acr: proof.acr,
+    amr: [...proof.amr],
+    auth_time: proof.authTime,
+    expires_at: isoOf(proof.expiresAt * 1000),
+  };
+}
+
 /** A device as it goes on the wire; also the answer to an event that granted trust. */
 export function deviceOf(device: NonNullable<CheckResult['device']>): z.infer<typeof deviceAnswer> {
   return {
@@ -112,12 +219,19 @@ function stepUpOf({ satisfied, requirement, error }: NonNullable<CheckResult['st
   return {
     required: true as const,
     satisfied,
+    ...demandAnswer(requirement, error),
+    ...(error !== null && { error: { code: error.code, message: error.message } }),
+  };
+}
+
+/** A requirement as it goes on the wire; `error` is why the proof that came along was not taken. */
+export function demandAnswer(requirement: Requirement, error: ProofFault | null): StepUpAnswer {
+  return {
     acr_values: [...requirement.acrValues],
     amr_values: [...requirement.amrValues],
     max_age: requirement.maxAgeSeconds,
     single_use: requirement.singleUse,
     www_authenticate: challengeOf(requirement, error),
-    ...(error !== null && { error: { code: error.code, message: error.message } }),
   };
 }
 

@@ -1,5 +1,4 @@
 import { getPath } from 'hono/utils/url';
-import type { AppContext } from './route.ts';
 
 /** What only the connection itself tells. */
 export interface Connection {
@@ -21,8 +20,14 @@ interface Incoming {
   readonly socket?: { readonly remoteAddress?: unknown };
 }
 
+/** What is looked at of Hono's context, whatever an app has put into it. */
+export interface RequestContext {
+  readonly env: unknown;
+  readonly req: { readonly raw: { readonly url: string }; readonly method: string };
+}
+
 /** The connection behind a request, on every runtime. */
-export function connectionOf(c: AppContext): Connection {
+export function connectionOf(c: RequestContext): Connection {
   const incoming = incomingOf(c.env);
   const url = new URL(c.req.raw.url);
   return {

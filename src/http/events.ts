@@ -1,6 +1,5 @@
-import { z } from 'zod';
 import { recordEvent } from '../event.ts';
-import { deviceAnswer, deviceOf } from './answer.ts';
+import { deviceOf, eventAnswer } from './answer.ts';
 import { jsonBody } from './body.ts';
 import type { AppDeps } from './deps.ts';
 import type { Route } from './route.ts';
@@ -18,7 +17,7 @@ export function eventRoutes(deps: AppDeps): Route[] {
       answers: {
         202: {
           description: 'Recorded; `device` is there when trust was granted',
-          schema: z.object({ device: deviceAnswer.optional() }),
+          schema: eventAnswer,
         },
         503: { description: 'The store did not take it: report it again' },
       },

@@ -70,7 +70,7 @@ export function isPreflight(call: HookCall, header: ReadHeader): boolean {
 }
 
 /** A top-level page load by a browser, which can follow a redirect to the step-up page. */
-export function isNavigation(call: HookCall, header: ReadHeader): boolean {
+export function isNavigation(call: Pick<HookCall, 'method'>, header: ReadHeader): boolean {
   const mode = header('sec-fetch-mode');
   return (
     call.method === 'GET' &&
@@ -128,7 +128,8 @@ export async function hookCheckRequest(
 }
 
 const MAX_RESOURCE_ID_LENGTH = 1024;
-const MAX_TOKEN_LENGTH = 16_384;
+/** Longest token that is looked at, in characters. */
+export const MAX_TOKEN_LENGTH = 16_384;
 const MAX_DEVICE_TOKEN_LENGTH = 8192;
 
 /**
@@ -233,12 +234,13 @@ function sessionOf(session: Proof | null, proof: Proof | null): string | null {
   return session.session ?? (proof === null || proof.session === null ? session.id : null);
 }
 
-function bearerOf(authorization: string | null): string | null {
+/** The token of an `Authorization: Bearer` header; null when it has none. */
+export function bearerOf(authorization: string | null): string | null {
   return /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i.exec(authorization ?? '')?.[1] ?? null;
 }
 
 /** A fingerprint is a claim of the browser's collector, like every header that a client sends. */
-function deviceOf(token: string | null, fingerprint: string | null): DeviceClaim | null {
+export function deviceOf(token: string | null, fingerprint: string | null): DeviceClaim | null {
   const known = {
     token: token !== null && token.length <= MAX_DEVICE_TOKEN_LENGTH ? token : null,
     fingerprint: fingerprint !== null && /^[!-~]{1,1024}$/.test(fingerprint) ? fingerprint : null,

@@ -1,18 +1,11 @@
 import { z } from 'zod';
-import { PROBLEMS } from './problem.ts';
+import { PROBLEMS, problemDocument } from './problem.ts';
 import type { Route } from './route.ts';
 
 /** Version of the HTTP contract. */
 const CONTRACT_VERSION = '1';
 
-const problem = z.object({
-  type: z.string(),
-  title: z.string(),
-  status: z.number(),
-  detail: z.string(),
-  code: z.string().meta({ enum: Object.keys(PROBLEMS) }),
-  errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
-});
+const problem = problemDocument.extend({ code: z.string().meta({ enum: Object.keys(PROBLEMS) }) });
 
 /** The OpenAPI 3.1 document of these routes, made from the very schemas that hold the requests. */
 export function openApiDocument(routes: readonly Route[]): object {

@@ -21,7 +21,7 @@ const MAX_LOCATION_LENGTH = 1024;
  */
 export function stepUpLocation(
   gateway: Pick<GatewaySettings, 'stepUpUrl' | 'returnHosts'>,
-  requirement: Requirement,
+  requirement: Pick<Requirement, 'acrValues' | 'maxAgeSeconds'>,
   original: Original,
 ): string | null {
   if (gateway.stepUpUrl === null) return null;

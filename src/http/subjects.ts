@@ -1,56 +1,10 @@
-import { z } from 'zod';
 import { type Baseline, hasLiveTrust, type KnownDevice, revokeAllDevices, revokeDevice } from '../baseline.ts';
 import type { SubjectSlot } from '../store/store.ts';
 import { MAX_SUBJECT_LENGTH, normaliseSubject } from '../subject.ts';
-import { isoOf } from './answer.ts';
+import { devicesAnswer, isoOf, type KnownDeviceAnswer, type SubjectAnswer, subjectAnswer } from './answer.ts';
 import type { AppDeps } from './deps.ts';
 import { ProblemError } from './problem.ts';
 import type { AppContext, Route } from './route.ts';
-
-const moment = z.string().meta({ format: 'date-time' });
-
-const device = z.object({
-  id: z.string(),
-  trusted: z.boolean(),
-  trusted_until: moment.nullable(),
-  revoked_at: moment.nullable(),
-  first_seen: moment,
-  last_seen: moment,
-  client: z.string().nullable().meta({ description: 'Browser and operating system when last seen.' }),
-});
-
-const devices = z.object({ devices: z.array(device) });
-
-const stored = z.object({
-  subject: z.string(),
-  baseline: z
-    .object({
-      first_seen: moment,
-      last_seen: moment,
-      learned: z.number().meta({ description: 'Requests and successes it was learned from.' }),
-      places: z.array(
-        z.object({
-          lat: z.number(),
-          lon: z.number(),
-          accuracy_km: z.number(),
-          country: z.string().nullable(),
-          city: z.string().nullable(),
-          last_seen: moment,
-        }),
-      ),
-      countries: z.array(z.object({ code: z.string(), last_seen: moment })),
-      networks: z.number().meta({ description: 'How many networks are known; the store does not hold which.' }),
-      sessions: z.array(z.object({ started_at: moment, last_seen: moment, country: z.string().nullable() })),
-      devices: z.array(device),
-    })
-    .nullable(),
-  counters: z.object({
-    attempts_1m: z.number(),
-    failures_10m: z.number(),
-    addresses_1h: z.number(),
-    countries_24h: z.number(),
-  }),
-});
 
 /** What is stored about one subject, for the support desk: shown, erased, and its trusted devices revoked. */
 export function subjectRoutes(deps: AppDeps): Route[] {
@@ -72,7 +26,7 @@ export function subjectRoutes(deps: AppDeps): Route[] {
       path: '/v1/subjects/:id',
       access: 'key',
       summary: 'What is stored about a subject',
-      answers: { 200: { description: 'Baseline and counters', schema: stored } },
+      answers: { 200: { description: 'Baseline and counters', schema: subjectAnswer } },
       handle: async (c) => {
         const { store, subject, key, nowMs, now } = askedOf(c);
         const slot = await store.readSubject(key, nowMs);
@@ -97,12 +51,12 @@ export function subjectRoutes(deps: AppDeps): Route[] {
       path: '/v1/subjects/:id/devices',
       access: 'key',
       summary: 'The devices of a subject',
-      answers: { 200: { description: 'Devices, newest first', schema: devices } },
+      answers: { 200: { description: 'Devices, newest first', schema: devicesAnswer } },
       handle: async (c) => {
         const { store, key, nowMs, now } = askedOf(c);
         const slot = await store.readSubject(key, nowMs);
         if (slot === null) throw nothingStored();
-        return c.json({ devices: devicesOf(slot.baseline, now) } satisfies z.infer<typeof devices>);
+        return c.json({ devices: devicesOf(slot.baseline, now) });
       },
     },
     {
@@ -141,7 +95,7 @@ export function subjectRoutes(deps: AppDeps): Route[] {
 }
 
 /** What is stored about a subject, in wire names. `now` in epoch seconds. */
-export function storedOf(subject: string, slot: SubjectSlot, now: number): z.infer<typeof stored> {
+export function storedOf(subject: string, slot: SubjectSlot, now: number): SubjectAnswer {
   return {
     subject,
     baseline: slot.baseline === null ? null : baselineOf(slot.baseline, now),
@@ -162,7 +116,7 @@ function nothingStored(): ProblemError {
   return new ProblemError('not_found', 'nothing is stored about this subject');
 }
 
-function baselineOf(baseline: Baseline, now: number): NonNullable<z.infer<typeof stored>['baseline']> {
+function baselineOf(baseline: Baseline, now: number): NonNullable<SubjectAnswer['baseline']> {
   return {
     first_seen: secondsIso(baseline.firstSeen),
     last_seen: secondsIso(baseline.lastSeen),
@@ -186,11 +140,11 @@ function baselineOf(baseline: Baseline, now: number): NonNullable<z.infer<typeof
   };
 }
 
-function devicesOf(baseline: Baseline | null, now: number): z.infer<typeof device>[] {
+function devicesOf(baseline: Baseline | null, now: number): KnownDeviceAnswer[] {
   return [...(baseline?.devices ?? [])].sort((a, b) => b.lastSeen - a.lastSeen).map((known) => deviceOf(known, now));
 }
 
-function deviceOf(known: KnownDevice, now: number): z.infer<typeof device> {
+function deviceOf(known: KnownDevice, now: number): KnownDeviceAnswer {
   return {
     id: known.id,
     trusted: hasLiveTrust(known, now),

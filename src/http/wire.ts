@@ -1,12 +1,11 @@
 import { z } from 'zod';
-import { EVENT_TYPES, type SubjectEvent } from '../event.ts';
 import type { JsonObject } from '../facts.ts';
 import { assertedPlace } from '../geo/asserted.ts';
 import type { Place } from '../geo/geo.ts';
 import type { Address } from '../net/address.ts';
 import { type ClientAddressHeader, clientAddress, type TrustedProxies } from '../net/client-ip.ts';
 import { isUnixPeer, parseAddress, parsePeer } from '../net/ip.ts';
-import type { CheckRequest, DeviceClaim, NoAddress } from '../request.ts';
+import { type CheckRequest, type DeviceClaim, EVENT_TYPES, type NoAddress, type SubjectEvent } from '../request.ts';
 import { MAX_SUBJECT_LENGTH, normaliseSubject } from '../subject.ts';
 import { faultsInBrief } from './body.ts';
 import { type Fault, ProblemError } from './problem.ts';
@@ -23,7 +22,7 @@ export const MAX_USER_AGENT_LENGTH = 1024;
 const MAX_ACCURACY_KM = 20_038;
 
 /** Text without control characters, 1 to `max` characters. */
-function line(max: number) {
+export function line(max: number) {
   return z
     .string()
     .min(1)

@@ -1,13 +1,13 @@
 import { check } from '../check.ts';
 import type { CheckResult } from '../decision.ts';
 import type { Engine } from '../engine.ts';
-import { type EventType, recordEvent } from '../event.ts';
+import { recordEvent } from '../event.ts';
 import type { GeoSource } from '../geo/geo.ts';
 import { parseAddress } from '../net/ip.ts';
 import { compileList } from '../reputation/lists.ts';
 import type { Category } from '../reputation/reputation.ts';
 import { createReputation } from '../reputation/standing.ts';
-import type { DeviceClaim } from '../request.ts';
+import type { DeviceClaim, EventType } from '../request.ts';
 import type { RuleSet } from '../rules/ruleset.ts';
 import type { DeviceTokens } from '../signals/device-token.ts';
 import type { ProofVerifier } from '../step-up/verifier.ts';

@@ -402,6 +402,9 @@ const issuer = entry.transform((settings, context): IssuerSettings => {
  */
 export const stepUpIssuers = z.array(issuer).pipe(z.array(z.custom<IssuerSettings>()).superRefine(refuseTwins));
 
+/** One entry of `STEP_UP_ISSUERS` as it is written. */
+export type IssuerEntry = z.input<typeof entry>;
+
 function refuseTwins(entries: readonly IssuerSettings[], context: z.RefinementCtx): void {
   entries.forEach((settings, index) => {
     const twin = entries.findIndex((other) => covers(other, settings) || covers(settings, other));

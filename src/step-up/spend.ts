@@ -4,7 +4,7 @@ import type { Proof, ProofError } from './verifier.ts';
 
 /** Where proofs are spent. */
 export interface Spending {
-  readonly store: Store;
+  readonly store: Pick<Store, 'spendProof'>;
   readonly pseudonym: Pseudonymize;
 }
 

@@ -78,11 +78,35 @@ describe('POST /v1/step-up/verify', () => {
     expect(await response.json()).toMatchObject({ valid: false, code: 'no_issuer' });
   });
 
-  test('refuses a body without a token, and unknown keys', async () => {
-    const response = await appWithIssuer().post('/v1/step-up/verify', { singleUse: true });
+  test('refuses unknown keys', async () => {
+    const response = await appWithIssuer().post('/v1/step-up/verify', { token: await sign(), singleUse: true });
     expect(response.status).toBe(400);
     const { errors } = await response.json();
-    expect(errors.map(({ path }: { path: string }) => path)).toEqual(['token', 'singleUse']);
+    expect(errors.map(({ path }: { path: string }) => path)).toEqual(['singleUse']);
+  });
+
+  test('takes no token for no proof, and says what to ask for as a risk check does: within the terms of the issuer', async () => {
+    const { post } = appWithIssuer();
+    const asked = { subject: 'user-123', acr_values: ['gold'], max_age: 86_400, single_use: true };
+    for (const token of [undefined, null, 'not.a.token']) {
+      const answer = await (await post('/v1/step-up/verify', { ...asked, token })).json();
+      expect(answer).toMatchObject({
+        valid: false,
+        code: token === 'not.a.token' ? 'malformed' : 'token_missing',
+        step_up: { acr_values: ['gold'], amr_values: [], max_age: 600, single_use: true },
+      });
+      expect(answer.step_up.www_authenticate).toContain(`${answer.code}: `);
+      expect(answer.step_up.www_authenticate).toContain('acr_values="gold", max_age="600"');
+    }
+  });
+
+  test('holds a proof that names a session to the one that is asked for', async () => {
+    const { post } = appWithIssuer();
+    const token = await sign({ sid: 's-1' });
+    const verify = async (session: string | null) => (await post('/v1/step-up/verify', { token, session })).json();
+    expect(await verify('s-1')).toMatchObject({ valid: true });
+    expect(await verify(null)).toMatchObject({ valid: true });
+    expect(await verify('s-2')).toMatchObject({ valid: false, code: 'session_mismatch' });
   });
 });
 

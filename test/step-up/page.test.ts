@@ -66,6 +66,7 @@ function codesOfTheSource(): string[] {
   const add = (code: string, counts: boolean): unknown => found.set(code, counts || found.get(code) === true);
   for (const file of [
     'step-up/claims.ts',
+    'step-up/present.ts',
     'step-up/jose.ts',
     'step-up/requirement.ts',
     'step-up/spend.ts',

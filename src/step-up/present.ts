@@ -1,0 +1,68 @@
+import type { Requirement } from '../decision.ts';
+import { normaliseSubject } from '../subject.ts';
+import { demandOf, judgeProof } from './requirement.ts';
+import type { Proof, ProofError, ProofVerifier } from './verifier.ts';
+
+/** Takes the proof of whomever the token names. */
+export const ANYBODY: unique symbol = Symbol('anybody');
+
+/** A token that is shown, by itself, as proof that a requirement is met. */
+export interface ShownToken {
+  /** Null where the client brought none. */
+  readonly token: string | null;
+  readonly requirement: Requirement;
+  /** Whose proof it must be, normalised; null for nobody, whom no proof can belong to. */
+  readonly subject: string | null | typeof ANYBODY;
+  /** Null takes any session. */
+  readonly session: string | null;
+  /** The real clock. */
+  readonly nowMs: number;
+}
+
+/** The proof, or why it is none and what a client has to ask its provider for. */
+export type Presented =
+  | { readonly valid: true; readonly proof: Proof }
+  | { readonly valid: false; readonly error: ProofError; readonly demand: Requirement };
+
+/** Records a single-use proof as spent: null at the first time, otherwise why it does not count. */
+export type SpendProof = (proof: Proof) => Promise<ProofError | null>;
+
+/**
+ * Verifies a token and judges it against a requirement, outside of a check. `spend` is asked only for a proof that is enough
+ * and has to be single-use.
+ *
+ * Codes beside those of the verifier and of {@link judgeProof}: `no_issuer`, `token_missing`.
+ */
+export async function present(
+  verifier: ProofVerifier | null,
+  { token, requirement, subject, session, nowMs }: ShownToken,
+  spend: SpendProof,
+): Promise<Presented> {
+  const refused = (error: ProofError, issuer: string | null = null): Presented => ({
+    valid: false,
+    error,
+    demand: demandOf(requirement, verifier?.terms(issuer) ?? []),
+  });
+  if (verifier === null) return refused(NO_ISSUER);
+  if (token === null) return refused(NO_TOKEN);
+  const verdict = await verifier.verify(token, nowMs);
+  if (!verdict.valid) return refused(verdict.error);
+  const { proof } = verdict;
+  const presenter = subject === ANYBODY ? normaliseSubject(proof.subject) : subject;
+  const judged = judgeProof(proof, requirement, { subject: presenter, session, nowMs });
+  if (!judged.satisfied) return refused(judged.error, proof.issuer);
+  const spent = requirement.singleUse ? await spend(proof) : null;
+  return spent === null ? { valid: true, proof } : refused(spent, proof.issuer);
+}
+
+const NO_ISSUER: ProofError = {
+  code: 'no_issuer',
+  message: 'no issuer is configured; set STEP_UP_ISSUERS',
+  suspicious: false,
+};
+
+const NO_TOKEN: ProofError = {
+  code: 'token_missing',
+  message: 'no step-up token came along',
+  suspicious: false,
+};
