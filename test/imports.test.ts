@@ -75,7 +75,8 @@ const NODE_ONLY: readonly RegExp[] = [
 /** Who may import a package; types count, for they bind as well. */
 const PACKAGES: readonly { readonly name: RegExp; readonly only: readonly RegExp[] }[] = [
   { name: /^node:/, only: NODE_ONLY },
-  { name: /^hono(?:\/|$)/, only: [/^app\.ts$/, /^http\//, /^worker\.ts$/] },
+  { name: /^hono(?:\/|$)/, only: [/^app\.ts$/, /^http\//, /^worker\.ts$/, /^middleware\/hono\.ts$/] },
+  { name: /^express$/, only: [/^middleware\/express\.ts$/] },
   { name: /^@hono\/node-server/, only: [/^node\.ts$/] },
   { name: /^ioredis/, only: [/^store\/redis[a-z-]*\.ts$/] },
   { name: /^jose/, only: [/^step-up\/jose\.ts$/, /^signals\/device-token[a-z-]*\.ts$/] },
@@ -89,7 +90,7 @@ const PACKAGES: readonly { readonly name: RegExp; readonly only: readonly RegExp
  * the shapes at the root, `net`, and the contract file of each folder.
  */
 const LAYERS: readonly (readonly [string, readonly RegExp[]])[] = [
-  ['entries', [/^(?:node|worker|cli)\.ts$/, /^cli\//, /^simulate\//]],
+  ['entries', [/^(?:node|worker|cli)\.ts$/, /^cli\//, /^simulate\//, /^(?:sdk|middleware)\//]],
   ['app', [/^app\.ts$/]],
   ['http', [/^http\//]],
   ['audit', [/^audit\//]],
@@ -191,6 +192,34 @@ describe('the import graph of src', () => {
         .map((target) => `${path} → ${target}`),
     );
     expect(crossings).toEqual([]);
+  });
+
+  test('has what applications import carry no engine, and nothing of the service import it', () => {
+    const byPath = new Map(files.map((file) => [file.path, file]));
+    const reached = (path: string, seen: Set<string>): Set<string> => {
+      if (!seen.has(path)) {
+        seen.add(path);
+        for (const target of byPath.get(path)?.values ?? []) reached(target, seen);
+      }
+      return seen;
+    };
+    const engine =
+      /^(?:check|event|app|node|worker|cli|engine|settings)\.ts$|^(?:signals|rules|store|reputation|audit|simulate|cli)\//;
+    for (const path of ['sdk/client.ts', 'middleware/hono.ts', 'middleware/express.ts', 'middleware/local-proofs.ts']) {
+      expect([...reached(path, new Set())].filter((file) => engine.test(file) && !matches(CONTRACTS, file))).toEqual(
+        [],
+      );
+    }
+    const forApplications = /^(?:sdk|middleware)\//;
+    const inward = files
+      .filter(({ path }) => !forApplications.test(path))
+      .flatMap(({ path, values, types }) =>
+        [...values, ...types].filter((target) => forApplications.test(target)).map((target) => `${path} → ${target}`),
+      );
+    expect(inward).toEqual([]);
+    expect(
+      files.filter(({ path, packages }) => path.startsWith('sdk/') && packages.some((name) => name !== 'zod')),
+    ).toEqual([]);
   });
 
   test('has no catch-all files and no barrels but the list of signals', () => {

@@ -1,0 +1,180 @@
+import { DEFAULT_MAX_AGE_SECONDS, DEFAULT_REQUIREMENT, type Requirement } from '../decision.ts';
+import { demandAnswer, type ProofAnswer } from '../http/answer.ts';
+import { deviceCookie } from '../http/cookies.ts';
+import type { Decided, RiskCheck, StepgateClient, StoodIn } from '../sdk/client.ts';
+import { StepgateError } from '../sdk/error.ts';
+import {
+  addressFinder,
+  type ClientAddressOptions,
+  deviceShown,
+  headerReader,
+  type IncomingRequest,
+  stepUpToken,
+  TOKEN_SOURCES,
+  type TokenSource,
+} from './incoming.ts';
+import type { ProofJudge } from './proofs.ts';
+import { denyRefusal, type Refusal, type StepUpPage, stepUpRefusal } from './refusal.ts';
+
+/** A value, or how it is found for one request; `C` is what the framework hands to a handler. */
+export type PerRequest<C, T> = (context: C) => T | Promise<T>;
+
+/** Options of `riskCheck()`; `C` is what the framework hands to a handler. */
+export interface RiskCheckOptions<C> {
+  readonly client: StepgateClient;
+  /** An action of the rule files, or how it is told for one request. */
+  readonly action: string | PerRequest<C, string>;
+  /** Who is logged in, by the id that the `sub` of step-up tokens has; null for nobody. */
+  readonly subject: PerRequest<C, string | null>;
+  /** Id of the session at the application. */
+  readonly session?: PerRequest<C, string | null>;
+  /** Facts `context.*`. A body that is read here stays readable for the handler. */
+  readonly context?: PerRequest<C, RiskCheck['context']>;
+  readonly resource?: PerRequest<C, RiskCheck['resource']>;
+  /** Facts `subject.properties.*`. */
+  readonly subjectProperties?: PerRequest<C, RiskCheck['subject_properties']>;
+  /** Default: forwarding headers are ignored and the connection's peer is the client. */
+  readonly clientAddress?: ClientAddressOptions;
+  /** Where a step-up token is looked for; the first that has one. Default `header`, then `cookie`. */
+  readonly token?: readonly TokenSource[];
+  /** Where navigations are sent to step up. Default: they are answered 401 as well. */
+  readonly stepUpPage?: StepUpPage;
+  /**
+   * Judges the step-up while Stepgate gives no usable answer and the client's `onFailure` is `step-up`. Without it nobody gets
+   * past such a step-up until Stepgate answers again.
+   */
+  readonly proofs?: ProofJudge;
+}
+
+/** Options of `requireStepUp()`; `C` is what the framework hands to a handler. */
+export interface RequireStepUpOptions<C> {
+  /** Who judges the proof: `proofsByStepgate(client)` or `proofsByIssuers({ issuers })`. */
+  readonly proofs: ProofJudge;
+  /** Who is logged in, by the id that the `sub` of step-up tokens has; null for nobody. */
+  readonly subject: PerRequest<C, string | null>;
+  /** Id of the session, where step-up tokens name one. Default: any session of the subject. */
+  readonly session?: PerRequest<C, string | null>;
+  /** Any one of these satisfies. Default: any step-up. */
+  readonly acrValues?: readonly string[];
+  /** All of these methods must have been used (RFC 8176). */
+  readonly amrValues?: readonly string[];
+  /** Greatest age of the authentication. Default 600. */
+  readonly maxAgeSeconds?: number;
+  /** A proof counts once. Default false. */
+  readonly singleUse?: boolean;
+  /** Where a step-up token is looked for; the first that has one. Default `header`, then `cookie`. */
+  readonly token?: readonly TokenSource[];
+  /** Where navigations are sent to step up. Default: they are answered 401 as well. */
+  readonly stepUpPage?: StepUpPage;
+}
+
+/** What a handler behind `riskCheck()` is given. */
+export type RiskDecision = Decided | StoodIn;
+
+/** A request that may go on, with what its handler is given, or the answer that ends it. */
+export type Guarded<T> =
+  | { readonly goesOn: true; readonly value: T; readonly setCookie: string | null }
+  | { readonly goesOn: false; readonly refusal: Refusal };
+
+/** Decides about one request; `context` is the framework's. */
+export type Guard<C, T> = (request: IncomingRequest, context: C) => Promise<Guarded<T>>;
+
+/**
+ * Asks Stepgate about each request: allow goes on, a step-up is answered 401 (or a redirect), a deny 403.
+ *
+ * @throws {StepgateError} `invalid_options`; the guard itself where Stepgate refuses the call, as for a wrong key
+ */
+export function riskGuard<C>(options: RiskCheckOptions<C>): Guard<C, RiskDecision> {
+  const { client, action } = options;
+  const findAddress = addressFinder(options.clientAddress ?? {});
+  const sources = options.token ?? TOKEN_SOURCES;
+  const page = checkedPage(options.stepUpPage);
+
+  return async (request, context) => {
+    const header = headerReader(request);
+    const token = stepUpToken(header, sources);
+    const [subject, session] = await Promise.all([options.subject(context), options.session?.(context) ?? null]);
+    const decision = await client.riskCheck({
+      action: typeof action === 'string' ? action : await action(context),
+      subject,
+      session,
+      ip: findAddress(request),
+      user_agent: header('user-agent'),
+      device: deviceShown(header),
+      step_up_token: token,
+      resource: await options.resource?.(context),
+      subject_properties: await options.subjectProperties?.(context),
+      context: await options.context?.(context),
+    });
+    if (decision.decision === 'allow') return { goesOn: true, value: decision, setCookie: freshDevice(decision) };
+    const check = decision.failed ? null : decision.id;
+    // Without a requirement there is nothing to challenge for: it must not turn into an allow.
+    if (decision.decision === 'deny' || decision.step_up === undefined) return refused(denyRefusal(check));
+    if (decision.failed && options.proofs !== undefined) {
+      const question = { token, subject, session, requirement: DEFAULT_REQUIREMENT };
+      const judged = await options.proofs.judge(question);
+      if (judged.valid) return { goesOn: true, value: { ...decision, decision: 'allow' }, setCookie: null };
+      if (!judged.failed) return refused(stepUpRefusal(request, judged.step_up, page, check));
+    }
+    return refused(stepUpRefusal(request, decision.step_up, page, check));
+  };
+}
+
+/**
+ * Demands a proof of each request, whatever its risk.
+ *
+ * @throws {StepgateError} `invalid_options`
+ */
+export function stepUpGuard<C>(options: RequireStepUpOptions<C>): Guard<C, ProofAnswer> {
+  const { proofs } = options;
+  const requirement: Requirement = {
+    acrValues: options.acrValues ?? [],
+    amrValues: options.amrValues ?? [],
+    maxAgeSeconds: options.maxAgeSeconds ?? DEFAULT_MAX_AGE_SECONDS,
+    singleUse: options.singleUse ?? false,
+    unsatisfiable: false,
+  };
+  if (!Number.isSafeInteger(requirement.maxAgeSeconds) || requirement.maxAgeSeconds < 0) {
+    throw invalid(`maxAgeSeconds must be a whole number of seconds, found ${requirement.maxAgeSeconds}`);
+  }
+  if (requirement.singleUse && !proofs.canSpend) {
+    throw invalid('singleUse needs a place where spent proofs are recorded: give proofsByIssuers a `spend`');
+  }
+  const sources = options.token ?? TOKEN_SOURCES;
+  const page = checkedPage(options.stepUpPage);
+
+  return async (request, context) => {
+    const token = stepUpToken(headerReader(request), sources);
+    const [subject, session] = await Promise.all([options.subject(context), options.session?.(context) ?? null]);
+    const judged = await proofs.judge({ token, subject, session, requirement });
+    if (judged.valid) return { goesOn: true, value: judged.proof, setCookie: null };
+    const demand = judged.failed ? demandAnswer(requirement, null) : judged.step_up;
+    return refused(stepUpRefusal(request, demand, page, null));
+  };
+}
+
+function refused(refusal: Refusal): Guarded<never> {
+  return { goesOn: false, refusal };
+}
+
+/** The cookie for a device that has just become trusted. */
+function freshDevice(decision: RiskDecision): string | null {
+  if (decision.failed) return null;
+  const { token, expires_at: expiresAt } = decision.device ?? {};
+  if (token === undefined || expiresAt === undefined) return null;
+  return deviceCookie(token, Date.parse(expiresAt), Date.now());
+}
+
+function checkedPage(page: StepUpPage | undefined): StepUpPage | null {
+  if (page === undefined) return null;
+  for (const name of ['url', 'origin'] as const) {
+    if (!URL.canParse(page[name]) || !/^https?:$/.test(new URL(page[name]).protocol)) {
+      throw invalid(`stepUpPage.${name} must be an absolute http(s) address, found ${JSON.stringify(page[name])}`);
+    }
+  }
+  return page;
+}
+
+function invalid(message: string): StepgateError {
+  return new StepgateError('invalid_options', message);
+}

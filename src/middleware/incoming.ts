@@ -1,0 +1,80 @@
+import { cookieValue, DEVICE_COOKIE, STEP_UP_COOKIE } from '../http/cookies.ts';
+import { bearerOf, deviceOf, MAX_TOKEN_LENGTH, type ReadHeader } from '../http/hook-request.ts';
+import {
+  CLIENT_ADDRESS_HEADERS,
+  type ClientAddressHeader,
+  clientAddress,
+  parseTrustedProxies,
+  type TrustedProxies,
+} from '../net/client-ip.ts';
+import type { DeviceClaim } from '../request.ts';
+
+/** A request at the application, whatever framework serves it. */
+export interface IncomingRequest {
+  readonly method: string;
+  /** As it was sent, query included. */
+  readonly target: string;
+  /** Lower-case name to value; several lines of one header are joined with `, `. */
+  readonly headers: { readonly [name: string]: string };
+  /** Address of the connection's other end; null where the runtime does not say. */
+  readonly peer: string | null;
+}
+
+/** Whose word is taken for the client's address. */
+export interface ClientAddressOptions {
+  /**
+   * Blocks of the proxies whose forwarding headers are believed, `unix:`, or `hops:N`, as in the setting TRUSTED_PROXIES.
+   * Default: nobody's; the connection's peer is the client.
+   */
+  readonly trustedProxies?: string;
+  /** The one header that those proxies always set. Default: `X-Forwarded-For` and `Forwarded` are walked. */
+  readonly header?: ClientAddressHeader;
+}
+
+/** Where a client may bring a step-up token: `X-Step-Up-Token`, the cookie `__Host-stepgate-su`, `Authorization: Bearer`. */
+export type TokenSource = 'header' | 'cookie' | 'bearer';
+
+/** Without the bearer token: it is the session's own, and no step-up unless the provider makes it one. */
+export const TOKEN_SOURCES: readonly TokenSource[] = ['header', 'cookie'];
+
+/** Finds the client's address; null where it cannot be told. */
+export type FindAddress = (request: IncomingRequest) => string | null;
+
+/**
+ * @throws {TrustedProxiesError} when `trustedProxies` cannot be followed
+ */
+export function addressFinder(options: ClientAddressOptions): FindAddress {
+  const trusted: TrustedProxies = parseTrustedProxies(options.trustedProxies ?? '');
+  const { header } = options;
+  if (header !== undefined && !CLIENT_ADDRESS_HEADERS.includes(header)) {
+    throw new TypeError(`header must be one of ${CLIENT_ADDRESS_HEADERS.join(', ')}, found ${header}`);
+  }
+  return ({ peer, headers }) => {
+    const found = clientAddress({ peer, headers, trusted, ...(header !== undefined && { declared: header }) });
+    return found.address?.text ?? null;
+  };
+}
+
+/** Reads one header; null when it is absent or empty. */
+export function headerReader({ headers }: IncomingRequest): ReadHeader {
+  return (name) => headers[name] || null;
+}
+
+/** The token that the first of these sources has. Cut where it is too long to be one, so that it is refused as such. */
+export function stepUpToken(header: ReadHeader, sources: readonly TokenSource[]): string | null {
+  const found = {
+    header: () => header('x-step-up-token'),
+    cookie: () => cookieValue(header('cookie'), STEP_UP_COOKIE),
+    bearer: () => bearerOf(header('authorization')),
+  } satisfies { readonly [source in TokenSource]: () => string | null };
+  for (const source of sources) {
+    const token = found[source]();
+    if (token !== null) return token.slice(0, MAX_TOKEN_LENGTH);
+  }
+  return null;
+}
+
+/** What the client shows of its device, as forward auth reads it; null where it shows nothing. */
+export function deviceShown(header: ReadHeader): DeviceClaim | null {
+  return deviceOf(cookieValue(header('cookie'), DEVICE_COOKIE), header('x-device-fingerprint'));
+}

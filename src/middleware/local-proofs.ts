@@ -1,0 +1,63 @@
+import { verifyAnswerOf } from '../http/answer.ts';
+import { StepgateError } from '../sdk/error.ts';
+import { joseVerifier, type ProofVerifierOptions } from '../step-up/jose.ts';
+import { present, type ShownToken } from '../step-up/present.ts';
+import { type IssuerEntry, stepUpIssuers } from '../step-up/presets.ts';
+import { spend } from '../step-up/spend.ts';
+import type { Proof, ProofError } from '../step-up/verifier.ts';
+import { normaliseSubject } from '../subject.ts';
+import type { ProofJudge } from './proofs.ts';
+
+/** How this process judges proofs by itself. */
+export interface LocalProofsOptions {
+  /** Entries as in the setting STEP_UP_ISSUERS. */
+  readonly issuers: readonly IssuerEntry[];
+  /**
+   * Records that a single-use proof is spent, for `ttlSeconds` at least, where every process of the application sees it; true
+   * the first time only. Without it nothing can be asked to be single-use.
+   */
+  readonly spend?: (id: string, ttlSeconds: number) => Promise<boolean>;
+  /** For keys. Default: the runtime's `fetch`. */
+  readonly fetch?: ProofVerifierOptions['fetch'];
+  /** Whether requests wait for one another's fetch of keys; false on Workers. Default true. */
+  readonly shareFetches?: boolean;
+  /** Epoch milliseconds. Default: the clock. */
+  readonly now?: () => number;
+}
+
+/**
+ * Proofs are judged in this process, by the same code as in Stepgate; keys are fetched from the issuers and kept.
+ *
+ * @throws {StepgateError} `invalid_options` where the issuers cannot be used
+ */
+export function proofsByIssuers(options: LocalProofsOptions): ProofJudge {
+  const parsed = stepUpIssuers.safeParse(options.issuers);
+  if (!parsed.success) {
+    const faults = parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message }));
+    const [first] = faults;
+    throw new StepgateError('invalid_options', `issuers ${first?.path}: ${first?.message}`, { faults });
+  }
+  const verifier = joseVerifier({
+    issuers: parsed.data,
+    fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
+    ...(options.shareFetches !== undefined && { shareFetches: options.shareFetches }),
+  });
+  const now = options.now ?? (() => Date.now());
+  return {
+    canSpend: options.spend !== undefined,
+    async judge({ token, subject, session, requirement }) {
+      const nowMs = now();
+      const presenter = subject === null ? null : normaliseSubject(subject);
+      const shown: ShownToken = { token, requirement, subject: presenter, session, nowMs };
+      const presented = await present(verifier, shown, (proof) => spendBy(options.spend, proof, nowMs));
+      return { ...verifyAnswerOf(presented), failed: false };
+    },
+  };
+}
+
+async function spendBy(record: LocalProofsOptions['spend'], proof: Proof, nowMs: number): Promise<ProofError | null> {
+  if (record === undefined) {
+    return { code: 'spend_unrecorded', message: 'nothing is set up to record spent proofs', suspicious: false };
+  }
+  return spend({ store: { spendProof: record }, pseudonym: (_kind, id) => id }, proof, nowMs);
+}
