@@ -6,6 +6,7 @@ import { defineConfig } from 'vitest/config';
 const SERVICES = [
   { suites: 'Redis', files: 'test/**/*.redis.test.ts', programs: ['redis-server', 'redis-cli', 'openssl'] },
   { suites: 'gateway', files: 'test/**/*.gateway.test.ts', programs: ['nginx', 'caddy', 'haproxy'] },
+  { suites: 'Worker', files: 'test/**/*.worker.test.ts', programs: ['redis-server'] },
 ];
 
 function isInstalled(program: string): boolean {

@@ -1,11 +1,11 @@
-import { randomBytes, randomFillSync } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener, RequestError } from '@hono/node-server';
 import { monotonicFactory } from 'ulid';
 import { createApp } from './app.ts';
+import { afterwork, liveRules, openVerifier, randomFractions, textOf, unmetBy } from './assembly.ts';
 import type { Log } from './audit/log.ts';
-import type { Metrics } from './audit/metrics.ts';
 import { type LineStream, pinoLines, standardOutput } from './audit/pino.ts';
 import { prometheusMetrics } from './audit/prometheus.ts';
 import type { Engine } from './engine.ts';
@@ -16,17 +16,12 @@ import { callers } from './http/caller.ts';
 import type { RequestScope } from './http/deps.ts';
 import { readIncoming } from './http/node-body.ts';
 import { ProblemError, problemResponse } from './http/problem.ts';
-import { DEFAULT_ACTION, openMethods } from './http/routes.ts';
 import { watchReputation } from './reputation/lists-file.ts';
-import type { UnmetAcrValues } from './rules/compile.ts';
 import { loadRules, watchRules } from './rules/load.ts';
 import { RulesError } from './rules/problems.ts';
-import type { RoutePattern } from './rules/ruleset.ts';
 import { loadSettings, type Settings, SettingsError } from './settings.ts';
 import { deviceTokens } from './signals/device-token-jose.ts';
 import { FACT_CATALOG } from './signals/index.ts';
-import { joseVerifier } from './step-up/jose.ts';
-import { unrankedAcrValues } from './step-up/requirement.ts';
 import { type Budget, budgetedStore } from './store/budget.ts';
 import { memoryStore } from './store/memory.ts';
 import { pseudonymizer } from './store/pseudonym.ts';
@@ -76,32 +71,27 @@ export async function startServer(settings: Settings, options: StartOptions = {}
   const now = (): number => Date.now();
   const drainMs = options.drainMs ?? DRAIN_MS;
 
-  const unmet: UnmetAcrValues = (acrValues) => unrankedAcrValues(acrValues, settings.stepUpIssuers);
-  let rules = await loadRules(settings.rulesDir, FACT_CATALOG, unmet);
-  warnOfOpenMethods(log, rules.routes);
+  const unmet = unmetBy(settings);
+  const rules = liveRules(await loadRules(settings.rulesDir, FACT_CATALOG, unmet), log);
   const rulesWatch = watchRules({
     dir: settings.rulesDir,
     catalog: FACT_CATALOG,
     unmet,
-    current: rules,
-    onSwap: (next) => {
-      rules = next;
-      log.info('new rules are live', { revision: next.revision, rules: next.ruleCount, files: next.files });
-      warnOfOpenMethods(log, next.routes);
-    },
-    onRefused: (error) => log.error('changed rules were refused, the old ones go on', { problem: error.message }),
+    current: rules.current(),
+    onSwap: rules.swap,
+    onRefused: rules.refuse,
   });
   const lists = await watchReputation(settings.ipListsDir, {
     onReload: () => log.info('address lists were loaded anew'),
     onProblem: (problem) => log.error('the address lists cannot be read, the old ones go on', { ...problem }),
   });
   const geo = openGeo(settings, log, now());
-  const metrics = prometheusMetrics({ rules: () => rules, reputation: () => lists.reputation, geo, now });
+  const metrics = prometheusMetrics({ rules: rules.current, reputation: () => lists.reputation, geo, now });
   const store = openStore(settings, log, { now, onFailure: metrics.storeFailed });
-  const verifier = settings.stepUpIssuers.length === 0 ? null : openVerifier(settings, log, metrics);
+  const verifier = openVerifier(settings, { log, metrics });
   const newId = monotonicFactory(randomFractions());
   const engine: Engine = {
-    rules: () => rules,
+    rules: rules.current,
     store,
     geo,
     reputation: () => lists.reputation,
@@ -114,18 +104,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
   };
 
   let stopping = false;
-  const afterwork = new Set<Promise<void>>();
-  const later = (work: () => Promise<void>): void => {
-    const done = new Promise<void>((resolve) => {
-      setImmediate(() => {
-        work()
-          .catch((error: unknown) => log.error('work after an answer failed', { error: textOf(error) }))
-          .finally(resolve);
-      });
-    });
-    afterwork.add(done);
-    void done.finally(() => afterwork.delete(done));
-  };
+  const { add: later, settled } = afterwork(log);
   const scope: RequestScope = { engine, later };
   const app = createApp({
     scopeOf: () => scope,
@@ -164,11 +143,16 @@ export async function startServer(settings: Settings, options: StartOptions = {}
   // Keys are fetched ahead of the first proof; an issuer that is away delays nothing and is told by /readyz.
   void verifier?.warm(now());
   const url = urlOf(server, settings.host);
-  log.info('listening', { url, store: store.driver, rules: rules.ruleCount, revision: rules.revision });
+  log.info('listening', {
+    url,
+    store: store.driver,
+    rules: rules.current().ruleCount,
+    revision: rules.current().revision,
+  });
 
   const stopOnce = async (): Promise<void> => {
     log.info('stopping', { drain_ms: drainMs });
-    await drained(server, afterwork, drainMs);
+    await drained(server, settled, drainMs);
     await closeAll();
     log.info('stopped');
   };
@@ -212,29 +196,6 @@ function openStore(
   return budgetedStore(redis, { timeoutMs: settings.storeTimeoutMs, onFailure });
 }
 
-function openVerifier(settings: Settings, log: Log, metrics: Metrics) {
-  return joseVerifier({
-    issuers: settings.stepUpIssuers,
-    fetch: globalThis.fetch,
-    onRefetch: ({ issuer, outcome, why, stale }) => {
-      metrics.keysAsked(issuer, stale ? 'stale' : outcome);
-      if (outcome === 'failed') log.warn('the keys of an issuer cannot be had', { issuer, why, stale });
-      else log.debug('the keys of an issuer were fetched', { issuer });
-    },
-  });
-}
-
-/** An origin may answer methods that no route names (`PROPFIND`, `PATCH`); whoever wrote the routes should know. */
-function warnOfOpenMethods(log: Log, routes: readonly RoutePattern[]): void {
-  const open = openMethods(routes).map(({ path, methods }) => `${methods.join(', ')} ${path}`);
-  if (open.length > 0) {
-    log.warn('these routes name methods; any other method there is judged as the default action, not as theirs', {
-      action: DEFAULT_ACTION,
-      routes: open,
-    });
-  }
-}
-
 /** A request that is not even one: a host that is no host, a target that is no path. */
 function answerBrokenRequest(error: unknown, log: Log, requestId: string): Response {
   const broken = error instanceof RequestError;
@@ -265,7 +226,7 @@ function urlOf(server: Server, host: string): string {
 }
 
 /** Ends the server within `drainMs`: what still runs then is cut off. */
-async function drained(server: Server, afterwork: ReadonlySet<Promise<void>>, drainMs: number): Promise<void> {
+async function drained(server: Server, settled: () => Promise<void>, drainMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   // A connection turns idle when its running request ends; keep-alive would hold it open for more than a minute.
@@ -274,31 +235,10 @@ async function drained(server: Server, afterwork: ReadonlySet<Promise<void>>, dr
   const deadline = new Promise<void>((resolve) => {
     cutOff = setTimeout(resolve, drainMs);
   });
-  await Promise.race([closed.then(() => settled(afterwork)), deadline]);
+  await Promise.race([closed.then(settled), deadline]);
   clearInterval(sweep);
   clearTimeout(cutOff);
   server.closeAllConnections();
-}
-
-async function settled(afterwork: ReadonlySet<Promise<void>>): Promise<void> {
-  while (afterwork.size > 0) await Promise.all(afterwork);
-}
-
-/** Numbers from 0 to below 1 from the operating system's random source, fetched many at a time. */
-function randomFractions(): () => number {
-  const words = new Uint32Array(256);
-  let next = words.length;
-  return () => {
-    if (next === words.length) {
-      randomFillSync(words);
-      next = 0;
-    }
-    return (words[next++] ?? 0) / 2 ** 32;
-  };
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 /** A line for people, beside the log: standard error, so that standard output stays JSON lines. */

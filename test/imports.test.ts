@@ -76,6 +76,7 @@ const NODE_ONLY: readonly RegExp[] = [
 const PACKAGES: readonly { readonly name: RegExp; readonly only: readonly RegExp[] }[] = [
   { name: /^node:/, only: NODE_ONLY },
   { name: /^hono(?:\/|$)/, only: [/^app\.ts$/, /^http\//, /^worker\.ts$/, /^middleware\/hono\.ts$/] },
+  { name: /^(?:cloudflare:|#)/, only: [/^worker\.ts$/, /^store\/redis-pool\.ts$/] },
   { name: /^express$/, only: [/^middleware\/express\.ts$/] },
   { name: /^@hono\/node-server/, only: [/^node\.ts$/] },
   { name: /^ioredis/, only: [/^store\/redis[a-z-]*\.ts$/] },
@@ -90,7 +91,7 @@ const PACKAGES: readonly { readonly name: RegExp; readonly only: readonly RegExp
  * the shapes at the root, `net`, and the contract file of each folder.
  */
 const LAYERS: readonly (readonly [string, readonly RegExp[]])[] = [
-  ['entries', [/^(?:node|worker|cli)\.ts$/, /^cli\//, /^simulate\//, /^(?:sdk|middleware)\//]],
+  ['entries', [/^(?:node|worker|cli|assembly)\.ts$/, /^cli\//, /^simulate\//, /^(?:sdk|middleware)\//]],
   ['app', [/^app\.ts$/]],
   ['http', [/^http\//]],
   ['audit', [/^audit\//]],

@@ -31,7 +31,7 @@ export function connectionOf(c: RequestContext): Connection {
   const incoming = incomingOf(c.env);
   const url = new URL(c.req.raw.url);
   return {
-    peer: textOf(incoming?.socket?.remoteAddress),
+    peer: textOf(incoming?.socket?.remoteAddress) ?? textOf(edgePeerOf(c.env)),
     method: textOf(incoming?.method) ?? c.req.method,
     target: textOf(incoming?.url) ?? `${url.pathname}${url.search}`,
   };
@@ -58,6 +58,13 @@ function incomingOf(env: unknown): Incoming | null {
   if (typeof env !== 'object' || env === null || !('incoming' in env)) return null;
   const { incoming } = env;
   return typeof incoming === 'object' && incoming !== null ? incoming : null;
+}
+
+/** See `EdgeRequest`. */
+function edgePeerOf(env: unknown): unknown {
+  if (typeof env !== 'object' || env === null || !('edge' in env)) return null;
+  const { edge } = env;
+  return typeof edge === 'object' && edge !== null && 'peer' in edge ? edge.peer : null;
 }
 
 function textOf(value: unknown): string | null {

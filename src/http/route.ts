@@ -1,5 +1,6 @@
 import type { Context } from 'hono';
 import type { z } from 'zod';
+import type { RequestScope } from './deps.ts';
 
 /** What the app keeps for one request. */
 export interface RequestVariables {
@@ -9,11 +10,18 @@ export interface RequestVariables {
   caller: string;
 }
 
+/** What a Worker knows of one request beside the request itself. */
+export interface EdgeRequest {
+  readonly scope: RequestScope;
+  /** Address of the connection's other end, as the edge tells it; null for a call over a service binding. */
+  readonly peer: string | null;
+}
+
 /** What the app's Hono is typed with. */
 export interface AppEnv {
   Variables: RequestVariables;
-  /** What the runtime hands over: a Node server its own request as `incoming`. */
-  Bindings: { readonly incoming?: unknown };
+  /** What the runtime hands over: a Node server its own request as `incoming`, a Worker what belongs to the request. */
+  Bindings: { readonly incoming?: unknown; readonly edge?: EdgeRequest };
 }
 
 /** One request on its way through the app. */

@@ -1,0 +1,117 @@
+import type { Log } from './audit/log.ts';
+import type { Metrics } from './audit/metrics.ts';
+import { DEFAULT_ACTION, openMethods } from './http/routes.ts';
+import type { UnmetAcrValues } from './rules/compile.ts';
+import type { RulesError } from './rules/problems.ts';
+import type { RuleSet } from './rules/ruleset.ts';
+import type { Settings } from './settings.ts';
+import { joseVerifier, type ProofVerifierOptions } from './step-up/jose.ts';
+import { unrankedAcrValues } from './step-up/requirement.ts';
+import type { ProofVerifier } from './step-up/verifier.ts';
+
+/** The rules in force, and what is said when others want to take their place. */
+export interface LiveRules {
+  readonly current: () => RuleSet;
+  /** Puts a whole and valid set in force: every check sees the old or the new one. */
+  readonly swap: (next: RuleSet) => void;
+  /** The set in force goes on. */
+  readonly refuse: (error: RulesError) => void;
+}
+
+/** Begins with this set. */
+export function liveRules(first: RuleSet, log: Log): LiveRules {
+  let rules = first;
+  warnOfOpenMethods(log, rules);
+  return {
+    current: () => rules,
+    swap: (next) => {
+      rules = next;
+      log.info('new rules are live', { revision: next.revision, rules: next.ruleCount, files: next.files });
+      warnOfOpenMethods(log, next);
+    },
+    refuse: (error) => log.error('changed rules were refused, the old ones go on', { problem: error.message }),
+  };
+}
+
+/** An origin may answer methods that no route names (`PROPFIND`, `PATCH`); whoever wrote the routes should know. */
+function warnOfOpenMethods(log: Log, { routes }: RuleSet): void {
+  const open = openMethods(routes).map(({ path, methods }) => `${methods.join(', ')} ${path}`);
+  if (open.length > 0) {
+    log.warn('these routes name methods; any other method there is judged as the default action, not as theirs', {
+      action: DEFAULT_ACTION,
+      routes: open,
+    });
+  }
+}
+
+/** The acr values of a rule that none of the configured issuers can meet. */
+export function unmetBy({ stepUpIssuers }: Settings): UnmetAcrValues {
+  return (acrValues) => unrankedAcrValues(acrValues, stepUpIssuers);
+}
+
+/** The verifier of the configured issuers; null where there is none. `shareFetches` as for {@link joseVerifier}. */
+export function openVerifier(
+  settings: Settings,
+  { log, metrics, shareFetches }: Pick<ProofVerifierOptions, 'shareFetches'> & { log: Log; metrics: Metrics },
+): ProofVerifier | null {
+  if (settings.stepUpIssuers.length === 0) return null;
+  return joseVerifier({
+    issuers: settings.stepUpIssuers,
+    // Called through the global object: workerd refuses its own `fetch` under another `this`.
+    fetch: (input, init) => fetch(input, init),
+    ...(shareFetches !== undefined && { shareFetches }),
+    onRefetch: ({ issuer, outcome, why, stale }) => {
+      metrics.keysAsked(issuer, stale ? 'stale' : outcome);
+      if (outcome === 'failed') log.warn('the keys of an issuer cannot be had', { issuer, why, stale });
+      else log.debug('the keys of an issuer were fetched', { issuer });
+    },
+  });
+}
+
+/** Work that follows answers. */
+export interface Afterwork {
+  /** Runs it in a turn of its own, so that the answer leaves first. Resolves when it ended, well or not. */
+  readonly add: (work: () => Promise<void>) => Promise<void>;
+  /** Resolves when nothing runs any more. */
+  readonly settled: () => Promise<void>;
+}
+
+/** None yet. Work that fails is logged. */
+export function afterwork(log: Log): Afterwork {
+  const running = new Set<Promise<void>>();
+  return {
+    add: (work) => {
+      const done = new Promise<void>((resolve) => {
+        setImmediate(() => {
+          work()
+            .catch((error: unknown) => log.error('work after an answer failed', { error: textOf(error) }))
+            .finally(resolve);
+        });
+      });
+      running.add(done);
+      void done.finally(() => running.delete(done));
+      return done;
+    },
+    settled: async () => {
+      while (running.size > 0) await Promise.all(running);
+    },
+  };
+}
+
+/** Numbers from 0 to below 1 from the runtime's secure random source, fetched many at a time. */
+export function randomFractions(): () => number {
+  const words = new Uint32Array(256);
+  let next = words.length;
+  return () => {
+    if (next === words.length) {
+      crypto.getRandomValues(words);
+      next = 0;
+    }
+    return (words[next++] ?? 0) / 2 ** 32;
+  };
+}
+
+/** An error with its stack, for the log. */
+export function textOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

@@ -1,0 +1,89 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { createTestHarness, type TestHarness } from 'wrangler';
+import { KEY } from './stepgate.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const RULES = join(ROOT, 'rules');
+
+/** The Worker as wrangler bundles it for a deploy, running in workerd. */
+export interface WorkerServer {
+  /** `http://127.0.0.1:1234` */
+  readonly url: string;
+  readonly harness: TestHarness;
+  /** Everything that the Worker wrote to its console so far, each line by itself. */
+  lines(): string[];
+  stop(): Promise<void>;
+}
+
+export interface WorkerOptions {
+  /** Variables beside those of wrangler.toml. */
+  readonly vars?: { readonly [name: string]: string };
+  readonly secrets?: { readonly [name: string]: string };
+  /** Folder of the rule files; default: `rules`. */
+  readonly rulesDir?: string;
+}
+
+/** Starts the Worker in development with the key {@link KEY}; the bundle is the one of `wrangler deploy --dry-run`. */
+export async function startWorker({ vars = {}, secrets = {}, rulesDir }: WorkerOptions = {}): Promise<WorkerServer> {
+  process.env.CLOUDFLARE_CF_FETCH_ENABLED = 'false';
+  const harness = createTestHarness({
+    root: ROOT,
+    workers: [
+      {
+        configPath: 'wrangler.toml',
+        prebuiltWorkerDir: await workerBundle(rulesDir),
+        vars: { NODE_ENV: 'development', API_KEYS: `tester:${KEY}`, ...vars },
+        secrets: { ...secrets },
+      },
+    ],
+  });
+  const { url } = await harness.listen();
+  return {
+    url: url.origin,
+    harness,
+    lines: () => harness.getLogs().flatMap(({ message }) => message.split('\n')),
+    stop: () => harness.close(),
+  };
+}
+
+/**
+ * The folder into which `wrangler deploy --dry-run` bundled the Worker with these rules. Bundles are kept by what they are
+ * made from, so that suites share one.
+ */
+export async function workerBundle(rulesDir = RULES): Promise<string> {
+  const folder = join(ROOT, 'build', 'bundles', hashOfSources(rulesDir));
+  if (existsSync(folder)) return folder;
+  mkdirSync(dirname(folder), { recursive: true });
+  const fresh = `${folder}.${process.pid}`;
+  await run('npx', ['wrangler', 'deploy', '--dry-run', '--outdir', fresh], {
+    cwd: ROOT,
+    env: { ...process.env, RULES_DIR: rulesDir, WRANGLER_SEND_METRICS: 'false', NO_COLOR: '1' },
+  });
+  try {
+    renameSync(fresh, folder);
+  } catch (error) {
+    // Another suite was faster.
+    rmSync(fresh, { recursive: true });
+    if (!existsSync(folder)) throw error;
+  }
+  return folder;
+}
+
+const run = promisify(execFile);
+
+function hashOfSources(rulesDir: string): string {
+  const hash = createHash('sha256');
+  const add = (file: string): void => void hash.update(relative(ROOT, file)).update('\0').update(readFileSync(file));
+  for (const name of ['wrangler.toml', 'package.json', 'package-lock.json']) add(join(ROOT, name));
+  for (const dir of [join(ROOT, 'src'), join(ROOT, 'scripts'), rulesDir]) {
+    for (const name of readdirSync(dir, { recursive: true, encoding: 'utf8' }).sort()) {
+      const file = join(dir, name);
+      if (statSync(file).isFile()) add(file);
+    }
+  }
+  return hash.digest('hex').slice(0, 16);
+}
