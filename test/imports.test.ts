@@ -50,7 +50,7 @@ const ENTRIES = ['node.ts', 'worker.ts', 'cli.ts'];
 
 /** Implementations that only entries choose: everything else knows the contract. */
 const DRIVERS: readonly RegExp[] = [
-  /^store\/(?:redis|memory|pseudonym)\.ts$/,
+  /^store\/(?:redis|redis-(?:cells|per-request|pool)|memory|pseudonym)\.ts$/,
   /^geo\/(?:geoip-lite|shards)\.ts$/,
   /^step-up\/jose\.ts$/,
   /^signals\/device-token-jose\.ts$/,
@@ -65,7 +65,7 @@ const NODE_ONLY: readonly RegExp[] = [
   /^(?:node|cli)\.ts$/,
   /^cli\//,
   /^simulate\//,
-  /^store\/(?:redis|pseudonym)\.ts$/,
+  /^store\/(?:redis|redis-cells|pseudonym)\.ts$/,
   /^geo\/geoip-lite\.ts$/,
   /^http\/node-body\.ts$/,
   /^reputation\/lists-file\.ts$/,
@@ -75,6 +75,7 @@ const NODE_ONLY: readonly RegExp[] = [
 /** Who may import a package; types count, for they bind as well. */
 const PACKAGES: readonly { readonly name: RegExp; readonly only: readonly RegExp[] }[] = [
   { name: /^node:/, only: NODE_ONLY },
+  { name: /^cloudflare:/, only: [/^worker\.ts$/, /^store\/redis-pool\.ts$/] },
   { name: /^hono(?:\/|$)/, only: [/^app\.ts$/, /^http\//, /^worker\.ts$/, /^middleware\/hono\.ts$/] },
   { name: /^(?:cloudflare:|#)/, only: [/^worker\.ts$/, /^store\/redis-pool\.ts$/] },
   { name: /^express$/, only: [/^middleware\/express\.ts$/] },

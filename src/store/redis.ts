@@ -1,19 +1,19 @@
-import { createHash } from 'node:crypto';
 import type { ConnectionOptions } from 'node:tls';
 import { Cluster, Redis } from 'ioredis';
-import { z } from 'zod';
-import type { Cells, Touch } from './cells.ts';
-import { decodeTally } from './codec.ts';
+import { type Client, cellsOver, loadScripts, type RedisLink, rawCells } from './redis-cells.ts';
+import { connectionMessage, messageOf, storeErrorOf } from './redis-errors.ts';
 import { parseRedisUrl, type RedisTarget } from './redis-url.ts';
-import { REPLACE, TALLY } from './scripts.ts';
 import { storeOver } from './slots.ts';
-import { type Store, StoreError, type StoreFailure } from './store.ts';
-import { CLOCK_SKEW_SECONDS, COUNTERS, SETS, type TallyChange } from './windows.ts';
+import { type Store, StoreError } from './store.ts';
 
 /** Which Redis, and whom to tell about its connections. */
-export interface RedisStoreOptions {
+export interface RedisStoreOptions extends LinkOptions {
   /** `REDIS_URL`, see `parseRedisUrl`. */
   readonly url: string;
+}
+
+/** How long to wait for Redis, and whom to tell about its connections. */
+export interface LinkOptions {
   /**
    * After how many ms a command without an answer is given up, 1 to 60,000; default 1000. Bounds what an unanswered
    * command holds on to; the budget of a check is kept by `budgetedStore`.
@@ -30,9 +30,6 @@ export interface RedisStoreOptions {
 /** So many misrouted commands in a row, and a cluster client starts anew. */
 const MISROUTED_TO_REBUILD = 5;
 
-/** Most slots in one command: no other client of the server waits long for it. */
-const MOST_GATHERED = 32;
-
 /** Longest wait between two tries to connect, in ms: what recovery takes at most after the server is back. */
 const MOST_RECONNECT_DELAY_MS = 1000;
 
@@ -44,11 +41,26 @@ const MOST_RECONNECT_DELAY_MS = 1000;
  */
 export function redisStore(options: RedisStoreOptions): Store {
   const target = parseRedisUrl(options.url);
+  return storeOver('redis', cellsOver(rawCells(lastingLink(target, options)), gatheringOf(target)));
+}
+
+/** How long touches wait for others: a turn of the event loop; in a cluster each goes alone to where its keys are. */
+export function gatheringOf(target: RedisTarget): ((go: () => void) => void) | null {
+  return target.kind === 'cluster' ? null : setImmediate;
+}
+
+/** A link that stays connected, and connects anew whenever its connection breaks. */
+export interface LastingLink extends RedisLink {
+  /** Asked at once: resolves when the first try to connect has succeeded, failed or taken too long. */
+  tried(): Promise<void>;
+}
+
+/** Connects to Redis and stays connected. */
+export function lastingLink(target: RedisTarget, options: LinkOptions): LastingLink {
   const timeoutMs = options.timeoutMs ?? 1000;
   let client = connect(target, options, timeoutMs);
   let misrouted = 0;
 
-  /** Runs one command; any error becomes a StoreError. */
   async function ask<T>(command: (redis: Client) => Promise<T>): Promise<T> {
     const asked = client;
     try {
@@ -69,144 +81,44 @@ export function redisStore(options: RedisStoreOptions): Store {
     }
   }
 
-  function run(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
-    return ask(async (redis) => {
-      try {
-        return await redis.evalsha(script.sha1, keys.length, ...keys, ...args);
-      } catch (error) {
-        // A script that the server does not know did nothing, so that it can be sent in full.
-        if (!messageOf(error).startsWith('NOSCRIPT')) throw error;
-        return await redis.eval(script.source, keys.length, ...keys, ...args);
-      }
-    });
-  }
-
-  async function touchAll(touches: readonly Touch[]): Promise<SlotReply[]> {
-    return read(slotReplies, await run(TALLY_SCRIPT, ...tallyCall(touches)));
-  }
-
-  async function touchAlone(touch: Touch): Promise<SlotReply | undefined> {
-    const [reply] = await touchAll([touch]);
-    return reply;
-  }
-
-  let gathered: Touch[] = [];
-  let answered: Promise<SlotReply[]> | null = null;
-
-  /** Where all keys lie on one server, what is touched in one turn of the event loop goes there as one command. */
-  async function touchTogether(touch: Touch): Promise<SlotReply | undefined> {
-    if (answered === null || gathered.length === MOST_GATHERED) {
-      const together: Touch[] = [];
-      gathered = together;
-      answered = new Promise((resolve) => {
-        setImmediate(() => {
-          if (gathered === together) answered = null;
-          resolve(touchAll(together));
-        });
-      });
-    }
-    const place = gathered.push(touch) - 1;
-    return (await answered)[place];
-  }
-
-  const cells: Cells = {
-    async touch(touch) {
-      const reply = await (target.kind === 'cluster' ? touchAlone(touch) : touchTogether(touch));
-      if (reply === undefined || typeof reply === 'string') throw refusal(reply ?? 'ERR');
-      const count = touch.tallies.length;
-      return { tallies: reply.slice(0, count).map((raw) => decodeTally(raw ?? '')), values: reply.slice(count) };
-    },
-    get: (key) => ask((redis) => redis.get(key)),
-    async replace(key, expected, next, ttlMs) {
-      const [written, found = null] = read(replaced, await run(REPLACE_SCRIPT, [key], [expected ?? '', next, ttlMs]));
-      return written === 1 ? { written: true } : { written: false, found };
-    },
-    async claim(key, ttlSeconds) {
-      return (await ask((redis) => redis.set(key, '1', 'EX', ttlSeconds, 'NX'))) === 'OK';
-    },
-    async remove(keys) {
-      await ask((redis) => redis.del(...keys));
+  return {
+    ask,
+    async tried() {
+      await happened(client, ['ready', 'close'], timeoutMs);
     },
     async ping() {
-      await whenReady(client, timeoutMs);
+      const isReady = client.status === 'ready' || (await happened(client, ['ready'], timeoutMs));
+      if (!isReady) throw new StoreError('unreachable', `Redis is not connected after ${timeoutMs} ms`);
       await ask(pingServers);
     },
     async close() {
       client.disconnect();
     },
   };
-  return storeOver('redis', cells);
 }
 
-type Client = Redis | Cluster;
-
-interface Script {
-  readonly source: string;
-  readonly sha1: string;
-}
-
-const TALLY_SCRIPT = withSha1(TALLY);
-const REPLACE_SCRIPT = withSha1(REPLACE);
-
-function withSha1(source: string): Script {
-  return { source, sha1: createHash('sha1').update(source).digest('hex') };
-}
-
-/** What the script says of one slot: its keys, or the error by which it failed. */
-const slotReplies = z.array(z.union([z.array(z.string().nullable()), z.string()]));
-type SlotReply = z.infer<typeof slotReplies>[number];
-const replaced = z.tuple([z.int(), z.string().nullable().optional()]);
-
-function read<T>(schema: z.ZodType<T>, reply: unknown): T {
-  const parsed = schema.safeParse(reply);
-  if (!parsed.success) throw new StoreError('rejected', 'Redis answered a script with something else than it returns');
-  return parsed.data;
-}
-
-function tallyCall(touches: readonly Touch[]): [string[], (string | number)[]] {
-  const keys = touches.flatMap(({ tallies, values }) => [...tallies.map(({ key }) => key), ...values]);
-  return [keys, [CLOCK_SKEW_SECONDS, JSON.stringify(touches.map(slotCall))]];
-}
-
-function slotCall({ at, write, tallies, values }: Touch) {
-  const changes = tallies.flatMap((tally, index) => tally.changes.map((change) => [index + 1, ...changeCall(change)]));
-  return [at, write, tallies.map(({ ttlMs }) => ttlMs), values.length, changes];
-}
-
-function changeCall(change: TallyChange): readonly (string | number)[] {
-  if ('count' in change) {
-    const { windowSeconds, bucketSeconds } = COUNTERS[change.count];
-    return [change.count, windowSeconds, bucketSeconds, 0, ''];
-  }
-  const { windowSeconds, cap } = SETS[change.see];
-  return [change.see, windowSeconds, 1, cap, change.member];
-}
-
-function connect(target: RedisTarget, options: RedisStoreOptions, timeoutMs: number): Client {
+function connect(target: RedisTarget, options: LinkOptions, timeoutMs: number): Client {
   const client = clientOf(target, connectionOptions(target, options, timeoutMs));
   const report = (error: unknown): void => options.onConnectionError?.(connectionMessage(error));
-  // Scripts are there before the first command, so that it takes one wait after a restart too.
-  const loadScripts = (server: Redis) => () => {
-    for (const { source } of [TALLY_SCRIPT, REPLACE_SCRIPT]) server.script('LOAD', source).catch(report);
-  };
+  const tellScripts = (server: Redis) => () => void loadScripts(server).catch(report);
   // Without a listener, ioredis prints every error itself.
   client.on('error', report);
   if (client instanceof Cluster) {
     client.on('node error', report);
     // Without a queue, a node that is only connected when it is first needed loses the commands of that moment.
     client.on('+node', (node: Redis) => {
-      node.on('ready', loadScripts(node));
+      node.on('ready', tellScripts(node));
       if (node.status === 'wait') node.connect().catch(report);
     });
   } else {
-    client.on('ready', loadScripts(client));
+    client.on('ready', tellScripts(client));
   }
   return client;
 }
 
 type Connection = ReturnType<typeof connectionOptions>;
 
-function connectionOptions(target: RedisTarget, options: RedisStoreOptions, timeoutMs: number) {
+function connectionOptions(target: RedisTarget, options: LinkOptions, timeoutMs: number) {
   return {
     ...(target.username === null ? {} : { username: target.username }),
     ...(target.password === null ? {} : { password: target.password }),
@@ -275,51 +187,20 @@ async function pingServers(client: Client): Promise<void> {
   }
 }
 
-async function whenReady(client: Client, timeoutMs: number): Promise<void> {
-  if (client.status === 'ready') return;
-  await new Promise<void>((resolve, reject) => {
-    const done = (settle: () => void) => () => {
+/** Whether one of the events came within the time. */
+function happened(client: Client, events: readonly ('ready' | 'close')[], timeoutMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const settle = (came: boolean) => {
       clearTimeout(timer);
-      client.off('ready', ready);
-      settle();
+      for (const event of events) client.off(event, come);
+      resolve(came);
     };
-    const ready = done(resolve);
-    const late = done(() => reject(new StoreError('unreachable', `Redis is not connected after ${timeoutMs} ms`)));
-    const timer = setTimeout(late, timeoutMs);
-    client.once('ready', ready);
+    const come = () => settle(true);
+    const timer = setTimeout(settle, timeoutMs, false);
+    for (const event of events) client.once(event, come);
   });
 }
 
 function isMisrouted(error: unknown): boolean {
   return /\b(MOVED|ASK|CROSSSLOT|CLUSTERDOWN|READONLY)\b/.test(messageOf(error));
-}
-
-/** Replies of a server that is there but cannot serve anybody yet. */
-const AWAY_REPLIES: ReadonlySet<string> = new Set(['LOADING', 'MASTERDOWN', 'CLUSTERDOWN', 'NOREPLICAS', 'BUSY']);
-
-/** Replies quote keys and arguments, so that only their first word is told. */
-function storeErrorOf(error: unknown): StoreError {
-  if (error instanceof StoreError) return error;
-  const message = messageOf(error);
-  if (message === 'Command timed out') return new StoreError('timeout', 'Redis did not answer in time');
-  const redirected = message.startsWith('Too many Cluster redirections');
-  if (redirected) return new StoreError('rejected', 'Redis Cluster sent a command round in circles');
-  if (error instanceof Error && error.name === 'ReplyError') return refusal(message);
-  return new StoreError('unreachable', 'Redis cannot be reached');
-}
-
-function refusal(message: string): StoreError {
-  const [word = 'ERR'] = message.split(' ');
-  const code: StoreFailure = AWAY_REPLIES.has(word) ? 'unreachable' : 'rejected';
-  return new StoreError(code, `Redis refused a command: ${/^[A-Z]+$/.test(word) ? word : 'ERR'}`);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : '';
-}
-
-function connectionMessage(error: unknown): string {
-  if (error instanceof Error && error.name === 'ReplyError') return storeErrorOf(error).message;
-  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
-  return `Redis cannot be reached: ${code ?? 'the connection broke'}`;
 }

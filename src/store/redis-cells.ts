@@ -1,0 +1,138 @@
+import { createHash } from 'node:crypto';
+import type { Cluster, Redis } from 'ioredis';
+import { z } from 'zod';
+import type { Cells, Touch } from './cells.ts';
+import { decodeTally } from './codec.ts';
+import { gathering } from './gathering.ts';
+import { messageOf, refusal } from './redis-errors.ts';
+import { REPLACE, TALLY } from './scripts.ts';
+import { StoreError } from './store.ts';
+import { CLOCK_SKEW_SECONDS, COUNTERS, SETS, type TallyChange } from './windows.ts';
+
+/** A client of Redis that can be given commands. */
+export type Client = Redis | Cluster;
+
+/** A way to Redis: one client, or one after the other. */
+export interface RedisLink {
+  /** Runs one command; rejects with `StoreError` and nothing else. */
+  ask<T>(command: (redis: Client) => Promise<T>): Promise<T>;
+  /** Resolves when the server answers. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The atomic steps in the raw values of Redis: touches are answered by what the script says of each. */
+export interface RawCells extends Omit<Cells, 'touch'> {
+  /** In one command: the keys of all touches have to lie on one server. */
+  touch(touches: readonly Touch[]): Promise<readonly SlotReply[]>;
+}
+
+/** Most slots in one command: no other client of the server waits long for it. */
+const MOST_GATHERED = 32;
+
+/**
+ * The atomic steps of the store. What is touched before `later` calls back goes to the server as one command; null sends
+ * each touch alone, where the keys of different slots may lie on different servers.
+ */
+export function cellsOver(raw: RawCells, later: ((go: () => void) => void) | null): Cells {
+  const touchOne = touchesOneByOne(raw, later);
+  return {
+    ...raw,
+    async touch(touch) {
+      const reply = await touchOne(touch);
+      if (reply === undefined || typeof reply === 'string') throw refusal(reply ?? 'ERR');
+      const count = touch.tallies.length;
+      return { tallies: reply.slice(0, count).map((text) => decodeTally(text ?? '')), values: reply.slice(count) };
+    },
+  };
+}
+
+/** Takes touches one by one, and sends them as {@link cellsOver} says. */
+export function touchesOneByOne(
+  raw: RawCells,
+  later: ((go: () => void) => void) | null,
+): (touch: Touch) => Promise<SlotReply | undefined> {
+  if (later === null) return async (touch) => (await raw.touch([touch]))[0];
+  return gathering(raw.touch, { most: MOST_GATHERED, later });
+}
+
+/** The atomic steps as commands of Redis. */
+export function rawCells(link: RedisLink): RawCells {
+  function run(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+    return link.ask(async (redis) => {
+      try {
+        return await redis.evalsha(script.sha1, keys.length, ...keys, ...args);
+      } catch (error) {
+        // A script that the server does not know did nothing, so that it can be sent in full.
+        if (!messageOf(error).startsWith('NOSCRIPT')) throw error;
+        return await redis.eval(script.source, keys.length, ...keys, ...args);
+      }
+    });
+  }
+
+  return {
+    async touch(touches) {
+      return read(slotReplies, await run(TALLY_SCRIPT, ...tallyCall(touches)));
+    },
+    get: (key) => link.ask((redis) => redis.get(key)),
+    async replace(key, expected, next, ttlMs) {
+      const [written, found = null] = read(replaced, await run(REPLACE_SCRIPT, [key], [expected ?? '', next, ttlMs]));
+      return written === 1 ? { written: true } : { written: false, found };
+    },
+    async claim(key, ttlSeconds) {
+      return (await link.ask((redis) => redis.set(key, '1', 'EX', ttlSeconds, 'NX'))) === 'OK';
+    },
+    async remove(keys) {
+      await link.ask((redis) => redis.del(...keys));
+    },
+    ping: () => link.ping(),
+    close: () => link.close(),
+  };
+}
+
+/** Tells a server the scripts, so that the first command takes one wait after its restart too. */
+export async function loadScripts(server: Redis): Promise<void> {
+  await Promise.all([TALLY_SCRIPT, REPLACE_SCRIPT].map(({ source }) => server.script('LOAD', source)));
+}
+
+interface Script {
+  readonly source: string;
+  readonly sha1: string;
+}
+
+const TALLY_SCRIPT = withSha1(TALLY);
+const REPLACE_SCRIPT = withSha1(REPLACE);
+
+function withSha1(source: string): Script {
+  return { source, sha1: createHash('sha1').update(source).digest('hex') };
+}
+
+/** What the script says of each slot: its keys, or the error by which it failed. */
+export const slotReplies = z.array(z.union([z.array(z.string().nullable()), z.string()]));
+export type SlotReply = z.infer<typeof slotReplies>[number];
+const replaced = z.tuple([z.int(), z.string().nullable().optional()]);
+
+function read<T>(schema: z.ZodType<T>, reply: unknown): T {
+  const parsed = schema.safeParse(reply);
+  if (!parsed.success) throw new StoreError('rejected', 'Redis answered a script with something else than it returns');
+  return parsed.data;
+}
+
+function tallyCall(touches: readonly Touch[]): [string[], (string | number)[]] {
+  const keys = touches.flatMap(({ tallies, values }) => [...tallies.map(({ key }) => key), ...values]);
+  return [keys, [CLOCK_SKEW_SECONDS, JSON.stringify(touches.map(slotCall))]];
+}
+
+function slotCall({ at, write, tallies, values }: Touch) {
+  const changes = tallies.flatMap((tally, index) => tally.changes.map((change) => [index + 1, ...changeCall(change)]));
+  return [at, write, tallies.map(({ ttlMs }) => ttlMs), values.length, changes];
+}
+
+function changeCall(change: TallyChange): readonly (string | number)[] {
+  if ('count' in change) {
+    const { windowSeconds, bucketSeconds } = COUNTERS[change.count];
+    return [change.count, windowSeconds, bucketSeconds, 0, ''];
+  }
+  const { windowSeconds, cap } = SETS[change.see];
+  return [change.see, windowSeconds, 1, cap, change.member];
+}
