@@ -1,0 +1,117 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { z } from 'zod';
+
+/** The runtime of Workers with one Worker in it. */
+export interface Workerd {
+  /** `http://127.0.0.1:1234` */
+  readonly url: string;
+  /** Everything that the Worker and the runtime wrote so far. */
+  output(): string;
+  stop(): Promise<void>;
+}
+
+export interface WorkerdOptions {
+  /** Variables; null is bound as null. */
+  readonly vars: { readonly [name: string]: string | null };
+  /** Durable Objects: the binding and its class. */
+  readonly durableObjects?: { readonly [binding: string]: string };
+  /** An authority that the runtime trusts beside those of browsers, as PEM. */
+  readonly ca?: string;
+}
+
+/** The program itself: npm's wrapper would not hand a signal on to it. */
+const WORKERD = z.object({ default: z.string() }).parse(createRequire(import.meta.url)('workerd')).default;
+
+/** As in wrangler.toml. */
+const COMPATIBILITY_DATE = '2026-11-01';
+
+/** Runs a bundle of {@link bundle} on a free port. */
+export async function startWorkerd(code: string, { vars, durableObjects = {}, ca }: WorkerdOptions): Promise<Workerd> {
+  const folder = mkdtempSync(join(tmpdir(), 'stepgate-workerd-'));
+  const text = JSON.stringify;
+  const bindings = [
+    ...Object.entries(vars).map(
+      ([name, value]) => `(name = "${name}", ${value === null ? 'json = "null"' : `text = ${text(value)}`})`,
+    ),
+    ...Object.entries(durableObjects).map(([name, type]) => `(name = "${name}", durableObjectNamespace = "${type}")`),
+  ];
+  const namespaces = Object.values(durableObjects).map((type) => `(className = "${type}", uniqueKey = "${type}")`);
+  writeFileSync(join(folder, 'worker.js'), code);
+  writeFileSync(
+    join(folder, 'config.capnp'),
+    `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "worker")],
+  services = [
+    (name = "worker", worker = (
+      modules = [(name = "worker.js", esModule = embed "worker.js")],
+      compatibilityDate = "${COMPATIBILITY_DATE}",
+      compatibilityFlags = ["nodejs_compat"],
+      bindings = [${bindings.join(', ')}],
+      durableObjectNamespaces = [${namespaces.join(', ')}],
+      durableObjectStorage = (inMemory = void),
+      globalOutbound = "network",
+    )),
+    (name = "network", network = (
+      allow = ["private", "public"],
+      tlsOptions = (trustBrowserCas = true, trustedCertificates = [${ca === undefined ? '' : text(ca)}]),
+    )),
+  ],
+);
+`,
+  );
+  const child = spawn(WORKERD, ['serve', '--control-fd=3', join(folder, 'config.capnp')], {
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+  });
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  // A test that dies must not leave its runtime behind.
+  const reap = (): void => void child.kill('SIGKILL');
+  process.once('exit', reap);
+  child.once('exit', () => process.off('exit', reap));
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (data) => (output += String(data)));
+  const port = await new Promise<number>((resolve, reject) => {
+    let told = '';
+    child.stdio[3]?.on('data', (data) => {
+      told += String(data);
+      const found = /"event":"listen"[^\n]*"port":(\d+)/.exec(told)?.[1];
+      if (found !== undefined) resolve(Number(found));
+    });
+    child.once('error', reject);
+    child.once('exit', (code) => reject(new Error(`workerd ended with ${code}: ${output}`)));
+  });
+  return {
+    url: `http://127.0.0.1:${port}`,
+    output: () => output,
+    async stop() {
+      child.kill('SIGKILL');
+      await exited;
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Bundles a Worker as one module, with what wrangler does for packages that `require` modules of Node. */
+export async function bundle(entry: string, alias: { readonly [module: string]: string } = {}): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [entry],
+    bundle: true,
+    write: false,
+    format: 'esm',
+    platform: 'node',
+    target: 'es2024',
+    conditions: ['workerd', 'worker', 'browser'],
+    external: ['cloudflare:*'],
+    alias,
+    banner: { js: "import { createRequire } from 'node:module'; const require = createRequire('/');" },
+    logLevel: 'warning',
+  });
+  const [output] = outputFiles;
+  if (output === undefined) throw new Error(`esbuild made nothing of ${entry}`);
+  return output.text;
+}
