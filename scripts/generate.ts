@@ -89,7 +89,11 @@ function operatorsTable(): string {
 function settingsTable(): string {
   return table(
     ['name', 'meaning', 'default'],
-    Object.entries(SETTINGS).map(([name, { meaning, fallback }]) => [code(name), meaning, fallback]),
+    Object.entries(SETTINGS).map(([name, { meaning, fallback, only }]) => [
+      code(name),
+      only === null ? meaning : `${meaning} (${only === 'node' ? 'Node' : 'Workers'} only)`,
+      fallback,
+    ]),
   );
 }
 
@@ -139,6 +143,7 @@ async function openApi(): Promise<object> {
     log: noLog,
     elapsedMs: () => 0,
     isStopping: () => false,
+    storeWarning: null,
     rulesProblem: () => null,
   };
   const response = await createApp(deps).request('/openapi.json');

@@ -44,6 +44,11 @@ function warnOfOpenMethods(log: Log, { routes }: RuleSet): void {
   }
 }
 
+/** A variable that is set in vain was meant to do something. */
+export function warnOfIgnored(log: Log, { ignored }: Settings): void {
+  if (ignored.length > 0) log.warn('these settings mean nothing on this runtime', { settings: ignored });
+}
+
 /** The acr values of a rule that none of the configured issuers can meet. */
 export function unmetBy({ stepUpIssuers }: Settings): UnmetAcrValues {
   return (acrValues) => unrankedAcrValues(acrValues, stepUpIssuers);

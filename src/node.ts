@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { getRequestListener, RequestError } from '@hono/node-server';
 import { monotonicFactory } from 'ulid';
 import { createApp } from './app.ts';
-import { afterwork, liveRules, openVerifier, randomFractions, textOf, unmetBy } from './assembly.ts';
+import { afterwork, liveRules, openVerifier, randomFractions, textOf, unmetBy, warnOfIgnored } from './assembly.ts';
 import type { Log } from './audit/log.ts';
 import { type LineStream, pinoLines, standardOutput } from './audit/pino.ts';
 import { prometheusMetrics } from './audit/prometheus.ts';
@@ -71,6 +71,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
   const now = (): number => Date.now();
   const drainMs = options.drainMs ?? DRAIN_MS;
 
+  warnOfIgnored(log, settings);
   const unmet = unmetBy(settings);
   const rules = liveRules(await loadRules(settings.rulesDir, FACT_CATALOG, unmet), log);
   const rulesWatch = watchRules({
@@ -117,6 +118,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
     log,
     elapsedMs: () => performance.now(),
     isStopping: () => stopping,
+    storeWarning: null,
     rulesProblem: () => rulesWatch.lastError()?.message ?? null,
   });
 

@@ -26,6 +26,9 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 const SECRET_NAMES = ['API_KEYS', 'DEVICE_TOKEN_SECRET', 'PRIVACY_KEY'] as const;
 export type SecretName = (typeof SECRET_NAMES)[number];
 
+/** What the service runs on. */
+export type Runtime = 'node' | 'workers';
+
 /** One environment variable: what it means, for the README; how it is read, for {@link loadSettings}. */
 interface SettingSpec<T> {
   readonly meaning: string;
@@ -33,6 +36,8 @@ interface SettingSpec<T> {
   readonly fallback: string;
   /** A secret is never quoted in an error. */
   readonly secret: boolean;
+  /** The one runtime on which it means something; null for both. */
+  readonly only: Runtime | null;
   /** From the text of the variable; undefined where it is unset or empty. */
   readonly schema: z.ZodType<T, string | undefined>;
 }
@@ -41,28 +46,29 @@ function setting<T>(
   schema: z.ZodType<T, string | undefined>,
   meaning: string,
   fallback: string,
-  more: { secret?: boolean } = {},
+  more: { secret?: boolean; only?: Runtime } = {},
 ): SettingSpec<T> {
-  return { meaning, fallback, secret: more.secret ?? false, schema };
+  return { meaning, fallback, secret: more.secret ?? false, only: more.only ?? null, schema };
 }
 
 const MIN_SECRET_BYTES = 32;
 
-function wholeNumber(min: number, max: number, fallback: number, meaning: string): SettingSpec<number> {
+function wholeNumber(min: number, max: number, fallback: number, meaning: string, only?: Runtime): SettingSpec<number> {
   const schema = z
     .string()
     .regex(/^\d{1,9}$/, `must be a whole number from ${min} to ${max}`)
     .transform(Number)
     .refine((n) => n >= min && n <= max, `must be a whole number from ${min} to ${max}`);
-  return setting(or(fallback, schema), meaning, String(fallback));
+  return setting(or(fallback, schema), meaning, String(fallback), { ...(only !== undefined && { only }) });
 }
 
-function text(fallback: string, meaning: string): SettingSpec<string> {
-  return setting(or(fallback, z.string()), meaning, `\`${fallback}\``);
+function text(fallback: string, meaning: string, only?: Runtime): SettingSpec<string> {
+  return setting(or(fallback, z.string()), meaning, `\`${fallback}\``, { ...(only !== undefined && { only }) });
 }
 
-function oneOf<T extends string>(values: readonly T[], fallback: T, meaning: string): SettingSpec<T> {
-  return setting(or(fallback, z.string().pipe(z.enum(values))), meaning, `\`${fallback}\``);
+function oneOf<T extends string>(values: readonly T[], fallback: T, meaning: string, only?: Runtime): SettingSpec<T> {
+  const schema = or(fallback, z.string().pipe(z.enum(values)));
+  return setting(schema, meaning, `\`${fallback}\``, { ...(only !== undefined && { only }) });
 }
 
 /** What holds where the variable is unset. */
@@ -167,12 +173,12 @@ const publicUrl = z
 /** Every environment variable that is read, in the order of the README. */
 export const SETTINGS = {
   NODE_ENV: text('development', '`production` refuses to start without the three secrets below'),
-  PORT: wholeNumber(0, 65_535, 8787, 'port that Node listens on; 0 takes a free one and prints it'),
-  HOST: text('127.0.0.1', 'address that Node listens on'),
+  PORT: wholeNumber(0, 65_535, 8787, 'port that Node listens on; 0 takes a free one and prints it', 'node'),
+  HOST: text('127.0.0.1', 'address that Node listens on', 'node'),
   REDIS_URL: setting(
     or(null, redisUrl),
     '`redis://`, `rediss://`; a comma-separated list is a Redis Cluster; `redis+sentinel://`',
-    'none: embedded memory store',
+    'none: embedded memory store; on Workers refused in production',
     { secret: true },
   ),
   API_KEYS: setting(
@@ -193,7 +199,14 @@ export const SETTINGS = {
     'none: made at start in development, start refused in production',
     { secret: true },
   ),
-  RULES_DIR: text('rules', 'directory of the rule files'),
+  RULES_DIR: text('rules', 'directory of the rule files; a Worker carries those that its build finds there', 'node'),
+  RULES_KV_SECONDS: wholeNumber(
+    10,
+    86_400,
+    60,
+    'how often the rules in the KV namespace `RULES_KV` are looked at, in seconds, 10 to 86400',
+    'workers',
+  ),
   STEP_UP_ISSUERS: setting(
     or([], stepUpIssuersText),
     'JSON array of the issuers whose step-up tokens are taken; presets `descope`, `auth0`, `keycloak`, `okta`, `entra`, `oidc`',
@@ -230,7 +243,7 @@ export const SETTINGS = {
     'address under which callers reach this service, as the AuthZEN metadata tells it',
     'none: taken from the request',
   ),
-  IP_LISTS_DIR: text('data/ip', 'directory of the compiled address lists'),
+  IP_LISTS_DIR: text('data/ip', 'directory of the compiled address lists', 'node'),
   GEO_DATA: oneOf(
     GEO_DATA,
     'city',
@@ -241,6 +254,12 @@ export const SETTINGS = {
     3650,
     180,
     'older geo data still answers; a warning at start and `geo.problem` of `/readyz` say that it is old',
+  ),
+  GEO_FROM_CF: oneOf(
+    ['on', 'off'],
+    'off',
+    '`on`: the place of the client is what `request.cf` says; only where the Worker is the gateway itself, or is called by one over a service binding that hands `cf` on',
+    'workers',
   ),
   STORE_TIMEOUT_MS: wholeNumber(1, 10_000, 50, 'whole budget of the store for one check, in milliseconds, 1 to 10000'),
   LOG_LEVEL: oneOf(LOG_LEVELS, 'info', '`silent`, `error`, `warn`, `info` (with decision records) or `debug`'),
@@ -259,6 +278,7 @@ export interface Settings {
   readonly deviceTokenSecrets: readonly string[];
   readonly privacyKey: string;
   readonly rulesDir: string;
+  readonly rulesKvSeconds: number;
   readonly stepUpIssuers: readonly IssuerSettings[];
   readonly trustedProxies: TrustedProxies;
   /** Null walks `X-Forwarded-For` and `Forwarded`. */
@@ -272,10 +292,14 @@ export interface Settings {
   readonly ipListsDir: string;
   readonly geoData: GeoData;
   readonly geoMaxAgeDays: number;
+  /** True takes `request.cf` for the place of the client. */
+  readonly geoFromCf: boolean;
   readonly storeTimeoutMs: number;
   readonly logLevel: LogLevel;
   /** Secrets that were made because the environment gave none: they do not outlive the process. */
   readonly made: readonly SecretName[];
+  /** Variables that are set and mean nothing on this runtime. */
+  readonly ignored: readonly string[];
 }
 
 /** One setting that cannot be used. */
@@ -305,11 +329,12 @@ export interface Environment {
 
 /**
  * Reads all settings. An empty variable counts as unset. `makeSecret` is the chance: at least 32 bytes as printable
- * ASCII without commas or colons; outside production it stands in for each secret that is missing.
+ * ASCII without commas or colons; outside production it stands in for each secret that is missing. On Workers a store of
+ * one isolate's own memory is for development: production must name a Redis.
  *
  * @throws {SettingsError} listing every fault
  */
-export function loadSettings(environment: Environment, makeSecret: () => string): Settings {
+export function loadSettings(environment: Environment, makeSecret: () => string, runtime: Runtime = 'node'): Settings {
   const faults: SettingFault[] = [];
   const made: SecretName[] = [];
   const found = (name: string): string | undefined => {
@@ -342,6 +367,10 @@ export function loadSettings(environment: Environment, makeSecret: () => string)
     return read(name, spec, wrap(makeSecret()));
   };
 
+  if (runtime === 'workers' && production && found('REDIS_URL') === undefined) {
+    faults.push({ code: 'missing', name: 'REDIS_URL', message: NO_STORE_ON_WORKERS });
+  }
+  const geoFromCf = read('GEO_FROM_CF', SETTINGS.GEO_FROM_CF);
   const settings = {
     production,
     port: read('PORT', SETTINGS.PORT),
@@ -351,6 +380,7 @@ export function loadSettings(environment: Environment, makeSecret: () => string)
     deviceTokenSecrets: readSecret('DEVICE_TOKEN_SECRET', SETTINGS.DEVICE_TOKEN_SECRET, (secret) => secret),
     privacyKey: readSecret('PRIVACY_KEY', SETTINGS.PRIVACY_KEY, (secret) => secret),
     rulesDir: read('RULES_DIR', SETTINGS.RULES_DIR),
+    rulesKvSeconds: read('RULES_KV_SECONDS', SETTINGS.RULES_KV_SECONDS),
     stepUpIssuers: read('STEP_UP_ISSUERS', SETTINGS.STEP_UP_ISSUERS),
     trustedProxies: read('TRUSTED_PROXIES', SETTINGS.TRUSTED_PROXIES),
     clientIpHeader: read('CLIENT_IP_HEADER', SETTINGS.CLIENT_IP_HEADER),
@@ -361,13 +391,21 @@ export function loadSettings(environment: Environment, makeSecret: () => string)
     ipListsDir: read('IP_LISTS_DIR', SETTINGS.IP_LISTS_DIR),
     geoData: read('GEO_DATA', SETTINGS.GEO_DATA),
     geoMaxAgeDays: read('GEO_MAX_AGE_DAYS', SETTINGS.GEO_MAX_AGE_DAYS),
+    geoFromCf: geoFromCf && geoFromCf === 'on',
     storeTimeoutMs: read('STORE_TIMEOUT_MS', SETTINGS.STORE_TIMEOUT_MS),
     logLevel: read('LOG_LEVEL', SETTINGS.LOG_LEVEL),
     made,
+    ignored: Object.entries(SETTINGS).flatMap(([name, { only }]) =>
+      only !== null && only !== runtime && found(name) !== undefined ? [name] : [],
+    ),
   };
   if (faults.length > 0 || !isComplete(settings)) throw new SettingsError(faults);
   return settings;
 }
+
+const NO_STORE_ON_WORKERS =
+  'is not set; on Workers with NODE_ENV=production it must be: each isolate would otherwise have a memory of its own, ' +
+  'which counts and learns nothing beyond it. Set it to a Redis that Workers can reach: `npx wrangler secret put REDIS_URL`';
 
 function isComplete(settings: { readonly [K in keyof Settings]: Settings[K] | undefined }): settings is Settings {
   return Object.values(settings).every((value) => value !== undefined);

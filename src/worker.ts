@@ -2,10 +2,15 @@ import { env } from 'cloudflare:workers';
 import { monotonicFactory } from 'ulid';
 import files from '#bundled-rules';
 import { createApp } from './app.ts';
-import { afterwork, liveRules, openVerifier, randomFractions, textOf, unmetBy } from './assembly.ts';
+import { afterwork, liveRules, openVerifier, randomFractions, textOf, unmetBy, warnOfIgnored } from './assembly.ts';
+import { analyticsMetrics, analyticsRecords, type Dataset } from './audit/analytics.ts';
 import { consoleLines } from './audit/console.ts';
-import { noMetrics } from './audit/metrics.ts';
+import type { Log } from './audit/log.ts';
+import type { Metrics } from './audit/metrics.ts';
+import { toAll } from './audit/sinks.ts';
 import type { Engine } from './engine.ts';
+import { cfGeo } from './geo/cf.ts';
+import type { GeoSource } from './geo/geo.ts';
 import { noGeo } from './geo/no-geo.ts';
 import { readStream } from './http/body.ts';
 import { callers } from './http/caller.ts';
@@ -13,17 +18,29 @@ import { ProblemError, problemResponse } from './http/problem.ts';
 import type { EdgeRequest } from './http/route.ts';
 import { NO_REPUTATION } from './reputation/standing.ts';
 import { compileRules } from './rules/compile.ts';
+import { type RulesNamespace, rulesInKv } from './rules/kv.ts';
 import { RulesError } from './rules/problems.ts';
-import { type Environment, loadSettings, type Settings, SettingsError } from './settings.ts';
+import { type Environment, loadSettings, SETTINGS, type Settings, SettingsError } from './settings.ts';
 import { deviceTokens } from './signals/device-token-jose.ts';
 import { FACT_CATALOG } from './signals/index.ts';
+import { budgetedStore, storeBreaker } from './store/budget.ts';
 import { memoryStore } from './store/memory.ts';
 import { pseudonymizer } from './store/pseudonym.ts';
+import { redisPerRequest } from './store/redis-per-request.ts';
+import { RedisUrlError } from './store/redis-url.ts';
 import type { Store } from './store/store.ts';
 
 /** The part of the runtime's execution context that is used. */
 interface ExecutionContext {
   waitUntil(work: Promise<unknown>): void;
+}
+
+/** Bindings of wrangler.toml beside the variables; each may be left out. */
+interface Bindings {
+  /** KV namespace with rules that replace the bundled ones without a deploy. */
+  readonly rulesKv: RulesNamespace | null;
+  /** Analytics Engine dataset for decision records. */
+  readonly decisions: Dataset | null;
 }
 
 /** Answers one request. */
@@ -36,16 +53,30 @@ type Handle = (request: Request, context: ExecutionContext) => Promise<Response>
  * @throws {SettingsError} when the variables cannot be used
  * @throws {RulesError} when the bundled rules cannot be used
  */
-function openWorker(environment: Environment): Handle {
-  const settings = loadSettings(environment, () => randomText(36));
+function openWorker(environment: Environment, bindings: Bindings): Handle {
+  const settings = loadSettings(environment, () => randomText(36), 'workers');
   const now = (): number => Date.now();
   const { log, records } = consoleLines(settings.logLevel, { to: console, now });
-  const metrics = noMetrics;
-  const rules = liveRules(compileRules(files, FACT_CATALOG, unmetBy(settings)), log);
+  warnOfIgnored(log, settings);
+  const metrics = analyticsMetrics(bindings.decisions);
+
+  const unmet = unmetBy(settings);
+  const rules = liveRules(compileRules(files, FACT_CATALOG, unmet), log);
+  const kv =
+    bindings.rulesKv &&
+    rulesInKv({
+      namespace: bindings.rulesKv,
+      catalog: FACT_CATALOG,
+      unmet,
+      bundled: rules.current(),
+      everyMs: settings.rulesKvSeconds * 1000,
+      onSwap: rules.swap,
+      onRefused: rules.refuse,
+    });
+  const geo = noGeo();
   const newId = monotonicFactory(randomFractions());
-  const shared: Omit<Engine, 'store'> = {
+  const shared: Omit<Engine, 'store' | 'geo'> = {
     rules: rules.current,
-    geo: noGeo(),
     reputation: () => NO_REPUTATION,
     deviceTokens: deviceTokens({
       secrets: settings.deviceTokenSecrets.map((secret) => new TextEncoder().encode(secret)),
@@ -56,7 +87,7 @@ function openWorker(environment: Environment): Handle {
     newId: () => newId(now()),
     newDeviceId: () => `d-${randomText(9)}`,
   };
-  const openStore = storeOpener(settings, now);
+  const openStore = storeOpener(settings, { log, metrics, now });
   const app = createApp({
     scopeOf: (c) => edgeOf(c.env.edge).scope,
     findCaller: callers(settings.apiKeys),
@@ -64,49 +95,124 @@ function openWorker(environment: Environment): Handle {
     trust: { trusted: settings.trustedProxies, declared: settings.clientIpHeader },
     gateway: settings,
     metrics,
-    records,
+    records: bindings.decisions === null ? records : toAll([records, analyticsRecords(bindings.decisions)]),
     log,
     elapsedMs: () => performance.now(),
     isStopping: () => false,
-    rulesProblem: () => null,
+    storeWarning: settings.redisUrl === null ? MEMORY_OF_ONE_ISOLATE : null,
+    rulesProblem: () => kv?.problem() ?? null,
   });
 
   return async (request, context) => {
-    const work = afterwork(log);
+    const { add, settled } = afterwork(log);
+    const later = (work: () => Promise<void>): void => context.waitUntil(add(work));
     const store = openStore();
     const edge: EdgeRequest = {
-      scope: { engine: { ...shared, store }, later: (task) => context.waitUntil(work.add(task)) },
+      scope: { engine: { ...shared, store, geo: geoOf(settings, request, geo) }, later },
       peer: request.headers.get('cf-connecting-ip'),
     };
-    const response = await app.fetch(request, { edge });
-    context.waitUntil(work.settled().then(() => store.close()));
-    return response;
+    const look = kv?.due(now());
+    if (look) later(look);
+    const answer = Promise.resolve(app.fetch(request, { edge }));
+    // A client that goes away does not take along what was begun: a store that is being tried again has to be told of.
+    context.waitUntil(answer.then(settled).then(() => store.close()));
+    return answer;
   };
 }
+
+const MEMORY_OF_ONE_ISOLATE =
+  'REDIS_URL is not set: each isolate has a memory of its own, gone with it; good for development only';
 
 function edgeOf(edge: EdgeRequest | undefined): EdgeRequest {
   if (edge === undefined) throw new Error('a request reached the app without what belongs to it');
   return edge;
 }
 
-/** Opens the store for one request; it is closed when the request and its afterwork ended. */
-function storeOpener(_settings: Settings, now: () => number): () => Store {
-  const memory = memoryStore({ now });
-  const lasting: Store = { ...memory, close: async () => undefined };
-  return () => lasting;
+/** `request.cf` is there on Cloudflare only. */
+function geoOf({ geoFromCf }: Settings, request: Request, others: GeoSource): GeoSource {
+  if (!geoFromCf) return others;
+  return cfGeo(
+    {
+      cf: 'cf' in request ? request.cf : null,
+      connectingIp: request.headers.get('cf-connecting-ip'),
+      byWorker: request.headers.has('cf-worker'),
+    },
+    others,
+  );
 }
 
+/**
+ * How each request opens its store, which is closed when the request and its afterwork ended. The circuit is one for all of
+ * them, so that a thousand requests do not each find out that Redis is away.
+ */
+function storeOpener(
+  { redisUrl, storeTimeoutMs }: Settings,
+  { log, metrics, now }: { readonly log: Log; readonly metrics: Metrics; readonly now: () => number },
+): () => Store {
+  if (redisUrl === null) {
+    log.warn(`store: ${MEMORY_OF_ONE_ISOLATE}`);
+    const memory: Store = { ...memoryStore({ now }), close: async () => undefined };
+    return () => memory;
+  }
+  const options = {
+    url: redisUrl,
+    onConnectionError: (problem: string) => log.warn('no connection to Redis', { problem }),
+  };
+  const openRedis = (): Store => redisPerRequest(options);
+  refuseUrlFor(openRedis);
+  const breaker = storeBreaker();
+  return () => budgetedStore(openRedis(), { timeoutMs: storeTimeoutMs, onFailure: metrics.storeFailed, breaker });
+}
+
+/** A URL that this way of connecting cannot serve is told before the first request needs it. */
+function refuseUrlFor(open: () => Store): void {
+  try {
+    open();
+  } catch (error) {
+    if (!(error instanceof RedisUrlError)) throw error;
+    throw new SettingsError([
+      { code: 'invalid', name: 'REDIS_URL', message: error.message.replace(/^REDIS_URL:? /, '') },
+    ]);
+  }
+}
+
+/** Bytes from the secure random source as base64url. */
 function randomText(bytes: number): string {
   return btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(bytes))))
     .replaceAll('+', '-')
     .replaceAll('/', '_');
 }
 
-/** The variables among what is bound. A variable that wrangler.toml writes as a table or a list is read as its JSON. */
+/** The variables among what is bound. What wrangler.toml writes as a number, a list or a table is read as its JSON. */
 function environmentOf(bound: { readonly [name: string]: unknown }): Environment {
-  return Object.fromEntries(
-    Object.entries(bound).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])),
-  );
+  const textOfVariable = (value: unknown): string | undefined =>
+    value === undefined || typeof value === 'string' ? value : JSON.stringify(value);
+  return Object.fromEntries(Object.keys(SETTINGS).map((name) => [name, textOfVariable(bound[name])]));
+}
+
+/** @throws {SettingsError} when a binding is not of the kind that its name stands for */
+function bindingsOf(bound: { readonly [name: string]: unknown }): Bindings {
+  return {
+    rulesKv: bindingWith<RulesNamespace>(bound, 'RULES_KV', 'get', 'a KV namespace'),
+    decisions: bindingWith<Dataset>(bound, 'DECISIONS', 'writeDataPoint', 'an Analytics Engine dataset'),
+  };
+}
+
+/** Bindings are objects of the runtime: their kind shows in the method that is called. */
+function bindingWith<T extends object>(
+  bound: { readonly [name: string]: unknown },
+  name: string,
+  method: keyof T & string,
+  kind: string,
+): T | null {
+  const value = bound[name];
+  if (value === undefined) return null;
+  if (isOfKind<T>(value, method)) return value;
+  throw new SettingsError([{ code: 'invalid', name, message: `is bound to something else than ${kind}` }]);
+}
+
+function isOfKind<T extends object>(value: unknown, method: keyof T & string): value is T {
+  return typeof value === 'object' && value !== null && typeof Reflect.get(value, method) === 'function';
 }
 
 /** Every request is refused, and told why: what is wrong names settings and rules, never a secret. */
@@ -117,7 +223,7 @@ function refuseAll(error: SettingsError | RulesError): Handle {
 
 function opened(): Handle {
   try {
-    return openWorker(environmentOf(env));
+    return openWorker(environmentOf(env), bindingsOf(env));
   } catch (error) {
     if (error instanceof SettingsError || error instanceof RulesError) return refuseAll(error);
     throw error;

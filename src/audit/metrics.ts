@@ -2,7 +2,7 @@ import type { CheckResult } from '../decision.ts';
 import type { StoreOperation } from '../store/budget.ts';
 import type { StoreFailure } from '../store/store.ts';
 
-/** Counts what happens. Drivers: Prometheus on Node, {@link noMetrics} elsewhere. Nothing here throws. */
+/** Counts what happens. Drivers: Prometheus on Node, Analytics Engine on Workers, {@link noMetrics}. Nothing here throws. */
 export interface Metrics {
   checked(result: CheckResult, seconds: number): void;
   /** The answer went out, but what it teaches was not stored. */
@@ -11,8 +11,8 @@ export interface Metrics {
   recordFailed(): void;
   /** An issuer was asked for its keys. `stale`: it could not give them, and those of before are used on. */
   keysAsked(issuer: string, outcome: 'fetched' | 'stale' | 'failed'): void;
-  /** The exposition of everything counted. */
-  render(): Promise<{ readonly contentType: string; readonly text: string }>;
+  /** The exposition of everything counted; null where no process sees more than a part of it. */
+  render(): Promise<{ readonly contentType: string; readonly text: string } | null>;
 }
 
 /** Counts nothing. */
@@ -22,5 +22,5 @@ export const noMetrics: Metrics = {
   storeFailed: () => undefined,
   recordFailed: () => undefined,
   keysAsked: () => undefined,
-  render: async () => ({ contentType: 'text/plain; charset=utf-8', text: '' }),
+  render: async () => null,
 };

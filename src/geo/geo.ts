@@ -13,7 +13,7 @@ export interface Place {
   readonly region: string | null;
   readonly city: string | null;
   /** Who said so. */
-  readonly source: 'asserted' | 'geoip-lite' | 'shards';
+  readonly source: 'asserted' | 'cf' | 'geoip-lite' | 'shards';
 }
 
 /** Why there is no place. These strings are the `why` of the `geo` signal. */

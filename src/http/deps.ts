@@ -30,6 +30,8 @@ export interface AppDeps {
   readonly elapsedMs: () => number;
   /** True from the moment on that the process was told to stop. */
   readonly isStopping: () => boolean;
+  /** What is wrong with the choice of the store although it answers; null for nothing. */
+  readonly storeWarning: string | null;
   /** Why the last reload of the rules was refused; null while the live rules are the newest. */
   readonly rulesProblem: () => string | null;
 }

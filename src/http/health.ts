@@ -2,12 +2,17 @@ import { z } from 'zod';
 import type { Engine } from '../engine.ts';
 import { StoreError } from '../store/store.ts';
 import type { AppDeps, RequestScope } from './deps.ts';
+import { ProblemError } from './problem.ts';
 import type { Route } from './route.ts';
 
 const readiness = z.object({
   ready: z.boolean(),
   stopping: z.boolean(),
-  store: z.object({ driver: z.string(), reachable: z.boolean(), problem: z.string().nullable() }),
+  store: z.object({
+    driver: z.string(),
+    reachable: z.boolean(),
+    problem: z.string().nullable().meta({ description: 'Why it is out of reach, or what is wrong with its choice.' }),
+  }),
   rules: z.object({
     revision: z.string(),
     files: z.array(z.string()),
@@ -62,13 +67,25 @@ export function healthRoutes(deps: AppDeps): Route[] {
       path: '/metrics',
       access: 'public',
       summary: 'Counters in the Prometheus text format',
-      answers: { 200: { description: 'Text exposition' } },
+      answers: {
+        200: { description: 'Text exposition' },
+        501: { description: 'On Workers: an isolate sees a part of the traffic only' },
+      },
       handle: async (c) => {
-        const { contentType, text } = await deps.metrics.render();
-        return c.body(text, 200, { 'Content-Type': contentType });
+        const exposition = await deps.metrics.render();
+        if (exposition === null) throw noCounters();
+        return c.body(exposition.text, 200, { 'Content-Type': exposition.contentType });
       },
     },
   ];
+}
+
+/** Not an empty 200: whoever scrapes should see that there is nothing to be had, and where to look. */
+function noCounters(): ProblemError {
+  return new ProblemError(
+    'no_metrics',
+    'an isolate of a Worker sees a part of the traffic only, so it counts nothing; bind an Analytics Engine dataset as DECISIONS and query that',
+  );
 }
 
 async function readinessOf(deps: AppDeps, scope: RequestScope): Promise<z.infer<typeof readiness>> {
@@ -81,7 +98,11 @@ async function readinessOf(deps: AppDeps, scope: RequestScope): Promise<z.infer<
   return {
     ready: storeProblem === null && !stopping,
     stopping,
-    store: { driver: engine.store.driver, reachable: storeProblem === null, problem: storeProblem },
+    store: {
+      driver: engine.store.driver,
+      reachable: storeProblem === null,
+      problem: storeProblem ?? deps.storeWarning,
+    },
     rules: {
       revision: rules.revision,
       files: [...rules.files],

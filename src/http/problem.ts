@@ -34,6 +34,7 @@ export const PROBLEMS = {
   body_too_large: { status: 413, title: 'The body is too large' },
   unsupported_media_type: { status: 415, title: 'The body is not JSON' },
   internal: { status: 500, title: 'Internal error' },
+  no_metrics: { status: 501, title: 'No counters are kept here' },
   misconfigured: { status: 503, title: 'The service is not configured' },
   store_unavailable: { status: 503, title: 'The store is not available' },
 } as const satisfies { readonly [code: string]: { readonly status: ContentfulStatusCode; readonly title: string } };

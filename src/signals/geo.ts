@@ -16,7 +16,7 @@ export const geo: Signal = {
     'geo.source': {
       type: 'string',
       meaning: 'Who said so: the caller, or which database',
-      values: ['asserted', 'geoip-lite', 'shards'],
+      values: ['asserted', 'cf', 'geoip-lite', 'shards'],
     },
   },
   measure({ located }, history) {

@@ -1,4 +1,11 @@
-import { BrokenCircuitError, CircuitState, ConsecutiveBreaker, circuitBreaker, handleWhen } from 'cockatiel';
+import {
+  BrokenCircuitError,
+  type CircuitBreakerPolicy,
+  CircuitState,
+  ConsecutiveBreaker,
+  circuitBreaker,
+  handleWhen,
+} from 'cockatiel';
 import { type Attempt, type History, type Slot, type Store, StoreError, type StoreFailure } from './store.ts';
 
 /** Runs something later; the answer cancels it. */
@@ -10,13 +17,30 @@ export interface Budget {
   readonly timeoutMs?: number;
   /** What work beside a check (events, learning, the support desk) may wait, in ms; default 1000. */
   readonly backgroundTimeoutMs?: number;
+  /** Default: a {@link storeBreaker} of its own. Several stores that lead to one server share one. */
+  readonly breaker?: StoreBreaker;
+  readonly timer?: Timer;
+  /** Hears of every failure, of `recordAttempt` once per slot; for metrics. */
+  readonly onFailure?: (operation: StoreOperation, code: StoreFailure) => void;
+}
+
+/** Leaves a store alone that was not there several times in a row. */
+export type StoreBreaker = CircuitBreakerPolicy;
+
+/** When to open, and for how long. */
+export interface StoreBreakerOptions {
   /** So many operations in a row that found no store open the circuit; default 5. */
   readonly failuresToOpen?: number;
   /** How long an open circuit waits before one operation tries the store again, in ms; default 1000. */
   readonly retryAfterMs?: number;
-  readonly timer?: Timer;
-  /** Hears of every failure, of `recordAttempt` once per slot; for metrics. */
-  readonly onFailure?: (operation: StoreOperation, code: StoreFailure) => void;
+}
+
+/** A closed circuit. */
+export function storeBreaker({ failuresToOpen = 5, retryAfterMs = 1000 }: StoreBreakerOptions = {}): StoreBreaker {
+  return circuitBreaker(handleWhen(isOutage), {
+    halfOpenAfter: retryAfterMs,
+    breaker: new ConsecutiveBreaker(failuresToOpen),
+  });
 }
 
 /** What can be asked of the store. */
@@ -29,18 +53,7 @@ export type StoreOperation = Exclude<keyof Store, 'driver' | 'close'>;
  * A store that answers with a refusal (`rejected`) is there, and does not open it.
  */
 export function budgetedStore(store: Store, budget: Budget = {}): Store {
-  const {
-    timeoutMs = 50,
-    backgroundTimeoutMs = 1000,
-    failuresToOpen = 5,
-    retryAfterMs = 1000,
-    timer = realTimer,
-    onFailure,
-  } = budget;
-  const breaker = circuitBreaker(handleWhen(isOutage), {
-    halfOpenAfter: retryAfterMs,
-    breaker: new ConsecutiveBreaker(failuresToOpen),
-  });
+  const { timeoutMs = 50, backgroundTimeoutMs = 1000, breaker = storeBreaker(), timer = realTimer, onFailure } = budget;
 
   /** Rejects with `circuit_open` or with what `run` rejects with. */
   async function throughBreaker<T>(run: () => Promise<T>): Promise<T> {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Metrics } from '../../src/audit/metrics.ts';
 import type { ScrapeSources } from '../../src/audit/prometheus.ts';
 import { prometheusMetrics } from '../../src/audit/prometheus.ts';
 import { noGeo } from '../../src/geo/no-geo.ts';
@@ -23,6 +24,12 @@ function sourcesWith(reputation: () => Reputation): ScrapeSources {
   return { rules: testApp().engine.rules, reputation, geo: noGeo(), now: () => NOW_MS };
 }
 
+async function rendered(metrics: Metrics) {
+  const exposition = await metrics.render();
+  if (exposition === null) throw new Error('there is no exposition');
+  return exposition;
+}
+
 describe('the Prometheus exposition', () => {
   test('counts checks by decision and rule, their latency, and degraded parts', async () => {
     const metrics = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
@@ -31,7 +38,7 @@ describe('the Prometheus exposition', () => {
     await post('/v1/risk-check', { subject: 'u', action: 'login' });
     await post('/v1/risk-check', { subject: 'u', action: 'login' });
     await settled();
-    const { text, contentType } = await metrics.render();
+    const { text, contentType } = await rendered(metrics);
     expect(contentType).toContain('text/plain');
     expect(text).toContain('stepgate_checks_total{decision="deny",rule="no-root"} 1');
     expect(text).toContain('stepgate_checks_total{decision="allow",rule="none"} 2');
@@ -49,7 +56,7 @@ describe('the Prometheus exposition', () => {
     await settled();
     await post('/v1/risk-check', { subject: 'u', action: 'login', device: updated });
     await settled();
-    const { text } = await metrics.render();
+    const { text } = await rendered(metrics);
     expect(text).toContain('stepgate_devices_total{state="new"} 1');
     expect(text).toContain('stepgate_devices_total{state="drifted"} 1');
   });
@@ -64,7 +71,7 @@ describe('the Prometheus exposition', () => {
     const { post, settled } = testApp({ engine: { store }, deps: { metrics } });
     for (let i = 0; i < 2; i++) await post('/v1/risk-check', { subject: 'u', action: 'login', ip: '81.2.69.160' });
     await settled();
-    const { text } = await metrics.render();
+    const { text } = await rendered(metrics);
     expect(text).toContain('stepgate_degraded_checks_total{part="velocity"} 2');
     expect(text).toContain('stepgate_checks_total{decision="step-up",rule="none"} 2');
   });
@@ -75,7 +82,7 @@ describe('the Prometheus exposition', () => {
     metrics.storeFailed('recordAttempt', 'timeout');
     metrics.learnFailed('unreachable');
     metrics.recordFailed();
-    const { text } = await metrics.render();
+    const { text } = await rendered(metrics);
     expect(text).toContain('stepgate_store_errors_total{operation="recordAttempt",code="timeout"} 2');
     expect(text).toContain('stepgate_learn_failures_total{code="unreachable"} 1');
     expect(text).toContain('stepgate_record_failures_total 1');
@@ -87,7 +94,7 @@ describe('the Prometheus exposition', () => {
     metrics.keysAsked('https://idp.example', 'fetched');
     metrics.keysAsked('https://idp.example', 'stale');
     metrics.keysAsked('https://idp.example', 'stale');
-    const { text } = await metrics.render();
+    const { text } = await rendered(metrics);
     expect(text).toContain('stepgate_key_fetches_total{issuer="https://idp.example",outcome="fetched"} 1');
     expect(text).toContain('stepgate_key_fetches_total{issuer="https://idp.example",outcome="stale"} 2');
   });
@@ -95,27 +102,27 @@ describe('the Prometheus exposition', () => {
   test('shows age and size of the lists in force, and forgets those that went away', async () => {
     let lists: readonly ListStatus[] = [list];
     const metrics = prometheusMetrics(sourcesWith(() => ({ ...NO_REPUTATION, status: () => lists })));
-    const before = (await metrics.render()).text;
+    const before = (await rendered(metrics)).text;
     expect(before).toContain('stepgate_list_age_days{list="tor-exits",category="tor"} 3');
     expect(before).toContain('stepgate_list_judged{list="tor-exits"} 0');
     expect(before).toContain('stepgate_list_ranges{list="tor-exits"} 1200');
     lists = [];
-    expect((await metrics.render()).text).not.toContain('tor-exits');
+    expect((await rendered(metrics)).text).not.toContain('tor-exits');
   });
 
   /** @see https://github.com/geoip-lite/node-geoip/issues/209 */
   test('shows the age of the geo data at the moment of the scrape, and none where there is no data', async () => {
     const aging = { ...noGeo(), status: () => ({ name: 'geoip-lite', ageDays: 799.5, problem: null }) };
     const metrics = prometheusMetrics({ ...sourcesWith(() => NO_REPUTATION), geo: aging });
-    expect((await metrics.render()).text).toContain('stepgate_geo_age_days{source="geoip-lite"} 799.5');
+    expect((await rendered(metrics)).text).toContain('stepgate_geo_age_days{source="geoip-lite"} 799.5');
     const without = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
-    expect((await without.render()).text).not.toMatch(/^stepgate_geo_age_days\{/m);
+    expect((await rendered(without)).text).not.toMatch(/^stepgate_geo_age_days\{/m);
   });
 
   test('of two servers in one process is not mixed', async () => {
     const one = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
     const other = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
     one.recordFailed();
-    expect((await other.render()).text).toContain('stepgate_record_failures_total 0');
+    expect((await rendered(other)).text).toContain('stepgate_record_failures_total 0');
   });
 });

@@ -4,7 +4,7 @@ import { redact } from '../../src/audit/redact.ts';
 import { noRecords, toAll } from '../../src/audit/sinks.ts';
 import { compileRules } from '../../src/rules/compile.ts';
 import { FACT_CATALOG } from '../../src/signals/index.ts';
-import { testApp } from '../http/test-app.ts';
+import { recordOf } from './record-of.ts';
 
 const BODY = {
   subject: 'Secret.Person@example.com',
@@ -38,15 +38,6 @@ const INDISCREET = {
     },
   ],
 };
-
-async function recordOf(body: unknown, more?: Parameters<typeof testApp>[0]) {
-  const { post, records, settled, engine } = testApp(more);
-  const response = await post('/v1/risk-check', body, { 'X-Request-ID': 'req-1' });
-  await settled();
-  const [record] = records;
-  if (record === undefined) throw new Error('no record');
-  return { record, answer: await response.json(), engine };
-}
 
 describe('a decision record', () => {
   test('says what was decided, by which rule of which revision, for whom by pseudonym', async () => {

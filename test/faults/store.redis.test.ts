@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { budgetedStore, type StoreOperation } from '../../src/store/budget.ts';
+import { budgetedStore, type StoreOperation, storeBreaker } from '../../src/store/budget.ts';
 import { redisStore } from '../../src/store/redis.ts';
 import { type Attempt, type History, type Store, StoreError, type StoreFailure } from '../../src/store/store.ts';
 import { BASELINE, learnOnce, read } from '../contract/store.ts';
@@ -34,7 +34,7 @@ describe('a redis server that fails', () => {
     failures = [];
     store = budgetedStore(redisStore({ url: server.url, timeoutMs: 1000 }), {
       timeoutMs: TIMEOUT_MS,
-      ...BREAKER,
+      breaker: storeBreaker(BREAKER),
       onFailure: (operation, code) => failures.push([operation, code]),
     });
     await store.ping();
@@ -171,7 +171,7 @@ describe('a redis cluster that fails', () => {
   let store: Store;
   beforeAll(async () => {
     cluster = await startRedisCluster();
-    store = budgetedStore(redisStore({ url: cluster.url }), { timeoutMs: TIMEOUT_MS, ...BREAKER });
+    store = budgetedStore(redisStore({ url: cluster.url }), { timeoutMs: TIMEOUT_MS, breaker: storeBreaker(BREAKER) });
     await store.ping();
   });
   afterAll(async () => {

@@ -61,6 +61,7 @@ export function testApp(
     log: noLog,
     elapsedMs: () => 0,
     isStopping: () => false,
+    storeWarning: null,
     rulesProblem: () => null,
     ...more.deps,
   };

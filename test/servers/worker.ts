@@ -20,12 +20,14 @@ export interface WorkerServer {
 }
 
 export interface WorkerOptions {
-  /** Variables beside those of wrangler.toml. */
-  readonly vars?: { readonly [name: string]: string };
+  /** Variables beside those of wrangler.toml, in the types that it can hold. */
+  readonly vars?: { readonly [name: string]: Json };
   readonly secrets?: { readonly [name: string]: string };
   /** Folder of the rule files; default: `rules`. */
   readonly rulesDir?: string;
 }
+
+type Json = string | number | boolean | readonly Json[] | { readonly [key: string]: Json };
 
 /** Starts the Worker in development with the key {@link KEY}; the bundle is the one of `wrangler deploy --dry-run`. */
 export async function startWorker({ vars = {}, secrets = {}, rulesDir }: WorkerOptions = {}): Promise<WorkerServer> {

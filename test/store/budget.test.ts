@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Budget, budgetedStore, type Timer } from '../../src/store/budget.ts';
+import { type Budget, budgetedStore, storeBreaker, type Timer } from '../../src/store/budget.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { type Attempt, type Store, StoreError, type StoreFailure } from '../../src/store/store.ts';
 import { BASELINE, storeContract } from '../contract/store.ts';
@@ -111,7 +111,7 @@ describe('the budget', () => {
 
 describe('the circuit', () => {
   test('opens after failures in a row and asks the store no more', async () => {
-    const { store, fault } = faultyStore({ failuresToOpen: 3 });
+    const { store, fault } = faultyStore({ breaker: storeBreaker({ failuresToOpen: 3 }) });
     fault.fail = 'unreachable';
     for (let i = 0; i < 3; i += 1) await store.recordAttempt(attempt);
     const asked = fault.asked;
@@ -126,7 +126,7 @@ describe('the circuit', () => {
   });
 
   test('a success in between starts the count anew', async () => {
-    const { store, fault } = faultyStore({ failuresToOpen: 3 });
+    const { store, fault } = faultyStore({ breaker: storeBreaker({ failuresToOpen: 3 }) });
     for (let i = 0; i < 10; i += 1) {
       fault.fail = i % 3 === 2 ? null : 'unreachable';
       await store.recordAttempt(attempt);
@@ -136,7 +136,7 @@ describe('the circuit', () => {
   });
 
   test('stays closed while some slots are read, and while a store that is there refuses', async () => {
-    const { store, fault, clock } = faultyStore({ failuresToOpen: 2 });
+    const { store, fault, clock } = faultyStore({ breaker: storeBreaker({ failuresToOpen: 2 }) });
     fault.hang = ({ address }) => address !== null;
     for (let i = 0; i < 5; i += 1) {
       const answer = store.recordAttempt(attempt);
@@ -152,7 +152,7 @@ describe('the circuit', () => {
   });
 
   test('lets one attempt through when its time is over, refuses the others meanwhile, and closes when that one succeeds', async () => {
-    const { store, fault, clock } = faultyStore({ failuresToOpen: 1, retryAfterMs: 0 });
+    const { store, fault, clock } = faultyStore({ breaker: storeBreaker({ failuresToOpen: 1, retryAfterMs: 0 }) });
     fault.fail = 'timeout';
     await store.recordAttempt(attempt);
 
@@ -166,10 +166,22 @@ describe('the circuit', () => {
     expect(await store.recordAttempt(attempt)).toMatchObject({ subject: { state: 'read' } });
   });
 
+  test('is one for all the stores that share it: each may live no longer than a request', async () => {
+    const breaker = storeBreaker({ failuresToOpen: 3 });
+    for (let i = 0; i < 3; i += 1) {
+      const { store, fault } = faultyStore({ breaker });
+      fault.fail = 'unreachable';
+      await store.recordAttempt(attempt);
+    }
+    const { store, fault } = faultyStore({ breaker });
+    expect(await store.recordAttempt(attempt)).toMatchObject({ subject: { state: 'failed', why: 'circuit_open' } });
+    expect(fault.asked).toBe(0);
+  });
+
   test('tells every failure with its operation', async () => {
     const seen: string[] = [];
     const { store, fault } = faultyStore({
-      failuresToOpen: 1,
+      breaker: storeBreaker({ failuresToOpen: 1 }),
       onFailure: (operation, code) => seen.push(`${operation} ${code}`),
     });
     fault.fail = 'unreachable';
