@@ -7,6 +7,7 @@ import {
   TrustedProxiesError,
 } from './net/client-ip.ts';
 import { type IssuerSettings, stepUpIssuersText } from './step-up/presets.ts';
+import type { PoolLocation } from './store/redis-pool.ts';
 import { parseRedisUrl, RedisUrlError } from './store/redis-url.ts';
 
 /** One caller's key as `API_KEYS` gives it: in clear or as its SHA-256. */
@@ -17,6 +18,18 @@ export type ApiKey =
 /** What is loaded of the geo data: cities, countries only, nothing. */
 export const GEO_DATA = ['city', 'country', 'none'] as const;
 export type GeoData = (typeof GEO_DATA)[number];
+
+const POOL_LOCATIONS = [
+  'wnam',
+  'enam',
+  'sam',
+  'weur',
+  'eeur',
+  'apac',
+  'oc',
+  'afr',
+  'me',
+] as const satisfies readonly PoolLocation[];
 
 /** Most silent first; each level holds those before it. */
 const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const;
@@ -181,6 +194,19 @@ export const SETTINGS = {
     'none: embedded memory store; on Workers refused in production',
     { secret: true },
   ),
+  REDIS_POOL_SIZE: wholeNumber(
+    1,
+    256,
+    4,
+    'over how many Durable Objects the requests are spread where REDIS_POOL is bound, each with one connection to Redis',
+    'workers',
+  ),
+  REDIS_POOL_LOCATION: setting(
+    or(null, z.string().toLowerCase().pipe(z.enum(POOL_LOCATIONS))),
+    'region of those Durable Objects, the one nearest to Redis: `wnam`, `enam`, `sam`, `weur`, `eeur`, `apac`, `oc`, `afr` or `me`',
+    'none: near to the first request',
+    { only: 'workers' },
+  ),
   API_KEYS: setting(
     apiKeys,
     '`name:secret` or `name:sha256:hex`, comma-separated',
@@ -273,6 +299,9 @@ export interface Settings {
   readonly host: string;
   /** Null for the embedded memory store. */
   readonly redisUrl: string | null;
+  readonly redisPoolSize: number;
+  /** Null: near to the first request. */
+  readonly redisPoolLocation: PoolLocation | null;
   readonly apiKeys: readonly ApiKey[];
   /** The first signs, all verify. */
   readonly deviceTokenSecrets: readonly string[];
@@ -376,6 +405,8 @@ export function loadSettings(environment: Environment, makeSecret: () => string,
     port: read('PORT', SETTINGS.PORT),
     host: read('HOST', SETTINGS.HOST),
     redisUrl: read('REDIS_URL', SETTINGS.REDIS_URL),
+    redisPoolSize: read('REDIS_POOL_SIZE', SETTINGS.REDIS_POOL_SIZE),
+    redisPoolLocation: read('REDIS_POOL_LOCATION', SETTINGS.REDIS_POOL_LOCATION),
     apiKeys: readSecret('API_KEYS', SETTINGS.API_KEYS, (secret) => `development:${secret}`),
     deviceTokenSecrets: readSecret('DEVICE_TOKEN_SECRET', SETTINGS.DEVICE_TOKEN_SECRET, (secret) => secret),
     privacyKey: readSecret('PRIVACY_KEY', SETTINGS.PRIVACY_KEY, (secret) => secret),

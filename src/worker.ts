@@ -27,8 +27,11 @@ import { budgetedStore, storeBreaker } from './store/budget.ts';
 import { memoryStore } from './store/memory.ts';
 import { pseudonymizer } from './store/pseudonym.ts';
 import { redisPerRequest } from './store/redis-per-request.ts';
+import { type RedisPoolNamespace, redisPool } from './store/redis-pool.ts';
 import { RedisUrlError } from './store/redis-url.ts';
 import type { Store } from './store/store.ts';
+
+export { RedisPool } from './store/redis-pool.ts';
 
 /** The part of the runtime's execution context that is used. */
 interface ExecutionContext {
@@ -41,6 +44,8 @@ interface Bindings {
   readonly rulesKv: RulesNamespace | null;
   /** Analytics Engine dataset for decision records. */
   readonly decisions: Dataset | null;
+  /** Durable Objects that stay connected to Redis; without them each request connects by itself. */
+  readonly redisPool: RedisPoolNamespace | null;
 }
 
 /** Answers one request. */
@@ -74,7 +79,8 @@ function openWorker(environment: Environment, bindings: Bindings): Handle {
       onRefused: rules.refuse,
     });
   const geo = noGeo();
-  const newId = monotonicFactory(randomFractions());
+  const random = randomFractions();
+  const newId = monotonicFactory(random);
   const shared: Omit<Engine, 'store' | 'geo'> = {
     rules: rules.current,
     reputation: () => NO_REPUTATION,
@@ -87,7 +93,7 @@ function openWorker(environment: Environment, bindings: Bindings): Handle {
     newId: () => newId(now()),
     newDeviceId: () => `d-${randomText(9)}`,
   };
-  const openStore = storeOpener(settings, { log, metrics, now });
+  const openStore = storeOpener(settings, bindings.redisPool, { log, metrics, now, random });
   const app = createApp({
     scopeOf: (c) => edgeOf(c.env.edge).scope,
     findCaller: callers(settings.apiKeys),
@@ -146,8 +152,14 @@ function geoOf({ geoFromCf }: Settings, request: Request, others: GeoSource): Ge
  * them, so that a thousand requests do not each find out that Redis is away.
  */
 function storeOpener(
-  { redisUrl, storeTimeoutMs }: Settings,
-  { log, metrics, now }: { readonly log: Log; readonly metrics: Metrics; readonly now: () => number },
+  { redisUrl, redisPoolSize, redisPoolLocation, storeTimeoutMs }: Settings,
+  pool: RedisPoolNamespace | null,
+  {
+    log,
+    metrics,
+    now,
+    random,
+  }: { readonly log: Log; readonly metrics: Metrics; readonly now: () => number; readonly random: () => number },
 ): () => Store {
   if (redisUrl === null) {
     log.warn(`store: ${MEMORY_OF_ONE_ISOLATE}`);
@@ -158,7 +170,10 @@ function storeOpener(
     url: redisUrl,
     onConnectionError: (problem: string) => log.warn('no connection to Redis', { problem }),
   };
-  const openRedis = (): Store => redisPerRequest(options);
+  const openRedis = (): Store =>
+    pool === null
+      ? redisPerRequest(options)
+      : redisPool(pool, { size: redisPoolSize, location: redisPoolLocation, random });
   refuseUrlFor(openRedis);
   const breaker = storeBreaker();
   return () => budgetedStore(openRedis(), { timeoutMs: storeTimeoutMs, onFailure: metrics.storeFailed, breaker });
@@ -194,6 +209,7 @@ function environmentOf(bound: { readonly [name: string]: unknown }): Environment
 function bindingsOf(bound: { readonly [name: string]: unknown }): Bindings {
   return {
     rulesKv: bindingWith<RulesNamespace>(bound, 'RULES_KV', 'get', 'a KV namespace'),
+    redisPool: bindingWith<RedisPoolNamespace>(bound, 'REDIS_POOL', 'idFromName', 'the Durable Object RedisPool'),
     decisions: bindingWith<Dataset>(bound, 'DECISIONS', 'writeDataPoint', 'an Analytics Engine dataset'),
   };
 }
