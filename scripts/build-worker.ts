@@ -4,6 +4,7 @@ import { compileRules } from '../src/rules/compile.ts';
 import { readRuleFiles } from '../src/rules/load.ts';
 import { RulesError } from '../src/rules/problems.ts';
 import { FACT_CATALOG } from '../src/signals/index.ts';
+import { bundleClient } from './build-client.ts';
 
 /** What wrangler's `[build]` runs before it bundles: all that the Worker carries and that is made from files here. */
 const BUILD = resolve(import.meta.dirname, '../build/worker');
@@ -18,6 +19,7 @@ async function bundleRules(): Promise<void> {
 }
 
 mkdirSync(BUILD, { recursive: true });
+writeFileSync(join(BUILD, 'client.json'), JSON.stringify(await bundleClient()));
 try {
   await bundleRules();
 } catch (error) {

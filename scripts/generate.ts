@@ -138,6 +138,7 @@ async function openApi(): Promise<object> {
     readBody: readStream,
     trust: { trusted: { kind: 'none' }, declared: null },
     gateway: { sessionCookie: null, stepUpUrl: null, returnHosts: [], publicUrl: null },
+    clientScripts: null,
     metrics: noMetrics,
     records: noRecords,
     log: noLog,

@@ -1,6 +1,7 @@
 import { Hono } from 'hono';
 import { authzenRoutes } from './http/authzen.ts';
 import { authenticate } from './http/caller.ts';
+import { clientScriptRoutes } from './http/client-script.ts';
 import { routePath } from './http/connection.ts';
 import type { AppDeps } from './http/deps.ts';
 import { eventRoutes } from './http/events.ts';
@@ -60,6 +61,7 @@ export function routesOf(deps: AppDeps): readonly Route[] {
     ...subjectRoutes(deps),
     ...authzenRoutes(deps),
     ...forwardAuthRoutes(deps),
+    ...clientScriptRoutes(deps),
     ...healthRoutes(deps),
   ];
   return [...routes, openApiRoute(routes)];

@@ -4,6 +4,12 @@ declare module 'cloudflare:workers' {
   export const env: { readonly [name: string]: unknown };
 }
 
+/** The browser's client, written by the same build step. */
+declare module '#bundled-client' {
+  const scripts: { readonly plain: string; readonly module: string };
+  export default scripts;
+}
+
 /** The rule files, written by the build step of wrangler.toml (`scripts/build-worker.ts`). */
 declare module '#bundled-rules' {
   const files: readonly { readonly name: string; readonly text: string }[];

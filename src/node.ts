@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { resolve } from 'node:path';
 import { getRequestListener, RequestError } from '@hono/node-server';
 import { monotonicFactory } from 'ulid';
 import { createApp } from './app.ts';
@@ -13,6 +15,7 @@ import type { GeoSource } from './geo/geo.ts';
 import { geoipLiteSource } from './geo/geoip-lite.ts';
 import { noGeo } from './geo/no-geo.ts';
 import { callers } from './http/caller.ts';
+import type { ClientScripts } from './http/client-script.ts';
 import type { RequestScope } from './http/deps.ts';
 import { readIncoming } from './http/node-body.ts';
 import { ProblemError, problemResponse } from './http/problem.ts';
@@ -113,6 +116,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
     readBody: readIncoming,
     trust: { trusted: settings.trustedProxies, declared: settings.clientIpHeader },
     gateway: settings,
+    clientScripts: readClientScripts(log),
     metrics,
     records,
     log,
@@ -179,6 +183,22 @@ function openGeo({ geoData, geoMaxAgeDays }: Settings, log: Log, nowMs: number):
   const { problem } = geo.status(nowMs);
   if (problem !== null) log.warn('geo data', { problem });
   return geo;
+}
+
+/** Where the build leaves the scripts of the browser, seen from the source and from the package alike. */
+const CLIENT_SCRIPTS = resolve(import.meta.dirname, '../dist/browser');
+
+/** A service that only gateways ask does without. */
+function readClientScripts(log: Log): ClientScripts | null {
+  try {
+    return {
+      plain: readFileSync(resolve(CLIENT_SCRIPTS, 'client.js'), 'utf8'),
+      module: readFileSync(resolve(CLIENT_SCRIPTS, 'client.mjs'), 'utf8'),
+    };
+  } catch (error) {
+    log.warn('there is no /client.js: npm run build:client makes it', { problem: textOf(error) });
+    return null;
+  }
 }
 
 function openStore(

@@ -1,5 +1,6 @@
 import { env } from 'cloudflare:workers';
 import { monotonicFactory } from 'ulid';
+import clientScripts from '#bundled-client';
 import files from '#bundled-rules';
 import { createApp } from './app.ts';
 import { afterwork, liveRules, openVerifier, randomFractions, textOf, unmetBy, warnOfIgnored } from './assembly.ts';
@@ -100,6 +101,7 @@ function openWorker(environment: Environment, bindings: Bindings): Handle {
     readBody: readStream,
     trust: { trusted: settings.trustedProxies, declared: settings.clientIpHeader },
     gateway: settings,
+    clientScripts,
     metrics,
     records: bindings.decisions === null ? records : toAll([records, analyticsRecords(bindings.decisions)]),
     log,

@@ -84,6 +84,7 @@ const PACKAGES: readonly { readonly name: RegExp; readonly only: readonly RegExp
   { name: /^jose/, only: [/^step-up\/jose\.ts$/, /^signals\/device-token[a-z-]*\.ts$/] },
   { name: /^geoip-lite/, only: [/^geo\/geoip-lite\.ts$/] },
   { name: /^(?:pino|prom-client)/, only: [/^audit\//] },
+  { name: /^@fingerprintjs\//, only: [/^client\/(?:collect|bot)\.ts$/] },
   { name: /^commander/, only: [/^cli\.ts$/, /^cli\//] },
 ];
 
@@ -222,6 +223,11 @@ describe('the import graph of src', () => {
     expect(
       files.filter(({ path, packages }) => path.startsWith('sdk/') && packages.some((name) => name !== 'zod')),
     ).toEqual([]);
+  });
+
+  test('lets the browser bring two packages and nothing of Node', () => {
+    const brought = files.filter(({ path }) => isBrowser(path)).flatMap(({ packages }) => packages);
+    expect([...new Set(brought)].sort()).toEqual(['@fingerprintjs/botd', '@fingerprintjs/fingerprintjs']);
   });
 
   test('has no catch-all files and no barrels but the list of signals', () => {

@@ -4,6 +4,7 @@ import type { RecordSink } from '../audit/sinks.ts';
 import type { Engine } from '../engine.ts';
 import type { ReadBody } from './body.ts';
 import type { FindCaller } from './caller.ts';
+import type { ClientScripts } from './client-script.ts';
 import type { AppContext } from './route.ts';
 import type { AddressTrust } from './wire.ts';
 
@@ -22,6 +23,8 @@ export interface AppDeps {
   readonly readBody: ReadBody;
   readonly trust: AddressTrust;
   readonly gateway: GatewaySettings;
+  /** What `/client.js` and `/client.mjs` answer with; null where the client was not built. */
+  readonly clientScripts: ClientScripts | null;
   readonly metrics: Metrics;
   /** Takes the decision records. */
   readonly records: RecordSink;

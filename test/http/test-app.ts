@@ -56,6 +56,7 @@ export function testApp(
     readBody: readStream,
     trust: { trusted: { kind: 'none' }, declared: null },
     gateway: { sessionCookie: null, stepUpUrl: null, returnHosts: [], publicUrl: null },
+    clientScripts: null,
     metrics: noMetrics,
     records: (record) => records.push(record),
     log: noLog,

@@ -1,0 +1,19 @@
+/** What `stepgate/client` offers. Nothing here touches the page before it is called. */
+export { type StepUpRequirement, stepUpChallenge, stepUpOf } from './challenge.ts';
+export {
+  type AbsentDevice,
+  type CollectedDevice,
+  type CollectOptions,
+  collectDevice,
+  type DetectBot,
+  type DeviceAbsence,
+  type DeviceReport,
+} from './collect.ts';
+export { DEVICE_HEADER, type DeviceTraits, deviceHeader } from './device-header.ts';
+export {
+  type Fetch,
+  type OnStepUp,
+  type StepUpFetchOptions,
+  type StepUpOutcome,
+  stepUpFetch,
+} from './step-up-fetch.ts';

@@ -1,0 +1,89 @@
+import type { OnStepUp } from './step-up-fetch.ts';
+
+/** Descope's `loginOptions` for a step-up. */
+export interface DescopeStepUpOptions {
+  readonly stepup: true;
+}
+
+/** The part of an answer of Descope's SDK that is read. */
+export interface DescopeAnswer {
+  readonly ok: boolean;
+  readonly data?: { readonly sessionJwt?: string } | undefined;
+  readonly error?: { readonly errorCode: string; readonly errorDescription?: string } | undefined;
+}
+
+/** The part of `@descope/web-js-sdk` that is used. */
+export interface DescopeClient {
+  getRefreshToken(): string;
+}
+
+/** An authentication by the SDK; null where the person declined. */
+export type DescopeAuthenticate = (
+  loginOptions: DescopeStepUpOptions,
+  refreshToken: string,
+) => Promise<DescopeAnswer | null>;
+
+/**
+ * Steps up with one of the SDK's methods, such as TOTP:
+ * `descopeLogin(sdk, (loginOptions, token) => sdk.totp.verify(loginId, code, loginOptions, token))`.
+ * The refresh token says whose session is stepped up. The retried request carries the new session token, which has `su: true`; where
+ * Descope keeps it in a cookie, the cookie does.
+ */
+export function descopeLogin(sdk: DescopeClient, authenticate: DescopeAuthenticate): OnStepUp {
+  return async () => {
+    const answer = await authenticate({ stepup: true }, sdk.getRefreshToken());
+    if (answer === null) return false;
+    if (!answer.ok) throw descopeFault(answer.error);
+    return answer.data?.sessionJwt || true;
+  };
+}
+
+/** Which flow is run, and where. */
+export interface DescopeFlowOptions {
+  readonly projectId: string;
+  /** Default `step-up`, the flow that each Descope project begins with. */
+  readonly flowId?: string;
+  /** Custom domain of the project. */
+  readonly baseUrl?: string;
+  /**
+   * Puts the flow on the page, in a dialog say, and calls `decline` when the person closes it. Gives back what takes it away again.
+   */
+  readonly show: (flow: HTMLElement, decline: () => void) => () => void;
+}
+
+/** Steps up in a flow. The page brings the element `descope-wc` of `@descope/web-component`. */
+export function descopeFlow({ projectId, flowId = 'step-up', baseUrl, show }: DescopeFlowOptions): OnStepUp {
+  return async () => {
+    const flow = document.createElement('descope-wc');
+    flow.setAttribute('project-id', projectId);
+    flow.setAttribute('flow-id', flowId);
+    if (baseUrl !== undefined) flow.setAttribute('base-url', baseUrl);
+    let hide = (): void => undefined;
+    try {
+      return await new Promise<string | boolean>((resolve, reject) => {
+        flow.addEventListener('success', (event) => resolve(sessionJwtOf(event) ?? true));
+        flow.addEventListener('error', (event) => reject(descopeFault(detailOf(event))));
+        hide = show(flow, () => resolve(false));
+      });
+    } finally {
+      hide();
+    }
+  };
+}
+
+function detailOf(event: Event): object | null {
+  const detail: unknown = event instanceof CustomEvent ? event.detail : null;
+  return typeof detail === 'object' ? detail : null;
+}
+
+function sessionJwtOf(event: Event): string | null {
+  const detail = detailOf(event);
+  if (detail === null || !('sessionJwt' in detail)) return null;
+  return typeof detail.sessionJwt === 'string' && detail.sessionJwt !== '' ? detail.sessionJwt : null;
+}
+
+function descopeFault(error: object | null | undefined): Error {
+  const code = error && 'errorCode' in error ? String(error.errorCode) : 'unknown';
+  const description = error && 'errorDescription' in error ? `: ${String(error.errorDescription)}` : '';
+  return new Error(`Descope ended the step-up with ${code}${description}`);
+}

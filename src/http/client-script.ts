@@ -1,0 +1,59 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
+import type { AppDeps } from './deps.ts';
+import { ProblemError } from './problem.ts';
+import type { Route } from './route.ts';
+
+/** The browser's client in both forms, as `scripts/build-client.ts` makes it. */
+export interface ClientScripts {
+  /** Sets the global `Stepgate`. */
+  readonly plain: string;
+  /** An ES module. */
+  readonly module: string;
+}
+
+/**
+ * `GET /client.js` and `/client.mjs`: the browser's client as a plain script and as an ES module, for pages of any origin. Cached
+ * for an hour, then asked for by `ETag`.
+ */
+export function clientScriptRoutes({ clientScripts }: Pick<AppDeps, 'clientScripts'>): Route[] {
+  return [
+    scriptRoute('/client.js', 'The browser client as a plain script: global `Stepgate`', clientScripts?.plain),
+    scriptRoute('/client.mjs', 'The browser client as an ES module', clientScripts?.module),
+  ];
+}
+
+const HEADERS = {
+  'Cache-Control': 'public, max-age=3600, stale-while-revalidate=86400',
+  'Access-Control-Allow-Origin': '*',
+  // Pages that isolate themselves (Cross-Origin-Embedder-Policy) load nothing else from another origin.
+  'Cross-Origin-Resource-Policy': 'cross-origin',
+} as const;
+
+function scriptRoute(path: string, summary: string, text: string | undefined): Route {
+  const etag = text === undefined ? null : `"${bytesToHex(sha256(utf8ToBytes(text))).slice(0, 32)}"`;
+  return {
+    method: 'GET',
+    path,
+    access: 'public',
+    summary,
+    answers: {
+      200: { description: 'The script' },
+      304: { description: 'The copy that the browser has is the newest' },
+    },
+    handle: (c) => {
+      if (text === undefined || etag === null) {
+        throw new ProblemError('not_found', 'the client is not built here; run npm run build:client and start again');
+      }
+      const headers = { ...HEADERS, ETag: etag };
+      if (isNamed(etag, c.req.header('if-none-match'))) return c.body(null, 304, headers);
+      return c.body(text, 200, { ...headers, 'Content-Type': 'text/javascript; charset=utf-8' });
+    },
+  };
+}
+
+/** Weak comparison, as RFC 9110, section 13.1.2, has it: proxies that compress make tags weak. */
+function isNamed(etag: string, ifNoneMatch: string | undefined): boolean {
+  const tags = (ifNoneMatch ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
+  return tags.includes(etag) || tags.includes('*');
+}
