@@ -1,6 +1,7 @@
 import { DEFAULT_MAX_AGE_SECONDS, DEFAULT_REQUIREMENT, type Requirement } from '../decision.ts';
 import { demandAnswer, type ProofAnswer } from '../http/answer.ts';
 import { deviceCookie } from '../http/cookies.ts';
+import { MAX_USER_AGENT_LENGTH } from '../http/wire.ts';
 import type { Decided, RiskCheck, StepgateClient, StoodIn } from '../sdk/client.ts';
 import { StepgateError } from '../sdk/error.ts';
 import {
@@ -93,18 +94,25 @@ export function riskGuard<C>(options: RiskCheckOptions<C>): Guard<C, RiskDecisio
   return async (request, context) => {
     const header = headerReader(request);
     const token = stepUpToken(header, sources);
-    const [subject, session] = await Promise.all([options.subject(context), options.session?.(context) ?? null]);
+    const [subject, session, name, resource, properties, facts] = await Promise.all([
+      options.subject(context),
+      options.session?.(context) ?? null,
+      typeof action === 'string' ? action : action(context),
+      options.resource?.(context),
+      options.subjectProperties?.(context),
+      options.context?.(context),
+    ]);
     const decision = await client.riskCheck({
-      action: typeof action === 'string' ? action : await action(context),
+      action: name,
       subject,
       session,
       ip: findAddress(request),
-      user_agent: header('user-agent'),
+      user_agent: header('user-agent')?.slice(0, MAX_USER_AGENT_LENGTH),
       device: deviceShown(header),
       step_up_token: token,
-      resource: await options.resource?.(context),
-      subject_properties: await options.subjectProperties?.(context),
-      context: await options.context?.(context),
+      resource,
+      subject_properties: properties,
+      context: facts,
     });
     if (decision.decision === 'allow') return { goesOn: true, value: decision, setCookie: freshDevice(decision) };
     const check = decision.failed ? null : decision.id;

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { Server } from 'node:http';
+import { type IncomingMessage, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type ServerType, serve } from '@hono/node-server';
 import express from 'express';
@@ -123,6 +123,18 @@ export const expressShop: OpenShop = async ({ risk, proof }) => {
 
   return { served, errors, ...(await listening(app.listen(0, '127.0.0.1'))) };
 };
+
+/** A page load with these headers and no others: `fetch` would add that it is a script. */
+export async function visit(
+  url: string,
+  headers: Record<string, string>,
+): Promise<{ readonly status: number | undefined; readonly headers: IncomingMessage['headers'] }> {
+  const sent = request(url, { agent: false, headers });
+  sent.end();
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  response.resume();
+  return { status: response.statusCode, headers: response.headers };
+}
 
 async function listening(server: Server): Promise<Pick<Shop, 'url' | 'stop'>> {
   if (!server.listening) await once(server, 'listening');

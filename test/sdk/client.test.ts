@@ -34,7 +34,7 @@ const DEVICE = { fingerprint: '7d793037a0760186574b0282f2f435e7' };
 
 describe('against a server that listens', () => {
   test('every call of the API comes back typed and read', async () => {
-    const { server } = await shop.start();
+    const { server } = await shop.start({ GEO_DATA: 'none' });
     const client = createStepgateClient({ url: `${server.url}/`, key: KEY });
 
     const decided = await client.riskCheck({ ...LOGIN, device: DEVICE, context: { amount: 10 } });
@@ -69,14 +69,14 @@ describe('what Stepgate refuses is an error, whatever a failure would be answere
   const allowing = (url: string, key: string) => createStepgateClient({ url, key, onFailure: 'allow' });
 
   test('a wrong key', async () => {
-    const { server } = await shop.start();
+    const { server } = await shop.start({ GEO_DATA: 'none' });
     const error = await errorOf(allowing(server.url, 'not-the-key-of-anybody').riskCheck(LOGIN));
     expect(error).toMatchObject({ code: 'unauthorized', status: 401, requestId: expect.any(String) });
     expect(error.message).not.toContain('not-the-key-of-anybody');
   });
 
   test('an invalid body, with each fault by its path', async () => {
-    const { server } = await shop.start();
+    const { server } = await shop.start({ GEO_DATA: 'none' });
     const error = await errorOf(allowing(server.url, KEY).riskCheck({ action: '', ip: '300.1.1.1' }));
     expect(error).toMatchObject({ code: 'invalid_request', status: 400 });
     expect(error.faults.map(({ path }) => path).sort()).toEqual(['action', 'ip']);
@@ -248,7 +248,7 @@ test.each([
 });
 
 test('calls at once do not disturb one another', async () => {
-  const { server } = await shop.start();
+  const { server } = await shop.start({ GEO_DATA: 'none' });
   const client = createStepgateClient({ url: server.url, key: KEY });
   const subjects = Array.from({ length: 40 }, (_, i) => (i % 2 === 0 ? 'root' : `user-${i}`));
   const answers = await Promise.all(subjects.map((subject) => client.riskCheck({ ...LOGIN, subject })));
