@@ -1,15 +1,14 @@
 import { DEFAULT_MAX_AGE_SECONDS, DEFAULT_REQUIREMENT, type Requirement } from '../decision.ts';
 import { demandAnswer, type ProofAnswer } from '../http/answer.ts';
 import { deviceCookie } from '../http/cookies.ts';
-import { MAX_USER_AGENT_LENGTH } from '../http/wire.ts';
 import type { Decided, RiskCheck, StepgateClient, StoodIn } from '../sdk/client.ts';
 import { StepgateError } from '../sdk/error.ts';
 import {
   addressFinder,
   type ClientAddressOptions,
-  deviceShown,
   headerReader,
   type IncomingRequest,
+  shownBy,
   stepUpToken,
   TOKEN_SOURCES,
   type TokenSource,
@@ -92,8 +91,7 @@ export function riskGuard<C>(options: RiskCheckOptions<C>): Guard<C, RiskDecisio
   const page = checkedPage(options.stepUpPage);
 
   return async (request, context) => {
-    const header = headerReader(request);
-    const token = stepUpToken(header, sources);
+    const shown = shownBy(request, findAddress, sources);
     const [subject, session, name, resource, properties, facts] = await Promise.all([
       options.subject(context),
       options.session?.(context) ?? null,
@@ -106,10 +104,7 @@ export function riskGuard<C>(options: RiskCheckOptions<C>): Guard<C, RiskDecisio
       action: name,
       subject,
       session,
-      ip: findAddress(request),
-      user_agent: header('user-agent')?.slice(0, MAX_USER_AGENT_LENGTH),
-      device: deviceShown(header),
-      step_up_token: token,
+      ...shown,
       resource,
       subject_properties: properties,
       context: facts,
@@ -119,7 +114,7 @@ export function riskGuard<C>(options: RiskCheckOptions<C>): Guard<C, RiskDecisio
     // Without a requirement there is nothing to challenge for: it must not turn into an allow.
     if (decision.decision === 'deny' || decision.step_up === undefined) return refused(denyRefusal(check));
     if (decision.failed && options.proofs !== undefined) {
-      const question = { token, subject, session, requirement: DEFAULT_REQUIREMENT };
+      const question = { token: shown.step_up_token, subject, session, requirement: DEFAULT_REQUIREMENT };
       const judged = await options.proofs.judge(question);
       if (judged.valid) return { goesOn: true, value: { ...decision, decision: 'allow' }, setCookie: null };
       if (!judged.failed) return refused(stepUpRefusal(request, judged.step_up, page, check));

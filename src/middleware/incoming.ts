@@ -1,5 +1,6 @@
 import { cookieValue, DEVICE_COOKIE, STEP_UP_COOKIE } from '../http/cookies.ts';
 import { bearerOf, deviceOf, MAX_TOKEN_LENGTH, type ReadHeader } from '../http/hook-request.ts';
+import { MAX_USER_AGENT_LENGTH } from '../http/wire.ts';
 import {
   CLIENT_ADDRESS_HEADERS,
   type ClientAddressHeader,
@@ -7,7 +8,7 @@ import {
   parseTrustedProxies,
   type TrustedProxies,
 } from '../net/client-ip.ts';
-import type { DeviceClaim } from '../request.ts';
+import type { RiskCheck } from '../sdk/client.ts';
 
 /** A request at the application, whatever framework serves it. */
 export interface IncomingRequest {
@@ -74,7 +75,16 @@ export function stepUpToken(header: ReadHeader, sources: readonly TokenSource[])
   return null;
 }
 
-/** What the client shows of its device, as forward auth reads it; null where it shows nothing. */
-export function deviceShown(header: ReadHeader): DeviceClaim | null {
-  return deviceOf(cookieValue(header('cookie'), DEVICE_COOKIE), header('x-device-fingerprint'));
+/**
+ * What a risk check is told of the request itself. Whatever the client sends, each part is one that Stepgate takes: what is no
+ * such thing is left out or cut.
+ */
+export function shownBy(request: IncomingRequest, findAddress: FindAddress, sources: readonly TokenSource[]) {
+  const header = headerReader(request);
+  return {
+    ip: findAddress(request),
+    user_agent: header('user-agent')?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
+    device: deviceOf(cookieValue(header('cookie'), DEVICE_COOKIE), header('x-device-fingerprint')),
+    step_up_token: stepUpToken(header, sources),
+  } satisfies Partial<RiskCheck>;
 }
