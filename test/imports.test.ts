@@ -202,7 +202,8 @@ describe('the import graph of src', () => {
     const reached = (path: string, seen: Set<string>): Set<string> => {
       if (!seen.has(path)) {
         seen.add(path);
-        for (const target of byPath.get(path)?.values ?? []) reached(target, seen);
+        const { values = [], types = [] } = byPath.get(path) ?? {};
+        for (const target of [...values, ...types]) reached(target, seen);
       }
       return seen;
     };

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../facts.ts';
-import { type Fault, ProblemError } from './problem.ts';
+import { type Fault, faultsInBrief, ProblemError } from './problem.ts';
 import type { AppContext } from './route.ts';
 
 /** Largest body in bytes. */
@@ -118,14 +118,6 @@ export function parseObject(text: string): JsonObject {
     });
   }
   return value;
-}
-
-/** One sentence for `detail`: the first fault, and how many more there are. */
-export function faultsInBrief(faults: readonly Fault[]): string {
-  const [first] = faults;
-  if (first === undefined) return 'the request is not valid';
-  const more = faults.length > 1 ? ` (and ${faults.length - 1} more)` : '';
-  return `${first.path === '' ? 'the body' : first.path}: ${first.message}${more}`;
 }
 
 function isObject(value: unknown): value is JsonObject {

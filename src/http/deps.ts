@@ -6,6 +6,7 @@ import type { ReadBody } from './body.ts';
 import type { FindCaller } from './caller.ts';
 import type { ClientScripts } from './client-script.ts';
 import type { AppContext } from './route.ts';
+import type { StepUpPageSettings } from './step-up-page.ts';
 import type { AddressTrust } from './wire.ts';
 
 /** What one request works with. */
@@ -40,13 +41,9 @@ export interface AppDeps {
 }
 
 /** What the settings say for gateways. */
-export interface GatewaySettings {
+export interface GatewaySettings extends StepUpPageSettings {
   /** Cookie that may hold the session token; null looks at the bearer token only. */
   readonly sessionCookie: string | null;
-  /** Absolute URL of the page where a browser steps up; null never redirects. */
-  readonly stepUpUrl: string | null;
-  /** Hosts that `return_to` may name, lower case, with their port where it is not the usual one. */
-  readonly returnHosts: readonly string[];
   /** Address of this service as callers know it, without a trailing slash; null takes it from the request. */
   readonly publicUrl: string | null;
 }

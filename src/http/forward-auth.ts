@@ -1,5 +1,6 @@
 import { afterAnswer } from './aftermath.ts';
 import { challengeOf } from './answer.ts';
+import { isNavigation, type ReadHeader } from './client-headers.ts';
 import { type Connection, connectionOf, EXT_AUTHZ_PREFIX } from './connection.ts';
 import { deviceCookie } from './cookies.ts';
 import type { AppDeps, GatewaySettings } from './deps.ts';
@@ -9,10 +10,8 @@ import {
   type HookCall,
   hookCheckRequest,
   hookOrigin,
-  isNavigation,
   isPreflight,
   prefixedCall,
-  type ReadHeader,
 } from './hook-request.ts';
 import { pathReadings } from './path.ts';
 import type { AppContext, Route } from './route.ts';

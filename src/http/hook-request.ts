@@ -1,16 +1,14 @@
 import type { Engine } from '../engine.ts';
 import { parsePeer } from '../net/ip.ts';
-import type { CheckRequest, DeviceClaim } from '../request.ts';
+import type { CheckRequest } from '../request.ts';
 import type { Proof, ProofVerdict } from '../step-up/verifier.ts';
 import { normaliseSubject } from '../subject.ts';
+import { bearerOf, deviceOf, MAX_TOKEN_LENGTH, type ReadHeader } from './client-headers.ts';
 import type { Connection } from './connection.ts';
 import { cookieValue, cookieValues, DEVICE_COOKIE, STEP_UP_COOKIE } from './cookies.ts';
 import type { GatewaySettings } from './deps.ts';
 import { normaliseMethod } from './routes.ts';
 import { type AddressTrust, deriveOrigin, MAX_USER_AGENT_LENGTH, type Origin } from './wire.ts';
-
-/** Reads one header of the hook call; null when it is absent or empty. */
-export type ReadHeader = (name: string) => string | null;
 
 /** The original request as a gateway tells it. */
 export interface HookCall {
@@ -69,16 +67,6 @@ export function isPreflight(call: HookCall, header: ReadHeader): boolean {
   return header('origin') !== null && header('access-control-request-method') !== null;
 }
 
-/** A top-level page load by a browser, which can follow a redirect to the step-up page. */
-export function isNavigation(call: Pick<HookCall, 'method'>, header: ReadHeader): boolean {
-  const mode = header('sec-fetch-mode');
-  return (
-    call.method === 'GET' &&
-    (mode === null || mode === 'navigate') &&
-    /(?:^|,)\s*text\/html\s*(?:;|,|$)/i.test(header('accept') ?? '')
-  );
-}
-
 /**
  * The original request as the core sees it, without its action; `session_ambiguous` when it carries session tokens of two
  * subjects. The subject comes from a session token that verifies, a bearer token first and then the session cookie; without
@@ -128,10 +116,6 @@ export async function hookCheckRequest(
 }
 
 const MAX_RESOURCE_ID_LENGTH = 1024;
-/** Longest token that is looked at, in characters. */
-export const MAX_TOKEN_LENGTH = 16_384;
-const MAX_DEVICE_TOKEN_LENGTH = 8192;
-
 /**
  * The address of the end user. The connection's peer is the gateway and never the user: where it is not trusted, its headers
  * mean nothing and the address is unknown.
@@ -232,19 +216,4 @@ async function newestStepUp(
 function sessionOf(session: Proof | null, proof: Proof | null): string | null {
   if (session === null) return null;
   return session.session ?? (proof === null || proof.session === null ? session.id : null);
-}
-
-/** The token of an `Authorization: Bearer` header; null when it has none. */
-export function bearerOf(authorization: string | null): string | null {
-  return /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i.exec(authorization ?? '')?.[1] ?? null;
-}
-
-/** A fingerprint is a claim of the browser's collector, like every header that a client sends. */
-export function deviceOf(token: string | null, fingerprint: string | null): DeviceClaim | null {
-  const known = {
-    token: token !== null && token.length <= MAX_DEVICE_TOKEN_LENGTH ? token : null,
-    fingerprint: fingerprint !== null && /^[!-~]{1,1024}$/.test(fingerprint) ? fingerprint : null,
-  };
-  if (known.token === null && known.fingerprint === null) return null;
-  return { ...known, confidence: null, bot: null, components: {} };
 }

@@ -79,3 +79,11 @@ export function problemOf(code: string, said: Pick<ProblemDocument, 'title' | 's
   const { title, status, detail } = said;
   return { type: `urn:stepgate:problem:${code}`, title, status, detail, code };
 }
+
+/** One sentence for `detail`: the first fault, and how many more there are. */
+export function faultsInBrief(faults: readonly Fault[]): string {
+  const [first] = faults;
+  if (first === undefined) return 'the request is not valid';
+  const more = faults.length > 1 ? ` (and ${faults.length - 1} more)` : '';
+  return `${first.path === '' ? 'the body' : first.path}: ${first.message}${more}`;
+}

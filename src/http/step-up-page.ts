@@ -1,5 +1,12 @@
 import type { Requirement } from '../decision.ts';
-import type { GatewaySettings } from './deps.ts';
+
+/** Where browsers step up, and whereto they may come back. */
+export interface StepUpPageSettings {
+  /** Absolute URL of the page where a browser steps up; null never redirects. */
+  readonly stepUpUrl: string | null;
+  /** Hosts that `return_to` may name, lower case, with their port where it is not the usual one. */
+  readonly returnHosts: readonly string[];
+}
 
 /** The original request as its gateway told it. */
 export interface Original {
@@ -20,7 +27,7 @@ const MAX_LOCATION_LENGTH = 1024;
  * out when scheme, host or target are anything else.
  */
 export function stepUpLocation(
-  gateway: Pick<GatewaySettings, 'stepUpUrl' | 'returnHosts'>,
+  gateway: StepUpPageSettings,
   requirement: Pick<Requirement, 'acrValues' | 'maxAgeSeconds'>,
   original: Original,
 ): string | null {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { DEFAULT_MAX_AGE_SECONDS, type Requirement } from '../decision.ts';
 import type { Engine } from '../engine.ts';
 import { ANYBODY, present, type ShownToken } from '../step-up/present.ts';
@@ -7,18 +7,7 @@ import { type VerifyAnswer, verifyAnswer, verifyAnswerOf } from './answer.ts';
 import { jsonBody } from './body.ts';
 import type { AppDeps } from './deps.ts';
 import type { Route } from './route.ts';
-import { line, subjectField, tokenField, validated } from './wire.ts';
-
-/** Body of `POST /v1/step-up/verify`. */
-export const verifyBody = z.strictObject({
-  token: tokenField.nullish().meta({ description: 'Left out, nothing is proven: the answer says what to ask for.' }),
-  subject: subjectField.nullish().meta({ description: 'Whose proof it must be; left out, anybody’s is taken.' }),
-  session: line(1024).nullish().meta({ description: 'Session it must be of, where the proof names one.' }),
-  acr_values: z.array(z.string().min(1).max(256)).max(16).nullish(),
-  amr_values: z.array(z.string().min(1).max(64)).max(16).nullish(),
-  max_age: z.int().min(0).max(31_536_000).nullish().meta({ description: 'Seconds; 600 where left out.' }),
-  single_use: z.boolean().nullish().meta({ description: 'True spends the proof: it is not valid a second time.' }),
-});
+import { validated, verifyBody } from './wire.ts';
 
 /** `POST /v1/step-up/verify`: is this token proof enough? Answers 200 either way. */
 export function stepUpRoutes(deps: AppDeps): Route[] {

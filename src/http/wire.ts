@@ -7,8 +7,7 @@ import { type ClientAddressHeader, clientAddress, type TrustedProxies } from '..
 import { isUnixPeer, parseAddress, parsePeer } from '../net/ip.ts';
 import { type CheckRequest, type DeviceClaim, EVENT_TYPES, type NoAddress, type SubjectEvent } from '../request.ts';
 import { MAX_SUBJECT_LENGTH, normaliseSubject } from '../subject.ts';
-import { faultsInBrief } from './body.ts';
-import { type Fault, ProblemError } from './problem.ts';
+import { type Fault, faultsInBrief, ProblemError } from './problem.ts';
 
 /** Deepest nesting of arrays and objects inside `context`, `properties` and `subject_properties`. */
 const MAX_FREE_NESTING = 8;
@@ -22,7 +21,7 @@ export const MAX_USER_AGENT_LENGTH = 1024;
 const MAX_ACCURACY_KM = 20_038;
 
 /** Text without control characters, 1 to `max` characters. */
-export function line(max: number) {
+function line(max: number) {
   return z
     .string()
     .min(1)
@@ -168,6 +167,17 @@ export const eventBody = z.strictObject({
     .boolean()
     .nullish()
     .describe('With a success: the caller vouches for the device, which becomes trusted; the answer has its token.'),
+});
+
+/** Body of `POST /v1/step-up/verify`. */
+export const verifyBody = z.strictObject({
+  token: tokenField.nullish().meta({ description: 'Left out, nothing is proven: the answer says what to ask for.' }),
+  subject: subjectField.nullish().meta({ description: 'Whose proof it must be; left out, anybody’s is taken.' }),
+  session: line(1024).nullish().meta({ description: 'Session it must be of, where the proof names one.' }),
+  acr_values: z.array(z.string().min(1).max(256)).max(16).nullish(),
+  amr_values: z.array(z.string().min(1).max(64)).max(16).nullish(),
+  max_age: z.int().min(0).max(31_536_000).nullish().meta({ description: 'Seconds; 600 where left out.' }),
+  single_use: z.boolean().nullish().meta({ description: 'True spends the proof: it is not valid a second time.' }),
 });
 
 /** Whose word is taken for the address of a client. */

@@ -1,5 +1,5 @@
+import { bearerOf, deviceOf, MAX_TOKEN_LENGTH, type ReadHeader } from '../http/client-headers.ts';
 import { cookieValue, DEVICE_COOKIE, STEP_UP_COOKIE } from '../http/cookies.ts';
-import { bearerOf, deviceOf, MAX_TOKEN_LENGTH, type ReadHeader } from '../http/hook-request.ts';
 import { MAX_USER_AGENT_LENGTH } from '../http/wire.ts';
 import {
   CLIENT_ADDRESS_HEADERS,

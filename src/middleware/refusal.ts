@@ -1,5 +1,5 @@
 import type { StepUpAnswer } from '../http/answer.ts';
-import { isNavigation } from '../http/hook-request.ts';
+import { isNavigation } from '../http/client-headers.ts';
 import { problemOf } from '../http/problem.ts';
 import { stepUpLocation } from '../http/step-up-page.ts';
 import { headerReader, type IncomingRequest } from './incoming.ts';

@@ -14,8 +14,7 @@ import {
   type VerifyAnswer,
   verifyAnswer,
 } from '../http/answer.ts';
-import type { verifyBody } from '../http/step-up.ts';
-import type { eventBody, riskCheckBody } from '../http/wire.ts';
+import type { eventBody, riskCheckBody, verifyBody } from '../http/wire.ts';
 import { type Call, call, type Failure, type Line, type SendRequest } from './call.ts';
 import { type FailureCode, StepgateError } from './error.ts';
 

@@ -1,0 +1,33 @@
+import type { DeviceClaim } from '../request.ts';
+
+/** Reads one header of a request; null when it is absent or empty. */
+export type ReadHeader = (name: string) => string | null;
+
+/** A top-level page load by a browser, which can follow a redirect to the step-up page. */
+export function isNavigation({ method }: { readonly method: string | null }, header: ReadHeader): boolean {
+  const mode = header('sec-fetch-mode');
+  return (
+    method === 'GET' &&
+    (mode === null || mode === 'navigate') &&
+    /(?:^|,)\s*text\/html\s*(?:;|,|$)/i.test(header('accept') ?? '')
+  );
+}
+
+/** Longest token that is looked at, in characters. */
+export const MAX_TOKEN_LENGTH = 16_384;
+const MAX_DEVICE_TOKEN_LENGTH = 8192;
+
+/** The token of an `Authorization: Bearer` header; null when it has none. */
+export function bearerOf(authorization: string | null): string | null {
+  return /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i.exec(authorization ?? '')?.[1] ?? null;
+}
+
+/** A fingerprint is a claim of the browser's collector, like every header that a client sends. */
+export function deviceOf(token: string | null, fingerprint: string | null): DeviceClaim | null {
+  const known = {
+    token: token !== null && token.length <= MAX_DEVICE_TOKEN_LENGTH ? token : null,
+    fingerprint: fingerprint !== null && /^[!-~]{1,1024}$/.test(fingerprint) ? fingerprint : null,
+  };
+  if (known.token === null && known.fingerprint === null) return null;
+  return { ...known, confidence: null, bot: null, components: {} };
+}
