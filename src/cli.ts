@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { addExplain } from './cli/explain.ts';
 import { CliError } from './cli/fault.ts';
+import { addGeo } from './cli/geo.ts';
 import { addLists } from './cli/lists.ts';
 import { addRules } from './cli/rules.ts';
 import { addSimulate } from './cli/simulate.ts';
@@ -21,7 +22,7 @@ program
   .command('serve')
   .description('run the service; settings come from the environment')
   .action(() => serve());
-for (const add of [addRules, addExplain, addSimulate, addLists, addSubject]) add(program);
+for (const add of [addRules, addExplain, addSimulate, addLists, addGeo, addSubject]) add(program);
 
 try {
   await program.parseAsync();

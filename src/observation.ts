@@ -8,18 +8,21 @@ import type { Outcome } from './store/store.ts';
 
 /**
  * Works out all that can be known of a request without asking the store: place, standing, client, device token, and the
- * pseudonyms under which the store is then asked. Waits for no network.
+ * pseudonyms under which the store is then asked. Waits for no network, but where geo data lies beside the program and not in
+ * its memory (Workers), and then for a bounded time.
  */
 export async function observe(engine: Engine, request: CheckRequest, nowMs: number): Promise<Observation> {
   const { address, device } = request;
   const reputation = engine.reputation();
+  // Begun first: where a part of the geo data has to be fetched, the rest is worked out meanwhile.
+  const place = locate(engine, request.place, address);
   const deviceToken =
     device?.token == null ? ({ state: 'absent' } as const) : await engine.deviceTokens.verify(device.token, nowMs);
   const fingerprint = device?.fingerprint == null ? null : engine.pseudonym('fingerprint', device.fingerprint);
   return {
     request,
     nowMs,
-    located: locate(engine, request.place, address),
+    located: await place,
     standing: address === null ? null : reputation.standing(address, nowMs),
     client: request.userAgent === null ? null : clientTraits(request.userAgent),
     deviceToken,
@@ -41,7 +44,7 @@ export function outcomeOf({ request, keys }: Observation, kind: Outcome['kind'])
   return { kind, atMs: request.occurredAtMs, subject: keys.subject, address };
 }
 
-function locate(engine: Engine, asserted: CheckRequest['place'], address: Address | null): Located {
+function locate(engine: Engine, asserted: CheckRequest['place'], address: Address | null): Located | Promise<Located> {
   if (asserted !== null) return { known: true, place: asserted };
   return address === null ? { known: false, why: 'no_address' } : engine.geo.locate(address);
 }

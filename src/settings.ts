@@ -273,7 +273,11 @@ export const SETTINGS = {
   GEO_DATA: oneOf(
     GEO_DATA,
     'city',
-    '`city` (about 115 MB), `country` (about 8 MB, no coordinates, so no travel) or `none`',
+    '`city` (about 115 MB, 50 MB when built into GEO_DIR), `country` (about 8 MB, no coordinates, so no travel) or `none`',
+  ),
+  GEO_DIR: text(
+    'data/geo',
+    'directory that `stepgate geo build` fills; while it is empty, the data of geoip-lite is used',
   ),
   GEO_MAX_AGE_DAYS: wholeNumber(
     1,
@@ -320,6 +324,7 @@ export interface Settings {
   readonly publicUrl: string | null;
   readonly ipListsDir: string;
   readonly geoData: GeoData;
+  readonly geoDir: string;
   readonly geoMaxAgeDays: number;
   /** True takes `request.cf` for the place of the client. */
   readonly geoFromCf: boolean;
@@ -421,6 +426,7 @@ export function loadSettings(environment: Environment, makeSecret: () => string,
     publicUrl: read('PUBLIC_URL', SETTINGS.PUBLIC_URL),
     ipListsDir: read('IP_LISTS_DIR', SETTINGS.IP_LISTS_DIR),
     geoData: read('GEO_DATA', SETTINGS.GEO_DATA),
+    geoDir: read('GEO_DIR', SETTINGS.GEO_DIR),
     geoMaxAgeDays: read('GEO_MAX_AGE_DAYS', SETTINGS.GEO_MAX_AGE_DAYS),
     geoFromCf: geoFromCf && geoFromCf === 'on',
     storeTimeoutMs: read('STORE_TIMEOUT_MS', SETTINGS.STORE_TIMEOUT_MS),

@@ -51,7 +51,7 @@ const ENTRIES = ['node.ts', 'worker.ts', 'cli.ts'];
 /** Implementations that only entries choose: everything else knows the contract. */
 const DRIVERS: readonly RegExp[] = [
   /^store\/(?:redis|redis-(?:cells|per-request|pool)|memory|pseudonym)\.ts$/,
-  /^geo\/(?:geoip-lite|shards)\.ts$/,
+  /^geo\/(?:geoip-lite|geoip-lite-table|mmdb-table|shards|shards-file)\.ts$/,
   /^step-up\/jose\.ts$/,
   /^signals\/device-token-jose\.ts$/,
   /^audit\/(?:pino|prometheus)\.ts$/,
@@ -66,7 +66,7 @@ const NODE_ONLY: readonly RegExp[] = [
   /^cli\//,
   /^simulate\//,
   /^store\/(?:redis|redis-cells|pseudonym)\.ts$/,
-  /^geo\/geoip-lite\.ts$/,
+  /^geo\/(?:geoip-lite|geoip-lite-table|mmdb-table|shards-file)\.ts$/,
   /^http\/node-body\.ts$/,
   /^reputation\/lists-file\.ts$/,
   /^rules\/load\.ts$/,
@@ -83,6 +83,7 @@ const PACKAGES: readonly { readonly name: RegExp; readonly only: readonly RegExp
   { name: /^ioredis/, only: [/^store\/redis[a-z-]*\.ts$/] },
   { name: /^jose/, only: [/^step-up\/jose\.ts$/, /^signals\/device-token[a-z-]*\.ts$/] },
   { name: /^geoip-lite/, only: [/^geo\/geoip-lite\.ts$/] },
+  { name: /^mmdb-lib/, only: [/^geo\/mmdb-table\.ts$/] },
   { name: /^(?:pino|prom-client)/, only: [/^audit\//] },
   { name: /^@fingerprintjs\//, only: [/^client\/(?:collect|bot)\.ts$/] },
   { name: /^commander/, only: [/^cli\.ts$/, /^cli\//] },
@@ -101,7 +102,7 @@ const LAYERS: readonly (readonly [string, readonly RegExp[]])[] = [
   ['check', [/^(?:check|event|learning|observation|explain)\.ts$/]],
   ['signals, rules, step-up', [/^(?:signals|rules|step-up)\//]],
   ['drivers and data', [/^(?:store|geo|reputation)\//]],
-  ['contracts', [/^(?:facts|request|decision|baseline|subject|engine)\.ts$/, /^net\//]],
+  ['contracts', [/^(?:facts|request|decision|baseline|subject|engine|crc32)\.ts$/, /^net\//]],
 ];
 
 /** Contract files inside the folders of higher layers: whoever needs the shape may import it. */

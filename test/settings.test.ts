@@ -33,6 +33,7 @@ describe('loadSettings', () => {
       rulesDir: 'rules',
       ipListsDir: 'data/ip',
       geoData: 'city',
+      geoDir: 'data/geo',
       geoMaxAgeDays: 180,
       storeTimeoutMs: 50,
       logLevel: 'info',

@@ -15,6 +15,9 @@ export const LISTS_DIR = [
   SETTINGS.IP_LISTS_DIR.schema.parse(process.env.IP_LISTS_DIR?.trim() || undefined),
 ] as const;
 
+/** Where the built geo data is, as the service would find it. */
+export const GEO_DIR = SETTINGS.GEO_DIR.schema.parse(process.env.GEO_DIR?.trim() || undefined);
+
 /** One JSON document instead of lines for people. */
 export const JSON_FLAG = ['--json', 'print JSON for programs', false] as const;
 

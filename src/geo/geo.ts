@@ -24,7 +24,8 @@ export type NoPlace =
   | 'special_address'
   | 'not_found'
   | 'source_off'
-  | 'bad_database';
+  | 'bad_database'
+  | 'source_unavailable';
 
 /** Where an address is, or why nobody can say. */
 export type Located =
@@ -33,13 +34,21 @@ export type Located =
 
 /** A source of places by address. Drivers: geoip-lite on Node, shards on the edge, `noGeo` where there is none. */
 export interface GeoSource {
-  /** Synchronous and memory-only: it never waits and never throws. */
-  locate(address: Address): Located;
+  /**
+   * At once where the data is in memory, a promise where a part of it is fetched first. Never throws or rejects; the wait is
+   * bounded.
+   */
+  locate(address: Address): Located | Promise<Located>;
   /**
    * What the source is and how old its data is, for health and metrics. `ageDays` is null when it does not say; `problem`
    * begins with a code (`bad_database`, `data_old`) and says what to do.
    */
   status(nowMs: number): { readonly name: string; readonly ageDays: number | null; readonly problem: string | null };
+}
+
+/** A source whose data is all in memory. */
+export interface LocalGeoSource extends GeoSource {
+  locate(address: Address): Located;
 }
 
 /** From this radius on a place says the country at best and takes no part in travel. */
@@ -73,3 +82,8 @@ export const CITY_ACCURACY_KM = 50;
 
 /** Radius in km that is assumed where a source names no city. */
 export const COUNTRY_ACCURACY_KM = 1000;
+
+/** The country of a place and nothing finer. */
+export function countryOf<T extends Place | Omit<Place, 'source'>>(place: T): T {
+  return { ...place, lat: null, lon: null, accuracyKm: COUNTRY_ACCURACY_KM, region: null, city: null };
+}

@@ -17,7 +17,7 @@ import {
   COUNTRY_ACCURACY_KM,
   coordinates,
   countryCode,
-  type GeoSource,
+  type LocalGeoSource,
   type Located,
   whyUnlocatable,
 } from './geo.ts';
@@ -41,7 +41,7 @@ export function geoipLiteSource({
   directory,
   city = true,
   maxAgeDays = Number.POSITIVE_INFINITY,
-}: GeoipLiteOptions = {}): GeoSource {
+}: GeoipLiteOptions = {}): LocalGeoSource {
   const name = 'geoip-lite';
   const from = directory ?? bundledDirectory();
   let problem = from === null ? 'bad_database: geoip-lite is not installed; run npm ci' : problemOf(from, city);
@@ -113,7 +113,8 @@ function locatedFrom(record: GeoipRecord | null): Located {
   };
 }
 
-function bundledDirectory(): string | null {
+/** Where the data that geoip-lite brings along lies; null when the package is not installed. */
+export function bundledDirectory(): string | null {
   try {
     return join(dirname(require.resolve('geoip-lite/package.json')), 'data');
   } catch (error) {
@@ -148,6 +149,7 @@ function loadCountries(directory: string): GeoipLite {
   }
 }
 
+/** One of the library's files. */
 interface DataFile {
   readonly file: string;
   readonly recordBytes: number;
@@ -159,16 +161,23 @@ interface DataFile {
 const END_V4 = 0xdf000000;
 const END_V6 = 0x2a000000;
 
-const CITY_FILES: readonly DataFile[] = [
-  { file: 'geoip-city-names.dat', recordBytes: 88 },
-  { file: 'geoip-city.dat', recordBytes: 24, end: { offset: 4, atLeast: END_V4 } },
-  { file: 'geoip-city6.dat', recordBytes: 48, end: { offset: 16, atLeast: END_V6 } },
-];
+const CITY_V4: DataFile = { file: 'geoip-city.dat', recordBytes: 24, end: { offset: 4, atLeast: END_V4 } };
+const CITY_V6: DataFile = { file: 'geoip-city6.dat', recordBytes: 48, end: { offset: 16, atLeast: END_V6 } };
+const COUNTRY_V4: DataFile = { file: 'geoip-country.dat', recordBytes: 10, end: { offset: 4, atLeast: END_V4 } };
+const COUNTRY_V6: DataFile = { file: 'geoip-country6.dat', recordBytes: 34, end: { offset: 16, atLeast: END_V6 } };
 
-const COUNTRY_FILES: readonly DataFile[] = [
-  { file: 'geoip-country.dat', recordBytes: 10, end: { offset: 4, atLeast: END_V4 } },
-  { file: 'geoip-country6.dat', recordBytes: 34, end: { offset: 16, atLeast: END_V6 } },
-];
+const CITY_FILES: readonly DataFile[] = [{ file: 'geoip-city-names.dat', recordBytes: 88 }, CITY_V4, CITY_V6];
+const COUNTRY_FILES: readonly DataFile[] = [COUNTRY_V4, COUNTRY_V6];
+
+/** The tables of ranges, by address family. */
+export function tableFiles(city: boolean): { readonly 4: DataFile; readonly 6: DataFile } {
+  return city ? { 4: CITY_V4, 6: CITY_V6 } : { 4: COUNTRY_V4, 6: COUNTRY_V6 };
+}
+
+/** The names of all files of the data. */
+export function dataFiles(city: boolean): readonly string[] {
+  return (city ? CITY_FILES : COUNTRY_FILES).map(({ file }) => file);
+}
 
 /** What is wrong with the files, in a sentence that begins with `bad_database`; null when nothing is. */
 function problemOf(directory: string, city: boolean): string | null {
@@ -203,7 +212,7 @@ function damageOf(path: string, { recordBytes, end }: DataFile): string | null {
  * The data carries no date and npm gives files the time of their installation, so the data that comes with the library is
  * dated by the library's release; other files by their own time.
  */
-function dateOf(directory: string, city: boolean): number {
+export function dateOf(directory: string, city: boolean): number {
   const kind = city ? 'city' : 'country';
   try {
     const sum = readFileSync(join(directory, `${kind}.checksum`), 'utf8').trim();

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { crc32 } from '../crc32.ts';
 import { ListError } from './list-text.ts';
 import { type CompiledList, LIST_NAME, type ListMeta } from './lists.ts';
 import { indexRanges, type V4Ranges, type V6Ranges } from './ranges.ts';
@@ -32,19 +33,6 @@ const metaSchema = z.strictObject({
   etag: z.string().nullable(),
   lastModified: z.string().nullable(),
 });
-
-const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, index) => {
-  let value = index;
-  for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
-  return value;
-});
-
-/** CRC-32 (ISO-HDLC, as in gzip): it finds accidents, not malice; the directory is the operator's own. */
-function crc32(bytes: Uint8Array): number {
-  let crc = 0xffffffff;
-  for (const byte of bytes) crc = (crc >>> 8) ^ (CRC_TABLE[(crc ^ byte) & 255] ?? 0);
-  return (crc ^ 0xffffffff) >>> 0;
-}
 
 /** Writes a compiled list as bytes. */
 export function encodeList(list: CompiledList): Uint8Array {

@@ -1,5 +1,5 @@
 import { greatCircleKm } from '../geo/distance.ts';
-import type { GeoSource, Place } from '../geo/geo.ts';
+import type { LocalGeoSource, Place } from '../geo/geo.ts';
 import { formatV4, parseAddress } from '../net/ip.ts';
 import type { Chance } from './chance.ts';
 
@@ -86,7 +86,7 @@ const USUAL_LIST_QUALITY: ListQuality = { vpn: 0.85, datacenter: 0.9, wrongAttac
  * neighbours, and gives roles to some networks. Throws when the source places too few of them.
  */
 export function buildWorld(
-  geo: GeoSource,
+  geo: LocalGeoSource,
   chance: Chance,
   { samples, countries: most }: WorldSize,
   quality = USUAL_LIST_QUALITY,
@@ -192,7 +192,7 @@ interface GrowingCity extends City {
   readonly networks: Network[];
 }
 
-function sampleCities(geo: GeoSource, chance: Chance, samples: number, mostCountries: number): City[] {
+function sampleCities(geo: LocalGeoSource, chance: Chance, samples: number, mostCountries: number): City[] {
   const cities = new Map<string, GrowingCity>();
   const seen = new Set<number>();
   const look = (block: number): void => {
@@ -252,7 +252,7 @@ const V6_TOPS = [
 ];
 
 /** IPv6 is often placed no better than by country, which is how it is taken here. */
-function sampleNetworks6(geo: GeoSource, chance: Chance, samples: number): Network[] {
+function sampleNetworks6(geo: LocalGeoSource, chance: Chance, samples: number): Network[] {
   const found: Network[] = [];
   for (let sample = 0; sample < samples; sample++) {
     const provider = `${chance.pick(V6_TOPS)}:${chance.hex(4)}`;
@@ -316,7 +316,7 @@ type FullPlace = { readonly [key in 'lat' | 'lon' | 'accuracyKm']: number } & {
   readonly [key in 'country' | 'city']: string;
 } & Pick<Place, 'region'>;
 
-function cityAt(geo: GeoSource, text: string): FullPlace | null {
+function cityAt(geo: LocalGeoSource, text: string): FullPlace | null {
   const place = placeAt(geo, text);
   if (place === null) return null;
   const { lat, lon, accuracyKm, country, region, city } = place;
@@ -325,7 +325,7 @@ function cityAt(geo: GeoSource, text: string): FullPlace | null {
     : { lat, lon, accuracyKm, country, region, city };
 }
 
-function placeAt(geo: GeoSource, text: string): Place | null {
+function placeAt(geo: LocalGeoSource, text: string): Place | null {
   const address = parseAddress(text);
   if (address === null || address.kind !== 'public') return null;
   const located = geo.locate(address);

@@ -2,7 +2,7 @@ import { check } from '../check.ts';
 import type { CheckResult } from '../decision.ts';
 import type { Engine } from '../engine.ts';
 import { recordEvent } from '../event.ts';
-import type { GeoSource } from '../geo/geo.ts';
+import type { LocalGeoSource } from '../geo/geo.ts';
 import { parseAddress } from '../net/ip.ts';
 import { compileList } from '../reputation/lists.ts';
 import type { Category } from '../reputation/reputation.ts';
@@ -24,7 +24,7 @@ import { type Attempt, attemptsOf, type Loot, THIEVES, type ThiefClass } from '.
 /** What a simulation is played with: the very parts of the engine, chosen by an entry. */
 export interface SimulationParts {
   readonly rules: RuleSet;
-  readonly geo: GeoSource;
+  readonly geo: LocalGeoSource;
   /** An empty store on the simulation's clock with room for every person's baseline and a day's counters. */
   readonly store: (now: () => number) => Store;
   readonly deviceTokens: DeviceTokens;

@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { GeoSource, Place } from '../../src/geo/geo.ts';
+import type { LocalGeoSource, Place } from '../../src/geo/geo.ts';
 import { geoipLiteSource } from '../../src/geo/geoip-lite.ts';
 import { noGeo } from '../../src/geo/no-geo.ts';
 import { parseAddress } from '../../src/net/ip.ts';
@@ -22,7 +22,7 @@ import { parseAddress } from '../../src/net/ip.ts';
 const NOW = Date.UTC(2026, 10, 25);
 const BUNDLED = join(dirname(createRequire(import.meta.url).resolve('geoip-lite/package.json')), 'data');
 
-let source: GeoSource;
+let source: LocalGeoSource;
 let scratch: string;
 beforeAll(() => {
   source = geoipLiteSource();
@@ -145,7 +145,7 @@ describe('damaged data', () => {
   };
   const COUNTRY = ['geoip-country.dat', 'geoip-country6.dat'];
 
-  const expectBad = (bad: GeoSource, problem: RegExp): void => {
+  const expectBad = (bad: LocalGeoSource, problem: RegExp): void => {
     for (const text of ['8.8.8.8', '81.2.69.160', '2001:4860:4860::8888']) {
       expect(locate(text, bad)).toEqual({ known: false, why: 'bad_database' });
     }
