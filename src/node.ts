@@ -11,9 +11,7 @@ import type { Log } from './audit/log.ts';
 import { type LineStream, pinoLines, standardOutput } from './audit/pino.ts';
 import { prometheusMetrics } from './audit/prometheus.ts';
 import type { Engine } from './engine.ts';
-import type { GeoSource } from './geo/geo.ts';
-import { geoipLiteSource } from './geo/geoip-lite.ts';
-import { noGeo } from './geo/no-geo.ts';
+import { openLocalGeo, type WatchedGeo } from './geo/local-geo.ts';
 import { callers } from './http/caller.ts';
 import type { ClientScripts } from './http/client-script.ts';
 import type { RequestScope } from './http/deps.ts';
@@ -89,7 +87,8 @@ export async function startServer(settings: Settings, options: StartOptions = {}
     onReload: () => log.info('address lists were loaded anew'),
     onProblem: (problem) => log.error('the address lists cannot be read, the old ones go on', { ...problem }),
   });
-  const geo = openGeo(settings, log, now());
+  const geoWatch = await openGeo(settings, log, now());
+  const { geo } = geoWatch;
   const metrics = prometheusMetrics({ rules: rules.current, reputation: () => lists.reputation, geo, now });
   const store = openStore(settings, log, { now, onFailure: metrics.storeFailed });
   const verifier = openVerifier(settings, { log, metrics });
@@ -138,6 +137,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
   const closeAll = async (): Promise<void> => {
     rulesWatch.close();
     lists.close();
+    geoWatch.close();
     await store.close();
   };
   try {
@@ -166,7 +166,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
   return {
     url,
     reload: async () => {
-      await Promise.all([rulesWatch.reload(), lists.reload()]);
+      await Promise.all([rulesWatch.reload(), lists.reload(), geoWatch.reload()]);
     },
     stop: () => {
       stopping = true;
@@ -177,12 +177,17 @@ export async function startServer(settings: Settings, options: StartOptions = {}
 }
 
 /** A source that cannot answer, or is old, stops nothing: it is told here once and by /readyz at any time. */
-function openGeo({ geoData, geoMaxAgeDays }: Settings, log: Log, nowMs: number): GeoSource {
-  if (geoData === 'none') return noGeo();
-  const geo = geoipLiteSource({ city: geoData === 'city', maxAgeDays: geoMaxAgeDays });
-  const { problem } = geo.status(nowMs);
+async function openGeo({ geoData, geoDir, geoMaxAgeDays }: Settings, log: Log, nowMs: number): Promise<WatchedGeo> {
+  const watch = await openLocalGeo({
+    data: geoData,
+    dir: geoDir,
+    maxAgeDays: geoMaxAgeDays,
+    onReload: () => log.info('geo data was loaded anew'),
+    onProblem: (error) => log.error('built geo data cannot be used', { problem: error.message }),
+  });
+  const { problem } = watch.geo.status(nowMs);
   if (problem !== null) log.warn('geo data', { problem });
-  return geo;
+  return watch;
 }
 
 /** Where the build leaves the scripts of the browser, seen from the source and from the package alike. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { GeoSource, Located } from '../src/geo/geo.ts';
 import type { Standing } from '../src/reputation/reputation.ts';
 import { DAY_MS, stage } from './stage.ts';
 
@@ -116,6 +117,43 @@ describe('without the store', () => {
     expect(answer).toMatchObject({ decision: 'allow', device: null });
     breakStore(null);
     expect(await engine.store.readSubject(engine.pseudonym('subject', 'ann'), engine.now())).toBeNull();
+  });
+});
+
+describe('where the data of the place has to be fetched', () => {
+  const geoFrom = (located: Located): GeoSource => ({
+    locate: () => new Promise((resolve) => setImmediate(() => resolve(located))),
+    status: () => ({ name: 'fetched', ageDays: null, problem: null }),
+  });
+  const place = {
+    lat: 52.2,
+    lon: 0.1,
+    accuracyKm: 20,
+    country: 'GB',
+    region: null,
+    city: 'Ely',
+    source: 'shards',
+  } as const;
+
+  test('a check waits for it, and judges and learns as it does with data in memory', async () => {
+    const { check } = await stage(RULES, { geo: geoFrom({ known: true, place }) });
+    const first = await check({ ...ANN, action: 'any' });
+    expect(first.signals.geo).toMatchObject({ state: 'measured', facts: { 'geo.city': 'Ely' } });
+    expect((await check({ ...ANN, action: 'any' })).signals.geo?.facts).toMatchObject({ 'geo.new_country': false });
+  });
+
+  test('data that does not come in time leaves the check at the floor of its action, and nothing is learned', async () => {
+    const { check } = await stage(RULES, { geo: geoFrom({ known: false, why: 'source_unavailable' }) });
+    const answer = await check({ ...ANN, device: LAPTOP, action: 'any' });
+    expect(answer).toMatchObject({
+      decision: 'step-up',
+      degraded: [{ part: 'geo', why: 'source_unavailable' }],
+      signals: { geo: { state: 'failed', why: 'source_unavailable' } },
+    });
+    expect((await check({ ...ANN, device: LAPTOP, action: 'any' })).signals.device?.facts).not.toMatchObject({
+      'device.state': 'known',
+    });
+    expect(await check({ ...ANN, action: 'browse' })).toMatchObject({ decision: 'allow' });
   });
 });
 

@@ -51,7 +51,7 @@ const ENTRIES = ['node.ts', 'worker.ts', 'cli.ts'];
 /** Implementations that only entries choose: everything else knows the contract. */
 const DRIVERS: readonly RegExp[] = [
   /^store\/(?:redis|redis-(?:cells|per-request|pool)|memory|pseudonym)\.ts$/,
-  /^geo\/(?:geoip-lite|geoip-lite-table|mmdb-table|shards|shards-file)\.ts$/,
+  /^geo\/(?:build-geo|geoip-lite|geoip-lite-table|local-geo|mmdb-table|shards|shards-file)\.ts$/,
   /^step-up\/jose\.ts$/,
   /^signals\/device-token-jose\.ts$/,
   /^audit\/(?:pino|prometheus)\.ts$/,
@@ -66,7 +66,7 @@ const NODE_ONLY: readonly RegExp[] = [
   /^cli\//,
   /^simulate\//,
   /^store\/(?:redis|redis-cells|pseudonym)\.ts$/,
-  /^geo\/(?:geoip-lite|geoip-lite-table|mmdb-table|shards-file)\.ts$/,
+  /^geo\/(?:build-geo|geoip-lite|geoip-lite-table|local-geo|mmdb-table|shards-file)\.ts$/,
   /^http\/node-body\.ts$/,
   /^reputation\/lists-file\.ts$/,
   /^rules\/load\.ts$/,

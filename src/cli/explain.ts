@@ -5,8 +5,7 @@ import { type Checked, check } from '../check.ts';
 import type { Measurement } from '../decision.ts';
 import type { Engine } from '../engine.ts';
 import type { FactValue, JsonObject } from '../facts.ts';
-import { geoipLiteSource } from '../geo/geoip-lite.ts';
-import { noGeo } from '../geo/no-geo.ts';
+import { openLocalGeo } from '../geo/local-geo.ts';
 import { answerOf } from '../http/answer.ts';
 import { parseObject } from '../http/body.ts';
 import { ProblemError } from '../http/problem.ts';
@@ -69,8 +68,8 @@ async function explain(path: string, { dir, json }: Options): Promise<void> {
 }
 
 async function judge(document: JsonObject, rules: RuleSet, settings: Settings): Promise<Checked> {
-  const { geoData } = settings;
-  const geo = geoData === 'none' ? noGeo() : geoipLiteSource({ city: geoData === 'city' });
+  const { geo, close } = await openLocalGeo({ data: settings.geoData, dir: settings.geoDir });
+  close();
   if ('request' in document) {
     const written = requestCase.safeParse({ name: 'explained', expect: { decision: 'allow' }, ...document });
     if (written.success) return playCase({ rules, geo }, playedCaseOf(written.data, '', Date.now()));

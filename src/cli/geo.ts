@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
+import { buildGeo } from '../geo/build-geo.ts';
 import { GeoDataError } from '../geo/shard.ts';
-import { buildGeo, type GeoBuilt, readBuiltGeo } from '../geo/shards-file.ts';
+import { type BuiltGeo, readBuiltGeo } from '../geo/shards-file.ts';
 import { isFileError, orCliError } from './fault.ts';
 import { GEO_DIR, JSON_FLAG } from './options.ts';
 import { print, table } from './output.ts';
@@ -55,14 +56,12 @@ async function status({ dir, json }: { readonly dir: string; readonly json: bool
   );
 }
 
-type Report = Omit<GeoBuilt, 'built'>;
-
-function reportOf({ manifest, files, bytes, largestBytes }: Report) {
+function reportOf({ manifest, files, bytes, largestBytes }: BuiltGeo) {
   const { level, source, counts } = manifest;
   return { source, level, counts, files, bytes, largest_bytes: largestBytes };
 }
 
-function describe({ manifest, files, bytes, largestBytes }: Report): string {
+function describe({ manifest, files, bytes, largestBytes }: BuiltGeo): string {
   const { level, source, counts } = manifest;
   const count = (n: number): string => n.toLocaleString('en');
   return table([

@@ -16,7 +16,10 @@ export interface Place {
   readonly source: 'asserted' | 'cf' | 'geoip-lite' | 'shards';
 }
 
-/** Why there is no place. These strings are the `why` of the `geo` signal. */
+/**
+ * Why there is no place. These strings are the `why` of the `geo` signal. `source_unavailable`: the part of the data that is
+ * needed did not come in time.
+ */
 export type NoPlace =
   | 'no_address'
   | 'private_address'

@@ -5,6 +5,13 @@ import { CITY_ACCURACY_KM, COUNTRY_ACCURACY_KM, coordinates, countryCode, countr
 import { NO_PLACE, type PlaceSteps, type PlaceTable, placeList, type StoredPlace, stepList } from './place-steps.ts';
 import { GeoDataError } from './shard.ts';
 
+/** The decoder does not check the length of a double; one that was written too short comes out as a vanishing number. */
+const degrees = z
+  .number()
+  .refine((value) => value === 0 || Math.abs(value) > 1e-9, 'a coordinate is broken')
+  // Minus zero is zero.
+  .transform((value) => value + 0);
+
 /** What is read of a record: the shape of MaxMind's City, Country and Enterprise databases, which others share. */
 const recordSchema = z.looseObject({
   country: z.looseObject({ iso_code: z.string().optional() }).optional(),
@@ -19,8 +26,8 @@ const recordSchema = z.looseObject({
   city: z.looseObject({ names: z.looseObject({ en: z.string().optional() }).optional() }).optional(),
   location: z
     .looseObject({
-      latitude: z.number().optional(),
-      longitude: z.number().optional(),
+      latitude: degrees.optional(),
+      longitude: degrees.optional(),
       accuracy_radius: z.number().min(0).optional(),
     })
     .optional(),
@@ -34,7 +41,8 @@ const MOST_ACCURACY_KM = 20_038;
  * the middle of the country or region and are left out.
  */
 export function placeOfRecord(record: unknown): StoredPlace | null {
-  const parsed = recordSchema.nullable().parse(record);
+  const { data: parsed, error } = recordSchema.nullable().safeParse(record);
+  if (error !== undefined) throw damaged(`a record, ${error.issues[0]?.path.join('.')}: ${error.issues[0]?.message}`);
   const country = countryCode(parsed?.country?.iso_code);
   if (parsed === null || country === null) return null;
   const city = parsed.city?.names?.en || null;

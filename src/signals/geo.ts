@@ -20,7 +20,8 @@ export const geo: Signal = {
     },
   },
   measure({ located }, history) {
-    if (!located.known) return unknown(located.why);
+    // A source that is only slow or away is missed like a store: whoever comes from an unusual place must not gain by it.
+    if (!located.known) return located.why === 'source_unavailable' ? failed(located.why) : unknown(located.why);
     const { place } = located;
     const countries = baselineOf(history)?.countries ?? [];
     const facts = {

@@ -45,6 +45,7 @@ export async function openStage(settings: { readonly [name: string]: string } = 
     PORT: String(enginePort),
     RULES_DIR: join(import.meta.dirname, 'rules'),
     IP_LISTS_DIR: join(dir, 'no-lists'),
+    GEO_DIR: join(dir, 'no-geo'),
     // The gateway alone: clients send from other loopback addresses.
     TRUSTED_PROXIES: '127.0.0.1/32',
     SESSION_COOKIE: 'session',

@@ -38,6 +38,7 @@ export async function workshop(): Promise<Workshop> {
     API_KEYS: `tester:${KEY}`,
     RULES_DIR: dir,
     IP_LISTS_DIR: join(dir, 'no-lists'),
+    GEO_DIR: join(dir, 'no-geo'),
     ...more,
   });
   const settings = (more?: NodeJS.ProcessEnv): Settings => loadSettings(environment(more), () => 'x'.repeat(48));

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { NoPlace } from '../../src/geo/geo.ts';
 import { geo } from '../../src/signals/geo.ts';
 import { baseline, history, NOON, observation, STORE_DOWN } from './given.ts';
 
@@ -31,5 +32,12 @@ describe('the place', () => {
     expect(state).toBe('failed');
     expect(facts['geo.country']).toBe('NL');
     expect(facts).not.toHaveProperty('geo.new_country');
+  });
+
+  it('is missed like a store where its source did not answer in time, and simply unknown where it has none', () => {
+    const without = (why: NoPlace) => geo.measure(observation({ located: { known: false, why } }), history(null), null);
+    expect(without('source_unavailable')).toEqual({ state: 'failed', why: 'source_unavailable', facts: {} });
+    expect(without('bad_database')).toEqual({ state: 'unknown', why: 'bad_database', facts: {} });
+    expect(without('not_found')).toEqual({ state: 'unknown', why: 'not_found', facts: {} });
   });
 });

@@ -1,0 +1,84 @@
+import { resolve } from 'node:path';
+import { buildGeo } from '../../src/geo/build-geo.ts';
+import type { Located } from '../../src/geo/geo.ts';
+import { compileShards, formatManifest, type GeoLevel, MANIFEST_FILE, type Manifest } from '../../src/geo/manifest.ts';
+import { placeList, type StoredPlace, stepList } from '../../src/geo/place-steps.ts';
+import type { Address } from '../../src/net/address.ts';
+import { formatV4, formatV6, parseAddress } from '../../src/net/ip.ts';
+
+/** The shards of the installed geoip-lite data where the build step of the Worker puts them; made once, then found. */
+export async function bundledShards(): Promise<string> {
+  const out = resolve(import.meta.dirname, '../../build/worker/assets/geo');
+  await buildGeo({ source: null, out, level: 'city' });
+  return out;
+}
+
+/** The files of a small build, as a reader fetches them. */
+export interface SmallBuild {
+  readonly manifest: Manifest;
+  readonly files: Map<string, Uint8Array<ArrayBuffer>>;
+}
+
+const SLASH16S = 9_000;
+
+/** Data in which every /16 from 1.0.0.0 on is another town of its country: three shards of IPv4, one of IPv6. */
+export function smallBuild({
+  country = 'GB',
+  level = 'city',
+}: {
+  readonly country?: string;
+  readonly level?: GeoLevel;
+} = {}): SmallBuild {
+  const list = placeList();
+  const town = (index: number): StoredPlace => ({
+    country,
+    region: 'R',
+    city: `Town ${index}`,
+    lat: (index % 1800) / 20 - 45,
+    lon: 1,
+    accuracyKm: 10,
+  });
+  const v4 = stepList(1);
+  for (let index = 0; index < SLASH16S; index++)
+    v4.push(BigInt((0x01000000 + index * 0x10000) >>> 0), list.number(town(index)));
+  const v6 = stepList(4);
+  v6.push(0x2a00n << 112n, list.number(town(0)));
+  v6.push(0x2a01n << 112n, list.number(null));
+  const { manifest, files } = compileShards(
+    { v4: v4.steps(), v6: v6.steps(), places: list.places },
+    { level, source: { name: 'towns', sha256: '0'.repeat(64), data_at: '2026-11-01T00:00:00.000Z' } },
+  );
+  return {
+    manifest,
+    files: new Map([...files, [MANIFEST_FILE, new TextEncoder().encode(formatManifest(manifest))]]),
+  };
+}
+
+export function addressOf(text: string): Address {
+  const address = parseAddress(text);
+  if (address === null) throw new Error(`${text} is no address`);
+  return address;
+}
+
+/** What is said of a place, whoever says it. */
+export function saidOf(located: Located): unknown {
+  return located.known ? { ...located.place, source: 'any' } : located.why;
+}
+
+/** Random public addresses, half of each family: IPv6 ones near what is handed out, since nearly all others are nobody's. */
+export function randomAddresses(
+  count: number,
+  near6: readonly (readonly [number, number])[],
+  random: () => number,
+): Address[] {
+  const word = (): number => Math.floor(random() * 2 ** 32);
+  const addresses: Address[] = [];
+  while (addresses.length < count) {
+    const [high, second] = near6[Math.floor(random() * near6.length)] ?? [0x20000000 + (word() >>> 3), word()];
+    const text =
+      addresses.length % 2 === 0 ? formatV4(word()) : formatV6([high, (second ^ (word() & 3)) >>> 0, word(), word()]);
+    const address = addressOf(text);
+    if (address.kind === 'public') addresses.push(address);
+  }
+  return addresses;
+}
