@@ -3,11 +3,13 @@ import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
+import { getHeapStatistics } from 'node:v8';
 import { getRequestListener, RequestError } from '@hono/node-server';
 import { monotonicFactory } from 'ulid';
 import { createApp } from './app.ts';
 import { afterwork, liveRules, openVerifier, randomFractions, textOf, unmetBy, warnOfIgnored } from './assembly.ts';
 import type { Log } from './audit/log.ts';
+import type { Metrics } from './audit/metrics.ts';
 import { type LineStream, pinoLines, standardOutput } from './audit/pino.ts';
 import { prometheusMetrics } from './audit/prometheus.ts';
 import type { Engine } from './engine.ts';
@@ -23,7 +25,7 @@ import { RulesError } from './rules/problems.ts';
 import { loadSettings, type Settings, SettingsError } from './settings.ts';
 import { deviceTokens } from './signals/device-token-jose.ts';
 import { FACT_CATALOG } from './signals/index.ts';
-import { type Budget, budgetedStore } from './store/budget.ts';
+import { budgetedStore } from './store/budget.ts';
 import { memoryStore } from './store/memory.ts';
 import { pseudonymizer } from './store/pseudonym.ts';
 import { redisStore } from './store/redis.ts';
@@ -37,6 +39,8 @@ const REQUEST_TIMEOUT_MS = 120_000;
 const MAX_HEADER_BYTES = 64 * 1024;
 /** How long running requests may take to end once the process is told to stop. */
 const DRAIN_MS = 10_000;
+/** Share of the heap (`--max-old-space-size`) that the embedded store may fill. */
+const EMBEDDED_SHARE = 0.25;
 /** How often connections that became idle are closed while draining. */
 const DRAIN_STEP_MS = 50;
 
@@ -90,7 +94,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
   const geoWatch = await openGeo(settings, log, now());
   const { geo } = geoWatch;
   const metrics = prometheusMetrics({ rules: rules.current, reputation: () => lists.reputation, geo, now });
-  const store = openStore(settings, log, { now, onFailure: metrics.storeFailed });
+  const store = openStore(settings, log, metrics, now);
   const verifier = openVerifier(settings, { log, metrics });
   const newId = monotonicFactory(randomFractions());
   const engine: Engine = {
@@ -206,21 +210,19 @@ function readClientScripts(log: Log): ClientScripts | null {
   }
 }
 
-function openStore(
-  settings: Settings,
-  log: Log,
-  { now, onFailure }: { readonly now: () => number; readonly onFailure: NonNullable<Budget['onFailure']> },
-): Store {
+function openStore(settings: Settings, log: Log, metrics: Metrics, now: () => number): Store {
   if (settings.redisUrl === null) {
     log.warn('store: embedded memory, of this process and gone with it; set REDIS_URL to share and keep it');
-    return memoryStore({ now });
+    const maxBytes = EMBEDDED_SHARE * getHeapStatistics().heap_size_limit;
+    return memoryStore({ now, maxBytes, onEvict: metrics.storeEvicted });
   }
   const redis = redisStore({
     url: settings.redisUrl,
     onConnectionError: (problem) => log.warn('no connection to Redis', { problem }),
     onRebuild: () => log.warn('the Redis Cluster client was replaced'),
+    random: randomFractions(),
   });
-  return budgetedStore(redis, { timeoutMs: settings.storeTimeoutMs, onFailure });
+  return budgetedStore(redis, { timeoutMs: settings.storeTimeoutMs, onFailure: metrics.storeFailed });
 }
 
 /** A request that is not even one: a host that is no host, a target that is no path. */

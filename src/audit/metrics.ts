@@ -8,6 +8,8 @@ export interface Metrics {
   /** The answer went out, but what it teaches was not stored. */
   learnFailed(why: StoreFailure | 'fault'): void;
   storeFailed(operation: StoreOperation, why: StoreFailure): void;
+  /** The embedded store had no room left and gave up what was used longest ago. */
+  storeEvicted(kind: 'tally' | 'baseline'): void;
   recordFailed(): void;
   /** An issuer was asked for its keys. `stale`: it could not give them, and those of before are used on. */
   keysAsked(issuer: string, outcome: 'fetched' | 'stale' | 'failed'): void;
@@ -20,6 +22,7 @@ export const noMetrics: Metrics = {
   checked: () => undefined,
   learnFailed: () => undefined,
   storeFailed: () => undefined,
+  storeEvicted: () => undefined,
   recordFailed: () => undefined,
   keysAsked: () => undefined,
   render: async () => null,

@@ -57,6 +57,12 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
     labelNames: ['operation', 'code'],
     registers,
   });
+  const storeEvictions = new Counter({
+    name: 'stepgate_store_evictions_total',
+    help: 'What the embedded store gave up for want of room before it expired: more than a few want Redis, or more heap.',
+    labelNames: ['kind'],
+    registers,
+  });
   const learnFailures = new Counter({
     name: 'stepgate_learn_failures_total',
     help: 'Answers that went out while what they teach was not stored.',
@@ -111,6 +117,7 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
     },
     learnFailed: (code) => learnFailures.inc({ code }),
     storeFailed: (operation, code) => storeErrors.inc({ operation, code }),
+    storeEvicted: (kind) => storeEvictions.inc({ kind }),
     recordFailed: () => recordFailures.inc(),
     keysAsked: (issuer, outcome) => keyFetches.inc({ issuer, outcome }),
     render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),

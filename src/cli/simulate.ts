@@ -16,6 +16,7 @@ import { writeSimulation } from './simulation-report.ts';
 
 /** Room for every baseline and for the counters of a day. The embedded store takes its memory at once, so no more. */
 const MAX_KEYS = 250_000;
+const MAX_BYTES = 2 ** 30;
 
 /** `simulate` */
 export function addSimulate(program: Command): void {
@@ -57,7 +58,7 @@ export function simulationParts(): Omit<SimulationParts, 'rules'> {
   // Nothing that a simulation signs or hides leaves it, so that fixed keys do, and keep it repeatable.
   return {
     geo: geoipLiteSource(),
-    store: (now) => memoryStore({ now, maxKeys: MAX_KEYS }),
+    store: (now) => memoryStore({ now, maxKeys: MAX_KEYS, maxBytes: MAX_BYTES }),
     deviceTokens: deviceTokens({ secrets: [new Uint8Array(32)] }),
     pseudonym: pseudonymizer('simulation'),
     verifier: ({ issuer, audience, jwks }) =>

@@ -10,18 +10,45 @@ export interface MemoryStoreOptions {
   readonly now: () => number;
   /** Most tallies, most baselines and most spent proofs kept, each; default 100,000. */
   readonly maxKeys?: number;
+  /**
+   * Most bytes that tallies and baselines may take, each half of it, as estimated from what they hold; default 64 MiB. An
+   * address that a thousand subjects share weighs as much as ten others.
+   */
+  readonly maxBytes?: number;
+  /** Hears of each tally and baseline that had to give way before it expired. */
+  readonly onEvict?: (kind: Evicted) => void;
 }
 
+/** What gave way for want of room. */
+export type Evicted = 'tally' | 'baseline';
+
+const MIB = 1024 * 1024;
+
+/** Upper estimates for V8, in bytes: of what is kept at all, and of each entry of a tally. */
+const BYTES_PER_KEY = 400;
+const BYTES_PER_ENTRY = 110;
+
 /**
- * The embedded store: one process, nothing on disk. Bounded and expiring without timers. Tallies and baselines give way
+ * The embedded store: one process, nothing on disk. Bounded in keys and bytes, and expiring without timers. Tallies and baselines give way
  * to newer ones, each among themselves, so that a flood of addresses forgets nobody's baseline. A spent proof never
  * gives way before it expires: when no more can be kept, spending is rejected.
  */
-export function memoryStore({ now, maxKeys = 100_000 }: MemoryStoreOptions): Store {
-  // `ttlResolution` 0: the cache would otherwise start a timer to remember the time.
-  const bounds = { max: maxKeys, ttl: 1, ttlResolution: 0, perf: { now } };
-  const tallies = new LRUCache<string, Tally>(bounds);
-  const values = new LRUCache<string, string>(bounds);
+export function memoryStore({ now, maxKeys = 100_000, maxBytes = 64 * MIB, onEvict }: MemoryStoreOptions): Store {
+  const bounded = <T extends {}>(kind: Evicted, bytesOf: (value: T) => number) =>
+    new LRUCache<string, T>({
+      max: maxKeys,
+      maxSize: Math.max(1, Math.floor(maxBytes / 2)),
+      sizeCalculation: bytesOf,
+      ttl: 1,
+      // The cache would otherwise start a timer to remember the time.
+      ttlResolution: 0,
+      perf: { now },
+      dispose: (_value, _key, reason) => {
+        if (reason === 'evict') onEvict?.(kind);
+      },
+    });
+  const tallies = bounded('tally', bytesOfTally);
+  const values = bounded<string>('baseline', (text) => BYTES_PER_KEY + 2 * text.length);
   const claims = new Map<string, number>();
 
   function dropExpiredClaims(at: number): void {
@@ -76,4 +103,10 @@ export function memoryStore({ now, maxKeys = 100_000 }: MemoryStoreOptions): Sto
     },
   };
   return storeOver('memory', cells);
+}
+
+function bytesOfTally(tally: Tally): number {
+  let bytes = BYTES_PER_KEY;
+  for (const name in tally) bytes += BYTES_PER_KEY + BYTES_PER_ENTRY * Object.keys(tally[name] ?? {}).length;
+  return bytes;
 }

@@ -25,6 +25,11 @@ export interface LinkOptions {
   readonly onConnectionError?: (message: string) => void;
   /** Hears when the cluster client is replaced because its picture of the cluster stayed wrong. */
   readonly onRebuild?: () => void;
+  /**
+   * From 0 to below 1: spreads the tries to connect anew, so that the processes which lost one server do not all come back
+   * to it at once. Default: no spread.
+   */
+  readonly random?: () => number;
 }
 
 /** So many misrouted commands in a row, and a cluster client starts anew. */
@@ -98,7 +103,8 @@ export function lastingLink(target: RedisTarget, options: LinkOptions): LastingL
 }
 
 function connect(target: RedisTarget, options: LinkOptions, timeoutMs: number): Client {
-  const client = clientOf(target, connectionOptions(target, options, timeoutMs));
+  const connection = connectionOptions(target, options, timeoutMs);
+  const client = clientOf(target, connection, (tries) => reconnectDelayMs(tries, options.random));
   const report = (error: unknown): void => options.onConnectionError?.(connectionMessage(error));
   const tellScripts = (server: Redis) => () => void loadScripts(server).catch(report);
   // Without a listener, ioredis prints every error itself.
@@ -135,11 +141,11 @@ function connectionOptions(target: RedisTarget, options: LinkOptions, timeoutMs:
   };
 }
 
-function clientOf(target: RedisTarget, connection: Connection): Client {
+function clientOf(target: RedisTarget, connection: Connection, retryDelayMs: (tries: number) => number): Client {
   const single = {
     ...connection,
     enableOfflineQueue: false,
-    retryStrategy: reconnectDelay,
+    retryStrategy: retryDelayMs,
   };
   switch (target.kind) {
     case 'standalone':
@@ -150,7 +156,7 @@ function clientOf(target: RedisTarget, connection: Connection): Client {
         sentinels: target.sentinels.map((node) => ({ ...node })),
         name: target.master,
         db: target.database,
-        sentinelRetryStrategy: reconnectDelay,
+        sentinelRetryStrategy: retryDelayMs,
         ...(connection.tls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: connection.tls }),
       });
     case 'cluster': {
@@ -158,7 +164,7 @@ function clientOf(target: RedisTarget, connection: Connection): Client {
       return new Cluster(nodes, {
         redisOptions: connection,
         enableOfflineQueue: false,
-        clusterRetryStrategy: reconnectDelay,
+        clusterRetryStrategy: retryDelayMs,
         maxRedirections: 4,
         // Zero: a command whose connection broke may have been applied, so that it is not sent again.
         retryDelayOnFailover: 0,
@@ -171,8 +177,9 @@ function clientOf(target: RedisTarget, connection: Connection): Client {
   }
 }
 
-function reconnectDelay(tries: number): number {
-  return Math.min(tries * 50, MOST_RECONNECT_DELAY_MS);
+/** How long to wait before the `tries`th try to connect anew, in ms: between half and all of what grows with each try. */
+export function reconnectDelayMs(tries: number, random: () => number = () => 1): number {
+  return Math.round(Math.min(tries * 50, MOST_RECONNECT_DELAY_MS) * (0.5 + 0.5 * random()));
 }
 
 /** Waits for each master of a cluster, and is content when one of them answers: what lies on the others fails alone. */

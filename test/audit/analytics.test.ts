@@ -71,11 +71,13 @@ test('what goes wrong beside the decisions is a data point too, and nobody keeps
   metrics.storeFailed('recordAttempt', 'timeout');
   metrics.learnFailed('unreachable');
   metrics.keysAsked('https://issuer.test', 'failed');
+  metrics.storeEvicted('tally');
   metrics.recordFailed();
   expect(points.map(({ blobs }) => blobs)).toEqual([
     ['store', 'recordAttempt', 'timeout'],
     ['learn', '', 'unreachable'],
     ['keys', 'https://issuer.test', 'failed'],
+    ['evicted', 'tally', ''],
     ['record', '', ''],
   ]);
   expect(await metrics.render()).toBeNull();

@@ -88,6 +88,12 @@ describe('the Prometheus exposition', () => {
     expect(text).toContain('stepgate_record_failures_total 1');
   });
 
+  test('counts what the embedded store gave up', async () => {
+    const metrics = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
+    metrics.storeEvicted('tally');
+    expect((await rendered(metrics)).text).toContain('stepgate_store_evictions_total{kind="tally"} 1');
+  });
+
   /** @see https://github.com/auth0/node-jwks-rsa/issues/385 */
   test('counts how issuers were asked for their keys, and when those of before went on', async () => {
     const metrics = prometheusMetrics(sourcesWith(() => NO_REPUTATION));

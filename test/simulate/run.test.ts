@@ -15,7 +15,10 @@ const policy = compileRules(
 const idle = '{"version": 1, "rules": [{"id": "idle", "when": {"action": "nothing"}, "then": {"points": 1}}]}';
 const lenient = compileRules([{ name: 'idle.json', text: idle }], FACT_CATALOG);
 // Far fewer keys than the command keeps: nothing so small comes near the bound.
-const parts = { ...simulationParts(), store: (now: () => number) => memoryStore({ now, maxKeys: 50_000 }) };
+const parts = {
+  ...simulationParts(),
+  store: (now: () => number) => memoryStore({ now, maxKeys: 50_000, maxBytes: 2 ** 29 }),
+};
 const small = { seed: 'small', weeks: 5, peoplePerKind: 3, thievesPerClass: 12, samples: 20_000, countries: 20 };
 
 describe('the default policy, played through the engine', () => {

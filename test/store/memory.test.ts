@@ -1,6 +1,9 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { memoryStore } from '../../src/store/memory.ts';
 import { StoreError } from '../../src/store/store.ts';
+import { SETS } from '../../src/store/windows.ts';
 import { BASELINE, read, storeContract } from '../contract/store.ts';
 
 const NOON = 1_741_608_000_000;
@@ -42,6 +45,30 @@ test('a flood of addresses pushes out addresses, but no baseline', async () => {
   const first = await store.recordAttempt({ ...attemptFrom('first'), write: false });
   expect(read(first.address).subjects1h).toBe(1);
   expect((await store.readSubject('alice', NOON))?.baseline).toEqual(BASELINE);
+});
+
+test('a flood of addresses that share many subjects is bounded in bytes, loses what is oldest, and is told', async () => {
+  setFlagsFromString('--expose-gc');
+  const collectGarbage: () => void = runInNewContext('gc');
+  const maxBytes = 4 * 1024 * 1024;
+  const evicted = { tally: 0, baseline: 0 };
+  const store = memoryStore({ now: () => NOON, maxBytes, onEvict: (kind) => (evicted[kind] += 1) });
+  await store.updateBaseline('alice', () => BASELINE);
+  collectGarbage();
+  const before = process.memoryUsage().heapUsed;
+  for (let address = 0; address < 400; address += 1) {
+    for (let subject = 0; subject < SETS.subjects1h.cap; subject += 1) {
+      const { address: asked, ...attempt } = attemptFrom(`address-${address}`);
+      await store.recordAttempt({ ...attempt, address: { ...asked, subject: `${address}-${subject}` } });
+    }
+  }
+  collectGarbage();
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(maxBytes);
+  expect(evicted.tally).toBeGreaterThan(200);
+  expect(evicted.baseline).toBe(0);
+  expect((await store.readSubject('alice', NOON))?.baseline).toEqual(BASELINE);
+  const last = await store.recordAttempt({ ...attemptFrom('address-399'), write: false });
+  expect(read(last.address).subjects1h).toBe(SETS.subjects1h.cap);
 });
 
 test('a spent proof never gives way: spending is refused when no more can be kept, and works again when some expired', async () => {
