@@ -149,6 +149,9 @@ function geoOf({ geoFromCf }: Settings, request: Request, others: GeoSource): Ge
   );
 }
 
+/** A command is given up no earlier, in ms: learning after the answer has more time than the answer. */
+const LEAST_COMMAND_TIMEOUT_MS = 1000;
+
 /**
  * How each request opens its store, which is closed when the request and its afterwork ended. The circuit is one for all of
  * them, so that a thousand requests do not each find out that Redis is away.
@@ -170,6 +173,7 @@ function storeOpener(
   }
   const options = {
     url: redisUrl,
+    timeoutMs: Math.max(storeTimeoutMs, LEAST_COMMAND_TIMEOUT_MS),
     onConnectionError: (problem: string) => log.warn('no connection to Redis', { problem }),
   };
   const openRedis = (): Store =>

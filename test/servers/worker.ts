@@ -52,6 +52,11 @@ export async function startWorker({ vars = {}, secrets = {}, rulesDir }: WorkerO
   };
 }
 
+/** The code of the bundle, for a bare workerd. */
+export async function workerCode(rulesDir?: string): Promise<string> {
+  return readFileSync(join(await workerBundle(rulesDir), 'worker.js'), 'utf8');
+}
+
 /**
  * The folder into which `wrangler deploy --dry-run` bundled the Worker with these rules. Bundles are kept by what they are
  * made from, so that suites share one.
