@@ -103,7 +103,7 @@ describe.each(WAYS)('the Worker, with $way', ({ durableObjects }) => {
     const told = await post(`${worker.url}/v1/events`, JSON.stringify({ type: 'login.succeeded', ...seen }));
     expect(told.status, told.text).toBe(202);
     expect(await learned()).toBe(1);
-    expect((await checked({ ...seen, action: 'catalogue.browse' })).decision).toBe('allow');
+    expect((await checked({ ...seen, action: 'order.view' })).decision).toBe('allow');
     await expect.poll(learned).toBe(2);
   });
 
