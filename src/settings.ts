@@ -227,10 +227,10 @@ export const SETTINGS = {
   ),
   RULES_DIR: text('rules', 'directory of the rule files; a Worker carries those that its build finds there', 'node'),
   RULES_KV_SECONDS: wholeNumber(
-    10,
+    1,
     86_400,
     60,
-    'how often the rules in the KV namespace `RULES_KV` are looked at, in seconds, 10 to 86400',
+    'how often an isolate looks at the rules in the KV namespace `RULES_KV`, in seconds, 1 to 86400',
     'workers',
   ),
   STEP_UP_ISSUERS: setting(

@@ -1,6 +1,17 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { createTestHarness, type TestHarness } from 'wrangler';
@@ -25,18 +36,23 @@ export interface WorkerOptions {
   readonly secrets?: { readonly [name: string]: string };
   /** Folder of the rule files; default: `rules`. */
   readonly rulesDir?: string;
+  /** True also binds what wrangler.toml offers in comments: KV, Analytics Engine, Durable Objects. */
+  readonly allBindings?: boolean;
 }
 
 type Json = string | number | boolean | readonly Json[] | { readonly [key: string]: Json };
 
 /** Starts the Worker in development with the key {@link KEY}; the bundle is the one of `wrangler deploy --dry-run`. */
-export async function startWorker({ vars = {}, secrets = {}, rulesDir }: WorkerOptions = {}): Promise<WorkerServer> {
+export async function startWorker(options: WorkerOptions = {}): Promise<WorkerServer> {
+  const { vars = {}, secrets = {}, rulesDir, allBindings = false } = options;
+  const folder = mkdtempSync(join(tmpdir(), 'stepgate-worker-'));
+  const configPath = allBindings ? configWithAllBindings(folder) : 'wrangler.toml';
   process.env.CLOUDFLARE_CF_FETCH_ENABLED = 'false';
   const harness = createTestHarness({
     root: ROOT,
     workers: [
       {
-        configPath: 'wrangler.toml',
+        configPath,
         prebuiltWorkerDir: await workerBundle(rulesDir),
         vars: { NODE_ENV: 'development', API_KEYS: `tester:${KEY}`, ...vars },
         secrets: { ...secrets },
@@ -48,8 +64,22 @@ export async function startWorker({ vars = {}, secrets = {}, rulesDir }: WorkerO
     url: url.origin,
     harness,
     lines: () => harness.getLogs().flatMap(({ message }) => message.split('\n')),
-    stop: () => harness.close(),
+    async stop() {
+      await harness.close();
+      rmSync(folder, { recursive: true });
+    },
   };
+}
+
+/** wrangler.toml with its optional parts as they are meant to be uncommented. */
+function configWithAllBindings(folder: string): string {
+  const text = readFileSync(join(ROOT, 'wrangler.toml'), 'utf8')
+    .replaceAll(/^# (?=\[\[|\w+ = )/gm, '')
+    .replace('<id that the command prints>', '0'.repeat(32))
+    .replace('main = "', `main = "${ROOT}/`);
+  const path = join(folder, 'wrangler.toml');
+  writeFileSync(path, text);
+  return path;
 }
 
 /** The code of the bundle, for a bare workerd. */
