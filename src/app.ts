@@ -76,14 +76,18 @@ function notAHook(): ProblemError {
 }
 
 function openApiRoute(routes: readonly Route[]): Route {
-  const document = openApiDocument(routes);
+  let document: object | null = null;
   return {
     method: 'GET',
     path: '/openapi.json',
     access: 'public',
     summary: 'The OpenAPI 3.1 document of this service',
     answers: { 200: { description: 'The document' } },
-    handle: (c) => c.json(document),
+    handle: (c) => {
+      // Made for the first who asks: most processes are never asked.
+      document ??= openApiDocument(routes);
+      return c.json(document);
+    },
   };
 }
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Address } from '../net/address.ts';
 import { parsePeer } from '../net/ip.ts';
 import { assertedPlace } from './asserted.ts';

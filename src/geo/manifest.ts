@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { crc32 } from '../crc32.ts';
 import type { Address } from '../net/address.ts';
 import type { PlaceSteps, PlaceTable } from './place-steps.ts';

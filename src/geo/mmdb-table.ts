@@ -1,5 +1,5 @@
 import { Reader, type Response } from 'mmdb-lib';
-import { z } from 'zod';
+import * as z from 'zod';
 import { formatV4, formatV6 } from '../net/ip.ts';
 import { CITY_ACCURACY_KM, COUNTRY_ACCURACY_KM, coordinates, countryCode, countryOf } from './geo.ts';
 import { NO_PLACE, type PlaceSteps, type PlaceTable, placeList, type StoredPlace, stepList } from './place-steps.ts';

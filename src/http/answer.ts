@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { type CheckResult, DECISIONS, type Requirement } from '../decision.ts';
 import { wwwAuthenticate } from '../step-up/challenge.ts';
 import type { Presented } from '../step-up/present.ts';

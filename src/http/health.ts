@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Engine } from '../engine.ts';
 import { StoreError } from '../store/store.ts';
 import type { AppDeps, RequestScope } from './deps.ts';

@@ -1,5 +1,5 @@
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** A problem document (RFC 9457) as this service writes it. */
 export const problemDocument = z.object({

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { JsonObject } from '../facts.ts';
 import { assertedPlace } from '../geo/asserted.ts';
 import type { Place } from '../geo/geo.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { crc32 } from '../crc32.ts';
 import { ListError } from './list-text.ts';
 import { type CompiledList, LIST_NAME, type ListMeta } from './lists.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { isWithinNotPublicV4, isWithinNotPublicV6, parseAddress, parseCidr } from '../net/ip.ts';
 import type { ListConfig } from './lists.ts';
 import { type Span, wordsToBigint } from './ranges.ts';

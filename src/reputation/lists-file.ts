@@ -1,6 +1,6 @@
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Address } from '../net/address.ts';
 import { COMPILED_SUFFIX, decodeList, encodeList } from './compiled-list.ts';
 import { DEFAULT_FEEDS } from './default-feeds.ts';

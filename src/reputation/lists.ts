@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { LIST_FORMATS, ListError, type ListFormat, type ListProblem, type ParsedList, parseList } from './list-text.ts';
 import { compileV4, compileV6, indexRanges, type RangeSet } from './ranges.ts';
 import { CATEGORIES, type Category } from './reputation.ts';

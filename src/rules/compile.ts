@@ -1,6 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
-import { z } from 'zod';
+import * as z from 'zod';
 import { DEFAULT_MAX_AGE_SECONDS, type Decision, type Requirement } from '../decision.ts';
 import type { FactCatalog } from '../facts.ts';
 import { boundActions, type Condition, compileCondition, conjunctsOf, factReader, resolveFact } from './condition.ts';

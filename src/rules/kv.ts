@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { FactCatalog } from '../facts.ts';
 import { compileRules, type UnmetAcrValues } from './compile.ts';
 import { RulesError } from './problems.ts';

@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import { RE2JS } from 're2js';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { FactSpec, FactValue } from '../facts.ts';
 import type { RuleProblemCode } from './problems.ts';
 

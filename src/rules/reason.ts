@@ -73,18 +73,26 @@ function writeComparison(comparison: Comparison, holds: boolean, facts: Facts, s
   return holds ? written : `not ${written}`;
 }
 
-const grouped = new Intl.NumberFormat('en-US', { maximumFractionDigits: 2 });
-
 /** Numbers with thousands separated and at most two decimals, lists and strings cut where nobody would read on. */
 export function showValue(value: unknown): string {
   if (typeof value === 'number') {
-    return value > -1000 && value < 1000 ? showSmall(value) : grouped.format(value);
+    return value > -1000 && value < 1000 ? showSmall(value) : showLarge(value);
   }
   if (typeof value === 'string') return value.length <= 80 ? value : `${value.slice(0, 77)}...`;
   if (typeof value === 'boolean') return String(value);
   if (!Array.isArray(value)) return 'unknown';
   const shown = value.slice(0, 5).map(showValue).join(', ');
   return value.length > 5 ? `[${shown}, …]` : `[${shown}]`;
+}
+
+/** Intl would do the same, and costs a Worker a tenth of its start. */
+function showLarge(value: number): string {
+  // From here on a number has no fraction and is written with an exponent.
+  if (!(Math.abs(value) < 1e21)) return String(value);
+  const [whole = '', fraction = ''] = value.toFixed(2).split('.');
+  const decimals = fraction.replace(/0+$/, '');
+  const groups = whole.replace(/\B(?=(?:\d{3})+$)/g, ',');
+  return decimals === '' ? groups : `${groups}.${decimals}`;
 }
 
 /** Writing a fraction, by Intl or by String, costs more than all the rest of a reason; whole numbers are cheap. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { DECISIONS } from '../decision.ts';
 import type { FactCatalog, FactSpec } from '../facts.ts';
 import { OPERATORS } from './operators.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { CheckResult } from '../decision.ts';
 import type { FactCatalog, Facts, FactValue, Json, JsonObject } from '../facts.ts';
 import { type RuleText, schemaProblems } from './compile.ts';

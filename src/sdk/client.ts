@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { DEFAULT_REQUIREMENT, type Decision } from '../decision.ts';
 import {
   demandAnswer,

@@ -1,6 +1,6 @@
 import { errors, jwtVerify, SignJWT } from 'jose';
 import { LRUCache } from 'lru-cache';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type DeviceTokens, type DeviceTokenVerdict, MOST_OTHER_HOLDERS, type TokenHolder } from './device-token.ts';
 
 /** RFC 7518, section 3.2: an HS256 key has at least the size of the hash. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { DEFAULT_MAX_AGE_SECONDS } from '../decision.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Cluster, Redis } from 'ioredis';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Cells, Touch } from './cells.ts';
 import { decodeTally } from './codec.ts';
 import { gathering } from './gathering.ts';

@@ -1,5 +1,5 @@
 import { DurableObject } from 'cloudflare:workers';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Touch } from './cells.ts';
 import { gatheringOf, type LinkOptions, lastingLink } from './redis.ts';
 import { cellsOver, type RawCells, rawCells, type SlotReply, slotReplies, touchesOneByOne } from './redis-cells.ts';
