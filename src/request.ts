@@ -10,6 +10,8 @@ export interface DeviceClaim {
   readonly confidence: number | null;
   readonly bot: boolean | null;
   readonly components: { readonly [name: string]: string };
+  /** A claim came along that cannot be read: all of it but the token is left out. */
+  readonly malformed: boolean;
 }
 
 /** Why a request carries no address. */

@@ -2,7 +2,7 @@
  * A Cloudflare Worker in front of an application, asking Stepgate about every request over a binding.
  *
  * - Told to Stepgate: method, target, host, scheme, client address, and the headers in {@link TOLD}.
- * - Client's copies of `X-Stepgate-*`, `X-Forwarded-*`, `X-Original-*`, `Forwarded` and `X-Real-IP` are removed.
+ * - Client's copies of `X-Stepgate-*` but `-Device`, `X-Forwarded-*`, `X-Original-*`, `Forwarded` and `X-Real-IP` are removed.
  * - Step-up and deny: the answer of Stepgate, 401 with `WWW-Authenticate`, 302 to the step-up page for a browser, 403.
  * - Device cookie: added to the answer of the application.
  * - No answer in time: 503 with `Retry-After`; nothing is let through.
@@ -33,7 +33,7 @@ const TOLD = [
   'accept',
   'sec-fetch-mode',
   'x-step-up-token',
-  'x-device-fingerprint',
+  'x-stepgate-device',
   'x-request-id',
   // A preflight is known by these two.
   'origin',
@@ -45,7 +45,7 @@ const TOLD = [
 ];
 
 /** Headers that only a client could have sent. Some applications take an underscore for a hyphen. */
-const FORGED = /^(?:x[-_](?:stepgate|forwarded|original)[-_].*|forwarded|x[-_]real[-_]ip)$/i;
+const FORGED = /^(?!x-stepgate-device$)(?:x[-_](?:stepgate|forwarded|original)[-_].*|forwarded|x[-_]real[-_]ip)$/i;
 
 export default {
   async fetch(request: Request, env: Environment): Promise<Response> {

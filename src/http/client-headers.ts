@@ -1,4 +1,4 @@
-import type { DeviceClaim } from '../request.ts';
+import { cookieValue, DEVICE_COOKIE } from './cookies.ts';
 
 /** Reads one header of a request; null when it is absent or empty. */
 export type ReadHeader = (name: string) => string | null;
@@ -22,12 +22,8 @@ export function bearerOf(authorization: string | null): string | null {
   return /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i.exec(authorization ?? '')?.[1] ?? null;
 }
 
-/** A fingerprint is a claim of the browser's collector, like every header that a client sends. */
-export function deviceOf(token: string | null, fingerprint: string | null): DeviceClaim | null {
-  const known = {
-    token: token !== null && token.length <= MAX_DEVICE_TOKEN_LENGTH ? token : null,
-    fingerprint: fingerprint !== null && /^[!-~]{1,1024}$/.test(fingerprint) ? fingerprint : null,
-  };
-  if (known.token === null && known.fingerprint === null) return null;
-  return { ...known, confidence: null, bot: null, components: {} };
+/** The token of the device cookie in a `Cookie` header; null where there is none, or one that is too long to be a token. */
+export function deviceTokenOf(cookies: string | null): string | null {
+  const token = cookieValue(cookies, DEVICE_COOKIE);
+  return token !== null && token.length <= MAX_DEVICE_TOKEN_LENGTH ? token : null;
 }

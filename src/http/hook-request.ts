@@ -3,10 +3,11 @@ import { parsePeer } from '../net/ip.ts';
 import type { CheckRequest } from '../request.ts';
 import type { Proof, ProofVerdict } from '../step-up/verifier.ts';
 import { normaliseSubject } from '../subject.ts';
-import { bearerOf, deviceOf, MAX_TOKEN_LENGTH, type ReadHeader } from './client-headers.ts';
+import { bearerOf, deviceTokenOf, MAX_TOKEN_LENGTH, type ReadHeader } from './client-headers.ts';
 import type { Connection } from './connection.ts';
-import { cookieValue, cookieValues, DEVICE_COOKIE, STEP_UP_COOKIE } from './cookies.ts';
+import { cookieValue, cookieValues, STEP_UP_COOKIE } from './cookies.ts';
 import type { GatewaySettings } from './deps.ts';
+import { DEVICE_HEADER, deviceShown } from './device-header.ts';
 import { normaliseMethod } from './routes.ts';
 import { type AddressTrust, deriveOrigin, MAX_USER_AGENT_LENGTH, type Origin } from './wire.ts';
 
@@ -95,7 +96,7 @@ export async function hookCheckRequest(
     ...origin,
     session: sessionOf(session?.proof ?? null, proof?.proof ?? null),
     userAgent: header('user-agent')?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
-    device: deviceOf(cookieValue(cookies, DEVICE_COOKIE), header('x-device-fingerprint')),
+    device: deviceShown(deviceTokenOf(cookies), header(DEVICE_HEADER)),
     place: null,
     stepUpToken: proof?.token ?? null,
     resource: {

@@ -7,6 +7,7 @@ import { type ClientAddressHeader, clientAddress, type TrustedProxies } from '..
 import { isUnixPeer, parseAddress, parsePeer } from '../net/ip.ts';
 import { type CheckRequest, type DeviceClaim, EVENT_TYPES, type NoAddress, type SubjectEvent } from '../request.ts';
 import { MAX_SUBJECT_LENGTH, normaliseSubject } from '../subject.ts';
+import { DEVICE_HEADER, deviceShown } from './device-header.ts';
 import { type Fault, faultsInBrief, ProblemError } from './problem.ts';
 
 /** Deepest nesting of arrays and objects inside `context`, `properties` and `subject_properties`. */
@@ -128,7 +129,10 @@ const origin = {
   }),
   headers: headers
     .nullish()
-    .describe('Headers as the gateway received them; only forwarding headers are read, as TRUSTED_PROXIES allows.'),
+    .describe(
+      'Headers as the gateway received them. Forwarding headers are read as TRUSTED_PROXIES allows, and `X-Stepgate-Device` ' +
+        'where `device` says nothing but the token; nothing else is.',
+    ),
   session: line(1024).nullish().describe('Id of the session at the application.'),
   user_agent: z.string().nullish().describe('`User-Agent` of the client.'),
   device: device.nullish().describe('What the client shows of its device.'),
@@ -263,7 +267,7 @@ function originOf(wire: OriginBody, { nowMs, trust }: WireContext) {
     ...addressOf(wire, trust),
     session: wire.session ?? null,
     userAgent: wire.user_agent?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
-    device: deviceOf(wire.device),
+    device: deviceOf(wire),
     place: placeOf(wire.geo),
     occurredAtMs: momentOf(wire.occurred_at, nowMs),
   };
@@ -284,15 +288,17 @@ function lowerCased(headers: ToldHeaders): { readonly [name: string]: string } {
   return Object.fromEntries([...joined].map(([name, lines]) => [name, lines.join(', ')]));
 }
 
-function deviceOf(wire: OriginBody['device']): DeviceClaim | null {
-  if (wire == null) return null;
-  return {
-    fingerprint: wire.fingerprint ?? null,
-    token: wire.token ?? null,
-    confidence: wire.confidence ?? null,
-    bot: wire.bot ?? null,
-    components: wire.components ?? {},
-  };
+/** Traits in the body stand for themselves; the client's header is read where there are none. */
+function deviceOf({ device, headers }: OriginBody): DeviceClaim | null {
+  const fingerprint = device?.fingerprint ?? null;
+  const token = device?.token ?? null;
+  const confidence = device?.confidence ?? null;
+  const bot = device?.bot ?? null;
+  const components = device?.components ?? {};
+  if (fingerprint === null && confidence === null && bot === null && Object.keys(components).length === 0) {
+    return deviceShown(token, lowerCased(headers ?? {})[DEVICE_HEADER] || null);
+  }
+  return { fingerprint, token, confidence, bot, components, malformed: false };
 }
 
 function placeOf(wire: OriginBody['geo']): Place | null {

@@ -1,5 +1,6 @@
-import { bearerOf, deviceOf, MAX_TOKEN_LENGTH, type ReadHeader } from '../http/client-headers.ts';
-import { cookieValue, DEVICE_COOKIE, STEP_UP_COOKIE } from '../http/cookies.ts';
+import { bearerOf, deviceTokenOf, MAX_TOKEN_LENGTH, type ReadHeader } from '../http/client-headers.ts';
+import { cookieValue, STEP_UP_COOKIE } from '../http/cookies.ts';
+import { DEVICE_HEADER } from '../http/device-header.ts';
 import { MAX_USER_AGENT_LENGTH } from '../http/wire.ts';
 import {
   CLIENT_ADDRESS_HEADERS,
@@ -81,10 +82,13 @@ export function stepUpToken(header: ReadHeader, sources: readonly TokenSource[])
  */
 export function shownBy(request: IncomingRequest, findAddress: FindAddress, sources: readonly TokenSource[]) {
   const header = headerReader(request);
+  const token = deviceTokenOf(header('cookie'));
+  const claim = header(DEVICE_HEADER);
   return {
     ip: findAddress(request),
     user_agent: header('user-agent')?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
-    device: deviceOf(cookieValue(header('cookie'), DEVICE_COOKIE), header('x-device-fingerprint')),
+    device: token === null ? null : { token },
+    headers: claim === null ? null : { [DEVICE_HEADER]: claim },
     step_up_token: stepUpToken(header, sources),
   } satisfies Partial<RiskCheck>;
 }

@@ -167,7 +167,8 @@ export const device: Signal = {
         'device.trusted': false,
         'device.token_missing': baseline === null ? null : isTokenMissing(observation, baseline),
       };
-      return deviceToken.state === 'invalid' ? unknown('invalid_token', absent) : measured(absent);
+      if (deviceToken.state === 'invalid') return unknown('invalid_token', absent);
+      return request.device?.malformed === true ? unknown('malformed_claim', absent) : measured(absent);
     }
     const why = failureOf(history.subject, history.device);
     if (history.subject?.state !== 'read') return why === null ? unknown('no_history', open) : failed(why, open);

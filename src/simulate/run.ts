@@ -350,6 +350,7 @@ function observedOf({
           token,
           confidence: null,
           bot: null,
+          malformed: false,
           components: traits.components,
         };
   return {

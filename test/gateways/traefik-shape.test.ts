@@ -6,10 +6,10 @@ import { GATEWAY_KEY } from './stage.ts';
 import { gatewaySuite, listedHeaders, shapedGateway } from './suite.ts';
 
 const example = readFileSync(join(import.meta.dirname, '../../examples/traefik/dynamic.yaml'), 'utf8');
-/** `authRequestHeaders` of the example; the two of Stepgate's own name are set by its first middleware. */
+/** `authRequestHeaders` of the example; the key and the wish for redirects are set by its first middleware. */
 const LISTED = [...(/authRequestHeaders:\n([\s\S]*?)authResponse/.exec(example)?.[1] ?? '').matchAll(/- (\S+)/g)]
   .map(([, name = '']) => name.toLowerCase())
-  .filter((name) => !name.startsWith('x-stepgate-'));
+  .filter((name) => name !== 'x-stepgate-key' && name !== 'x-stepgate-redirect');
 
 /**
  * Traefik asks by GET, takes the listed headers from the client and then sets `X-Forwarded-*` from the request itself. Hop-by-hop

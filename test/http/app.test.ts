@@ -78,6 +78,29 @@ describe('POST /v1/risk-check', () => {
     expect((await testApp().post('/v1/risk-check', { action: 'login', ...nothing })).status).toBe(200);
   });
 
+  test('reads the device of the client’s own header where the body tells none', async () => {
+    const claim = 'v=1;fp=b1946ac92492d234;confidence=0.7;bot=1';
+    const askedWith = async (body: object) => {
+      const response = await testApp().post('/v1/risk-check', { subject: 'u', action: 'login', ...body });
+      expect(response.status).toBe(200);
+      return (await response.json()).signals.device;
+    };
+    const read = { state: 'measured', facts: { 'device.state': 'new', 'device.confidence': 0.7, 'device.bot': true } };
+    expect(await askedWith({ headers: { 'X-Stepgate-Device': claim } })).toMatchObject(read);
+    expect(await askedWith({ headers: { 'x-stepgate-device': [claim] }, device: { token: null } })).toMatchObject(read);
+    const told = await askedWith({ headers: { 'X-Stepgate-Device': claim }, device: { confidence: 0.2 } });
+    expect(told.facts).toMatchObject({ 'device.state': 'absent', 'device.confidence': 0.2 });
+    for (const value of ['v=2;fp=abc', [claim, claim], 'x'.repeat(2000)]) {
+      const malformed = await askedWith({ headers: { 'X-Stepgate-Device': value } });
+      expect(malformed).toMatchObject({
+        state: 'unknown',
+        why: 'malformed_claim',
+        facts: { 'device.state': 'absent' },
+      });
+    }
+    expect(await askedWith({ headers: { 'X-Stepgate-Device': '' } })).toMatchObject({ state: 'measured' });
+  });
+
   test('with the store out of reach still answers 200, names what is missing and holds to the floor', async () => {
     const { post } = testApp({ engine: { store: unreachableStore() } });
     const response = await post('/v1/risk-check', { subject: 'u', action: 'login', ip: '81.2.69.160' });
@@ -445,7 +468,9 @@ describe('every answer', () => {
     const origin = {
       ip: maybe(fc.oneof(fc.ipV4(), fc.ipV6(), text)),
       peer_ip: maybe(fc.oneof(fc.ipV4(), text)),
-      headers: maybe(fc.dictionary(fc.oneof(text, fc.constantFrom('X-Forwarded-For', 'forwarded')), text)),
+      headers: maybe(
+        fc.dictionary(fc.oneof(text, fc.constantFrom('X-Forwarded-For', 'forwarded', 'X-Stepgate-Device')), text),
+      ),
       session: maybe(text),
       user_agent: maybe(text),
       device: maybe(

@@ -617,7 +617,7 @@ describe('several candidate actions', () => {
 });
 
 describe('the device', () => {
-  const FINGERPRINT = { 'X-Device-Fingerprint': 'b1946ac92492d2347c6235b4d2611184' };
+  const FINGERPRINT = { 'X-Stepgate-Device': 'v=1;fp=b1946ac92492d2347c6235b4d2611184' };
 
   /** @see https://github.com/traefik/traefik/issues/3660 */
   test('that earns trust gets a __Host- cookie; lost on its way, the user is only asked again', async () => {
@@ -646,6 +646,33 @@ describe('the device', () => {
     await rig.forward('GET', '/public/a', { ...(await bearer('d1')), ...kept });
     await rig.settled();
     expect(rig.records.at(-1)?.facts).toMatchObject({ 'device.state': 'trusted' });
+  });
+
+  test('is told by its header with all that the collector says', async () => {
+    const header = 'v=1;fp=b1946ac92492d2347c6235b4d2611184;confidence=0.7;bot=1;c.canvas=a1b2';
+    await rig.forward('GET', '/public/a', { ...(await bearer('d3')), 'X-Stepgate-Device': header });
+    await rig.settled();
+    expect(rig.records.at(-1)).toMatchObject({
+      facts: { 'device.state': 'new', 'device.confidence': 0.7, 'device.bot': true },
+      signals: { device: { state: 'measured' } },
+    });
+  });
+
+  test.each([
+    ['of another version', ['v=2;fp=abc']],
+    ['in two lines', ['v=1;fp=abc', 'v=1;fp=abc']],
+    ['that is too long', [`v=1;fp=${'a'.repeat(5000)}`]],
+    ['that is none', ['ü%00,;=']],
+  ])('with a header %s counts as absent, says why, and fails nothing', async (_case, lines) => {
+    const answer = await rig.forward('GET', '/public/a', { ...(await bearer('d4')), 'X-Stepgate-Device': lines });
+    expectContract(answer);
+    expect(answer.status).toBe(200);
+    await rig.settled();
+    expect(rig.records.at(-1)).toMatchObject({
+      facts: { 'device.state': 'absent', 'device.trusted': false },
+      signals: { device: { state: 'unknown', why: 'malformed_claim' } },
+    });
+    expect(rig.records.at(-1)?.erased).not.toContain('device.fingerprint');
   });
 
   test('cookie on an answer that is no allow is never set', async () => {

@@ -1,4 +1,4 @@
-import { createServer, type IncomingHttpHeaders, request, type Server } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type OutgoingHttpHeaders, request, type Server } from 'node:http';
 import { connect } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
@@ -58,9 +58,9 @@ export interface HookRig extends TestApp {
   token(claims: JWTPayload & { su?: boolean }, ageSeconds?: number): Promise<string>;
   /** The same from a key that nobody knows. */
   forged(claims: JWTPayload & { su?: boolean }): Promise<string>;
-  ask(target: string, headers?: Record<string, string>, method?: string): Promise<HookAnswer>;
+  ask(target: string, headers?: OutgoingHttpHeaders, method?: string): Promise<HookAnswer>;
   /** `/forward-auth` for an original request, authenticated as the gateway. */
-  forward(method: string, uri: string, headers?: Record<string, string>): Promise<HookAnswer>;
+  forward(method: string, uri: string, headers?: OutgoingHttpHeaders): Promise<HookAnswer>;
   /** Sends bytes as they are, resolves with all that came back until the other side closed or fell silent for 2 s. */
   raw(text: string): Promise<string>;
   close(): Promise<void>;
@@ -144,7 +144,7 @@ function listening(server: Server): Promise<number> {
   });
 }
 
-function askServer(port: number, path: string, headers: Record<string, string>, method: string): Promise<HookAnswer> {
+function askServer(port: number, path: string, headers: OutgoingHttpHeaders, method: string): Promise<HookAnswer> {
   return new Promise((resolve, reject) => {
     const call = request({ port, host: '127.0.0.1', path, method, headers }, (response) => {
       const chunks: Buffer[] = [];

@@ -32,7 +32,6 @@ const anyRequest = fc.record({
       'cookie',
       'authorization',
       'x-step-up-token',
-      'x-device-fingerprint',
       'x-stepgate-device',
       'x-forwarded-for',
       'forwarded',

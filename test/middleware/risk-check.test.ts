@@ -149,7 +149,7 @@ describe.each([
       { amount: 10 },
       {
         'X-Session': 's-1',
-        'X-Device-Fingerprint': 'b1946ac92492d2347c6235b4d2611184',
+        'X-Stepgate-Device': 'v=1;fp=b1946ac92492d2347c6235b4d2611184',
         'X-Step-Up-Token': 'not.a.token',
         Cookie: '__Host-stepgate-device=eyJhbGciOi; theme=dark',
       },
@@ -161,7 +161,8 @@ describe.each([
         session: 's-1',
         ip: '127.0.0.1',
         user_agent: CHROME,
-        device: { fingerprint: 'b1946ac92492d2347c6235b4d2611184', token: 'eyJhbGciOi' },
+        device: { token: 'eyJhbGciOi' },
+        headers: { 'x-stepgate-device': 'v=1;fp=b1946ac92492d2347c6235b4d2611184' },
         step_up_token: 'not.a.token',
         context: { amount: 10 },
       },
@@ -217,7 +218,7 @@ describe.each([
     const { issuers, token } = await trustedIssuer();
     const { opened, sent } = await tappedShop({}, { STEP_UP_ISSUERS: JSON.stringify(issuers) });
     const body = { amount: 1000, note: 'the original basket' };
-    const device = { 'X-Device-Fingerprint': 'b1946ac92492d2347c6235b4d2611184' };
+    const device = { 'X-Stepgate-Device': 'v=1;fp=b1946ac92492d2347c6235b4d2611184' };
     expect((await order(opened, body, device)).status).toBe(401);
 
     const taken = await order(opened, body, { ...device, 'X-Step-Up-Token': await token('ann') });
@@ -244,7 +245,7 @@ describe.each([
       headers: {
         'X-User': 'ann',
         'User-Agent': CHROME,
-        'X-Device-Fingerprint': 'b1946ac92492d2347c6235b4d2611184',
+        'X-Stepgate-Device': 'v=1;fp=b1946ac92492d2347c6235b4d2611184',
         Cookie: `__Host-stepgate-su=${await token('ann')}`,
       },
     });

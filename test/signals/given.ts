@@ -70,7 +70,7 @@ export function observation(given: Given = {}): Observation {
       device:
         fingerprint === null && token.state === 'absent' && given.claim === undefined
           ? null
-          : { fingerprint, token: null, confidence: null, bot: null, components, ...given.claim },
+          : { fingerprint, token: null, confidence: null, bot: null, components, malformed: false, ...given.claim },
       place: null,
       stepUpToken: null,
       resource: { type: null, id: null, properties: {} },
