@@ -50,7 +50,7 @@ const ENTRIES = ['node.ts', 'worker.ts', 'cli.ts'];
 
 /** Implementations that only entries choose: everything else knows the contract. */
 const DRIVERS: readonly RegExp[] = [
-  /^store\/(?:redis|redis-(?:cells|per-request|pool)|memory|pseudonym)\.ts$/,
+  /^store\/(?:redis|redis-(?:cells|resting|per-request|pool)|memory|pseudonym)\.ts$/,
   /^geo\/(?:build-geo|geoip-lite|geoip-lite-table|local-geo|mmdb-table|shards|shards-file)\.ts$/,
   /^step-up\/jose\.ts$/,
   /^signals\/device-token-jose\.ts$/,
@@ -75,7 +75,6 @@ const NODE_ONLY: readonly RegExp[] = [
 /** Who may import a package; types count, for they bind as well. */
 const PACKAGES: readonly { readonly name: RegExp; readonly only: readonly RegExp[] }[] = [
   { name: /^node:/, only: NODE_ONLY },
-  { name: /^cloudflare:/, only: [/^worker\.ts$/, /^store\/redis-pool\.ts$/] },
   { name: /^hono(?:\/|$)/, only: [/^app\.ts$/, /^http\//, /^worker\.ts$/, /^middleware\/hono\.ts$/] },
   { name: /^(?:cloudflare:|#)/, only: [/^worker\.ts$/, /^store\/redis-pool\.ts$/] },
   { name: /^express$/, only: [/^middleware\/express\.ts$/] },

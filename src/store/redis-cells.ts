@@ -21,11 +21,14 @@ export interface RedisLink {
   close(): Promise<void>;
 }
 
-/** The atomic steps in the raw values of Redis: touches are answered by what the script says of each. */
+/** The atomic steps in the raw values of Redis. */
 export interface RawCells extends Omit<Cells, 'touch'> {
-  /** In one command: the keys of all touches have to lie on one server. */
-  touch(touches: readonly Touch[]): Promise<readonly SlotReply[]>;
+  /** In one command: the keys of all touches have to lie on one server. Answers in the order of the touches. */
+  touch(touches: readonly Touch[]): Promise<readonly RawSlot[]>;
 }
+
+/** What the tallies of a slot and its other keys hold, or why that slot alone failed. */
+export type RawSlot = readonly (string | null)[] | StoreError;
 
 /** Most slots in one command: no other client of the server waits long for it. */
 const MOST_GATHERED = 32;
@@ -40,7 +43,7 @@ export function cellsOver(raw: RawCells, later: ((go: () => void) => void) | nul
     ...raw,
     async touch(touch) {
       const reply = await touchOne(touch);
-      if (reply === undefined || typeof reply === 'string') throw refusal(reply ?? 'ERR');
+      if (reply instanceof StoreError) throw reply;
       const count = touch.tallies.length;
       return { tallies: reply.slice(0, count).map((text) => decodeTally(text ?? '')), values: reply.slice(count) };
     },
@@ -51,9 +54,10 @@ export function cellsOver(raw: RawCells, later: ((go: () => void) => void) | nul
 export function touchesOneByOne(
   raw: RawCells,
   later: ((go: () => void) => void) | null,
-): (touch: Touch) => Promise<SlotReply | undefined> {
-  if (later === null) return async (touch) => (await raw.touch([touch]))[0];
-  return gathering(raw.touch, { most: MOST_GATHERED, later });
+): (touch: Touch) => Promise<RawSlot> {
+  const one = async (touch: Touch): Promise<RawSlot | undefined> => (await raw.touch([touch]))[0];
+  const ask = later === null ? one : gathering(raw.touch, { most: MOST_GATHERED, later });
+  return async (touch) => (await ask(touch)) ?? refusal('ERR');
 }
 
 /** The atomic steps as commands of Redis. */
@@ -72,7 +76,8 @@ export function rawCells(link: RedisLink): RawCells {
 
   return {
     async touch(touches) {
-      return read(slotReplies, await run(TALLY_SCRIPT, ...tallyCall(touches)));
+      const slots = read(slotReplies, await run(TALLY_SCRIPT, ...tallyCall(touches)));
+      return slots.map((slot) => (typeof slot === 'string' ? refusal(slot) : slot));
     },
     get: (key) => link.ask((redis) => redis.get(key)),
     async replace(key, expected, next, ttlMs) {
@@ -108,8 +113,7 @@ function withSha1(source: string): Script {
 }
 
 /** What the script says of each slot: its keys, or the error by which it failed. */
-export const slotReplies = z.array(z.union([z.array(z.string().nullable()), z.string()]));
-export type SlotReply = z.infer<typeof slotReplies>[number];
+const slotReplies = z.array(z.union([z.array(z.string().nullable()), z.string()]));
 const replaced = z.tuple([z.int(), z.string().nullable().optional()]);
 
 function read<T>(schema: z.ZodType<T>, reply: unknown): T {

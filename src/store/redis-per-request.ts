@@ -49,12 +49,11 @@ function requestLink(target: StandaloneTarget, options: LinkOptions): RedisLink 
   async function ask<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
     if (isClosed) throw new StoreError('unreachable', 'the connection of this request is closed already');
     opened ??= open(target, options.timeoutMs ?? 1000, report);
-    try {
-      const [, reply] = await Promise.all([opened.greeted, command(opened.redis)]);
-      return reply;
-    } catch (error) {
-      throw storeErrorOf(error);
-    }
+    const [greeting, reply] = await Promise.allSettled([opened.greeted, command(opened.redis)]);
+    // Why the server would not be spoken to says more than what it then said to the command.
+    if (greeting.status === 'rejected') throw storeErrorOf(greeting.reason);
+    if (reply.status === 'rejected') throw storeErrorOf(reply.reason);
+    return reply.value;
   }
 
   return {

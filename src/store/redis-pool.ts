@@ -1,10 +1,8 @@
 import { DurableObject } from 'cloudflare:workers';
 import * as z from 'zod';
-import type { Touch } from './cells.ts';
-import { gatheringOf, type LinkOptions, lastingLink } from './redis.ts';
-import { cellsOver, type RawCells, rawCells, type SlotReply, slotReplies, touchesOneByOne } from './redis-cells.ts';
-import { storeErrorOf } from './redis-errors.ts';
-import { parseRedisUrl } from './redis-url.ts';
+import { cellsOver, type RawCells, type RawSlot } from './redis-cells.ts';
+import { messageOf, storeErrorOf } from './redis-errors.ts';
+import { type Connection, restingConnection } from './redis-resting.ts';
 import { storeOver } from './slots.ts';
 import { type Store, StoreError } from './store.ts';
 import { COUNTERS, type CounterName, SETS, type SetName } from './windows.ts';
@@ -21,6 +19,8 @@ export interface RedisPoolOptions {
   readonly location: PoolLocation | null;
   /** From 0 to below 1: the object that this store asks. */
   readonly random: () => number;
+  /** Hears of every call that no object answered, in one line without keys or values. */
+  readonly onConnectionError?: (message: string) => void;
 }
 
 /** The binding to the class {@link RedisPool}, as far as it is used. */
@@ -51,48 +51,72 @@ export function redisPool(namespace: RedisPoolNamespace, options: RedisPoolOptio
   const hint = options.location === null ? {} : { locationHint: options.location };
 
   /** A new stub for each call: one that has met an error is of no more use. */
-  async function call<T>(schema: z.ZodType<T>, ask: (pool: PoolCalls) => Promise<unknown>): Promise<T> {
+  async function call<T>(answers: z.ZodType<Answer<T>>, ask: (pool: PoolCalls) => Promise<unknown>): Promise<T> {
     let answer: unknown;
     try {
       answer = await ask(namespace.get(namespace.idFromName(name), hint));
-    } catch {
+    } catch (error) {
       // What the runtime says of an object that is overloaded, moved or gone; whether it did what was asked is unknown.
-      throw new StoreError('unreachable', 'the Durable Object RedisPool cannot be reached');
+      const message = 'the Durable Object RedisPool cannot be reached';
+      options.onConnectionError?.(`${message}: ${messageOf(error)}`);
+      throw new StoreError('unreachable', message, { cause: error });
     }
-    const parsed = answerOf(schema).safeParse(answer);
+    const parsed = answers.safeParse(answer);
     if (!parsed.success) throw new StoreError('rejected', 'the Durable Object RedisPool is of another version');
     if ('value' in parsed.data) return parsed.data.value;
-    throw new StoreError(parsed.data.code, parsed.data.message);
+    throw errorOf(parsed.data);
   }
 
   const raw: RawCells = {
-    touch: (touches) => call(slotReplies, (pool) => pool.touch(touches)),
-    get: (key) => call(z.string().nullable(), (pool) => pool.get(key)),
-    replace: (key, expected, next, ttlMs) => call(replacement, (pool) => pool.replace(key, expected, next, ttlMs)),
-    claim: (key, ttlSeconds) => call(z.boolean(), (pool) => pool.claim(key, ttlSeconds)),
-    remove: (keys) => call(nothing, (pool) => pool.remove(keys)),
-    ping: () => call(nothing, (pool) => pool.ping()),
+    touch: (touches) => call(ANSWERS.touch, (pool) => pool.touch(touches)),
+    get: (key) => call(ANSWERS.get, (pool) => pool.get(key)),
+    replace: (key, expected, next, ttlMs) => call(ANSWERS.replace, (pool) => pool.replace(key, expected, next, ttlMs)),
+    claim: (key, ttlSeconds) => call(ANSWERS.claim, (pool) => pool.claim(key, ttlSeconds)),
+    remove: (keys) => call(ANSWERS.nothing, (pool) => pool.remove(keys)),
+    ping: () => call(ANSWERS.nothing, (pool) => pool.ping()),
     close: async () => undefined,
   };
   return storeOver('redis', cellsOver(raw, queueMicrotask));
 }
 
-const nothing = z.undefined().transform(() => undefined);
+const failure = z.object({
+  code: z.enum(['timeout', 'unreachable', 'circuit_open', 'rejected']),
+  message: z.string(),
+});
+type Failure = z.infer<typeof failure>;
+
+/** What an object answers. */
+type Answer<T> = { value: T } | Failure;
+
+function errorOf({ code, message }: Failure): StoreError {
+  return new StoreError(code, message);
+}
+
+const rawSlot = z.union([z.array(z.string().nullable()), failure.transform(errorOf)]);
 const replacement = z.discriminatedUnion('written', [
   z.object({ written: z.literal(true) }),
   z.object({ written: z.literal(false), found: z.string().nullable() }),
 ]);
 
-const failure = z.object({
-  code: z.enum(['timeout', 'unreachable', 'circuit_open', 'rejected']),
-  message: z.string(),
-});
+/** Worker and object may be of two versions while a new one is rolled out. */
+const ANSWERS = {
+  touch: answerOf(z.array(rawSlot)),
+  get: answerOf(z.string().nullable()),
+  replace: answerOf(replacement),
+  claim: answerOf(z.boolean()),
+  nothing: answerOf(z.undefined()),
+} as const;
 
-function answerOf<T>(schema: z.ZodType<T>) {
-  return z.union([z.object({ value: schema }), failure]);
+function answerOf<T>(value: z.ZodType<T>) {
+  return z.union([z.object({ value }), failure]);
 }
 
-/** After so long without a call the connection is closed, in ms: an object with an open connection or timer is paid for. */
+/**
+ * After so long without a call the connection is closed, in ms. An object with an open connection or a timer stays in memory
+ * and is paid for; one without is evicted a minute or two later.
+ *
+ * @see https://developers.cloudflare.com/durable-objects/concepts/durable-object-lifecycle/
+ */
 const IDLE_MS = 60_000;
 
 /** A key of the store, see `keys.ts`: an object serves nothing else that may lie in the same Redis. */
@@ -119,8 +143,8 @@ const CALLS = {
   ping: z.tuple([]),
 } as const;
 
-/** The one variable that an object reads. */
-const environment = z.object({ REDIS_URL: z.string() });
+/** The variables that an object reads; the Worker has judged them before the first call. */
+const environment = z.object({ REDIS_URL: z.string(), STORE_TIMEOUT_MS: z.coerce.number().default(50) });
 
 /**
  * The Durable Object that stays connected to Redis. It takes the steps of the store and nothing else, holds nothing but its
@@ -132,7 +156,12 @@ export class RedisPool extends DurableObject implements PoolCalls {
 
   constructor(state: unknown, env: unknown) {
     super(state, env);
-    this.#connection = restingConnection(environment.parse(env).REDIS_URL, {
+    const { REDIS_URL, STORE_TIMEOUT_MS } = environment.parse(env);
+    this.#connection = restingConnection({
+      url: REDIS_URL,
+      // What a command may hold on to is bounded here, the wait for it by the Worker.
+      timeoutMs: Math.max(STORE_TIMEOUT_MS, 1000),
+      idleMs: IDLE_MS,
       onConnectionError: (problem) =>
         console.warn(JSON.stringify({ level: 'warn', msg: 'no connection to Redis', problem })),
     });
@@ -141,7 +170,9 @@ export class RedisPool extends DurableObject implements PoolCalls {
   touch(...args: unknown[]) {
     return answered(CALLS.touch, args, async (touches) => {
       const { touchOne } = await this.#connection();
-      return Promise.all(touches.map(async (one): Promise<SlotReply> => (await touchOne(one)) ?? 'ERR'));
+      // In a cluster one of them may fail without the others.
+      const slots = await Promise.allSettled(touches.map((one) => touchOne(one)));
+      return slots.map((slot) => rawSlotOf(slot.status === 'fulfilled' ? slot.value : storeErrorOf(slot.reason)));
     });
   }
 
@@ -171,49 +202,20 @@ async function answered<A extends readonly unknown[], T>(
   schema: z.ZodType<A>,
   args: readonly unknown[],
   run: (...args: A) => Promise<T>,
-): Promise<{ value: T } | z.infer<typeof failure>> {
+): Promise<Answer<T>> {
   const asked = schema.safeParse(args);
   if (!asked.success) return { code: 'rejected', message: 'RedisPool takes the steps of the store and nothing else' };
   try {
     return { value: await run(...asked.data) };
   } catch (error) {
-    const { code, message } = storeErrorOf(error);
-    return { code, message };
+    return failureOf(storeErrorOf(error));
   }
 }
 
-interface Connection {
-  readonly raw: RawCells;
-  readonly touchOne: (touch: Touch) => Promise<SlotReply | undefined>;
+function failureOf({ code, message }: StoreError): Failure {
+  return { code, message };
 }
 
-/** A connection that is made when it is asked for, and closed when nobody has asked for it for a while. */
-function restingConnection(url: string, options: LinkOptions): () => Promise<Connection> {
-  const target = parseRedisUrl(url);
-  let isAsked = false;
-  let opened: (Connection & { readonly tried: Promise<void> }) | null = null;
-
-  function open() {
-    const link = lastingLink(target, options);
-    const raw = rawCells(link);
-    const watch = setInterval(() => {
-      if (isAsked) {
-        isAsked = false;
-        return;
-      }
-      clearInterval(watch);
-      opened = null;
-      void link.close();
-    }, IDLE_MS);
-    const touchOne = touchesOneByOne(raw, gatheringOf(target));
-    return { raw, touchOne, tried: link.tried() };
-  }
-
-  return async () => {
-    isAsked = true;
-    opened ??= open();
-    const connection = opened;
-    await connection.tried;
-    return connection;
-  };
+function rawSlotOf(slot: RawSlot): readonly (string | null)[] | Failure {
+  return slot instanceof StoreError ? failureOf(slot) : slot;
 }

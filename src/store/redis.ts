@@ -89,10 +89,10 @@ export function lastingLink(target: RedisTarget, options: LinkOptions): LastingL
   return {
     ask,
     async tried() {
-      await happened(client, ['ready', 'close'], timeoutMs);
+      await connected(client, ['ready', 'close'], timeoutMs);
     },
     async ping() {
-      const isReady = client.status === 'ready' || (await happened(client, ['ready'], timeoutMs));
+      const isReady = await connected(client, ['ready'], timeoutMs);
       if (!isReady) throw new StoreError('unreachable', `Redis is not connected after ${timeoutMs} ms`);
       await ask(pingServers);
     },
@@ -164,6 +164,9 @@ function clientOf(target: RedisTarget, connection: Connection, retryDelayMs: (tr
       return new Cluster(nodes, {
         redisOptions: connection,
         enableOfflineQueue: false,
+        // The check asks a node that may not be connected yet, and takes all of them down when it is not. A cluster that
+        // serves nobody says so to each command.
+        enableReadyCheck: false,
         clusterRetryStrategy: retryDelayMs,
         maxRedirections: 4,
         // Zero: a command whose connection broke may have been applied, so that it is not sent again.
@@ -194,8 +197,19 @@ async function pingServers(client: Client): Promise<void> {
   }
 }
 
+/** Waits until the client is ready or one of the events comes; in a cluster, for each master as well. False: too late. */
+async function connected(client: Client, events: readonly ConnectionEvent[], timeoutMs: number): Promise<boolean> {
+  const isReady = client.status === 'ready' || (await happened(client, events, timeoutMs));
+  if (!isReady || client instanceof Redis) return isReady;
+  const connecting = client.nodes('master').filter(({ status }) => status !== 'ready');
+  await Promise.all(connecting.map((node) => happened(node, ['ready', 'close'], timeoutMs)));
+  return true;
+}
+
+type ConnectionEvent = 'ready' | 'close';
+
 /** Whether one of the events came within the time. */
-function happened(client: Client, events: readonly ('ready' | 'close')[], timeoutMs: number): Promise<boolean> {
+function happened(client: Client, events: readonly ConnectionEvent[], timeoutMs: number): Promise<boolean> {
   return new Promise((resolve) => {
     const settle = (came: boolean) => {
       clearTimeout(timer);

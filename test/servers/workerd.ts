@@ -51,7 +51,7 @@ const config :Workerd.Config = (
     (name = "worker", worker = (
       modules = [(name = "worker.js", esModule = embed "worker.js")],
       compatibilityDate = "${COMPATIBILITY_DATE}",
-      compatibilityFlags = ["nodejs_compat"],
+    
       bindings = [${bindings.join(', ')}],
       durableObjectNamespaces = [${namespaces.join(', ')}],
       durableObjectStorage = (inMemory = void),

@@ -17,7 +17,7 @@ interface Bindings {
   readonly REDIS_URL: string;
   /** Null: a connection for each request. */
   readonly POOL_SIZE: string | null;
-  readonly TIMEOUT_MS: string;
+  readonly STORE_TIMEOUT_MS: string;
   readonly REDIS_POOL: RedisPoolNamespace;
 }
 
@@ -25,9 +25,13 @@ interface ExecutionContext {
   waitUntil(work: Promise<unknown>): void;
 }
 
-function openStore({ REDIS_URL, POOL_SIZE, REDIS_POOL }: Bindings): Store {
+function openStore({ REDIS_URL, POOL_SIZE, REDIS_POOL, STORE_TIMEOUT_MS }: Bindings): Store {
   return POOL_SIZE === null
-    ? redisPerRequest({ url: REDIS_URL, onConnectionError: (problem) => console.log(`no connection: ${problem}`) })
+    ? redisPerRequest({
+        url: REDIS_URL,
+        timeoutMs: Math.max(Number(STORE_TIMEOUT_MS), 1000),
+        onConnectionError: (problem) => console.log(`no connection: ${problem}`),
+      })
     : redisPool(REDIS_POOL, { size: Number(POOL_SIZE), location: null, random: Math.random });
 }
 
@@ -45,7 +49,13 @@ async function withStore<T>(
   context: ExecutionContext,
   run: (store: Store, later: (work: Promise<unknown>) => void) => Promise<T>,
 ) {
-  const store = budgetedStore(openStore(env), { timeoutMs: Number(env.TIMEOUT_MS) });
+  let opened: Store;
+  try {
+    opened = openStore(env);
+  } catch (error) {
+    return Response.json({ thrown: String(error) });
+  }
+  const store = budgetedStore(opened, { timeoutMs: Number(env.STORE_TIMEOUT_MS) });
   const afterwork: Promise<unknown>[] = [];
   const began = Date.now();
   try {
@@ -98,7 +108,7 @@ export default {
         return withStore(env, context, (store) => store.ping());
       case 'pool': {
         const args = z.array(z.unknown()).parse(await request.json());
-        const pool = env.REDIS_POOL.get(env.REDIS_POOL.idFromName('any')) as unknown as Record<
+        const pool = env.REDIS_POOL.get(env.REDIS_POOL.idFromName('redis-anywhere-0')) as unknown as Record<
           string,
           (...args: unknown[]) => Promise<unknown>
         >;
