@@ -7,7 +7,7 @@ import {
   TrustedProxiesError,
 } from './net/client-ip.ts';
 import { type IssuerSettings, stepUpIssuersText } from './step-up/presets.ts';
-import type { PoolLocation } from './store/redis-pool.ts';
+import { POOL_LOCATIONS, type PoolLocation } from './store/pool-location.ts';
 import { parseRedisUrl, RedisUrlError } from './store/redis-url.ts';
 
 /** One caller's key as `API_KEYS` gives it: in clear or as its SHA-256. */
@@ -18,18 +18,6 @@ export type ApiKey =
 /** What is loaded of the geo data: cities, countries only, nothing. */
 export const GEO_DATA = ['city', 'country', 'none'] as const;
 export type GeoData = (typeof GEO_DATA)[number];
-
-const POOL_LOCATIONS = [
-  'wnam',
-  'enam',
-  'sam',
-  'weur',
-  'eeur',
-  'apac',
-  'oc',
-  'afr',
-  'me',
-] as const satisfies readonly PoolLocation[];
 
 /** Most silent first; each level holds those before it. */
 const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const;

@@ -179,7 +179,7 @@ function storeOpener(
   const openRedis = (): Store =>
     pool === null
       ? redisPerRequest(options)
-      : redisPool(pool, { size: redisPoolSize, location: redisPoolLocation, random });
+      : redisPool(pool, { ...options, size: redisPoolSize, location: redisPoolLocation, random });
   refuseUrlFor(openRedis);
   const breaker = storeBreaker();
   return () => budgetedStore(openRedis(), { timeoutMs: storeTimeoutMs, onFailure: metrics.storeFailed, breaker });

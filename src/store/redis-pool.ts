@@ -1,15 +1,12 @@
 import { DurableObject } from 'cloudflare:workers';
 import * as z from 'zod';
+import type { PoolLocation } from './pool-location.ts';
 import { cellsOver, type RawCells, type RawSlot } from './redis-cells.ts';
 import { messageOf, storeErrorOf } from './redis-errors.ts';
 import { type Connection, restingConnection } from './redis-resting.ts';
 import { storeOver } from './slots.ts';
 import { type Store, StoreError } from './store.ts';
 import { COUNTERS, type CounterName, SETS, type SetName } from './windows.ts';
-
-/** Where Cloudflare can be asked to keep a Durable Object. @see https://developers.cloudflare.com/durable-objects/reference/data-location/ */
-export const POOL_LOCATIONS = ['wnam', 'enam', 'sam', 'weur', 'eeur', 'apac', 'oc', 'afr', 'me'] as const;
-export type PoolLocation = (typeof POOL_LOCATIONS)[number];
 
 /** How many objects there are, and where. */
 export interface RedisPoolOptions {
