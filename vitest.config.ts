@@ -7,6 +7,12 @@ const SERVICES = [
   { suites: 'Redis', files: 'test/**/*.redis.test.ts', programs: ['redis-server', 'redis-cli', 'openssl'] },
   { suites: 'gateway', files: 'test/**/*.gateway.test.ts', programs: ['nginx', 'caddy', 'haproxy'] },
   { suites: 'Worker', files: 'test/**/*.worker.test.ts', programs: ['redis-server'] },
+  {
+    suites: 'container',
+    files: 'test/**/*.container.test.ts',
+    programs: ['buildah', 'unshare', 'setpriv'],
+    root: true,
+  },
 ];
 
 function isInstalled(program: string): boolean {
@@ -23,10 +29,14 @@ function isInstalled(program: string): boolean {
 /** With STEPGATE_TEST_SERVICES=required every suite runs, and one whose program is missing fails. */
 function leftOut(): string[] {
   if (process.env.STEPGATE_TEST_SERVICES === 'required') return [];
-  return SERVICES.flatMap(({ suites, files, programs }) => {
+  return SERVICES.flatMap(({ suites, files, programs, root = false }) => {
     const missing = programs.filter((program) => !isInstalled(program));
-    if (missing.length === 0) return [];
-    console.warn(`${suites} suites left out: ${missing.join(', ')} not installed`);
+    const why = [
+      ...(missing.length === 0 ? [] : [`${missing.join(', ')} not installed`]),
+      ...(root && process.getuid?.() !== 0 ? ['they need root'] : []),
+    ];
+    if (why.length === 0) return [];
+    console.warn(`${suites} suites left out: ${why.join(', ')}`);
     return [files];
   });
 }
