@@ -1,20 +1,25 @@
 # Both images can be replaced by a mirror or a digest: --build-arg RUNTIME=gcr.io/distroless/nodejs24-debian13@sha256:…
-ARG INSTALLER=docker.io/library/node:24-slim
+ARG BUILDER=docker.io/library/node:24-slim
 ARG RUNTIME=gcr.io/distroless/nodejs24-debian13:nonroot
 
-FROM ${INSTALLER} AS install
+FROM ${BUILDER} AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
-# Production packages alone, as the lockfile pins them, and none of their scripts.
-RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
-# A volume takes over the owner of the folder it is mounted on: `lists update` writes here.
-RUN mkdir -p data/ip
+# Packages as the lockfile pins them, and none of their scripts.
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY scripts/build-client.ts scripts/
+COPY src src
+RUN node scripts/build-client.ts
+RUN npm ci --omit=dev --ignore-scripts --prefer-offline --no-audit --no-fund
+# A volume takes over the owner of the folder that it is mounted on: `lists update` and `geo build` write here.
+RUN mkdir -p data/ip data/geo
 
 # No shell, no package manager, no compiler; /nodejs/bin/node is its entry point, and Node 24 reads TypeScript as it is.
 FROM ${RUNTIME}
 WORKDIR /app
-COPY --from=install /app/node_modules node_modules
-COPY --from=install --chown=65532:65532 /app/data data
+COPY --from=build /app/node_modules node_modules
+COPY --from=build --chown=65532:65532 /app/data data
+COPY --from=build /app/dist/browser dist/browser
 COPY package.json LICENSE ./
 COPY rules rules
 COPY src src

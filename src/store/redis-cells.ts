@@ -4,7 +4,7 @@ import * as z from 'zod';
 import type { Cells, Touch } from './cells.ts';
 import { decodeTally } from './codec.ts';
 import { gathering } from './gathering.ts';
-import { messageOf, refusal } from './redis-errors.ts';
+import { isSentInCircles, messageOf, refusal } from './redis-errors.ts';
 import { REPLACE, TALLY } from './scripts.ts';
 import { StoreError } from './store.ts';
 import { CLOCK_SKEW_SECONDS, COUNTERS, SETS, type TallyChange } from './windows.ts';
@@ -62,37 +62,75 @@ export function touchesOneByOne(
 
 /** The atomic steps as commands of Redis. */
 export function rawCells(link: RedisLink): RawCells {
-  function run(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
-    return link.ask(async (redis) => {
-      try {
-        return await redis.evalsha(script.sha1, keys.length, ...keys, ...args);
-      } catch (error) {
-        // A script that the server does not know did nothing, so that it can be sent in full.
-        if (!messageOf(error).startsWith('NOSCRIPT')) throw error;
-        return await redis.eval(script.source, keys.length, ...keys, ...args);
-      }
-    });
-  }
-
   return {
-    async touch(touches) {
-      const slots = read(slotReplies, await run(TALLY_SCRIPT, ...tallyCall(touches)));
-      return slots.map((slot) => (typeof slot === 'string' ? refusal(slot) : slot));
-    },
+    touch: (touches) =>
+      link.ask(async (redis) => {
+        const touchAll = async (all: readonly Touch[]): Promise<RawSlot[]> => {
+          const slots = read(slotReplies, await run(redis, TALLY_SCRIPT, ...tallyCall(all)));
+          return slots.map((slot) => (typeof slot === 'string' ? refusal(slot) : slot));
+        };
+        try {
+          return await touchAll(touches);
+        } catch (error) {
+          // A command that was sent on and on did nothing. While a slot moves, Redis serves a key alone, but not several together.
+          const parts = touches.map(keyByKey);
+          if (!isSentInCircles(error) || parts.every((keys) => keys.length < 2)) throw error;
+          return await Promise.all(
+            parts.map(async (keys) => joined((await Promise.all(keys.map((key) => touchAll([key])))).flat())),
+          );
+        }
+      }),
     get: (key) => link.ask((redis) => redis.get(key)),
     async replace(key, expected, next, ttlMs) {
-      const [written, found = null] = read(replaced, await run(REPLACE_SCRIPT, [key], [expected ?? '', next, ttlMs]));
+      const [written, found = null] = read(
+        replaced,
+        await link.ask((redis) => run(redis, REPLACE_SCRIPT, [key], [expected ?? '', next, ttlMs])),
+      );
       return written === 1 ? { written: true } : { written: false, found };
     },
     async claim(key, ttlSeconds) {
       return (await link.ask((redis) => redis.set(key, '1', 'EX', ttlSeconds, 'NX'))) === 'OK';
     },
     async remove(keys) {
-      await link.ask((redis) => redis.del(...keys));
+      // Each by itself: while their slot moves, some may lie on the one server and some on the other.
+      await link.ask((redis) => Promise.all(keys.map((key) => redis.del(key))));
     },
     ping: () => link.ping(),
     close: () => link.close(),
   };
+}
+
+async function run(
+  redis: Client,
+  script: Script,
+  keys: readonly string[],
+  args: readonly (string | number)[],
+): Promise<unknown> {
+  try {
+    return await redis.evalsha(script.sha1, keys.length, ...keys, ...args);
+  } catch (error) {
+    // A script that the server does not know did nothing, so that it can be sent in full.
+    if (!messageOf(error).startsWith('NOSCRIPT')) throw error;
+    return await redis.eval(script.source, keys.length, ...keys, ...args);
+  }
+}
+
+/** One touch for each of its keys, in their order. */
+function keyByKey({ at, write, tallies, values }: Touch): Touch[] {
+  return [
+    ...tallies.map((tally) => ({ at, write, tallies: [tally], values: [] })),
+    ...values.map((value) => ({ at, write: false, tallies: [], values: [value] })),
+  ];
+}
+
+/** The replies to {@link keyByKey} as the reply to the whole touch. */
+function joined(parts: readonly RawSlot[]): RawSlot {
+  const values: (string | null)[] = [];
+  for (const part of parts) {
+    if (part instanceof StoreError) return part;
+    values.push(...part);
+  }
+  return values;
 }
 
 /** Tells a server the scripts, so that the first command takes one wait after its restart too. */

@@ -8,10 +8,14 @@ export function storeErrorOf(error: unknown): StoreError {
   if (error instanceof StoreError) return error;
   const message = messageOf(error);
   if (message === 'Command timed out') return new StoreError('timeout', 'Redis did not answer in time');
-  const redirected = message.startsWith('Too many Cluster redirections');
-  if (redirected) return new StoreError('rejected', 'Redis Cluster sent a command round in circles');
+  if (isSentInCircles(error)) return new StoreError('rejected', 'Redis Cluster sent a command round in circles');
   if (error instanceof Error && error.name === 'ReplyError') return refusal(message);
   return new StoreError('unreachable', 'Redis cannot be reached');
+}
+
+/** Whether a cluster sent the command from server to server until the client gave up: no server has run it. */
+export function isSentInCircles(error: unknown): boolean {
+  return messageOf(error).startsWith('Too many Cluster redirections');
 }
 
 /** What a reply that is an error means to the store. */

@@ -172,6 +172,8 @@ function clientOf(target: RedisTarget, connection: Connection, retryDelayMs: (tr
         // Zero: a command whose connection broke may have been applied, so that it is not sent again.
         retryDelayOnFailover: 0,
         retryDelayOnClusterDown: 0,
+        // What is refused while its slot moves is refused until it has moved: waiting for it helps no check.
+        retryDelayOnTryAgain: 0,
         slotsRefreshTimeout: Math.max(connection.commandTimeout, 1000),
         // Certificates name hosts: the name must reach TLS unresolved.
         ...(target.tls ? { dnsLookup: (host, answer) => answer(null, host) } : {}),

@@ -10,7 +10,7 @@ let image: Image;
 
 beforeAll(async () => {
   image = await buildImage();
-}, 300_000);
+}, 600_000);
 
 afterAll(() => image?.remove());
 
@@ -21,7 +21,7 @@ const healthCheck = (): string[] => image.config.Healthcheck.Test.slice(1);
 
 test('the image holds the program, its rules and the production packages, and nothing else', async () => {
   expect((await readdir(join(image.root, 'app'))).sort()).toEqual([
-    ...['LICENSE', 'data', 'node_modules', 'package.json', 'rules', 'src'],
+    ...['LICENSE', 'data', 'dist', 'node_modules', 'package.json', 'rules', 'src'],
   ]);
   const packages = await readdir(join(image.root, 'app/node_modules'));
   expect(packages).toEqual(expect.arrayContaining(['hono', 'ioredis', 'jose']));
@@ -71,6 +71,9 @@ test('it starts, turns healthy, answers a check, and ends by itself when it is t
   const { signals, ...answer } = (await response.json()) as { decision: string; signals: { geo: object } };
   expect(answer.decision).toBe('step-up');
   expect(signals.geo).toMatchObject({ state: 'measured', facts: { 'geo.country': 'NL' } });
+
+  const script = await fetch(`http://127.0.0.1:${port}/client.js`);
+  expect(script.headers.get('content-type')).toContain('javascript');
 
   started.kill('SIGTERM');
   expect(await started.ended, started.output()).toBe(0);

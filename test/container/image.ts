@@ -51,10 +51,12 @@ export async function buildImage(): Promise<Image> {
   const buildah = async (...args: readonly string[]): Promise<string> =>
     (await run('buildah', [...storage, ...args], { cwd: ROOT, maxBuffer: 16 * 1024 * 1024 })).stdout.trim();
   const build = ['build', '--isolation', 'chroot', '--format', 'docker'];
-  await buildah(...build, '--tag', 'installer', await installerStandIn(join(folder, 'installer')));
+  await buildah(...build, '--tag', 'builder', await builderStandIn(join(folder, 'builder')));
   await buildah(...build, '--tag', 'runtime', await runtimeStandIn(join(folder, 'runtime')));
-  const bases = ['--build-arg', 'INSTALLER=localhost/installer', '--build-arg', 'RUNTIME=localhost/runtime'];
-  await buildah(...build, ...bases, '--tag', 'stepgate', '.');
+  const bases = ['--build-arg', 'BUILDER=localhost/builder', '--build-arg', 'RUNTIME=localhost/runtime'];
+  // Packages that this machine has had before are not fetched again.
+  const { stdout: cache } = await run('npm', ['config', 'get', 'cache'], { cwd: ROOT });
+  await buildah(...build, ...bases, '--volume', `${cache.trim()}:/root/.npm`, '--tag', 'stepgate', '.');
   const inspected: unknown = JSON.parse(await buildah('inspect', '--type', 'image', 'localhost/stepgate'));
   const config = z.object({ Docker: z.object({ config: imageConfig }) }).parse(inspected).Docker.config;
   const container = await buildah('from', 'localhost/stepgate');
@@ -105,7 +107,7 @@ function environmentOf(lines: readonly string[]): { [name: string]: string } {
 }
 
 /** In place of `node:24-slim`: a shell, `mkdir`, Node and npm. */
-async function installerStandIn(folder: string): Promise<string> {
+async function builderStandIn(folder: string): Promise<string> {
   const npm = await npmFolder();
   await copyPrograms(folder, ['/bin/sh', '/bin/mkdir', '/usr/bin/env']);
   await copyPrograms(folder, [process.execPath], '/usr/bin/node');

@@ -102,28 +102,112 @@ export async function startRedis({
 
 export interface RedisCluster {
   readonly nodes: readonly RedisServer[];
+  /** Those that are masters at the moment; every node has to be up. */
+  masters(): Promise<RedisServer[]>;
   readonly url: string;
   stop(): Promise<void>;
 }
 
-/** Three masters without replicas. */
-export async function startRedisCluster(): Promise<RedisCluster> {
+/** Three masters, each with this many replicas; default none. */
+export async function startRedisCluster({ replicas = 0 }: { readonly replicas?: number } = {}): Promise<RedisCluster> {
+  // With replicas the cluster is one that is meant to outlive a master: what lies on the others goes on being served.
+  const coverage = replicas === 0 ? [] : ['--cluster-require-full-coverage', 'no'];
   const nodes = await Promise.all(
-    [1, 2, 3].map(async () => {
+    Array.from({ length: 3 * (1 + replicas) }, async () => {
       const bus = await freePort();
       return startRedis({
-        args: ['--cluster-enabled', 'yes', '--cluster-port', `${bus}`, '--cluster-node-timeout', '2000'],
+        args: ['--cluster-enabled', 'yes', '--cluster-port', `${bus}`, '--cluster-node-timeout', '2000', ...coverage],
       });
     }),
   );
   const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`);
-  await run('redis-cli', ['--cluster', 'create', ...addresses, '--cluster-yes']);
+  await redisCli('--cluster', 'create', ...addresses, '--cluster-replicas', `${replicas}`, '--cluster-yes');
   for (const { admin } of nodes) await until(async () => (await admin.cluster('INFO')).includes('cluster_state:ok'));
+  const masters = async (): Promise<RedisServer[]> => {
+    const roles = await Promise.all(nodes.map(async ({ admin }) => String((await admin.role())[0])));
+    return nodes.filter((_, i) => roles[i] === 'master');
+  };
+  await until(async () => (await Promise.all((await masters()).map(replicasOf))).every((count) => count === replicas));
   return {
     nodes,
+    masters,
     url: addresses.map((address) => `redis://${address}`).join(','),
     async stop() {
       await Promise.all(nodes.map((node) => node.stop()));
+    },
+  };
+}
+
+/** Replicas that a master feeds. */
+async function replicasOf({ admin }: RedisServer): Promise<number> {
+  return ((await admin.info('replication')).match(/state=online/g) ?? []).length;
+}
+
+/** Runs redis-cli and answers with what it printed. */
+export async function redisCli(...args: readonly string[]): Promise<string> {
+  return (await run('redis-cli', args)).stdout;
+}
+
+/** A master of a cluster with its id. */
+export interface ClusterNode {
+  readonly server: RedisServer;
+  readonly id: string;
+}
+
+/** Who serves the slot, and another master. */
+export async function ownerAndOther(
+  { masters }: RedisCluster,
+  slot: number,
+): Promise<readonly [ClusterNode, ClusterNode]> {
+  const all = await Promise.all(
+    (await masters()).map(async (server) => {
+      const id = String(await server.admin.cluster('MYID'));
+      const own =
+        String(await server.admin.cluster('NODES'))
+          .split('\n')
+          .find((line) => line.includes('myself')) ?? '';
+      const ranges = own
+        .split(' ')
+        .slice(8)
+        .map((range) => range.split('-').map(Number));
+      return { server, id, owns: ranges.some(([from = -1, to = from]) => slot >= from && slot <= to) };
+    }),
+  );
+  const owner = all.find(({ owns }) => owns);
+  const other = all.find(({ owns }) => !owns);
+  if (owner === undefined || other === undefined) throw new Error('nobody owns the slot');
+  return [owner, other];
+}
+
+/** A master, its replica, and three sentinels that watch them. */
+export interface SentinelSetUp {
+  readonly servers: readonly [master: RedisServer, replica: RedisServer];
+  readonly sentinels: readonly RedisServer[];
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+export async function startSentinels(): Promise<SentinelSetUp> {
+  const master = await startRedis();
+  const replica = await startRedis({ args: ['--replicaof', '127.0.0.1', `${master.port}`] });
+  await until(async () => (await replicasOf(master)) === 1);
+  const config = [
+    `sentinel monitor stepgate 127.0.0.1 ${master.port} 2`,
+    'sentinel down-after-milliseconds stepgate 1000',
+    'sentinel failover-timeout stepgate 5000',
+  ];
+  const sentinels = await Promise.all([1, 2, 3].map(() => startRedis({ sentinel: `${config.join('\n')}\n` })));
+  const knows = async ({ admin }: RedisServer): Promise<boolean> => {
+    const told = String(await admin.info('sentinel'));
+    return told.includes('slaves=1') && told.includes('sentinels=3');
+  };
+  await until(async () => (await Promise.all(sentinels.map(knows))).every(Boolean));
+  return {
+    servers: [master, replica],
+    sentinels,
+    url: `redis+sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',')}/stepgate`,
+    async stop() {
+      await Promise.all([...sentinels, master, replica].map((server) => server.stop()));
     },
   };
 }

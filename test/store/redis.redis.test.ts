@@ -18,6 +18,7 @@ import {
 import { BASELINE, learnOnce, read, storeContract } from '../contract/store.ts';
 import {
   makeCertificates,
+  ownerAndOther,
   type RedisCluster,
   type RedisServer,
   startRedis,
@@ -463,27 +464,6 @@ async function twoSlotsOfOneNode({ nodes }: RedisCluster, prefix: string): Promi
   const [first, second] = found;
   if (first === undefined || second === undefined) throw new Error('no two slots found');
   return [first, second];
-}
-
-async function ownerAndOther({ nodes }: RedisCluster, slot: number) {
-  const all = await Promise.all(
-    nodes.map(async (server) => {
-      const id = String(await server.admin.cluster('MYID'));
-      const own =
-        String(await server.admin.cluster('NODES'))
-          .split('\n')
-          .find((line) => line.includes('myself')) ?? '';
-      const ranges = own
-        .split(' ')
-        .slice(8)
-        .map((range) => range.split('-').map(Number));
-      return { server, id, owns: ranges.some(([from = -1, to = from]) => slot >= from && slot <= to) };
-    }),
-  );
-  const owner = all.find(({ owns }) => owns);
-  const other = all.find(({ owns }) => !owns);
-  if (owner === undefined || other === undefined) throw new Error('nobody owns the slot');
-  return [owner, other] as const;
 }
 
 async function moveSlot(cluster: RedisCluster, slot: number, key: string): Promise<void> {
