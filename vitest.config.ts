@@ -13,6 +13,7 @@ const SERVICES = [
     programs: ['buildah', 'unshare', 'setpriv'],
     root: true,
   },
+  { suites: 'browser', files: 'test/**/*.browser.test.ts', programs: ['chromium'] },
 ];
 
 function isInstalled(program: string): boolean {

@@ -54,11 +54,14 @@ function isEsbuildThere(): boolean {
   return existsSync(join(ROOT, 'node_modules/esbuild'));
 }
 
-async function writeScripts(): Promise<void> {
-  const scripts = await bundleClient();
+/** Puts them where the service looks. */
+export function writeScripts(scripts: ClientScripts): void {
   mkdirSync(OUT, { recursive: true });
   writeFileSync(join(OUT, 'client.js'), scripts.plain);
   writeFileSync(join(OUT, 'client.mjs'), scripts.module);
+}
+
+function tellSize(scripts: ClientScripts): void {
   const bytes = Math.max(...Object.values(scripts).map((text) => gzipSync(text, { level: 9 }).length));
   const allowed = `${MAX_GZIP_BYTES.toLocaleString('en')} allowed`;
   console.log(`the browser's client has ${bytes.toLocaleString('en')} bytes of gzip, ${allowed}`);
@@ -66,6 +69,9 @@ async function writeScripts(): Promise<void> {
 }
 
 if (import.meta.main) {
-  if (isEsbuildThere()) await writeScripts();
-  else console.log('the browser client is not made: esbuild, a development dependency, is not installed');
+  if (isEsbuildThere()) {
+    const scripts = await bundleClient();
+    writeScripts(scripts);
+    tellSize(scripts);
+  } else console.log('the browser client is not made: esbuild, a development dependency, is not installed');
 }

@@ -54,10 +54,11 @@ const LEAST_GROUPS = 4;
 
 type Sources = GetResult['components'];
 type SourceName = keyof Sources;
+type Component = Sources[SourceName];
 
 /**
- * Sources of the fingerprint. Left out is what changes on one device from hour to hour or from page to page: the screen in use and
- * its colours, accessibility settings, time zone, headphones, storage and content blockers, and whatever only HTTPS pages see.
+ * Sources of the fingerprint. Left out is what changes on one device from hour to hour or from page to page: the screen in use, its
+ * colours and density, accessibility settings, time zone, headphones, storage and content blockers, and whatever only HTTPS pages see.
  */
 const FINGERPRINT_SOURCES: readonly SourceName[] = [
   'architecture',
@@ -65,7 +66,6 @@ const FINGERPRINT_SOURCES: readonly SourceName[] = [
   'canvas',
   'cpuClass',
   'dateTimeLocale',
-  'fontPreferences',
   'fonts',
   'hardwareConcurrency',
   'languages',
@@ -86,7 +86,7 @@ const GROUPS: { readonly [name: string]: readonly SourceName[] } = {
   audio: ['audio'],
   browser: ['vendor', 'vendorFlavors', 'plugins', 'pdfViewerEnabled'],
   canvas: ['canvas'],
-  fonts: ['fonts', 'fontPreferences'],
+  fonts: ['fonts'],
   locale: ['languages', 'dateTimeLocale', 'timezone'],
   machine: ['architecture', 'cpuClass', 'hardwareConcurrency', 'math', 'osCpu', 'platform', 'touchSupport'],
   screen: ['screenResolution', 'colorDepth'],
@@ -116,15 +116,27 @@ async function look(): Promise<Traits | AbsentDevice> {
   } catch {
     return absent('blocked');
   }
+  const found = { ...result.components, webGlExtensions: withoutAttributes(result.components.webGlExtensions) };
   const components: { [name: string]: string } = {};
   for (const [name, sources] of Object.entries(GROUPS)) {
-    const group = only(result.components, sources);
-    if (Object.values(group).some((component) => 'error' in component)) continue;
+    const group = only(found, sources);
+    if (Object.values(group).some(isUnseen)) continue;
     components[name] = hashComponents(group).slice(0, COMPONENT_DIGITS);
   }
   if (Object.keys(components).length < LEAST_GROUPS) return absent('blocked');
-  const fingerprint = hashComponents(only(result.components, FINGERPRINT_SOURCES));
+  const fingerprint = hashComponents(only(found, FINGERPRINT_SOURCES));
   return { fingerprint, confidence: result.confidence.score, components };
+}
+
+/** A source that threw, or that says by a negative number why it has no value. */
+function isUnseen(component: Component): boolean {
+  return 'error' in component || (typeof component.value === 'number' && component.value < 0);
+}
+
+/** What was asked of WebGL, not what the device is: Chromium gives frames of another site another power preference. */
+function withoutAttributes(extensions: Sources['webGlExtensions']): Sources['webGlExtensions'] {
+  if ('error' in extensions || typeof extensions.value === 'number') return extensions;
+  return { ...extensions, value: { ...extensions.value, contextAttributes: [] } };
 }
 
 function only(components: Sources, names: readonly SourceName[]): Partial<Sources> {
