@@ -1,10 +1,16 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createInterface } from 'node:readline';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { snippetsOf } from '../scripts/snippets.ts';
+import { trustedIssuer } from './middleware/issuer.ts';
+import { KEY, type Workshop, workshop } from './servers/stepgate.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
+const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0';
 
 /** A project with the packed package in `node_modules`, and beside it what an application has of its own. */
 let project: string;
@@ -131,6 +137,80 @@ describe('the packed package', () => {
       }`;
     const ran = run(process.execPath, ['--input-type=module', '-e', script], project);
     expect(ran.output.trim().split('\n')).toEqual(names.map((name) => `${name} true`));
+  });
+
+  describe('the shop of docs/checkout.md goes as written', () => {
+    const page = readFileSync(join(ROOT, 'docs/checkout.md'), 'utf8');
+    const programs = snippetsOf('docs/checkout.md', page);
+    const harness = {
+      hono: `
+        import { serve } from '@hono/node-server';
+        import { app, sessions } from './shop.ts';
+        sessions.set('s-1', 'ann');
+        serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' }, ({ port }) => console.log('port', port));`,
+      express: `
+        import { app, sessions } from './shop.ts';
+        sessions.set('s-1', 'ann');
+        const server = app.listen(0, '127.0.0.1', () => console.log('port', server.address().port));`,
+    };
+    let work: Workshop;
+
+    beforeAll(async () => {
+      work = await workshop();
+      const [rules] = programs.filter(({ language, text }) => language === 'json' && text.includes('"rules"'));
+      await writeFile(join(work.dir, 'checkout.json'), rules?.text ?? '');
+      await writeFile(join(work.dir, 'default.json'), await readFile(join(ROOT, 'rules/default.json'), 'utf8'));
+    });
+    afterEach(() => work.tidy());
+    afterAll(() => work.close());
+
+    test.each(['hono', 'express'] as const)(
+      'on %s',
+      async (framework) => {
+        const { issuers, token } = await trustedIssuer();
+        const { server } = await work.start({ STEP_UP_ISSUERS: JSON.stringify(issuers) });
+        const program = programs.find(({ place, text }) => place === 'server' && text.includes(`from '${framework}'`));
+        await writeFile(join(project, 'shop.ts'), program?.text ?? '');
+        await writeFile(join(project, 'harness.ts'), harness[framework]);
+        const env = { ...process.env, STEPGATE_URL: server.url, STEPGATE_KEY: KEY, PORT: '0', NO_COLOR: '1' };
+        const shop = spawn(process.execPath, ['harness.ts'], {
+          cwd: project,
+          env,
+          stdio: ['ignore', 'pipe', 'inherit'],
+        });
+        work.onTidy(() => shop.kill());
+        const lines = createInterface({ input: shop.stdout });
+        let url = '';
+        for await (const line of lines) {
+          const [, port] = /^port (\d+)$/.exec(line) ?? [];
+          if (port === undefined) continue;
+          url = `http://127.0.0.1:${port}/api/checkout`;
+          break;
+        }
+        const order = (amount: number, headers: Record<string, string> = {}) =>
+          fetch(url, {
+            method: 'POST',
+            headers: { 'Content-Type': 'application/json', 'User-Agent': FIREFOX, ...headers },
+            body: JSON.stringify({ amount }),
+          });
+
+        const small = await order(20);
+        expect([small.status, await small.json()]).toEqual([200, { ordered: 20, decision: 'allow' }]);
+        const large = await order(250);
+        expect(large.status).toBe(401);
+        expect(page).toContain(`\nwww-authenticate: ${large.headers.get('www-authenticate')}\n`);
+        expect(page).toContain(`\ncontent-type: ${large.headers.get('content-type')}\n`);
+
+        const device = { 'X-Stepgate-Device': 'v=1;fp=b1946ac92492d2347c6235b4d2611184' };
+        const ann = { ...device, Cookie: 'session=s-1', 'X-Step-Up-Token': await token('ann') };
+        const proven = await order(250, ann);
+        expect([proven.status, await proven.json()]).toEqual([200, { ordered: 250, decision: 'allow' }]);
+        expect(proven.headers.getSetCookie().join()).toContain('__Host-stepgate-device=');
+        const wrong = await order(250, { ...ann, 'X-Step-Up-Token': await token('mallory') });
+        expect(wrong.headers.get('www-authenticate')).toContain('subject_mismatch');
+      },
+      120_000,
+    );
   });
 
   test('brings Express to nobody who uses Hono, and neither to whoever uses the client alone', async () => {

@@ -24,7 +24,7 @@ beforeEach(async () => {
 });
 afterEach(() => closeDay(work, idp));
 
-const clientOf = (url: string) => createStepgateClient({ url, key: KEY, timeoutMs: 10_000, onFailure: 'allow' });
+const clientOf = (url: string) => createStepgateClient({ url, key: KEY, timeoutMs: 30_000, onFailure: 'allow' });
 
 const byStepgate = () => proofsByStepgate(clientOf(bank.url));
 

@@ -48,7 +48,7 @@ describe.each([
   /** A shop in front of `stepgate`, or of a real one. */
   async function openShop(more: Partial<ShopOptions['risk']> = {}, client: Partial<StepgateClientOptions> = {}) {
     const url = client.url ?? (await shop.start({ GEO_DATA: 'none' })).server.url;
-    const asking = createStepgateClient({ key: KEY, ...client, url });
+    const asking = createStepgateClient({ key: KEY, timeoutMs: 30_000, ...client, url });
     const proofs = proofsByIssuers({ issuers: [] });
     const opened = await open({ risk: { client: asking, ...more }, proof: { proofs } });
     shop.onTidy(opened.stop);

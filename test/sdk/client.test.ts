@@ -5,6 +5,9 @@ import { API_KEY, testApp } from '../http/test-app.ts';
 import { FAULTS, impostor } from '../servers/faulty.ts';
 import { KEY, type Workshop, workshop } from '../servers/stepgate.ts';
 
+/** A busy machine must not turn an answer into a failure. */
+const patient = { timeoutMs: 30_000 };
+
 let shop: Workshop;
 
 beforeAll(async () => {
@@ -16,7 +19,10 @@ afterAll(() => shop.close());
 /** A client of the app in this process. */
 function inProcess(more: Parameters<typeof testApp>[0] = {}) {
   const { app, settled } = testApp(more);
-  return { client: createStepgateClient({ url: 'http://stepgate.internal', key: API_KEY, fetch: app.fetch }), settled };
+  return {
+    client: createStepgateClient({ ...patient, url: 'http://stepgate.internal', key: API_KEY, fetch: app.fetch }),
+    settled,
+  };
 }
 
 /** What a call rejected with. */
@@ -35,7 +41,7 @@ const DEVICE = { fingerprint: '7d793037a0760186574b0282f2f435e7' };
 describe('against a server that listens', () => {
   test('every call of the API comes back typed and read', async () => {
     const { server } = await shop.start({ GEO_DATA: 'none' });
-    const client = createStepgateClient({ url: `${server.url}/`, key: KEY });
+    const client = createStepgateClient({ ...patient, url: `${server.url}/`, key: KEY });
 
     const decided = await client.riskCheck({ ...LOGIN, device: DEVICE, context: { amount: 10 } });
     expect(decided).toMatchObject({ failed: false, decision: 'allow', signals: { device: { state: 'measured' } } });
@@ -66,7 +72,7 @@ describe('against a server that listens', () => {
 });
 
 describe('what Stepgate refuses is an error, whatever a failure would be answered with', () => {
-  const allowing = (url: string, key: string) => createStepgateClient({ url, key, onFailure: 'allow' });
+  const allowing = (url: string, key: string) => createStepgateClient({ ...patient, url, key, onFailure: 'allow' });
 
   test('a wrong key', async () => {
     const { server } = await shop.start({ GEO_DATA: 'none' });
@@ -146,7 +152,7 @@ describe.each(
 test('a Stepgate that is not there at all is a failure, not an error', async () => {
   const gone = await impostor(() => undefined);
   await gone.stop();
-  const client = createStepgateClient({ url: gone.url, key: KEY });
+  const client = createStepgateClient({ ...patient, url: gone.url, key: KEY });
   expect(await client.riskCheck(LOGIN)).toMatchObject({ failed: true, why: 'unreachable', decision: 'step-up' });
   expect(await errorOf(client.devices.revokeAll('ann'))).toMatchObject({ code: 'unreachable', status: null });
 });
@@ -171,7 +177,7 @@ describe('a signal of the caller', () => {
   test('ends the call with its own reason, and no failure answer stands in', async () => {
     const stand = await impostor(() => undefined);
     shop.onTidy(stand.stop);
-    const client = createStepgateClient({ url: stand.url, key: KEY, onFailure: 'allow' });
+    const client = createStepgateClient({ ...patient, url: stand.url, key: KEY, onFailure: 'allow' });
     const leaving = new AbortController();
     const reason = new Error('the visitor left');
     const call = client.riskCheck(LOGIN, { signal: leaving.signal });
@@ -182,7 +188,7 @@ describe('a signal of the caller', () => {
   test('that has ended already sends nothing', async () => {
     const stand = await impostor(() => undefined);
     shop.onTidy(stand.stop);
-    const client = createStepgateClient({ url: stand.url, key: KEY });
+    const client = createStepgateClient({ ...patient, url: stand.url, key: KEY });
     await expect(client.riskCheck(LOGIN, { signal: AbortSignal.abort('gone') })).rejects.toBe('gone');
     expect(stand.asked).toEqual([]);
   });
@@ -249,7 +255,7 @@ test.each([
 
 test('calls at once do not disturb one another', async () => {
   const { server } = await shop.start({ GEO_DATA: 'none' });
-  const client = createStepgateClient({ url: server.url, key: KEY });
+  const client = createStepgateClient({ ...patient, url: server.url, key: KEY });
   const subjects = Array.from({ length: 40 }, (_, i) => (i % 2 === 0 ? 'root' : `user-${i}`));
   const answers = await Promise.all(subjects.map((subject) => client.riskCheck({ ...LOGIN, subject })));
   expect(answers.map(({ decision }) => decision)).toEqual(subjects.map((s) => (s === 'root' ? 'deny' : 'allow')));
