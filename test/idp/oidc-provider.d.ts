@@ -1,4 +1,4 @@
-/** The part of `oidc-provider` that the tests use; the package brings no types. */
+/** The part of `oidc-provider` that the tests and the shop of `examples/` use; the package brings no types. */
 declare module 'oidc-provider' {
   import type { IncomingMessage, ServerResponse } from 'node:http';
 
@@ -38,10 +38,16 @@ declare module 'oidc-provider' {
       request: IncomingMessage,
       response: ServerResponse,
     ): Promise<{
+      readonly uid: string;
       readonly prompt: { readonly name: string; readonly reasons: readonly string[] };
-      readonly params: { readonly acr_values?: string };
+      readonly params: { readonly acr_values?: string; readonly prompt?: string };
+      /** The session at the provider, where there is one. */
+      readonly session?: { readonly accountId: string; readonly acr?: string; readonly amr?: readonly string[] };
     }>;
     interactionFinished(request: IncomingMessage, response: ServerResponse, result: object): Promise<void>;
+    /** As `interactionFinished`, but gives the address to go on to instead of answering. */
+    interactionResult(request: IncomingMessage, response: ServerResponse, result: object): Promise<string>;
+    on(event: string, listener: (...values: readonly unknown[]) => void): void;
   }
 
   interface Prompt {

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { exportJWK, generateKeyPair, type JWK } from 'jose';
 import { type Context, interactionPolicy, Provider } from 'oidc-provider';
-import { database } from './database.ts';
+import { database } from '../../examples/shop/provider/database.ts';
 
 /** Assurance classes of the provider from weakest to strongest, and the methods (RFC 8176) that reach each. */
 export const CLASSES = [

@@ -1,0 +1,25 @@
+import type { MiddlewareHandler } from 'hono';
+import type { Protection } from './protection.ts';
+import type { ShopEnv } from './session.ts';
+
+/**
+ * The gateway has asked Stepgate before a request comes here, and says so in headers that no client can set. The shop must be
+ * reachable through the gateway alone.
+ */
+export function gatewayProtection(): Protection {
+  const decided: MiddlewareHandler<ShopEnv> = async (c, next) => {
+    if (c.req.header('x-stepgate-decision') !== 'allow') {
+      return c.json({ error: 'no_gateway', message: 'This request did not come through the gateway.' }, 403);
+    }
+    // Whom Stepgate judged has to be whom the shop serves. The token of the log-in has run out, or it is somebody else's.
+    const { user } = c.var.session;
+    const judged = decodeURIComponent(c.req.header('x-stepgate-subject') ?? '');
+    if (user !== null && user.subject !== judged) {
+      c.var.session.user = null;
+      c.var.session.notice = { kind: 'bad', text: 'You have been logged out. Log in again.' };
+      return c.redirect('/basket', 303);
+    }
+    return next();
+  };
+  return { watch: () => decided, require: () => decided };
+}

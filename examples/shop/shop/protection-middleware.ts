@@ -1,0 +1,40 @@
+import type { Context, MiddlewareHandler } from 'hono';
+import { riskCheck } from '../../../src/middleware/hono.ts';
+import type { StepgateClient } from '../../../src/sdk/client.ts';
+import type { About, Protection } from './protection.ts';
+import type { ShopEnv } from './session.ts';
+
+export interface MiddlewareProtectionOptions {
+  /** For the three actions: a check without an answer is a step-up. */
+  readonly client: StepgateClient;
+  /** For pages: a check without an answer stops nobody. */
+  readonly watchingClient: StepgateClient;
+  /** Proxies in front of the shop whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: string;
+}
+
+/** The shop asks Stepgate itself, on the routes that matter. */
+export function middlewareProtection({
+  client,
+  watchingClient,
+  trustedProxies,
+}: MiddlewareProtectionOptions): Protection {
+  const check = (
+    asked: StepgateClient,
+    action: string,
+    about: (c: Context<ShopEnv>) => About,
+  ): MiddlewareHandler<ShopEnv> => {
+    return riskCheck<ShopEnv>({
+      client: asked,
+      action,
+      subject: (c) => c.var.session.user?.subject ?? null,
+      session: (c) => c.var.sessionId,
+      context: (c) => ({ ...about(c) }),
+      clientAddress: { trustedProxies },
+    });
+  };
+  return {
+    watch: (action) => check(watchingClient, action, () => ({})),
+    require: (action, about = () => ({})) => check(client, action, about),
+  };
+}

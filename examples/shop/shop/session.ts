@@ -1,0 +1,139 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { Context, MiddlewareHandler } from 'hono';
+import { getCookie, setCookie } from 'hono/cookie';
+import type { RiskCheckEnv } from '../../../src/middleware/hono.ts';
+import type { LogIn, Transaction } from './openid-client.ts';
+
+/** Pieces of each product by its id. */
+export type Basket = Map<string, number>;
+
+/** What a basket was when its owner went to the checkout. What is ordered is this, whatever happens to the basket meanwhile. */
+export interface Draft {
+  readonly id: string;
+  readonly lines: readonly { readonly product: string; readonly pieces: number; readonly price: number }[];
+  /** In cents. */
+  readonly total: number;
+  /** Number of the order, once it is placed. */
+  order: string | null;
+}
+
+/** A round trip to the provider, and what it was begun for. */
+export interface Errand {
+  readonly transaction: Transaction;
+  readonly purpose: 'log-in' | 'step-up';
+  /** Path of the shop to come back to. */
+  readonly returnTo: string;
+}
+
+/** One browser's visit. On the server: the browser holds its id and nothing else. */
+export interface Session {
+  readonly createdMs: number;
+  user: Pick<LogIn, 'subject' | 'name' | 'isAdministrator'> | null;
+  readonly basket: Basket;
+  readonly drafts: Map<string, Draft>;
+  /** By `state`: two tabs may be on their way at once. */
+  readonly errands: Map<string, Errand>;
+  /** Path whose form goes on by itself, since its owner sent it, was asked to step up, and did. */
+  resume: string | null;
+  /** Shown once, on the next page. */
+  notice: { readonly kind: 'good' | 'bad'; readonly text: string } | null;
+}
+
+/** `stepgate` is the decision, behind `riskCheck()`. */
+export type ShopEnv = { Variables: { session: Session; sessionId: string } & RiskCheckEnv['Variables'] };
+
+/** `__Host-`: only this host can set it, and only over a connection that browsers call secure, which loopback is. */
+export const SESSION_COOKIE = '__Host-shop-session';
+
+const SESSION_LIFE_MS = 12 * 3_600_000;
+const MAX_SESSIONS = 10_000;
+/** Oldest first, of drafts and of errands that nobody came back from. */
+const MAX_KEPT = 20;
+
+/** Sessions in memory: a shop that runs twice keeps them in a store that both reach. */
+export interface Sessions {
+  /** Gives each request the session of its cookie, or a new one. */
+  readonly attach: MiddlewareHandler<ShopEnv>;
+  /** Puts the session under a new id: whoever planted or saw the old one has nothing (session fixation). */
+  renew(c: Context<ShopEnv>): void;
+  end(c: Context<ShopEnv>): void;
+  /** Ends every session. */
+  reset(): void;
+}
+
+export function openSessions(now: () => number): Sessions {
+  const sessions = new Map<string, Session>();
+
+  function start(c: Context<ShopEnv>, session: Session): void {
+    const id = randomBytes(32).toString('base64url');
+    sessions.set(id, session);
+    c.set('session', session);
+    c.set('sessionId', publicId(id));
+    setCookie(c, SESSION_COOKIE, id, {
+      path: '/',
+      secure: true,
+      httpOnly: true,
+      // Lax and not Strict: the browser comes back from the provider with it.
+      sameSite: 'Lax',
+      maxAge: SESSION_LIFE_MS / 1000,
+    });
+  }
+
+  function forgetOld(): void {
+    for (const [id, { createdMs }] of sessions) {
+      if (createdMs > now() - SESSION_LIFE_MS && sessions.size < MAX_SESSIONS) break;
+      sessions.delete(id);
+    }
+  }
+
+  return {
+    attach: async (c, next) => {
+      forgetOld();
+      const id = getCookie(c, SESSION_COOKIE);
+      const session = id === undefined ? undefined : sessions.get(id);
+      if (id === undefined || session === undefined) {
+        start(c, newSession(now()));
+      } else {
+        c.set('session', session);
+        c.set('sessionId', publicId(id));
+      }
+      await next();
+    },
+    renew(c) {
+      const old = getCookie(c, SESSION_COOKIE);
+      if (old !== undefined) sessions.delete(old);
+      start(c, { ...c.var.session, createdMs: now() });
+    },
+    end(c) {
+      const old = getCookie(c, SESSION_COOKIE);
+      if (old !== undefined) sessions.delete(old);
+      start(c, newSession(now()));
+    },
+    reset: () => sessions.clear(),
+  };
+}
+
+/** Keeps the newest entries of a map that a browser can make grow. */
+export function keepNewest<V>(map: Map<string, V>): void {
+  for (const key of map.keys()) {
+    if (map.size <= MAX_KEPT) return;
+    map.delete(key);
+  }
+}
+
+/** By which Stepgate knows the session: the cookie itself would open it to whoever reads a log. */
+function publicId(id: string): string {
+  return createHash('sha256').update(id).digest('base64url').slice(0, 22);
+}
+
+function newSession(createdMs: number): Session {
+  return {
+    createdMs,
+    user: null,
+    basket: new Map(),
+    drafts: new Map(),
+    errands: new Map(),
+    resume: null,
+    notice: null,
+  };
+}
