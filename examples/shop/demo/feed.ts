@@ -1,0 +1,117 @@
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import type { DecisionRecord } from '../../../src/audit/record.ts';
+import type { Pseudonymize } from '../../../src/store/keys.ts';
+import type { FeedDecision, FeedEvent } from './feed-event.ts';
+import { PLACES } from './places.ts';
+
+/** What the panel is told, as it happens and once more to whoever comes later. */
+export interface Feed {
+  publish(event: FeedEvent): void;
+  /** What was published lately, oldest first. */
+  recent(): readonly FeedEvent[];
+  /** Calls back for each event from now on, until the returned function is called. */
+  follow(listener: (event: FeedEvent) => void): () => void;
+  /** Forgets what was published. */
+  reset(): void;
+}
+
+const KEPT = 40;
+
+export function openFeed(): Feed {
+  const events: FeedEvent[] = [];
+  const listeners = new Set<(event: FeedEvent) => void>();
+  return {
+    publish(event) {
+      events.push(event);
+      if (events.length > KEPT) events.shift();
+      for (const listener of listeners) listener(event);
+    },
+    recent: () => [...events],
+    follow(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    reset() {
+      events.length = 0;
+    },
+  };
+}
+
+const describedRules = z.object({
+  rules: z.array(z.object({ id: z.string(), description: z.string().optional() })),
+});
+
+/** Tells decision records, which are Stepgate's own log lines, in the words of the rule file. */
+export async function recordTeller(
+  rulesFile: string,
+  pseudonym: Pseudonymize,
+): Promise<(record: DecisionRecord) => FeedDecision> {
+  const { rules } = describedRules.parse(JSON.parse(await readFile(rulesFile, 'utf8')));
+  const descriptions = new Map(rules.map(({ id, description }) => [id, description ?? id]));
+  // Records hold no address, only its pseudonym; the demo knows which addresses it plays with.
+  const origins = new Map(
+    PLACES.flatMap((place) =>
+      (['you', 'thief'] as const).map((who) => [pseudonym('address', place.address[who]), { who, place }]),
+    ),
+  );
+  return (record) => {
+    const origin = record.address === null ? undefined : origins.get(record.address);
+    const { facts } = record;
+    const inWords = (rule: string | null, known: typeof facts): string =>
+      rule === null ? '' : filledIn(descriptions.get(rule) ?? rule, { ...facts, ...known, score: record.score });
+    return {
+      id: record.id,
+      at: record.occurred_at,
+      who: origin?.who ?? null,
+      place:
+        origin === undefined ? null : { name: origin.place.name, at: origin.place.at, isPlace: origin.place.isPlace },
+      action: record.action,
+      decision: record.decision,
+      score: record.score,
+      level: record.level,
+      rule: record.rule === null ? null : { id: record.rule.id, text: inWords(record.rule.id, {}) },
+      reasons: record.reasons.map(({ code, rule, points, facts: compared }) => ({
+        code,
+        points,
+        text: inWords(rule, compared) || code.replaceAll('_', ' '),
+      })),
+      signals: Object.entries(record.signals).map(([name, { state, why }]) => ({
+        name,
+        state,
+        why: why ?? null,
+        facts: factsOf(name, facts),
+      })),
+      proof: record.step_up,
+      speedKmh: numberOf(facts['travel.speed_kmh']),
+      distanceKm: numberOf(facts['travel.distance_km']),
+    };
+  };
+}
+
+/** Signals name their facts after themselves, but for what `velocity` counts. */
+function factsOf(signal: string, facts: DecisionRecord['facts']): { name: string; value: string }[] {
+  const isOf = (name: string): boolean =>
+    signal === 'velocity'
+      ? name.startsWith('subject.') || /^ip\..*_\d+[mh]$/.test(name)
+      : name.startsWith(`${signal}.`) && !/_\d+[mh]$/.test(name);
+  return Object.entries(facts)
+    .filter(([name]) => isOf(name))
+    .map(([name, value]) => ({ name, value: textOf(value) }));
+}
+
+function filledIn(description: string, facts: DecisionRecord['facts']): string {
+  return description.replaceAll(/\{([a-z0-9_.]+)\}/g, (_whole, name: string) => {
+    const value = facts[name];
+    return value === undefined ? '…' : textOf(value);
+  });
+}
+
+function textOf(value: DecisionRecord['facts'][string]): string {
+  if (typeof value === 'number') return value.toLocaleString('en-GB');
+  return Array.isArray(value) ? value.join(', ') || 'none' : String(value);
+}
+
+function numberOf(value: DecisionRecord['facts'][string] | undefined): number | null {
+  return typeof value === 'number' ? value : null;
+}

@@ -1,0 +1,378 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { getRequestListener } from '@hono/node-server';
+import { z } from 'zod';
+import type { DecisionRecord } from '../../../src/audit/record.ts';
+import { type RunningServer, startServer } from '../../../src/node.ts';
+import { listConfigSchema } from '../../../src/reputation/lists.ts';
+import { buildLists } from '../../../src/reputation/lists-file.ts';
+import { createStepgateClient, type StepgateClient } from '../../../src/sdk/client.ts';
+import { loadSettings } from '../../../src/settings.ts';
+import { pseudonymizer } from '../../../src/store/pseudonym.ts';
+import { type Assets, buildAssets } from '../assets.ts';
+import { type Accounts, openAccounts } from '../provider/accounts.ts';
+import { CLASSES } from '../provider/classes.ts';
+import { openProvider, SIGNED_WITH } from '../provider/openid.ts';
+import { signInApp } from '../provider/sign-in.ts';
+import { shopApp } from '../shop/app.ts';
+import { openCustomers } from '../shop/customers.ts';
+import { openIdClient } from '../shop/openid-client.ts';
+import { gatewayProtection } from '../shop/protection-gateway.ts';
+import { middlewareProtection } from '../shop/protection-middleware.ts';
+import { openSessions } from '../shop/session.ts';
+import { shopStepgate } from '../shop/stepgate.ts';
+import { type Caddy, startCaddy } from './caddy.ts';
+import { controlsApp, type Loot, panelHtml } from './controls.ts';
+import { type Feed, openFeed, recordTeller } from './feed.ts';
+import { type Front, startFront } from './front.ts';
+import { LISTED } from './places.ts';
+import { thiefDisguise } from './thief.ts';
+
+/** How the shop is protected: it asks Stepgate itself, or Caddy asks in front of it. */
+export type Variant = 'middleware' | 'gateway';
+
+/** The demo, running. */
+export interface Demo {
+  /** The page that says what to try. */
+  readonly guide: string;
+  readonly shop: string;
+  readonly thief: string;
+  readonly feed: Feed;
+  /** Everything as it was at the start: nobody logged in, no passkeys, no orders, nothing learned. */
+  startOver(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export const PEOPLE = [
+  {
+    id: 'u-1f0c',
+    userName: 'ada',
+    plainPassword: 'tea-and-kettles',
+    name: 'Ada Quay',
+    email: 'ada@kettle.example',
+    role: 'customer',
+  },
+  {
+    id: 'u-7b42',
+    userName: 'grace',
+    plainPassword: 'leaves-and-ledgers',
+    name: 'Grace Leaf',
+    email: 'grace@kettle.example',
+    role: 'administrator',
+  },
+] as const;
+
+const RULES_DIR = join(import.meta.dirname, '../rules');
+const LOOPBACK = '127.0.0.1/32';
+/** Cookie by which a gateway sees who asks. */
+const TOKEN_COOKIE = '__Host-shop-token';
+
+/**
+ * Starts everything on free ports of loopback: Stepgate with the embedded store, the provider, the shop, Caddy where it
+ * decides, and a front before each part that browsers reach. Nothing outlives `stop`.
+ */
+export async function startDemo(variant: Variant): Promise<Demo> {
+  const cleanups: (() => Promise<unknown>)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+  };
+  try {
+    return { ...(await startParts(variant, (cleanup) => cleanups.push(cleanup))), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function startParts(
+  variant: Variant,
+  onStop: (cleanup: () => Promise<unknown>) => void,
+): Promise<Omit<Demo, 'stop'>> {
+  const now = (): number => Date.now();
+  const dir = await mkdtemp(join(tmpdir(), 'stepgate-demo-'));
+  onStop(() => rm(dir, { recursive: true, force: true }));
+  const [siteAssets, panelAssets] = await Promise.all([
+    buildAssets(['shop', 'sign-in'], ['site']),
+    buildAssets(['panel'], ['panel', 'site']),
+    compileLists(dir, now()),
+  ]);
+
+  const feed = openFeed();
+  const loot = new Map<string, Loot>();
+  const thiefOrigin: { value: string } = { value: '' };
+  const secrets = { key: secret(), client: secret(), privacy: secret() };
+  let client: StepgateClient | null = null;
+  const accounts = await openAccounts(PEOPLE);
+  const customers = openCustomers();
+  const sessions = openSessions(now);
+  const startOver = async (): Promise<void> => {
+    for (const part of [accounts, customers, sessions, feed]) part.reset();
+    for (const { id } of PEOPLE) await client?.subjects.erase(id);
+  };
+
+  // Fronts come first: every other part has to know under which address browsers reach it.
+  const controlled = async (who: 'you' | 'thief', host: string, shopHost: () => { shop: string; issuer: string }) => {
+    let controls: ReturnType<typeof controlsApp> | null = null;
+    const front = await startFront({
+      who,
+      controls: (request) => controls?.fetch(request) ?? new Response('the demo is starting', { status: 503 }),
+      panel: panelHtml(who, host === 'localhost'),
+      ...(who === 'thief' && { disguise: thiefDisguise(shopHost) }),
+    });
+    onStop(() => front.close());
+    const origin = `http://${host}:${front.port}`;
+    controls = controlsApp({
+      who,
+      origin,
+      feed,
+      assets: panelAssets,
+      loot,
+      thiefOrigin: () => thiefOrigin.value,
+      variant,
+      startOver,
+    });
+    return { front, origin };
+  };
+  // Passkeys need a name, so that the shop is at `localhost`; cookies do not mind the port, so that the thief is at 127.0.0.1.
+  const hosts = { shop: '', issuer: '' };
+  const shopFront = await controlled('you', 'localhost', () => hosts);
+  const issuerFront = await controlled('you', 'localhost', () => hosts);
+  const thiefFront = await controlled('thief', '127.0.0.1', () => hosts);
+  hosts.shop = shopFront.origin;
+  hosts.issuer = issuerFront.origin;
+  thiefOrigin.value = thiefFront.origin;
+
+  // Before Stepgate, which asks it for its keys at once.
+  const providerPort = await startProvider({
+    accounts,
+    issuer: issuerFront.origin,
+    shopOrigin: shopFront.origin,
+    clientSecret: secrets.client,
+    assets: siteAssets,
+    feed,
+    client: () => client,
+    now,
+    onStop,
+  });
+  issuerFront.front.lead(providerPort);
+
+  const stepgate = await startStepgate(dir, secrets, shopFront.origin, issuerFront.origin, feed, () => client);
+  onStop(() => stepgate.stop());
+  client = createStepgateClient({ url: stepgate.url, key: secrets.key });
+
+  const isGateway = variant === 'gateway';
+  const shop = shopApp({
+    origin: shopFront.origin,
+    issuer: issuerFront.origin,
+    openId: openIdClient({
+      issuer: issuerFront.origin,
+      clientId: 'shop',
+      clientSecret: secrets.client,
+      redirectUri: `${shopFront.origin}/callback`,
+      api: shopFront.origin,
+      now,
+    }),
+    sessions,
+    customers,
+    assets: siteAssets,
+    protection: isGateway
+      ? gatewayProtection()
+      : middlewareProtection({
+          client,
+          watchingClient: createStepgateClient({ url: stepgate.url, key: secrets.key, onFailure: 'allow' }),
+          trustedProxies: LOOPBACK,
+        }),
+    stepgate: shopStepgate(client),
+    tokenCookie: isGateway ? TOKEN_COOKIE : null,
+    now,
+  });
+  const shopPort = await listen(getRequestListener(shop.fetch), onStop);
+  let before = shopPort;
+  if (isGateway) {
+    const caddy: Caddy = await startCaddy({
+      dir,
+      appPort: shopPort,
+      stepgateUrl: stepgate.url,
+      stepgateKey: secrets.key,
+    });
+    onStop(() => caddy.stop());
+    before = caddy.port;
+  }
+  for (const front of [shopFront.front, thiefFront.front] satisfies Front[]) front.lead(before);
+
+  return { guide: `${shopFront.origin}/demo`, shop: shopFront.origin, thief: thiefFront.origin, feed, startOver };
+}
+
+const LISTS_DIR = 'lists';
+
+/** The lists of the demo go through the same compiler as the real ones. */
+async function compileLists(dir: string, nowMs: number): Promise<void> {
+  const lists = join(dir, LISTS_DIR);
+  const configs = LISTED.map(({ category }) => ({
+    name: `demo-${category}`,
+    category,
+    source: `${category}.txt`,
+    format: 'text',
+  }));
+  const outcomes = await buildLists(
+    LISTED.map(({ text }, i) => ({
+      config: listConfigSchema.parse(configs[i]),
+      text,
+      updatedAtMs: nowMs,
+      etag: null,
+      lastModified: null,
+    })),
+    { dir: lists },
+  );
+  const refused = outcomes.find(({ problem }) => problem !== null);
+  if (refused !== undefined) throw new Error(`the list ${refused.name} was refused: ${refused.problem?.message}`);
+  await writeFile(join(lists, 'feeds.json'), JSON.stringify({ version: 1, defaults: false, lists: configs }));
+}
+
+async function startStepgate(
+  dir: string,
+  secrets: { readonly key: string; readonly privacy: string },
+  shop: string,
+  issuer: string,
+  feed: Feed,
+  client: () => StepgateClient | null,
+): Promise<RunningServer> {
+  const pseudonym = pseudonymizer(secrets.privacy);
+  const tell = await recordTeller(join(RULES_DIR, 'shop.json'), pseudonym);
+  const settings = loadSettings(
+    {
+      PORT: '0',
+      API_KEYS: `shop:${secrets.key}`,
+      PRIVACY_KEY: secrets.privacy,
+      RULES_DIR,
+      IP_LISTS_DIR: join(dir, LISTS_DIR),
+      TRUSTED_PROXIES: LOOPBACK,
+      SESSION_COOKIE: TOKEN_COOKIE,
+      STEP_UP_URL: `${shop}/confirm`,
+      STEP_UP_ISSUERS: JSON.stringify([
+        {
+          preset: 'oidc',
+          issuer,
+          audience: shop,
+          algorithms: [SIGNED_WITH],
+          typ: 'at+jwt',
+          step_up: { claim: 'su', equals: true },
+          acr_order: CLASSES,
+        },
+      ]),
+    },
+    secret,
+  );
+  const subjects = new Map(PEOPLE.map(({ id }) => [pseudonym('subject', id), id]));
+  return startServer(settings, {
+    output: {
+      write(line) {
+        const record = recordIn(line);
+        if (record === null) return;
+        feed.publish({ type: 'decision', data: tell(record) });
+        const subject = record.subject === null ? undefined : subjects.get(record.subject);
+        if (subject !== undefined) setTimeout(() => void tellSightings(feed, client(), subject), LEARNED_MS);
+      },
+    },
+  });
+}
+
+/** Decisions teach after they are answered; a moment later the sightings have them. */
+const LEARNED_MS = 60;
+const ERROR = 50;
+
+/** A line of Stepgate's log as a decision record; null for any other line, of which errors are passed on. */
+function recordIn(line: string): DecisionRecord | null {
+  const parsed = logLine.parse(JSON.parse(line));
+  // Stepgate's own record: its shape is a type of the source beside this. Its level is that of the score.
+  if (parsed.type === 'decision') return parsed as unknown as DecisionRecord;
+  if (Number(parsed.level) >= ERROR) process.stderr.write(line);
+  return null;
+}
+
+const logLine = z.looseObject({ level: z.union([z.number(), z.string()]), type: z.string().optional() });
+
+async function tellSightings(feed: Feed, client: StepgateClient | null, subject: string): Promise<void> {
+  const stored = await client?.subjects.read(subject).catch(() => null);
+  const places = (stored?.baseline?.places ?? []).map(({ lat, lon, city, country }) => ({
+    lat,
+    lon,
+    name: city ?? country ?? 'somewhere',
+  }));
+  feed.publish({ type: 'sightings', data: { places } });
+}
+
+interface ProviderParts {
+  readonly accounts: Accounts;
+  readonly issuer: string;
+  readonly shopOrigin: string;
+  readonly clientSecret: string;
+  readonly assets: Assets;
+  readonly feed: Feed;
+  readonly client: () => StepgateClient | null;
+  readonly now: () => number;
+  readonly onStop: (cleanup: () => Promise<unknown>) => void;
+}
+
+async function startProvider(parts: ProviderParts): Promise<number> {
+  const { issuer, shopOrigin, clientSecret, accounts, assets, feed, client, now, onStop } = parts;
+  const provider = await openProvider({
+    issuer,
+    accounts,
+    client: { id: 'shop', secret: clientSecret, redirectUri: `${shopOrigin}/callback` },
+    api: shopOrigin,
+  });
+  const pages = getRequestListener(
+    signInApp({
+      provider,
+      issuer,
+      accounts,
+      assets,
+      shopOrigin,
+      now,
+      sendCode: ({ email }, code) =>
+        feed.publish({ type: 'message', data: { to: email, code, at: new Date(now()).toISOString() } }),
+      onFailed: ({ account, step, forwardedFor }) => {
+        if (account === null) return;
+        client()
+          ?.sendEvent({
+            type: step === 'code' ? 'step_up.failed' : 'login.failed',
+            subject: account.id,
+            peer_ip: '127.0.0.1',
+            headers: { 'x-forwarded-for': forwardedFor ?? '' },
+          })
+          .catch((error: unknown) => console.error(error));
+      },
+    }).fetch,
+  );
+  const protocol = provider.callback();
+  return listen((request, response) => {
+    const isPage = /^\/(?:sign-in|assets)\//.test(request.url ?? '');
+    void (isPage ? pages(request, response) : protocol(request, response));
+  }, onStop);
+}
+
+async function listen(
+  listener: Parameters<typeof createServer>[1],
+  onStop: (cleanup: () => Promise<unknown>) => void,
+): Promise<number> {
+  const server: Server = createServer(listener);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  onStop(async () => {
+    const closed = new Promise((resolve) => server.close(resolve));
+    server.closeAllConnections();
+    await closed;
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+function secret(): string {
+  return randomBytes(36).toString('base64url');
+}
