@@ -14,6 +14,7 @@ const SERVICES = [
     root: true,
   },
   { suites: 'browser', files: 'test/**/*.browser.test.ts', programs: ['chromium'] },
+  { suites: 'browser and Caddy', files: 'test/**/*-caddy.browser.test.ts', programs: ['chromium', 'caddy'] },
 ];
 
 function isInstalled(program: string): boolean {
