@@ -14,7 +14,10 @@ export interface RedisProxy {
   stop(): Promise<void>;
 }
 
-/** Every piece of data arrives `delayMs` later, on the way there and on the way back. */
+/**
+ * Every piece of data arrives `delayMs` later, on the way there and on the way back. The connection itself costs a way there
+ * and back before its first piece, as TCP would on such a line.
+ */
 export async function startRedisProxy(target: number, { delayMs = 0 } = {}): Promise<RedisProxy> {
   const port = await freePort();
   const clients = new Set<Socket>();
@@ -41,6 +44,8 @@ export async function startRedisProxy(target: number, { delayMs = 0 } = {}): Pro
       if (delayMs === 0) run();
       else setTimeout(run, delayMs);
     };
+    client.pause();
+    later(() => later(() => client.resume()));
     client.on('data', (data) => later(() => upstream.write(data)));
     upstream.on('data', (data) =>
       later(() => {
