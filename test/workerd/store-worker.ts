@@ -92,6 +92,8 @@ export default {
         return Response.json({ failure });
       }
       case 'attempt':
+        // Work of another kind keeps the request alive after its store was closed.
+        if (searchParams.has('linger')) context.waitUntil(new Promise((resolve) => setTimeout(resolve, 25_000)));
         return withStore(env, context, async (store, later) => {
           const history = await store.recordAttempt(attempt);
           if (searchParams.has('learn')) later(store.updateBaseline(subject, learnOnce));
