@@ -12,26 +12,18 @@ export interface DescopeAnswer {
   readonly error?: { readonly errorCode: string; readonly errorDescription?: string } | undefined;
 }
 
-/** The part of `@descope/web-js-sdk` that is used. */
-export interface DescopeClient {
-  getRefreshToken(): string;
-}
-
 /** An authentication by the SDK; null where the person declined. */
-export type DescopeAuthenticate = (
-  loginOptions: DescopeStepUpOptions,
-  refreshToken: string,
-) => Promise<DescopeAnswer | null>;
+export type DescopeAuthenticate = (loginOptions: DescopeStepUpOptions) => Promise<DescopeAnswer | null>;
 
 /**
- * Steps up with one of the SDK's methods, such as TOTP:
- * `descopeLogin(sdk, (loginOptions, token) => sdk.totp.verify(loginId, code, loginOptions, token))`.
- * The refresh token says whose session is stepped up. The retried request carries the new session token, which has `su: true`; where
- * Descope keeps it in a cookie, the cookie does.
+ * Steps up with one of the methods of `@descope/web-js-sdk`, such as TOTP:
+ * `descopeLogin((loginOptions) => sdk.totp.verify(loginId, code, loginOptions, sdk.getRefreshToken()))`.
+ * The refresh token says whose session is stepped up; leave it out where Descope keeps it in a cookie. The retried request carries
+ * the new session token, which has `su: true`; where that is in a cookie, the cookie does.
  */
-export function descopeLogin(sdk: DescopeClient, authenticate: DescopeAuthenticate): OnStepUp {
+export function descopeLogin(authenticate: DescopeAuthenticate): OnStepUp {
   return async () => {
-    const answer = await authenticate({ stepup: true }, sdk.getRefreshToken());
+    const answer = await authenticate({ stepup: true });
     if (answer === null) return false;
     if (!answer.ok) throw descopeFault(answer.error);
     return answer.data?.sessionJwt || true;

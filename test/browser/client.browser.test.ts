@@ -163,6 +163,8 @@ async function visit(url: string, prepare?: (page: Page) => Promise<unknown>): P
   return page;
 }
 
+const agentOf = (page: Page): Promise<string> => page.evaluate(() => navigator.userAgent);
+
 /** Two cores and many tests: a limit that a loaded machine keeps too. */
 const collected = (where: Page | Frame): Promise<DeviceReport> =>
   where.evaluate(() => Stepgate.collectDevice({ timeoutMs: 60_000, detectBot: Stepgate.detectBot }));
@@ -191,6 +193,7 @@ describe('collectDevice in Chromium', () => {
     await page.context().close();
   });
 
+  /** @see https://github.com/fingerprintjs/fingerprintjs/issues/698 */
   test('gives the same after a reload, in a private window, as a module, and on an insecure page of the same site', async () => {
     const profile = await mkdtemp(join(tmpdir(), 'stepgate-profile-'));
     const kept = await browser.browserType().launchPersistentContext(profile, chromiumOptions());
@@ -376,24 +379,26 @@ describe('collectDevice in Chromium', () => {
   });
 
   /**
-   * Another monitor, power saving, a flight: none of them makes another device.
+   * Another monitor, power saving, a flight, the next version of the browser's name: none of them makes another device.
    *
+   * @see https://github.com/rappasoft/laravel-authentication-log/issues/40
    * @see https://github.com/fingerprintjs/fingerprintjs/issues/809
    * @see https://github.com/fingerprintjs/fingerprintjs/issues/725
    */
   test('keeps the fingerprint on another monitor, in another time zone and with other display settings', async () => {
     const home = await visit(shop.url);
     const before = await collected(home);
-    await home.context().close();
     const context = await browser.newContext({
       screen: { width: 2560, height: 1440 },
       viewport: { width: 1400, height: 900 },
       deviceScaleFactor: 2,
       timezoneId: 'Asia/Tokyo',
+      userAgent: (await agentOf(home)).replace(/(Chrome\/)\d+/, '$1999'),
       colorScheme: 'dark',
       reducedMotion: 'reduce',
       forcedColors: 'active',
     });
+    await home.context().close();
     const away = await context.newPage();
     await away.goto(shop.url);
     const after = await collected(away);
@@ -559,6 +564,11 @@ describe('stepUpFetch in Chromium, in front of a real Stepgate', () => {
     await page.context().close();
   });
 
+  /**
+   * No value of address and user agent stands in for the one that is missing.
+   *
+   * @see https://github.com/wp-slimstat/wp-slimstat/issues/210
+   */
   test('is missed by nobody where a content blocker takes the script away: the shop works, without claim and step-up', async () => {
     const page = await visit(shop.url, (opened) =>
       opened.route('**/client.js', (route) => route.abort('blockedbyclient')),
