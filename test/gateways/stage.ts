@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { freePort } from '../servers/redis.ts';
+import { workerCode } from '../servers/worker.ts';
+import { WORKERD, writeWorkerd } from '../servers/workerd.ts';
 import { type Program, startProgram } from './programs.ts';
 import { startUpstream, type Upstream } from './upstream.ts';
 
@@ -34,18 +36,20 @@ export interface Stage {
   close(): Promise<void>;
 }
 
+/** What the engine of a stage runs on. */
+export type EngineRuntime = 'node' | 'workerd';
+
 /** `settings` replace those that fit a gateway on 127.0.0.1 which walks `X-Forwarded-For`. */
-export async function openStage(settings: { readonly [name: string]: string } = {}): Promise<Stage> {
+export async function openStage(
+  settings: { readonly [name: string]: string } = {},
+  runtime: EngineRuntime = 'node',
+): Promise<Stage> {
   const { publicKey, privateKey } = await generateKeyPair('ES256');
   const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid: 'k1', alg: 'ES256' }] };
   const dir = await mkdtemp(join(tmpdir(), 'stepgate-gateway-'));
   const enginePort = await freePort();
   const upstream = await startUpstream();
   const environment = {
-    PORT: String(enginePort),
-    RULES_DIR: join(import.meta.dirname, 'rules'),
-    IP_LISTS_DIR: join(dir, 'no-lists'),
-    GEO_DIR: join(dir, 'no-geo'),
     // The gateway alone: clients send from other loopback addresses.
     TRUSTED_PROXIES: '127.0.0.1/32',
     SESSION_COOKIE: 'session',
@@ -61,12 +65,25 @@ export async function openStage(settings: { readonly [name: string]: string } = 
       },
     ]),
   };
-  const start = (key: string): Promise<Program> =>
-    startProgram(process.execPath, [join(import.meta.dirname, '../../src/node.ts')], {
-      port: enginePort,
-      cwd: dir,
-      environment: { ...environment, ...settings, API_KEYS: `gateway:${key}` },
+  const rulesDir = join(import.meta.dirname, 'rules');
+  const start = async (key: string): Promise<Program> => {
+    const variables = { ...environment, ...settings, API_KEYS: `gateway:${key}` };
+    const at = { port: enginePort, cwd: dir };
+    if (runtime === 'workerd') {
+      const config = writeWorkerd(dir, await workerCode(rulesDir), { vars: variables, port: enginePort });
+      return startProgram(WORKERD, ['serve', config], at);
+    }
+    const node = {
+      PORT: String(enginePort),
+      RULES_DIR: rulesDir,
+      IP_LISTS_DIR: join(dir, 'no-lists'),
+      GEO_DIR: join(dir, 'no-geo'),
+    };
+    return startProgram(process.execPath, [join(import.meta.dirname, '../../src/node.ts')], {
+      ...at,
+      environment: { ...node, ...variables },
     });
+  };
   let engine = await start(GATEWAY_KEY);
   const impostor = createServer((_, response) => response.end('ok'));
   return {

@@ -2,13 +2,15 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { GATEWAYS, type Shown } from '../../scripts/gateways-table.ts';
 import { type ClientRequest, send, sentHeaders } from './client.ts';
 import { type Gateway, play, SCENARIOS, standsBetween } from './scenarios.ts';
-import { openStage, type Stage } from './stage.ts';
+import { type EngineRuntime, openStage, type Stage } from './stage.ts';
 
 /** What a gateway's own test file says about it. */
 export interface GatewaySuite {
   /** Its id in docs/gateways.json. */
   readonly id: string;
   readonly how: Shown;
+  /** What the engine runs on; default: Node. */
+  readonly runtime?: EngineRuntime;
   /** Settings of the engine that this gateway needs. */
   readonly settings?: { readonly [name: string]: string };
   /** Starts it in front of the stage. */
@@ -18,13 +20,13 @@ export interface GatewaySuite {
 }
 
 /** Defines one test for each scenario, and one that compares what was shown with docs/gateways.json. */
-export function gatewaySuite({ id, how, settings, open, cannotShow = [] }: GatewaySuite): void {
+export function gatewaySuite({ id, how, runtime, settings, open, cannotShow = [] }: GatewaySuite): void {
   let stage: Stage;
   let gateway: (Gateway & { close(): Promise<void> }) | undefined;
   const shown: Record<string, Shown> = {};
 
   beforeAll(async () => {
-    stage = await openStage(settings);
+    stage = await openStage(settings, runtime);
     gateway = await open(stage);
   });
 

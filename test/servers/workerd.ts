@@ -25,14 +25,17 @@ export interface WorkerdOptions {
 }
 
 /** The program itself: npm's wrapper would not hand a signal on to it. */
-const WORKERD = z.object({ default: z.string() }).parse(createRequire(import.meta.url)('workerd')).default;
+export const WORKERD = z.object({ default: z.string() }).parse(createRequire(import.meta.url)('workerd')).default;
 
 /** As in wrangler.toml. */
 const COMPATIBILITY_DATE = '2026-11-01';
 
-/** Runs a bundle of {@link bundle} on a free port. */
-export async function startWorkerd(code: string, { vars, durableObjects = {}, ca }: WorkerdOptions): Promise<Workerd> {
-  const folder = mkdtempSync(join(tmpdir(), 'stepgate-workerd-'));
+/** Writes what `workerd serve` needs to run a bundle into a folder; gives the file to name. Port 0 is a free one. */
+export function writeWorkerd(
+  folder: string,
+  code: string,
+  { vars, durableObjects = {}, ca, port = 0 }: WorkerdOptions & { readonly port?: number },
+): string {
   const text = JSON.stringify;
   const bindings = [
     ...Object.entries(vars).map(
@@ -42,11 +45,12 @@ export async function startWorkerd(code: string, { vars, durableObjects = {}, ca
   ];
   const namespaces = Object.values(durableObjects).map((type) => `(className = "${type}", uniqueKey = "${type}")`);
   writeFileSync(join(folder, 'worker.js'), code);
+  const config = join(folder, 'config.capnp');
   writeFileSync(
-    join(folder, 'config.capnp'),
+    config,
     `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
-  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "worker")],
+  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "worker")],
   services = [
     (name = "worker", worker = (
       modules = [(name = "worker.js", esModule = embed "worker.js")],
@@ -65,7 +69,14 @@ const config :Workerd.Config = (
 );
 `,
   );
-  const child = spawn(WORKERD, ['serve', '--control-fd=3', join(folder, 'config.capnp')], {
+  return config;
+}
+
+/** Runs a bundle on a free port. */
+export async function startWorkerd(code: string, options: WorkerdOptions): Promise<Workerd> {
+  const folder = mkdtempSync(join(tmpdir(), 'stepgate-workerd-'));
+  const config = writeWorkerd(folder, code, options);
+  const child = spawn(WORKERD, ['serve', '--control-fd=3', config], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));

@@ -12,10 +12,15 @@ const OVERWRITTEN = /^(?:host|content-length|forwarded|x-real-ip|x-forwarded-.*|
  * @see https://github.com/thomseddon/traefik-forward-auth/pull/353
  * @see https://github.com/caddyserver/caddy/issues/5430
  */
-describe('the engine, asked without a gateway', () => {
+describe.each([
+  { runtime: 'node' },
+  // A bare workerd does not say who is at the other end of a connection.
+  { runtime: 'workerd', settings: { TRUSTED_PROXIES: 'hops:1', CLIENT_IP_HEADER: 'x-forwarded-for' } },
+] as const)('the engine on $runtime, asked without a gateway', (engine) => {
   gatewaySuite({
     id: 'engine',
     how: 'direct',
+    ...engine,
     open: async (stage) => ({
       ...shapedGateway(stage, (request) => ({
         method: request.method === 'HEAD' ? 'HEAD' : 'GET',
