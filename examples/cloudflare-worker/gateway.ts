@@ -1,7 +1,7 @@
 /**
  * A Cloudflare Worker in front of an application, asking Stepgate about every request over a binding.
  *
- * - Told to Stepgate: method, target, host, scheme, client address, and the headers in {@link TOLD}.
+ * - Told to Stepgate: method, target, host, scheme, client address, the `cf` object, and the headers in {@link TOLD}.
  * - Client's copies of `X-Stepgate-*` but `-Device`, `X-Forwarded-*`, `X-Original-*`, `Forwarded` and `X-Real-IP` are removed.
  * - Step-up and deny: the answer of Stepgate, 401 with `WWW-Authenticate`, 302 to the step-up page for a browser, 403.
  * - Device cookie: added to the answer of the application.
@@ -102,6 +102,8 @@ function hookCall(request: Request, forwarded: [string, string][], key: string):
   }
   return new Request('http://stepgate/forward-auth', {
     headers,
+    // Where the client is, for a Stepgate that is a Worker too.
+    ...('cf' in request && { cf: request.cf }),
     // A redirect is meant for the browser.
     redirect: 'manual',
     signal: AbortSignal.timeout(TIMEOUT_MS),

@@ -11,6 +11,8 @@ import { startUpstream, type Upstream } from './upstream.ts';
 
 const ISSUER = 'https://issuer.test';
 const AUDIENCE = 'app';
+/** Folder of the rules by which the scenarios are judged. */
+export const SCENARIO_RULES = join(import.meta.dirname, 'rules');
 
 /** The secret by which gateways are known to the engine. */
 export const GATEWAY_KEY = 'the-key-of-the-gateway';
@@ -20,6 +22,8 @@ export const STEP_UP_URL = 'https://id.example/step-up';
 export interface Stage {
   readonly enginePort: number;
   readonly upstream: Upstream;
+  /** The engine's variables, for another one that runs beside it. */
+  readonly variables: { readonly [name: string]: string };
   /** Temporary folder that is gone with the stage. */
   readonly dir: string;
   /** A token of the configured issuer: a session token, or with `su` a proof. */
@@ -65,17 +69,17 @@ export async function openStage(
       },
     ]),
   };
-  const rulesDir = join(import.meta.dirname, 'rules');
+  const variablesWith = (key: string) => ({ ...environment, ...settings, API_KEYS: `gateway:${key}` });
   const start = async (key: string): Promise<Program> => {
-    const variables = { ...environment, ...settings, API_KEYS: `gateway:${key}` };
+    const variables = variablesWith(key);
     const at = { port: enginePort, cwd: dir };
     if (runtime === 'workerd') {
-      const config = writeWorkerd(dir, await workerCode(rulesDir), { vars: variables, port: enginePort });
+      const config = writeWorkerd(dir, await workerCode(SCENARIO_RULES), { vars: variables, port: enginePort });
       return startProgram(WORKERD, ['serve', config], at);
     }
     const node = {
       PORT: String(enginePort),
-      RULES_DIR: rulesDir,
+      RULES_DIR: SCENARIO_RULES,
       IP_LISTS_DIR: join(dir, 'no-lists'),
       GEO_DIR: join(dir, 'no-geo'),
     };
@@ -89,6 +93,7 @@ export async function openStage(
   return {
     enginePort,
     upstream,
+    variables: variablesWith(GATEWAY_KEY),
     dir,
     token: async (subject, { su = false, padding = 0 } = {}) => {
       const now = Math.floor(Date.now() / 1000);

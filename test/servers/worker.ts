@@ -19,6 +19,7 @@ import { KEY } from './stepgate.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const RULES = join(ROOT, 'rules');
+const CONFIG = 'wrangler.toml';
 
 /** The Worker as wrangler bundles it for a deploy, running in workerd. */
 export interface WorkerServer {
@@ -46,7 +47,7 @@ type Json = string | number | boolean | readonly Json[] | { readonly [key: strin
 export async function startWorker(options: WorkerOptions = {}): Promise<WorkerServer> {
   const { vars = {}, secrets = {}, rulesDir, allBindings = false } = options;
   const folder = mkdtempSync(join(tmpdir(), 'stepgate-worker-'));
-  const configPath = allBindings ? configWithAllBindings(folder) : 'wrangler.toml';
+  const configPath = allBindings ? configWithAllBindings(folder) : CONFIG;
   process.env.CLOUDFLARE_CF_FETCH_ENABLED = 'false';
   const harness = createTestHarness({
     root: ROOT,
@@ -73,7 +74,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<WorkerSe
 
 /** wrangler.toml with its optional parts as they are meant to be uncommented. */
 function configWithAllBindings(folder: string): string {
-  const text = readFileSync(join(ROOT, 'wrangler.toml'), 'utf8')
+  const text = readFileSync(join(ROOT, CONFIG), 'utf8')
     .replaceAll(/^# (?=\[\[|\w+ = )/gm, '')
     .replace('<id that the command prints>', '0'.repeat(32))
     .replace('main = "', `main = "${ROOT}/`);
@@ -82,21 +83,23 @@ function configWithAllBindings(folder: string): string {
   return path;
 }
 
-/** The code of the bundle, for a bare workerd. */
-export async function workerCode(rulesDir?: string): Promise<string> {
-  return readFileSync(join(await workerBundle(rulesDir), 'worker.js'), 'utf8');
+/** The code of the bundle, for a bare workerd. `config` is a wrangler configuration of this repository. */
+export async function workerCode(rulesDir?: string, config = CONFIG): Promise<string> {
+  const folder = await workerBundle(rulesDir, config);
+  const main = /^main = "(?:.*\/)?([\w-]+)\.ts"$/m.exec(readFileSync(join(ROOT, config), 'utf8'))?.[1];
+  return readFileSync(join(folder, `${main}.js`), 'utf8');
 }
 
 /**
  * The folder into which `wrangler deploy --dry-run` bundled the Worker with these rules. Bundles are kept by what they are
  * made from, so that suites share one.
  */
-export async function workerBundle(rulesDir = RULES): Promise<string> {
-  const folder = join(ROOT, 'build', 'bundles', hashOfSources(rulesDir));
+export async function workerBundle(rulesDir = RULES, config = CONFIG): Promise<string> {
+  const folder = join(ROOT, 'build', 'bundles', hashOfSources(rulesDir, config));
   if (existsSync(folder)) return folder;
   mkdirSync(dirname(folder), { recursive: true });
   const fresh = `${folder}.${process.pid}`;
-  await run('npx', ['wrangler', 'deploy', '--dry-run', '--outdir', fresh], {
+  await run('npx', ['wrangler', 'deploy', '--dry-run', '--outdir', fresh, '--config', config], {
     cwd: ROOT,
     env: { ...process.env, RULES_DIR: rulesDir, WRANGLER_SEND_METRICS: 'false', NO_COLOR: '1' },
   });
@@ -112,11 +115,11 @@ export async function workerBundle(rulesDir = RULES): Promise<string> {
 
 const run = promisify(execFile);
 
-function hashOfSources(rulesDir: string): string {
-  const hash = createHash('sha256');
+function hashOfSources(rulesDir: string, config: string): string {
+  const hash = createHash('sha256').update(config);
   const add = (file: string): void => void hash.update(relative(ROOT, file)).update('\0').update(readFileSync(file));
-  for (const name of ['wrangler.toml', 'package.json', 'package-lock.json']) add(join(ROOT, name));
-  for (const dir of [join(ROOT, 'src'), join(ROOT, 'scripts'), rulesDir]) {
+  for (const name of [config, 'package.json', 'package-lock.json']) add(join(ROOT, name));
+  for (const dir of [join(ROOT, 'src'), join(ROOT, 'scripts'), join(ROOT, 'examples/cloudflare-worker'), rulesDir]) {
     for (const name of readdirSync(dir, { recursive: true, encoding: 'utf8' }).sort()) {
       const file = join(dir, name);
       if (statSync(file).isFile()) add(file);

@@ -20,6 +20,8 @@ export interface WorkerdOptions {
   readonly vars: { readonly [name: string]: string | null };
   /** Durable Objects: the binding and its class. */
   readonly durableObjects?: { readonly [binding: string]: string };
+  /** Header in which a test hands over `request.cf` as JSON. */
+  readonly cfHeader?: string;
   /** An authority that the runtime trusts beside those of browsers, as PEM. */
   readonly ca?: string;
 }
@@ -30,40 +32,49 @@ export const WORKERD = z.object({ default: z.string() }).parse(createRequire(imp
 /** As in wrangler.toml. */
 const COMPATIBILITY_DATE = '2026-11-01';
 
-/** Writes what `workerd serve` needs to run a bundle into a folder; gives the file to name. Port 0 is a free one. */
-export function writeWorkerd(
-  folder: string,
-  code: string,
-  { vars, durableObjects = {}, ca, port = 0 }: WorkerdOptions & { readonly port?: number },
+/** One Worker of a configuration of workerd, whose code lies in `file`; it reaches the outside by the service `network`. */
+export function workerStruct(
+  file: string,
+  { vars, durableObjects = {} }: Pick<WorkerdOptions, 'vars' | 'durableObjects'>,
+  moreBindings: readonly string[] = [],
 ): string {
-  const text = JSON.stringify;
   const bindings = [
     ...Object.entries(vars).map(
-      ([name, value]) => `(name = "${name}", ${value === null ? 'json = "null"' : `text = ${text(value)}`})`,
+      ([name, value]) => `(name = "${name}", ${value === null ? 'json = "null"' : `text = ${JSON.stringify(value)}`})`,
     ),
     ...Object.entries(durableObjects).map(([name, type]) => `(name = "${name}", durableObjectNamespace = "${type}")`),
+    ...moreBindings,
   ];
   const namespaces = Object.values(durableObjects).map((type) => `(className = "${type}", uniqueKey = "${type}")`);
-  writeFileSync(join(folder, 'worker.js'), code);
-  const config = join(folder, 'config.capnp');
-  writeFileSync(
-    config,
-    `using Workerd = import "/workerd/workerd.capnp";
-const config :Workerd.Config = (
-  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "worker")],
-  services = [
-    (name = "worker", worker = (
-      modules = [(name = "worker.js", esModule = embed "worker.js")],
+  return `(
+      modules = [(name = "${file}", esModule = embed "${file}")],
       compatibilityDate = "${COMPATIBILITY_DATE}",
     
       bindings = [${bindings.join(', ')}],
       durableObjectNamespaces = [${namespaces.join(', ')}],
       durableObjectStorage = (inMemory = void),
       globalOutbound = "network",
-    )),
+    )`;
+}
+
+/** Writes what `workerd serve` needs to run a bundle into a folder; gives the file to name. Port 0 is a free one. */
+export function writeWorkerd(
+  folder: string,
+  code: string,
+  { ca, cfHeader, port = 0, ...worker }: WorkerdOptions & { readonly port?: number },
+): string {
+  writeFileSync(join(folder, 'worker.js'), code);
+  const config = join(folder, 'config.capnp');
+  writeFileSync(
+    config,
+    `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (${cfHeader === undefined ? '' : `cfBlobHeader = "${cfHeader}"`}), service = "worker")],
+  services = [
+    (name = "worker", worker = ${workerStruct('worker.js', worker)}),
     (name = "network", network = (
       allow = ["private", "public"],
-      tlsOptions = (trustBrowserCas = true, trustedCertificates = [${ca === undefined ? '' : text(ca)}]),
+      tlsOptions = (trustBrowserCas = true, trustedCertificates = [${ca === undefined ? '' : JSON.stringify(ca)}]),
     )),
   ],
 );

@@ -1,7 +1,7 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../servers/redis.ts';
 import { post } from '../servers/stepgate.ts';
-import { startWorker, type WorkerOptions, type WorkerServer } from '../servers/worker.ts';
+import { startWorker, type WorkerOptions, type WorkerServer, workerBundle } from '../servers/worker.ts';
 
 const SECRETS = {
   API_KEYS: 'app:a-key-in-production',
@@ -11,6 +11,10 @@ const SECRETS = {
 const LOGIN = { subject: 'ann', action: 'login', ip: '81.2.69.160' };
 
 const servers: WorkerServer[] = [];
+
+beforeAll(async () => {
+  await workerBundle();
+});
 
 afterEach(async () => {
   for (const server of servers.splice(0)) await server.stop();
