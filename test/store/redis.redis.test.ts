@@ -69,6 +69,14 @@ storeContract('redis where TIME is not allowed', async () => {
   return { store, close: () => closed(store, server) };
 });
 
+storeContract('redis with a user that may do what SECURITY.md says', async () => {
+  const [, rights = ''] = /an ACL user of its own \(`([^`]+)`\)/.exec(readFileSync('SECURITY.md', 'utf8')) ?? [];
+  const server = await startRedis();
+  await server.admin.acl('SETUSER', 'stepgate', 'on', '>secret', ...rights.split(' '));
+  const store = await opened(`redis://stepgate:secret@127.0.0.1:${server.port}`);
+  return { store, close: () => closed(store, server) };
+});
+
 describe('one redis server', () => {
   let server: RedisServer;
   let store: Store;
