@@ -18,6 +18,7 @@ import { callers } from './http/caller.ts';
 import type { ClientScripts } from './http/client-script.ts';
 import type { RequestScope } from './http/deps.ts';
 import { readIncoming } from './http/node-body.ts';
+import { refuseUnparsed } from './http/node-refusal.ts';
 import { ProblemError, problemResponse } from './http/problem.ts';
 import { watchReputation } from './reputation/lists-file.ts';
 import { loadRules, watchRules } from './rules/load.ts';
@@ -33,8 +34,11 @@ import type { Store } from './store/store.ts';
 
 /** Longer than gateways keep idle connections (nginx and AWS load balancers: 60 s), so that they close first, never we. */
 const KEEP_ALIVE_MS = 75_000;
-const HEADERS_TIMEOUT_MS = 80_000;
-const REQUEST_TIMEOUT_MS = 120_000;
+/** How long the header lines, and a request as a whole, may take to arrive: who drips bytes holds a connection no longer. */
+const HEADERS_TIMEOUT_MS = 15_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+/** How many times within the shorter of them it is looked for requests that are late. */
+const LOOKS_WITHIN_TIMEOUT = 8;
 /** All header lines of one request, in bytes. */
 const MAX_HEADER_BYTES = 64 * 1024;
 /** How long running requests may take to end once the process is told to stop. */
@@ -63,6 +67,10 @@ export interface StartOptions {
   readonly output?: LineStream;
   /** In milliseconds; default 10,000. */
   readonly drainMs?: number;
+  /** For the header lines of a request, in milliseconds; default 15,000. */
+  readonly headersTimeoutMs?: number;
+  /** For a whole request, in milliseconds; default 30,000. */
+  readonly requestTimeoutMs?: number;
 }
 
 /**
@@ -129,15 +137,25 @@ export async function startServer(settings: Settings, options: StartOptions = {}
     rulesProblem: () => rulesWatch.lastError()?.message ?? null,
   });
 
+  const { headersTimeoutMs = HEADERS_TIMEOUT_MS, requestTimeoutMs = REQUEST_TIMEOUT_MS } = options;
+  const answer = getRequestListener(app.fetch, {
+    errorHandler: (error) => answerBrokenRequest(error, log, engine.newId()),
+  });
   const server = createServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
+      // Refused by `answerBrokenRequest`, with a problem.
+      requireHostHeader: false,
       keepAliveTimeout: KEEP_ALIVE_MS,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: headersTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      connectionsCheckingInterval: Math.min(headersTimeoutMs, requestTimeoutMs) / LOOKS_WITHIN_TIMEOUT,
     },
-    getRequestListener(app.fetch, { errorHandler: (error) => answerBrokenRequest(error, log, engine.newId()) }),
+    answer,
   );
+  server.on('clientError', (error, socket) => void refuseUnparsed(error, socket, engine.newId()));
+  // An `Expect` that a gateway copies from its client is no reason to leave the gateway without a decision.
+  server.on('checkExpectation', answer);
   const closeAll = async (): Promise<void> => {
     rulesWatch.close();
     lists.close();

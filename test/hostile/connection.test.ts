@@ -1,0 +1,130 @@
+import { connect } from 'node:net';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { KEY, post, type Workshop, workshop } from '../servers/stepgate.ts';
+import { answersIn, exchange } from './wire.ts';
+
+let shop: Workshop;
+beforeAll(async () => {
+  shop = await workshop();
+});
+afterEach(() => shop.tidy());
+afterAll(() => shop.close());
+
+const HEAD = `POST /v1/risk-check HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${KEY}\r\n`;
+const HIDDEN = `GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n`;
+
+async function sent(text: string) {
+  const { server } = await shop.start();
+  const { port } = new URL(server.url);
+  return exchange(Number(port), Buffer.from(text, 'latin1'), { isHead: text.startsWith('HEAD ') });
+}
+
+const codeOf = (body: string): unknown => JSON.parse(body).code;
+
+/**
+ * @see https://datatracker.ietf.org/doc/html/rfc9112#section-6.3
+ */
+test.each([
+  ['a length and chunks', `Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${HIDDEN}`],
+  ['chunks and a length', `Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n${HIDDEN}`],
+  ['two lengths', `Content-Length: 2\r\nContent-Length: 40\r\n\r\n{}${HIDDEN}`],
+  ['a list of lengths', `Content-Length: 2, 40\r\n\r\n{}${HIDDEN}`],
+  ['a signed length', `Content-Length: +2\r\n\r\n{}${HIDDEN}`],
+  ['a blank before the colon', `Content-Length : 2\r\n\r\n{}${HIDDEN}`],
+  ['an encoding that is not chunked', `Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n${HIDDEN}`],
+  ['an encoding behind chunked', `Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n${HIDDEN}`],
+  ['a bare line feed', `Content-Length: 2\n\n{}${HIDDEN}`],
+  ['a negative chunk', `Transfer-Encoding: chunked\r\n\r\n-1\r\n{}\r\n0\r\n\r\n${HIDDEN}`],
+])('%s end the connection: what lies behind is never taken for a request', async (_what, rest) => {
+  const { answers, rest: more, end } = await sent(HEAD + rest);
+  expect(answers.map(({ status }) => status)).toEqual([400]);
+  expect(answers.map(({ body }) => codeOf(body))).toEqual([
+    expect.stringMatching(/^(?:invalid_request|incomplete_body)$/),
+  ]);
+  expect(more).toBe('');
+  expect(end).toBe('closed');
+});
+
+test('requests sent in one go are answered one by one, in their order', async () => {
+  const ask = (action: string) => `${HEAD}Content-Length: ${13 + action.length}\r\n\r\n{"action":"${action}"}`;
+  const { answers } = await sent(
+    `${ask('a')}${HEAD}Content-Length: 2\r\n\r\n{}GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n${HIDDEN}${ask('b')}`,
+  );
+  expect(answers.map(({ status }) => status)).toEqual([200, 400, 404, 200, 200]);
+});
+
+describe('what is no request is refused with a problem document and an X-Request-ID', () => {
+  test.each([
+    ['no HTTP at all', 'hello\r\n\r\n', 400, 'invalid_request'],
+    ['no host', 'GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n', 400, 'invalid_request'],
+    ['a NUL in a header', 'GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: a\0b\r\n\r\n', 400, 'invalid_request'],
+    [
+      'headers without end',
+      `GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: ${'b'.repeat(80_000)}\r\n\r\n`,
+      431,
+      'headers_too_large',
+    ],
+    [
+      'chunk extensions without end',
+      `${HEAD}Transfer-Encoding: chunked\r\n\r\n2;${'e'.repeat(20_000)}\r\n{}\r\n0\r\n\r\n`,
+      413,
+      'body_too_large',
+    ],
+  ])('%s', async (_what, text, status, code) => {
+    const { answers, end } = await sent(text);
+    expect(answers.map((answer) => [answer.status, codeOf(answer.body)])).toEqual([[status, code]]);
+    expect(answers[0]?.headers.get('content-type')).toEqual(['application/problem+json']);
+    expect(answers[0]?.headers.get('x-request-id')).toEqual([expect.stringMatching(/^[0-9A-Z]{26}$/)]);
+    expect(end).toBe('closed');
+  });
+
+  test('asked by HEAD, without the body', async () => {
+    expect(await sent('HEAD /\xe9 HTTP/1.1\r\nHost: x\r\n\r\n')).toMatchObject({
+      answers: [{ status: 400 }],
+      rest: '',
+    });
+  });
+});
+
+test('an Expect that nobody knows is no reason to leave a gateway without a decision', async () => {
+  const { answers } = await sent(
+    `GET /forward-auth HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: the-unexpected\r\nX-Stepgate-Key: ${KEY}\r\nX-Forwarded-Method: GET\r\nX-Forwarded-Uri: /\r\n\r\n`,
+  );
+  expect(answers.map(({ status, headers }) => [status, headers.get('x-stepgate-decision')])).toEqual([
+    [200, ['allow']],
+  ]);
+});
+
+describe('who drips bytes', () => {
+  /** Opens a connection that sends `start`, then one byte at a time until it is ended; answers with what came. */
+  function drip(url: string, start: string, byte: string): Promise<string> {
+    const { hostname, port } = new URL(url);
+    return new Promise((resolve) => {
+      const socket = connect(Number(port), hostname);
+      socket.write(start);
+      const drops = setInterval(() => socket.write(byte), 20);
+      let received = '';
+      socket.on('data', (data) => (received += data));
+      socket.on('error', () => socket.destroy());
+      socket.on('close', () => {
+        clearInterval(drops);
+        resolve(received);
+      });
+    });
+  }
+
+  test.each([
+    ['of header lines', 'GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: ', 'a'],
+    ['of a body', `${HEAD}Content-Length: 60000\r\n\r\n{"action":"`, 'a'],
+    ['of a chunk', `${HEAD}Transfer-Encoding: chunked\r\n\r\n`, '0'],
+  ])('%s is cut off with a 408 problem, and holds nobody up meanwhile', async (_what, start, byte) => {
+    const { server } = await shop.start({}, { headersTimeoutMs: 400, requestTimeoutMs: 800 });
+    const slow = Array.from({ length: 200 }, () => drip(server.url, start, byte));
+    expect((await post(`${server.url}/v1/risk-check`, '{"action":"a"}')).status).toBe(200);
+    for (const received of await Promise.all(slow)) {
+      const { answers, rest } = answersIn(received, false);
+      expect(answers.map(({ status, body }) => [status, codeOf(body)])).toEqual([[408, 'request_timeout']]);
+      expect(rest).toBe('');
+    }
+  });
+});
