@@ -55,7 +55,7 @@ const DRIVERS: readonly RegExp[] = [
   /^step-up\/jose\.ts$/,
   /^signals\/device-token-jose\.ts$/,
   /^audit\/(?:pino|prometheus)\.ts$/,
-  /^http\/node-body\.ts$/,
+  /^http\/node-(?:body|refusal)\.ts$/,
   /^reputation\/lists-file\.ts$/,
   /^rules\/load\.ts$/,
 ];
@@ -67,7 +67,7 @@ const NODE_ONLY: readonly RegExp[] = [
   /^simulate\//,
   /^store\/(?:redis|redis-cells|pseudonym)\.ts$/,
   /^geo\/(?:build-geo|geoip-lite|geoip-lite-table|local-geo|mmdb-table|shards-file)\.ts$/,
-  /^http\/node-body\.ts$/,
+  /^http\/node-(?:body|refusal)\.ts$/,
   /^reputation\/lists-file\.ts$/,
   /^rules\/load\.ts$/,
 ];
