@@ -6,7 +6,7 @@ import { html } from 'hono/html';
 import { secureHeaders } from 'hono/secure-headers';
 import { streamSSE } from 'hono/streaming';
 import { type Assets, assetRoutes } from '../assets.ts';
-import { SESSION_COOKIE } from '../shop/session.ts';
+import { SESSION_COOKIE, TOKEN_COOKIE } from '../shop/session.ts';
 import { themeOf } from '../theme.ts';
 import type { Feed } from './feed.ts';
 import type { FeedEvent } from './feed-event.ts';
@@ -15,7 +15,8 @@ import { PLACE_COOKIE, PLACES, placeNamed, type Who } from './places.ts';
 
 /** What the thief's browser takes along from yours. */
 export interface Loot {
-  readonly session: string;
+  /** Cookies that make the session, by name. */
+  readonly session: readonly (readonly [name: string, value: string])[];
   readonly device: string | null;
 }
 
@@ -107,8 +108,11 @@ export function controlsApp(options: ControlsOptions): Hono {
 
   if (who === 'you') {
     app.post('/demo/steal', async (c) => {
-      const session = getCookie(c, SESSION_COOKIE);
-      if (session === undefined)
+      const session = [SESSION_COOKIE, TOKEN_COOKIE].flatMap((name) => {
+        const value = getCookie(c, name);
+        return value === undefined ? [] : [[name, value] as const];
+      });
+      if (session.length === 0)
         return c.json({ message: 'There is no session to copy: open the shop and log in.' }, 409);
       const form = await c.req.formData();
       const device = form.get('with_device') === null ? null : (getCookie(c, DEVICE_COOKIE) ?? null);
@@ -121,7 +125,7 @@ export function controlsApp(options: ControlsOptions): Hono {
       const taken = loot.get(c.req.param('code'));
       loot.delete(c.req.param('code'));
       if (taken !== undefined) {
-        plant(c, SESSION_COOKIE, taken.session);
+        for (const [name, value] of taken.session) plant(c, name, value);
         if (taken.device === null) deleteCookie(c, DEVICE_COOKIE, { path: '/', secure: true });
         else plant(c, DEVICE_COOKIE, taken.device);
         setCookie(c, PLACE_COOKIE, 'sao-paulo', { path: '/', sameSite: 'Lax' });

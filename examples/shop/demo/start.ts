@@ -23,7 +23,7 @@ import { openCustomers } from '../shop/customers.ts';
 import { openIdClient } from '../shop/openid-client.ts';
 import { gatewayProtection } from '../shop/protection-gateway.ts';
 import { middlewareProtection } from '../shop/protection-middleware.ts';
-import { openSessions } from '../shop/session.ts';
+import { openSessions, TOKEN_COOKIE } from '../shop/session.ts';
 import { shopStepgate } from '../shop/stepgate.ts';
 import { type Caddy, startCaddy } from './caddy.ts';
 import { controlsApp, type Loot, panelHtml } from './controls.ts';
@@ -68,8 +68,6 @@ export const PEOPLE = [
 
 const RULES_DIR = join(import.meta.dirname, '../rules');
 const LOOPBACK = '127.0.0.1/32';
-/** Cookie by which a gateway sees who asks. */
-const TOKEN_COOKIE = '__Host-shop-token';
 
 /**
  * Starts everything on free ports of loopback: Stepgate with the embedded store, the provider, the shop, Caddy where it

@@ -44,6 +44,8 @@ export type ShopEnv = { Variables: { session: Session; sessionId: string } & Ris
 
 /** `__Host-`: only this host can set it, and only over a connection that browsers call secure, which loopback is. */
 export const SESSION_COOKIE = '__Host-shop-session';
+/** Access token of the log-in, by which a gateway sees who asks; only where one decides. */
+export const TOKEN_COOKIE = '__Host-shop-token';
 
 const SESSION_LIFE_MS = 12 * 3_600_000;
 const MAX_SESSIONS = 10_000;
