@@ -8,14 +8,15 @@ import type { Outcome } from './store/store.ts';
 
 /**
  * Works out all that can be known of a request without asking the store: place, standing, client, device token, and the
- * pseudonyms under which the store is then asked. Waits for no network, but where geo data lies beside the program and not in
+ * pseudonyms under which the store is then asked. Waits for no network, but where data lies beside the program and not yet in
  * its memory (Workers), and then for a bounded time.
  */
 export async function observe(engine: Engine, request: CheckRequest, nowMs: number): Promise<Observation> {
   const { address, device } = request;
   const reputation = engine.reputation();
-  // Begun first: where a part of the geo data has to be fetched, the rest is worked out meanwhile.
+  // Begun first and together: where data has to be fetched, the rest is worked out meanwhile.
   const place = locate(engine, request.place, address);
+  const standing = address === null ? null : reputation.standing(address, nowMs);
   const deviceToken =
     device?.token == null ? ({ state: 'absent' } as const) : await engine.deviceTokens.verify(device.token, nowMs);
   const fingerprint = device?.fingerprint == null ? null : engine.pseudonym('fingerprint', device.fingerprint);
@@ -23,7 +24,7 @@ export async function observe(engine: Engine, request: CheckRequest, nowMs: numb
     request,
     nowMs,
     located: await place,
-    standing: address === null ? null : reputation.standing(address, nowMs),
+    standing: await standing,
     client: request.userAgent === null ? null : clientTraits(request.userAgent),
     deviceToken,
     keys: {

@@ -257,15 +257,20 @@ export const SETTINGS = {
     'address under which callers reach this service, as the AuthZEN metadata tells it',
     'none: taken from the request',
   ),
-  IP_LISTS_DIR: text('data/ip', 'directory of the compiled address lists', 'node'),
+  IP_LISTS_DIR: text(
+    'data/ip',
+    'directory of the compiled address lists; a Worker carries those that its build finds there',
+    'node',
+  ),
   GEO_DATA: oneOf(
     GEO_DATA,
     'city',
-    '`city` (about 115 MB, 50 MB when built into GEO_DIR), `country` (about 8 MB, no coordinates, so no travel) or `none`',
+    '`city` (about 115 MB, 50 MB when built into GEO_DIR, 16 MB on Workers), `country` (about 8 MB, no coordinates, so no travel) or `none`',
   ),
   GEO_DIR: text(
     'data/geo',
-    'directory that `stepgate geo build` fills; while it is empty, the data of geoip-lite is used',
+    'directory that `stepgate geo build` fills; while it is empty, the data of geoip-lite is used; a Worker carries what its build finds there',
+    'node',
   ),
   GEO_MAX_AGE_DAYS: wholeNumber(
     1,
@@ -277,6 +282,13 @@ export const SETTINGS = {
     ['on', 'off'],
     'off',
     '`on`: the place of the client is what `request.cf` says; only where the Worker is the gateway itself, or is called by one over a service binding that hands `cf` on',
+    'workers',
+  ),
+  ASSETS_TIMEOUT_MS: wholeNumber(
+    1,
+    10_000,
+    250,
+    'how long a check waits for geo data and address lists that its isolate has not read yet, in milliseconds, 1 to 10000',
     'workers',
   ),
   STORE_TIMEOUT_MS: wholeNumber(1, 10_000, 50, 'whole budget of the store for one check, in milliseconds, 1 to 10000'),
@@ -316,6 +328,7 @@ export interface Settings {
   readonly geoMaxAgeDays: number;
   /** True takes `request.cf` for the place of the client. */
   readonly geoFromCf: boolean;
+  readonly assetsTimeoutMs: number;
   readonly storeTimeoutMs: number;
   readonly logLevel: LogLevel;
   /** Secrets that were made because the environment gave none: they do not outlive the process. */
@@ -417,6 +430,7 @@ export function loadSettings(environment: Environment, makeSecret: () => string,
     geoDir: read('GEO_DIR', SETTINGS.GEO_DIR),
     geoMaxAgeDays: read('GEO_MAX_AGE_DAYS', SETTINGS.GEO_MAX_AGE_DAYS),
     geoFromCf: geoFromCf && geoFromCf === 'on',
+    assetsTimeoutMs: read('ASSETS_TIMEOUT_MS', SETTINGS.ASSETS_TIMEOUT_MS),
     storeTimeoutMs: read('STORE_TIMEOUT_MS', SETTINGS.STORE_TIMEOUT_MS),
     logLevel: read('LOG_LEVEL', SETTINGS.LOG_LEVEL),
     made,

@@ -9,15 +9,14 @@ import { consoleLines } from './audit/console.ts';
 import type { Log } from './audit/log.ts';
 import type { Metrics } from './audit/metrics.ts';
 import { toAll } from './audit/sinks.ts';
+import { type Assets, edgeData } from './edge-data.ts';
 import type { Engine } from './engine.ts';
 import { cfGeo } from './geo/cf.ts';
 import type { GeoSource } from './geo/geo.ts';
-import { noGeo } from './geo/no-geo.ts';
 import { readStream } from './http/body.ts';
 import { callers } from './http/caller.ts';
 import { ProblemError, problemResponse } from './http/problem.ts';
 import type { EdgeRequest } from './http/route.ts';
-import { NO_REPUTATION } from './reputation/standing.ts';
 import { compileRules } from './rules/compile.ts';
 import { type RulesNamespace, rulesInKv } from './rules/kv.ts';
 import { RulesError } from './rules/problems.ts';
@@ -47,6 +46,8 @@ interface Bindings {
   readonly decisions: Dataset | null;
   /** Durable Objects that stay connected to Redis; without them each request connects by itself. */
   readonly redisPool: RedisPoolNamespace | null;
+  /** Static assets with the geo data and the address lists; without them there are neither. */
+  readonly assets: Assets | null;
 }
 
 /** Answers one request. */
@@ -79,12 +80,11 @@ function openWorker(environment: Environment, bindings: Bindings): Handle {
       onSwap: rules.swap,
       onRefused: rules.refuse,
     });
-  const geo = noGeo();
+  const data = edgeData(settings, bindings.assets, { log, now });
   const random = randomFractions();
   const newId = monotonicFactory(random);
-  const shared: Omit<Engine, 'store' | 'geo'> = {
+  const shared: Omit<Engine, 'store' | 'geo' | 'reputation'> = {
     rules: rules.current,
-    reputation: () => NO_REPUTATION,
     deviceTokens: deviceTokens({
       secrets: settings.deviceTokenSecrets.map((secret) => new TextEncoder().encode(secret)),
     }),
@@ -115,8 +115,10 @@ function openWorker(environment: Environment, bindings: Bindings): Handle {
     const { add, settled } = afterwork(log);
     const later = (work: () => Promise<void>): void => context.waitUntil(add(work));
     const store = openStore();
+    const { geo, reputation } = data((work) => context.waitUntil(work));
+    const engine: Engine = { ...shared, store, geo: geoOf(settings, request, geo), reputation: () => reputation };
     const edge: EdgeRequest = {
-      scope: { engine: { ...shared, store, geo: geoOf(settings, request, geo) }, later },
+      scope: { engine, later },
       peer: request.headers.get('cf-connecting-ip'),
     };
     const look = kv?.due(now());
@@ -216,6 +218,7 @@ function bindingsOf(bound: { readonly [name: string]: unknown }): Bindings {
   return {
     rulesKv: bindingWith<RulesNamespace>(bound, 'RULES_KV', 'get', 'a KV namespace'),
     redisPool: bindingWith<RedisPoolNamespace>(bound, 'REDIS_POOL', 'idFromName', 'the Durable Object RedisPool'),
+    assets: bindingWith<Assets>(bound, 'ASSETS', 'fetch', 'the folder of static assets'),
     decisions: bindingWith<Dataset>(bound, 'DECISIONS', 'writeDataPoint', 'an Analytics Engine dataset'),
   };
 }

@@ -157,6 +157,30 @@ describe('where the data of the place has to be fetched', () => {
   });
 });
 
+describe('where address lists could not be read', () => {
+  const standing = { categories: null, lists: [], asn: null, why: 'lists_unavailable' } as const;
+  const reputation = { configured: true, standing: async () => standing, status: () => [] };
+
+  test('a check is decided at the floor of its action, and says that nothing is known of the address', async () => {
+    const { check } = await stage(RULES, { reputation: () => reputation });
+    const answer = await check({ ...ANN, action: 'any' });
+    expect(answer).toMatchObject({
+      decision: 'step-up',
+      degraded: [{ part: 'ip', why: 'lists_unavailable' }],
+      signals: { ip: { state: 'failed', facts: { 'ip.address': ANN.ip } } },
+    });
+    expect(answer.signals.ip?.facts).not.toHaveProperty('ip.categories');
+  });
+
+  test('a reported login teaches no place, for the address may be anybody’s exit', async () => {
+    const place = { lat: 52.2, lon: 0.48, country: 'GB', city: 'Newmarket', accuracy_km: 20 };
+    const { check, tell } = await stage(RULES, { reputation: () => reputation });
+    await tell('login.succeeded', { ...ANN, geo: place });
+    const elsewhere = await check({ ...ANN, action: 'any', geo: { ...place, country: 'FR' } });
+    expect(elsewhere.signals.geo?.facts).not.toHaveProperty('geo.new_country');
+  });
+});
+
 describe('what a check teaches', () => {
   const learned = async ({ engine }: Awaited<ReturnType<typeof stage>>) =>
     (await engine.store.readSubject(engine.pseudonym('subject', 'ann'), engine.now()))?.baseline ?? null;

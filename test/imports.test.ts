@@ -56,7 +56,7 @@ const DRIVERS: readonly RegExp[] = [
   /^signals\/device-token-jose\.ts$/,
   /^audit\/(?:pino|prometheus)\.ts$/,
   /^http\/node-(?:body|refusal)\.ts$/,
-  /^reputation\/lists-file\.ts$/,
+  /^reputation\/(?:fetched-lists|lists-file|publish-lists)\.ts$/,
   /^rules\/load\.ts$/,
 ];
 
@@ -68,7 +68,7 @@ const NODE_ONLY: readonly RegExp[] = [
   /^store\/(?:redis|redis-cells|pseudonym)\.ts$/,
   /^geo\/(?:build-geo|geoip-lite|geoip-lite-table|local-geo|mmdb-table|shards-file)\.ts$/,
   /^http\/node-(?:body|refusal)\.ts$/,
-  /^reputation\/lists-file\.ts$/,
+  /^reputation\/(?:lists-file|publish-lists)\.ts$/,
   /^rules\/load\.ts$/,
 ];
 
@@ -93,7 +93,7 @@ const PACKAGES: readonly { readonly name: RegExp; readonly only: readonly RegExp
  * the shapes at the root, `net`, and the contract file of each folder.
  */
 const LAYERS: readonly (readonly [string, readonly RegExp[]])[] = [
-  ['entries', [/^(?:node|worker|cli|assembly)\.ts$/, /^cli\//, /^simulate\//, /^(?:sdk|middleware)\//]],
+  ['entries', [/^(?:node|worker|cli|assembly|edge-data)\.ts$/, /^cli\//, /^simulate\//, /^(?:sdk|middleware)\//]],
   ['app', [/^app\.ts$/]],
   ['http', [/^http\//]],
   ['audit', [/^audit\//]],

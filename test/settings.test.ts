@@ -35,6 +35,7 @@ describe('loadSettings', () => {
       geoData: 'city',
       geoDir: 'data/geo',
       geoMaxAgeDays: 180,
+      assetsTimeoutMs: 250,
       storeTimeoutMs: 50,
       logLevel: 'info',
       trustedProxies: { kind: 'none' },

@@ -16,7 +16,7 @@ import {
 import { readMmdb } from './mmdb-table.ts';
 import type { PlaceTable } from './place-steps.ts';
 import { GeoDataError } from './shard.ts';
-import { type BuiltGeo, builtGeoOf, isMissing } from './shards-file.ts';
+import { type BuiltGeo, builtGeoOf, isMissing, readBuiltGeo } from './shards-file.ts';
 
 /** What is built. */
 export interface GeoBuild {
@@ -61,11 +61,29 @@ export async function buildGeo({ source, out, level }: GeoBuild): Promise<GeoBui
   return { built: true, ...builtGeoOf(manifest) };
 }
 
+/**
+ * Copies what is built in a directory to another one, in the same order as {@link buildGeo}, and leaves what is there already.
+ *
+ * @throws GeoDataError when a file of it cannot be used; what was there before stays
+ */
+export async function copyGeo(from: string, out: string): Promise<GeoBuilt | null> {
+  const whole = await readBuiltGeo(from);
+  if (whole === null) return null;
+  const { manifest } = whole;
+  const before = await builtManifest(out);
+  if (before?.checksum === manifest.checksum && (await isWhole(out, before))) return { built: false, ...whole };
+  const files = new Set(shardIndex(manifest).shards.map(({ name }) => name));
+  await mkdir(out, { recursive: true });
+  for (const file of [...files, MANIFEST_FILE]) await replace(out, file, await readFile(join(from, file)));
+  await removeOthers(out, files);
+  return { built: true, ...whole };
+}
+
 const SHARD_FILE = /^v[46]-\d{4,}-[0-9a-f]{8}\.bin$/;
 const TEMPORARY_FILE = /\.[0-9a-f]{12}\.tmp$/;
 
 /** Removes the shards of older builds, and what one that was cut off left behind: another may be at work on younger files. */
-async function removeOthers(out: string, files: ReadonlyMap<string, unknown>): Promise<void> {
+async function removeOthers(out: string, files: { has(file: string): boolean }): Promise<void> {
   const { mtimeMs: nowMs } = await stat(join(out, MANIFEST_FILE));
   for (const file of await readdir(out)) {
     const path = join(out, file);

@@ -34,10 +34,12 @@ export interface ShardedGeoOptions {
   /** May be shared by sources; on Workers by all requests of an isolate. */
   readonly memory: ShardMemory;
   readonly fetchShard: FetchShard;
-  /** How long a look-up may wait for its shard, in milliseconds. Default 100. What comes later is kept for the next one. */
+  /** How long a look-up may wait for its shard, in milliseconds. Default 250. What comes later is kept for the next one. */
   readonly timeoutMs?: number;
   /** Takes what still runs when the time was up, for `waitUntil`. It never rejects. */
   readonly onLate?: (rest: Promise<unknown>) => void;
+  /** Told what is wrong with a file, once until something else is. */
+  readonly onProblem?: (problem: string) => void;
   /** `country` leaves out what the data says beyond countries. Default `city`. */
   readonly level?: GeoLevel;
   /** Older data goes on answering, and `status` says that it is old. In days; default: no age is too old. */
@@ -57,10 +59,11 @@ export function shardedGeo({
   fetchShard,
   timeoutMs = DEFAULT_TIMEOUT_MS,
   onLate = () => undefined,
+  onProblem = () => undefined,
   level = 'city',
   maxAgeDays = Number.POSITIVE_INFINITY,
 }: ShardedGeoOptions): GeoSource {
-  const read = sharedReads(memory, fetchShard);
+  const read = sharedReads(memory, fetchShard, onProblem);
   const locateWithin = (shard: Shard, address: Address): Located => {
     const located = locateIn(shard, address.words);
     return level === 'country' && located.known ? { known: true, place: countryOf(located.place) } : located;
@@ -89,17 +92,17 @@ export function shardedGeo({
   };
 }
 
-const DEFAULT_TIMEOUT_MS = 100;
+const DEFAULT_TIMEOUT_MS = 250;
 
 /** Reads every file into the memory, which has to be large enough. Rejects at the first that cannot be used. */
 export async function readAllShards(memory: ShardMemory, fetchShard: FetchShard): Promise<void> {
-  const read = sharedReads(memory, fetchShard);
+  const read = sharedReads(memory, fetchShard, () => undefined);
   const index = await read.index();
   for (const position of index.shards.keys()) await read.shard(index, position);
 }
 
 /** Reads files into the memory. Reads of the same file at the same time are one. */
-function sharedReads(memory: ShardMemory, fetchShard: FetchShard) {
+function sharedReads(memory: ShardMemory, fetchShard: FetchShard, onProblem: (problem: string) => void) {
   let runningIndex: Promise<ShardIndex> | null = null;
   const runningShards = new Map<string, Promise<Shard>>();
 
@@ -112,7 +115,9 @@ function sharedReads(memory: ShardMemory, fetchShard: FetchShard) {
       if (memory.problem?.file === file) memory.problem = null;
       return value;
     } catch (error) {
-      memory.problem = { file, message: problemText(file, error) };
+      const message = problemText(file, error);
+      if (memory.problem?.message !== message) onProblem(message);
+      memory.problem = { file, message };
       throw error;
     }
   };

@@ -14,7 +14,7 @@ import {
   listConfigSchema,
   recipeOf,
 } from './lists.ts';
-import type { ListStatus, Reputation, Standing } from './reputation.ts';
+import type { ListStatus, LocalReputation, Standing } from './reputation.ts';
 import { type BrokenList, createReputation, NO_REPUTATION } from './standing.ts';
 
 const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT';
@@ -83,7 +83,12 @@ export async function readFeeds(dir: string): Promise<readonly ListConfig[]> {
 
 const compiledPath = (dir: string, name: string): string => join(dir, `${name}${COMPILED_SUFFIX}`);
 
-async function readCompiled(path: string, name: string): Promise<CompiledList> {
+/**
+ * Reads one compiled list and checks all of it.
+ *
+ * @throws ListError
+ */
+export async function readCompiled(path: string, name: string): Promise<CompiledList> {
   const list = decodeList(await readFile(path));
   if (list.meta.name !== name) {
     throw new ListError('list_file_foreign', `holds the list "${list.meta.name}"; a list's file bears its name`);
@@ -301,7 +306,8 @@ interface Loaded {
   readonly broken: readonly BrokenList[];
 }
 
-async function compiledNames(dir: string): Promise<readonly string[]> {
+/** Names of the compiled lists of a directory, sorted; none where it is missing. */
+export async function compiledNames(dir: string): Promise<readonly string[]> {
   try {
     const files = await readdir(dir);
     return files
@@ -350,7 +356,7 @@ async function load(dir: string, old: readonly CompiledList[]): Promise<Loaded> 
  * Loads every compiled list of a directory. A file that cannot be used is reported by `status` with its problem, and the others
  * are used. A directory that is missing or holds no list gives a reputation that is not configured.
  */
-export async function loadReputation(dir: string): Promise<Reputation> {
+export async function loadReputation(dir: string): Promise<LocalReputation> {
   const { lists, broken } = await load(dir, []);
   return createReputation(lists, broken);
 }
@@ -358,7 +364,7 @@ export async function loadReputation(dir: string): Promise<Reputation> {
 /** A reputation that follows its directory. */
 export interface WatchedReputation {
   /** Always the lists in force; hold on to it, it changes underneath. */
-  readonly reputation: Reputation;
+  readonly reputation: LocalReputation;
   /** Takes over what is on disk now. A list whose file broke goes on in its old version. */
   reload(): Promise<void>;
   /** Stops watching. */
@@ -370,7 +376,7 @@ export interface WatchOptions {
   /** How often the directory is looked at. Default 5,000 ms. Looking works on network and container mounts, where events do not. */
   readonly intervalMs?: number;
   /** Called after each take-over. */
-  readonly onReload?: (reputation: Reputation) => void;
+  readonly onReload?: (reputation: LocalReputation) => void;
   /** Called when the directory cannot be read; the lists in force go on. */
   readonly onProblem?: (problem: ListProblem) => void;
 }
@@ -378,7 +384,7 @@ export interface WatchOptions {
 /** Loads the lists of a directory and takes over rebuilt ones without a restart. Does not keep the process alive. */
 export async function watchReputation(dir: string, options: WatchOptions = {}): Promise<WatchedReputation> {
   let loaded: Loaded = { lists: [], broken: [] };
-  let current: Reputation = NO_REPUTATION;
+  let current: LocalReputation = NO_REPUTATION;
   let seen = '';
   const takeOver = async (): Promise<void> => {
     // Read before the files: a change in between makes the next look see a difference and load again.

@@ -18,6 +18,8 @@ export interface Standing {
   readonly lists: readonly string[];
   /** Autonomous system number, where an ASN table is built. */
   readonly asn: number | null;
+  /** Lists are built, but could not be read in time: nothing is known, and that is a failure. Absent otherwise. */
+  readonly why?: 'lists_unavailable';
 }
 
 /** One list as it is loaded now. */
@@ -42,7 +44,15 @@ export interface ListStatus {
 export interface Reputation {
   /** False when no list is built: the `ip` signal then says so instead of calling every address clean. */
   readonly configured: boolean;
-  /** Synchronous, memory-only, never throws. `nowMs` is the real clock: it decides which lists are past their age. */
-  standing(address: Address, nowMs: number): Standing;
+  /**
+   * At once where the lists are in memory, a promise while they are still read. Never throws or rejects; the wait is bounded.
+   * `nowMs` is the real clock: it decides which lists are past their age.
+   */
+  standing(address: Address, nowMs: number): Standing | Promise<Standing>;
   status(nowMs: number): readonly ListStatus[];
+}
+
+/** Lists that are all in memory. */
+export interface LocalReputation extends Reputation {
+  standing(address: Address, nowMs: number): Standing;
 }

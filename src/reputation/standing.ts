@@ -2,7 +2,7 @@ import type { Address, AddressKind } from '../net/address.ts';
 import type { ListProblem } from './list-text.ts';
 import type { CompiledList } from './lists.ts';
 import { findV4, findV6 } from './ranges.ts';
-import type { Category, ListStatus, Reputation, Standing } from './reputation.ts';
+import type { Category, ListStatus, LocalReputation, Standing } from './reputation.ts';
 
 /** A list whose file cannot be used. */
 export interface BrokenList {
@@ -28,7 +28,7 @@ const ageInDays = (updatedAtMs: number, nowMs: number): number => Math.max(0, (n
  * An address of an inner network (private, shared, loopback, link-local) is `private` and looked up nowhere; tunnel and special
  * addresses have no standing.
  */
-export function createReputation(lists: readonly CompiledList[], broken: readonly BrokenList[]): Reputation {
+export function createReputation(lists: readonly CompiledList[], broken: readonly BrokenList[]): LocalReputation {
   const sorted = [...lists].sort((a, b) => (a.meta.name < b.meta.name ? -1 : 1));
   return {
     configured: lists.length > 0,
@@ -90,4 +90,4 @@ export function createReputation(lists: readonly CompiledList[], broken: readonl
 }
 
 /** The reputation of a service without lists: nothing is configured, nothing is known. */
-export const NO_REPUTATION: Reputation = createReputation([], []);
+export const NO_REPUTATION: LocalReputation = createReputation([], []);

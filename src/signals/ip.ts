@@ -82,7 +82,7 @@ export const ip: Signal = {
       'ip.subjects_1h': slot?.subjects1h,
       'ip.denies_1h': slot?.denies1h,
     };
-    const why = failureOf(history.address, history.subject);
+    const why = standing?.why ?? failureOf(history.address, history.subject);
     if (why !== null) return failed(why, facts);
     return standing?.categories == null ? off('no_lists', facts) : measured(facts);
   },

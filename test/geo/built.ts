@@ -1,4 +1,6 @@
-import { resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, resolve } from 'node:path';
 import { buildGeo } from '../../src/geo/build-geo.ts';
 import type { Located } from '../../src/geo/geo.ts';
 import { compileShards, formatManifest, type GeoLevel, MANIFEST_FILE, type Manifest } from '../../src/geo/manifest.ts';
@@ -6,11 +8,13 @@ import { placeList, type StoredPlace, stepList } from '../../src/geo/place-steps
 import type { Address } from '../../src/net/address.ts';
 import { formatV4, formatV6, parseAddress } from '../../src/net/ip.ts';
 
-/** The shards of the installed geoip-lite data where the build step of the Worker puts them; made once, then found. */
+/** Where the build step of the Worker puts the geo data. */
+export const BUNDLED_SHARDS = resolve(import.meta.dirname, '../../build/worker/assets/geo');
+
+/** The shards of the installed geoip-lite data; made once, then found. */
 export async function bundledShards(): Promise<string> {
-  const out = resolve(import.meta.dirname, '../../build/worker/assets/geo');
-  await buildGeo({ source: null, out, level: 'city' });
-  return out;
+  await buildGeo({ source: null, out: BUNDLED_SHARDS, level: 'city' });
+  return BUNDLED_SHARDS;
 }
 
 /** The files of a small build, as a reader fetches them. */
@@ -65,20 +69,36 @@ export function saidOf(located: Located): unknown {
   return located.known ? { ...located.place, source: 'any' } : located.why;
 }
 
-/** Random public addresses, half of each family: IPv6 ones near what is handed out, since nearly all others are nobody's. */
-export function randomAddresses(
-  count: number,
-  near6: readonly (readonly [number, number])[],
-  random: () => number,
-): Address[] {
+/** Where the data lies that geoip-lite brings along. */
+export const BUNDLED_DATA = join(dirname(createRequire(import.meta.url).resolve('geoip-lite/package.json')), 'data');
+
+/** Random public addresses, half of each family: IPv6 ones around the borders of records, since nearly all others are nobody's. */
+export function randomAddresses(count: number, seed: number): Address[] {
+  const borders = readFileSync(join(BUNDLED_DATA, 'geoip-city6.dat'));
+  const random = seeded(seed);
   const word = (): number => Math.floor(random() * 2 ** 32);
+  const near6 = (): string => {
+    const at = Math.floor((random() * borders.length) / RECORD6_BYTES) * RECORD6_BYTES + (random() < 0.5 ? 0 : 16);
+    const second = (borders.readUInt32BE(at + 4) ^ (word() & 3)) >>> 0;
+    return formatV6([borders.readUInt32BE(at), second, word(), word()]);
+  };
   const addresses: Address[] = [];
   while (addresses.length < count) {
-    const [high, second] = near6[Math.floor(random() * near6.length)] ?? [0x20000000 + (word() >>> 3), word()];
-    const text =
-      addresses.length % 2 === 0 ? formatV4(word()) : formatV6([high, (second ^ (word() & 3)) >>> 0, word(), word()]);
-    const address = addressOf(text);
+    const address = addressOf(addresses.length % 2 === 0 ? formatV4(word()) : near6());
     if (address.kind === 'public') addresses.push(address);
   }
   return addresses;
+}
+
+const RECORD6_BYTES = 48;
+
+/** Numbers from 0 to below 1, the same for a seed, so that a failure can be repeated (mulberry32). */
+export function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
 }

@@ -19,7 +19,7 @@ import {
   updateLists,
   watchReputation,
 } from '../../src/reputation/lists-file.ts';
-import type { Reputation, Standing } from '../../src/reputation/reputation.ts';
+import type { LocalReputation, Standing } from '../../src/reputation/reputation.ts';
 
 const NOW = Date.UTC(2026, 10, 25);
 const DAY = 86_400_000;
@@ -45,7 +45,7 @@ const input = (name: string, text: string, changes: object = {}): ListInput => (
   lastModified: null,
 });
 
-function standing(reputation: Reputation, address: string, nowMs = NOW): Standing {
+function standing(reputation: LocalReputation, address: string, nowMs = NOW): Standing {
   const parsed = parseAddress(address);
   if (parsed === null) throw new Error(`bad test data: ${address}`);
   return reputation.standing(parsed, nowMs);

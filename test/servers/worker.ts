@@ -55,7 +55,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<WorkerSe
       {
         configPath,
         prebuiltWorkerDir: await workerBundle(rulesDir),
-        vars: { NODE_ENV: 'development', API_KEYS: `tester:${KEY}`, ...vars },
+        vars: { NODE_ENV: 'development', API_KEYS: `tester:${KEY}`, ASSETS_TIMEOUT_MS: '10000', ...vars },
         secrets: { ...secrets },
       },
     ],
