@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { createTestHarness, type TestHarness } from 'wrangler';
+import { formatListIndex, LIST_INDEX_FILE } from '../../src/reputation/fetched-lists.ts';
 import { KEY } from './stepgate.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -37,6 +38,8 @@ export interface WorkerOptions {
   readonly secrets?: { readonly [name: string]: string };
   /** Folder of the rule files; default: `rules`. */
   readonly rulesDir?: string;
+  /** True carries the geo data and lists of the build step; a start takes seconds longer. Default: neither. */
+  readonly data?: boolean;
   /** True also binds what wrangler.toml offers in comments: KV, Analytics Engine, Durable Objects. */
   readonly allBindings?: boolean;
 }
@@ -45,17 +48,22 @@ type Json = string | number | boolean | readonly Json[] | { readonly [key: strin
 
 /** Starts the Worker in development with the key {@link KEY}; the bundle is the one of `wrangler deploy --dry-run`. */
 export async function startWorker(options: WorkerOptions = {}): Promise<WorkerServer> {
-  const { vars = {}, secrets = {}, rulesDir, allBindings = false } = options;
+  const { vars = {}, secrets = {}, rulesDir, data = false, allBindings = false } = options;
   const folder = mkdtempSync(join(tmpdir(), 'stepgate-worker-'));
-  const configPath = allBindings ? configWithAllBindings(folder) : CONFIG;
   process.env.CLOUDFLARE_CF_FETCH_ENABLED = 'false';
   const harness = createTestHarness({
     root: ROOT,
     workers: [
       {
-        configPath,
+        configPath: configIn(folder, { data, allBindings }),
         prebuiltWorkerDir: await workerBundle(rulesDir),
-        vars: { NODE_ENV: 'development', API_KEYS: `tester:${KEY}`, ASSETS_TIMEOUT_MS: '10000', ...vars },
+        vars: {
+          NODE_ENV: 'development',
+          API_KEYS: `tester:${KEY}`,
+          ASSETS_TIMEOUT_MS: '10000',
+          ...(!data && { GEO_DATA: 'none' }),
+          ...vars,
+        },
         secrets: { ...secrets },
       },
     ],
@@ -72,14 +80,23 @@ export async function startWorker(options: WorkerOptions = {}): Promise<WorkerSe
   };
 }
 
-/** wrangler.toml with its optional parts as they are meant to be uncommented. */
-function configWithAllBindings(folder: string): string {
-  const text = readFileSync(join(ROOT, CONFIG), 'utf8')
-    .replaceAll(/^# (?=\[\[|\w+ = )/gm, '')
-    .replace('<id that the command prints>', '0'.repeat(32))
-    .replace('main = "', `main = "${ROOT}/`);
+/** wrangler.toml for a test: its optional parts as they are meant to be uncommented, other assets, absolute paths. */
+function configIn(folder: string, { data, allBindings }: { data: boolean; allBindings: boolean }): string {
+  const assets = data ? join(ROOT, 'build/worker/assets') : join(folder, 'assets');
+  if (!data) {
+    mkdirSync(join(assets, 'ip'), { recursive: true });
+    writeFileSync(join(assets, 'ip', LIST_INDEX_FILE), formatListIndex([]));
+  }
+  const text = readFileSync(join(ROOT, CONFIG), 'utf8');
+  const bound = allBindings ? text.replaceAll(/^# (?=\[\[|\w+ = )/gm, '') : text;
   const path = join(folder, 'wrangler.toml');
-  writeFileSync(path, text);
+  writeFileSync(
+    path,
+    bound
+      .replace('<id that the command prints>', '0'.repeat(32))
+      .replace('main = "', `main = "${ROOT}/`)
+      .replace(/^directory = .*$/m, `directory = ${JSON.stringify(assets)}`),
+  );
   return path;
 }
 

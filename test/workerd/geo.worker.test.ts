@@ -4,7 +4,7 @@ import { startWorker, type WorkerServer } from '../servers/worker.ts';
 
 let worker: WorkerServer;
 beforeAll(async () => {
-  worker = await startWorker({ vars: { GEO_MAX_AGE_DAYS: '3650' } });
+  worker = await startWorker({ data: true, vars: { GEO_MAX_AGE_DAYS: '3650' } });
 }, 300_000);
 afterAll(() => worker.stop());
 
