@@ -9,6 +9,7 @@ import { type Answered, type Load, startLoad } from '../servers/load.ts';
 import { type RedisServer, startRedis, until } from '../servers/redis.ts';
 import { post, type Workshop, workshop } from '../servers/stepgate.ts';
 import { startTurnProxy } from '../servers/turn-proxy.ts';
+import { SCENARIOS, type Stand, startStand } from './scenarios.ts';
 
 const HOME = '89.98.229.250';
 const TOR_EXIT = '185.220.101.1';
@@ -92,6 +93,9 @@ async function bodyOf(kind: Kind, phase: string, n: number): Promise<object> {
   }
 }
 
+/** Why a store that is away fails. */
+const OUTAGES = ['timeout', 'unreachable', 'circuit_open'];
+
 /** Every signal that asks the store about such a request. */
 const NEED_THE_STORE = ['client', 'device', 'geo', 'ip', 'session', 'travel', 'velocity'];
 
@@ -138,11 +142,11 @@ function expectDecisions(load: Load<Kind>): void {
 }
 
 /** What holds for an answer that was given while nothing at all could be had of the store. */
-function expectDegraded(one: Checked): void {
+function expectDegraded(one: Checked, why: readonly string[] = OUTAGES): void {
   const { answer, kind } = one;
   // An exit of Tor has no place to travel from, with or without a store.
   expect(partsOf(one).sort()).toEqual(kind === 'bot' ? without(NEED_THE_STORE, 'travel') : NEED_THE_STORE);
-  for (const why of whysOf(one)) expect(['timeout', 'unreachable', 'circuit_open']).toContain(why);
+  for (const found of whysOf(one)) expect(why).toContain(found);
   switch (kind) {
     case 'plain':
       expect(answer).toMatchObject({ decision: 'step-up', score: 0, rule: null, step_up: { satisfied: false } });
@@ -170,9 +174,9 @@ function expectDegraded(one: Checked): void {
 const pseudonym = pseudonymizer('x'.repeat(48));
 
 /** How many of the subjects of a phase have a baseline. */
-async function learnedIn(phase: string): Promise<number> {
+async function learnedIn(phase: string, server = redis): Promise<number> {
   const subjects = KINDS.flatMap((kind) => Array.from({ length: SUBJECTS }, (_, n) => subjectOf(kind, phase, n)));
-  return redis.admin.exists(...subjects.map((subject) => baselineKey(pseudonym('subject', subject))));
+  return server.admin.exists(...subjects.map((subject) => baselineKey(pseudonym('subject', subject))));
 }
 
 const readiness = async (url: string): Promise<number> => (await fetch(`${url}/readyz`)).status;
@@ -188,45 +192,55 @@ describe('under load', () => {
    * @see https://github.com/redis/ioredis/issues/76
    * @see https://github.com/redis/ioredis/issues/1604
    */
-  test.each([
-    ['is stopped', () => redis.kill(), () => redis.start()],
-    ['is frozen', async () => redis.freeze(), async () => redis.thaw()],
-    // Commands that only read are still answered, so that part of the store is there.
-    ['pauses its writers', () => redis.admin.client('PAUSE', 60_000, 'WRITE'), () => redis.admin.client('UNPAUSE')],
-  ])(
-    'Redis %s: every check is decided at the floor, nothing is learned, and it recovers by itself',
-    async (how, fail, heal) => {
-      const { url, lines } = await readyServer();
+  describe.each(SCENARIOS)('Redis $name', ({ name, leaves, begin, end }) => {
+    let stand: Stand;
+    beforeAll(async () => {
+      stand = await startStand();
+    });
+    afterAll(() => stand.stop());
+
+    test('every check is decided, nothing is learned where it is degraded, metrics tell it, and it recovers by itself', async () => {
+      const { url, lines } = await readyServer({ REDIS_URL: stand.url });
       const load = underLoad(url);
       load.enter('before');
       await eachAnswered(load, 'before', 5, isFull);
-      await expect.poll(() => learnedIn('before')).toBeGreaterThan(0);
+      await expect.poll(() => learnedIn('before', stand.redis)).toBeGreaterThan(0);
 
-      await fail();
-      load.enter(how);
-      await eachAnswered(load, how, 20, () => true);
-      await until(() => load.answers.some((one) => whysOf(one).includes('circuit_open')));
+      await begin(stand, BUDGET_MS);
+      // What was asked before the fault may be answered within it.
+      load.enter('between');
+      await load.settled();
+      load.enter(name);
+      await eachAnswered(load, name, 10, () => true);
+      if (leaves === 'nothing') await until(() => load.answers.some((one) => whysOf(one).includes('circuit_open')));
       expect((await fetch(`${url}/healthz`)).status).toBe(200);
-      if (how !== 'pauses its writers') expect(await readiness(url)).toBe(503);
+      if (leaves === 'all') expect(await readiness(url)).toBe(200);
       load.enter('after');
       await load.settled();
 
-      await heal();
+      await end(stand);
       await eachAnswered(load, 'after', 10, isFull);
       await load.stop();
-      expect(await readiness(url)).toBe(200);
+      await expect.poll(() => readiness(url)).toBe(200);
 
       expectDecisions(load);
-      for (const one of load.answers) if (one.phase === how) expectDegraded(one);
-      expect(await learnedIn(how)).toBe(0);
-      await expect.poll(() => learnedIn('after')).toBeGreaterThan(0);
-      // Where the store is back, so are single use and memory.
+      const during = load.answers.filter(({ phase }) => phase === name);
+      if (leaves === 'all') expect(during.filter(isFull).length).toBeGreaterThan(during.length / 2);
+      else for (const one of during) expectDegraded(one, leaves === 'refusals' ? ['rejected', ...OUTAGES] : OUTAGES);
+      if (leaves !== 'all') expect(await learnedIn(name, stand.redis)).toBe(0);
+      await expect.poll(() => learnedIn('after', stand.redis)).toBeGreaterThan(0);
+      // Where the store is back, so is single use; a check that found it late has no time left to spend.
       const again = load.answers.filter((one) => one.phase === 'after' && one.kind === 'single-use' && isFull(one));
-      expect(new Set(again.map(({ answer }) => answer.decision))).toEqual(new Set(['allow']));
+      expect(again.map(({ answer }) => answer.decision)).toContain('allow');
+      const metrics = await (await fetch(`${url}/metrics`)).text();
+      const told = /stepgate_store_errors_total\{operation="recordAttempt",code="(\w+)"\}/g;
+      const codes = [...metrics.matchAll(told)].map(([, code]) => code);
+      if (leaves === 'nothing') expect(codes).toContain('circuit_open');
+      if (leaves === 'refusals') expect(codes).toContain('rejected');
       // A store that is away is a warning; an error would be the service's own.
       expect(lines).toEqual([]);
-    },
-  );
+    });
+  });
 
   test('Redis is restarted empty on its port: no check fails, and its scripts are known again', async () => {
     const { url, lines } = await readyServer();

@@ -21,6 +21,8 @@ export interface RedisServer {
   kill(): Promise<void>;
   /** Starts it again, empty, on the same port. */
   start(): Promise<void>;
+  /** Starts it again on what it had saved; does not wait until that is loaded. */
+  startLoading(): Promise<void>;
   /** SIGSTOP: connections stay open and nobody answers. */
   freeze(): void;
   thaw(): void;
@@ -71,8 +73,11 @@ export async function startRedis({
   });
   admin.on('error', () => undefined);
   let child: ChildProcess;
+  const startLoading = async (): Promise<void> => {
+    child = await spawned(command, LISTENS);
+  };
   const start = async (): Promise<void> => {
-    child = await spawned(command);
+    child = await spawned(command, SERVES);
     if (admin.status === 'wait') await admin.connect();
     await admin.ping();
   };
@@ -89,6 +94,7 @@ export async function startRedis({
     url: tls ? `rediss://${userinfo}localhost:${port}` : `redis://${userinfo}127.0.0.1:${port}`,
     admin,
     start,
+    startLoading,
     kill,
     freeze: () => void child.kill('SIGSTOP'),
     thaw: () => void child.kill('SIGCONT'),
@@ -266,7 +272,11 @@ export async function until(holds: () => boolean | Promise<boolean>): Promise<vo
   while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
-async function spawned(args: readonly string[]): Promise<ChildProcess> {
+/** What a server prints once it takes connections, and once it has loaded what it had saved. */
+const LISTENS = /Server initialized/;
+const SERVES = /Ready to accept connections|Sentinel ID is/;
+
+async function spawned(args: readonly string[], isThere: RegExp): Promise<ChildProcess> {
   const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   child.stderr?.on('data', (data) => (output += String(data)));
@@ -280,7 +290,7 @@ async function spawned(args: readonly string[]): Promise<ChildProcess> {
     child.once('exit', (code) => reject(new Error(`redis-server ended with ${code}: ${output}`)));
     child.stdout?.on('data', (data) => {
       output += String(data);
-      if (/Ready to accept connections|Sentinel ID is/.test(output)) resolve();
+      if (isThere.test(output)) resolve();
     });
   });
   // A test that dies must not leave its server behind.

@@ -1,0 +1,113 @@
+import { type FaultyProxy, startFaultyProxy } from '../servers/faulty-proxy.ts';
+import { freePort, type RedisServer, startRedis, until } from '../servers/redis.ts';
+
+/** A real Redis, and a proxy in front of it through which the service reaches it. */
+export interface Stand {
+  readonly redis: RedisServer;
+  readonly proxy: FaultyProxy;
+  /** For `REDIS_URL`. */
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+/** One way in which Redis fails. */
+export interface Scenario {
+  /** Reads on after "Redis ". */
+  readonly name: string;
+  /**
+   * What checks can still have of it: `nothing`; `refusals`: it answers, but counts and writes nothing; `all`, though later.
+   */
+  readonly leaves: 'nothing' | 'refusals' | 'all';
+  begin(stand: Stand, budgetMs: number): Promise<unknown>;
+  end(stand: Stand): Promise<unknown>;
+}
+
+/** Loading takes long enough to be seen: one key in so many microseconds. */
+const LOAD_DELAY_US = 1000;
+const LOAD_KEYS = 4000;
+
+export async function startStand(): Promise<Stand> {
+  const redis = await startRedis({
+    args: ['--key-load-delay', `${LOAD_DELAY_US}`, '--loading-process-events-interval-bytes', '1024'],
+  });
+  const proxy = await startFaultyProxy(redis.port, Math.random);
+  return {
+    redis,
+    proxy,
+    url: `redis://127.0.0.1:${proxy.port}`,
+    async stop() {
+      await proxy.stop();
+      await redis.stop();
+    },
+  };
+}
+
+export const SCENARIOS: readonly Scenario[] = [
+  { name: 'is stopped', leaves: 'nothing', begin: ({ redis }) => redis.kill(), end: ({ redis }) => redis.start() },
+  {
+    name: 'is frozen',
+    leaves: 'nothing',
+    begin: async ({ redis }) => redis.freeze(),
+    end: async ({ redis }) => redis.thaw(),
+  },
+  {
+    name: 'pauses its writers',
+    leaves: 'nothing',
+    begin: ({ redis }) => redis.admin.client('PAUSE', 60_000, 'WRITE'),
+    end: ({ redis }) => redis.admin.client('UNPAUSE'),
+  },
+  {
+    name: 'is slow within the budget',
+    leaves: 'all',
+    begin: async ({ proxy }, budgetMs) => proxy.replies({ kind: 'delay', ms: budgetMs / 10, jitterMs: budgetMs / 10 }),
+    end: async ({ proxy }) => proxy.replies({ kind: 'pass' }),
+  },
+  {
+    name: 'is slow beyond the budget',
+    leaves: 'nothing',
+    begin: async ({ proxy }, budgetMs) => proxy.replies({ kind: 'delay', ms: 3 * budgetMs, jitterMs: budgetMs }),
+    end: async ({ proxy }) => proxy.replies({ kind: 'pass' }),
+  },
+  {
+    name: 'is cut off in the middle of each reply',
+    leaves: 'nothing',
+    begin: async ({ proxy }) => proxy.replies({ kind: 'cut' }),
+    end: async ({ proxy }) => proxy.replies({ kind: 'pass' }),
+  },
+  {
+    name: 'is over its memory limit (OOM)',
+    leaves: 'refusals',
+    begin: ({ redis }) => redis.admin.config('SET', 'maxmemory', '1'),
+    end: ({ redis }) => redis.admin.config('SET', 'maxmemory', '0'),
+  },
+  {
+    name: 'became a replica (READONLY)',
+    leaves: 'refusals',
+    // Of a master that is not there: it keeps what it has and serves it.
+    begin: async ({ redis }) => redis.admin.replicaof('127.0.0.1', await freePort()),
+    end: ({ redis }) => redis.admin.replicaof('NO', 'ONE'),
+  },
+  {
+    name: 'forgets its scripts (NOSCRIPT)',
+    leaves: 'all',
+    begin: ({ redis }) => redis.admin.script('FLUSH'),
+    end: async () => undefined,
+  },
+  {
+    name: 'loads its data (LOADING)',
+    leaves: 'nothing',
+    begin: async ({ redis }) => {
+      const pipeline = redis.admin.pipeline();
+      for (let i = 0; i < LOAD_KEYS; i += 1) pipeline.set(`ballast:${i}`, 'x'.repeat(200), 'EX', 3600);
+      await pipeline.exec();
+      await redis.admin.save();
+      await redis.kill();
+      await redis.startLoading();
+    },
+    end: async ({ redis }) => {
+      await until(async () => (await redis.admin.ping().catch(() => '')) === 'PONG');
+      await redis.admin.flushall();
+      await redis.admin.save();
+    },
+  },
+];
