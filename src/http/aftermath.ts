@@ -32,6 +32,7 @@ function record(deps: AppDeps, { pseudonym }: Engine, answered: AnsweredCheck): 
 async function learned(deps: AppDeps, answered: AnsweredCheck, learn: () => Promise<void>): Promise<void> {
   try {
     await learn();
+    deps.log.debug('what a check teaches was stored', { check: answered.result.id });
   } catch (error) {
     const code = error instanceof StoreError ? error.code : 'fault';
     deps.metrics.learnFailed(code);

@@ -30,7 +30,7 @@ export interface WorkerdOptions {
 export const WORKERD = z.object({ default: z.string() }).parse(createRequire(import.meta.url)('workerd')).default;
 
 /** As in wrangler.toml. */
-const COMPATIBILITY_DATE = '2026-11-01';
+export const COMPATIBILITY_DATE = '2026-11-01';
 
 /** One Worker of a configuration of workerd, whose code lies in `file`; it reaches the outside by the service `network`. */
 export function workerStruct(

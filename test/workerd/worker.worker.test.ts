@@ -1,7 +1,11 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { generateKeyPair, SignJWT } from 'jose';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../servers/redis.ts';
 import { post } from '../servers/stepgate.ts';
 import { startWorker, type WorkerOptions, type WorkerServer, workerBundle } from '../servers/worker.ts';
+import { COMPATIBILITY_DATE } from '../servers/workerd.ts';
 
 const SECRETS = {
   API_KEYS: 'app:a-key-in-production',
@@ -131,6 +135,45 @@ describe('the bundle of a deploy, in development', () => {
     );
     expect(new Set(answers.filter((_, i) => i % 2 === 1))).toEqual(new Set([alone]));
   });
+});
+
+/** @see https://github.com/UsefulSoftwareCo/executor/pull/1665 */
+test('a cold isolate that cannot fetch the keys of an issuer decides, and says that it lacks them', async () => {
+  const issuer = 'https://id.example';
+  const server = await started({
+    vars: {
+      STEP_UP_ISSUERS: [
+        {
+          issuer,
+          audience: 'app',
+          jwks_uri: `http://127.0.0.1:${await freePort()}/keys`,
+          algorithms: ['ES256'],
+          step_up: { claim: 'su', equals: true },
+        },
+      ],
+    },
+  });
+  const { privateKey } = await generateKeyPair('ES256');
+  const step_up_token = await new SignJWT({ su: true, auth_time: Math.floor(Date.now() / 1000) })
+    .setProtectedHeader({ alg: 'ES256', kid: 'k1' })
+    .setIssuer(issuer)
+    .setAudience('app')
+    .setSubject('ann')
+    .setIssuedAt()
+    .setExpirationTime('5m')
+    .sign(privateKey);
+  const answers = await Promise.all([1, 2, 3].map(() => checked(server, { ...LOGIN, step_up_token })));
+  for (const { decision, step_up } of answers) {
+    expect(decision).toBe('step-up');
+    expect(step_up.error.code).toBe('keys_unavailable');
+  }
+});
+
+/** @see https://github.com/cloudflare/workers-sdk/issues/6821 */
+test('the configuration that is deployed pins the compatibility that is tested', () => {
+  const config = readFileSync(join(import.meta.dirname, '../../wrangler.toml'), 'utf8');
+  expect(config).toContain(`compatibility_date = "${COMPATIBILITY_DATE}"`);
+  expect(config).toContain('compatibility_flags = ["nodejs_compat"]');
 });
 
 describe('in production', () => {
