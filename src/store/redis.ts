@@ -136,6 +136,8 @@ function connectionOptions(target: RedisTarget, options: LinkOptions, timeoutMs:
     keepAlive: 10_000,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
+    // A server that loads its data says when it will be done, and often wrongly.
+    maxLoadingRetryTime: MOST_RECONNECT_DELAY_MS,
     // The server became a replica: connect anew, so that the name or the sentinels lead to the master. 1: no resending.
     reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? (1 as const) : false),
   };

@@ -22,14 +22,12 @@ export interface Scenario {
   end(stand: Stand): Promise<unknown>;
 }
 
-/** Loading takes long enough to be seen: one key in so many microseconds. */
-const LOAD_DELAY_US = 1000;
-const LOAD_KEYS = 4000;
+/** Loading takes long enough to be seen: each key takes its time, and others are answered in between. */
+const SLOW_LOADING = ['--key-load-delay', '500', '--loading-process-events-interval-bytes', '1024'];
+const LOADED_KEYS = 6000;
 
 export async function startStand(): Promise<Stand> {
-  const redis = await startRedis({
-    args: ['--key-load-delay', `${LOAD_DELAY_US}`, '--loading-process-events-interval-bytes', '1024'],
-  });
+  const redis = await startRedis();
   const proxy = await startFaultyProxy(redis.port, Math.random);
   return {
     redis,
@@ -43,7 +41,15 @@ export async function startStand(): Promise<Stand> {
 }
 
 export const SCENARIOS: readonly Scenario[] = [
-  { name: 'is stopped', leaves: 'nothing', begin: ({ redis }) => redis.kill(), end: ({ redis }) => redis.start() },
+  {
+    name: 'is stopped',
+    leaves: 'nothing',
+    begin: async ({ redis }) => {
+      await redis.admin.save();
+      await redis.kill();
+    },
+    end: ({ redis }) => redis.start(),
+  },
   {
     name: 'is frozen',
     leaves: 'nothing',
@@ -98,16 +104,13 @@ export const SCENARIOS: readonly Scenario[] = [
     leaves: 'nothing',
     begin: async ({ redis }) => {
       const pipeline = redis.admin.pipeline();
-      for (let i = 0; i < LOAD_KEYS; i += 1) pipeline.set(`ballast:${i}`, 'x'.repeat(200), 'EX', 3600);
+      for (let i = 0; i < LOADED_KEYS; i += 1) pipeline.set(`ballast:${i}`, 'x'.repeat(200), 'EX', 3600);
       await pipeline.exec();
       await redis.admin.save();
       await redis.kill();
-      await redis.startLoading();
+      await redis.startLoading(SLOW_LOADING);
     },
-    end: async ({ redis }) => {
-      await until(async () => (await redis.admin.ping().catch(() => '')) === 'PONG');
-      await redis.admin.flushall();
-      await redis.admin.save();
-    },
+    // It ends by itself.
+    end: ({ redis }) => until(async () => (await redis.admin.ping().catch(() => '')) === 'PONG'),
   },
 ];

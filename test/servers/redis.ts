@@ -19,10 +19,10 @@ export interface RedisServer {
   stop(): Promise<void>;
   /** Ends the server as a crash would; it stays down until `start`. */
   kill(): Promise<void>;
-  /** Starts it again, empty, on the same port. */
+  /** Starts it again on the same port, empty unless it was told to save. */
   start(): Promise<void>;
-  /** Starts it again on what it had saved; does not wait until that is loaded. */
-  startLoading(): Promise<void>;
+  /** Starts it again on what it had saved, with these further arguments; does not wait until that is loaded. */
+  startLoading(more: readonly string[]): Promise<void>;
   /** SIGSTOP: connections stay open and nobody answers. */
   freeze(): void;
   thaw(): void;
@@ -73,8 +73,8 @@ export async function startRedis({
   });
   admin.on('error', () => undefined);
   let child: ChildProcess;
-  const startLoading = async (): Promise<void> => {
-    child = await spawned(command, LISTENS);
+  const startLoading = async (more: readonly string[]): Promise<void> => {
+    child = await spawned([...command, ...more], LISTENS);
   };
   const start = async (): Promise<void> => {
     child = await spawned(command, SERVES);
