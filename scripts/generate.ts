@@ -30,10 +30,10 @@ interface Generated {
 const GENERATED: readonly Generated[] = [
   {
     path: 'README.md',
-    make: (before) => withTables(before, { facts: factsTable, gateways: gatewaysSummary, settings: settingsTable }),
+    make: (before) => withTables(before, { gateways: gatewaysSummary, settings: settingsTable }),
   },
   { path: 'docs/forward-auth.md', make: (before) => withTables(before, { gateways: gatewaysTable }) },
-  { path: 'docs/rules.md', make: (before) => withTables(before, { operators: operatorsTable }) },
+  { path: 'docs/rules.md', make: (before) => withTables(before, { facts: factsTable, operators: operatorsTable }) },
   { path: 'rules/rules.schema.json', make: () => json(rulesJsonSchema(FACT_CATALOG)) },
   { path: 'rules/rules.test.schema.json', make: () => json(ruleTestsJsonSchema(FACT_CATALOG)) },
   { path: 'docs/openapi.json', make: async () => json(await openApi()) },
