@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { glob, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { playCase } from '../src/cli/play.ts';
 import { geoipLiteSource } from '../src/geo/geoip-lite.ts';
@@ -32,6 +32,19 @@ function blocks(path: string, language: string): string[] {
 }
 
 const jsonBlocks = (path: string): string[] => blocks(path, 'json');
+
+test('every link of the documents to a file of the project leads to one', async () => {
+  const broken: string[] = [];
+  for await (const path of glob(['*.md', 'docs/**/*.md', 'examples/**/*.md', 'bench/*.md'], { cwd: ROOT })) {
+    const prose = readFileSync(join(ROOT, path), 'utf8').replaceAll(/^```[\s\S]*?^```/gm, '');
+    for (const [, target = ''] of prose.matchAll(/\]\(([^)\s]+)\)/g)) {
+      const [file = ''] = target.split('#');
+      if (/^[a-z]+:/.test(target) || file === '') continue;
+      if (!existsSync(join(ROOT, dirname(path), file))) broken.push(`${path}: ${target}`);
+    }
+  }
+  expect(broken).toEqual([]);
+});
 
 /** Path and body of each `curl` in a block, with `'"$NAME"'` and the like replaced by the shell's variable. */
 function calls(block: string, variables: { readonly [name: string]: string } = {}) {
