@@ -1,0 +1,176 @@
+import { execFile } from 'node:child_process';
+import { join, resolve } from 'node:path';
+import { createTestHarness } from 'wrangler';
+import { buildGeo } from '../src/geo/build-geo.ts';
+import type { Located } from '../src/geo/geo.ts';
+import { geoipLiteSource } from '../src/geo/geoip-lite.ts';
+import { readAllShards, shardedGeo, shardMemory } from '../src/geo/shards.ts';
+import { readBuiltFile } from '../src/geo/shards-file.ts';
+import type { Address } from '../src/net/address.ts';
+import { formatV4, formatV6, parseAddress } from '../src/net/ip.ts';
+import { seeded } from '../test/geo/built.ts';
+import { bar } from './bar.ts';
+
+/**
+ * Look-ups and memory of the built geo data beside geoip-lite's own, each in a process of its own, and look-ups in workerd.
+ */
+const ROOT = resolve(import.meta.dirname, '..');
+const SHARDS = join(ROOT, 'build/worker/assets/geo');
+const PROBES = 200_000;
+const ROUNDS = 9;
+
+const SOURCES = {
+  async shards(): Promise<(address: Address) => Located> {
+    const memory = shardMemory(Number.MAX_SAFE_INTEGER);
+    const fetchShard = (name: string) => readBuiltFile(SHARDS, name);
+    await readAllShards(memory, fetchShard);
+    const geo = shardedGeo({ memory, fetchShard });
+    return (address) => {
+      const located = geo.locate(address);
+      if (located instanceof Promise) throw new Error('a shard is not in memory');
+      return located;
+    };
+  },
+  async 'geoip-lite'(): Promise<(address: Address) => Located> {
+    const geo = geoipLiteSource();
+    return (address) => geo.locate(address);
+  },
+} as const;
+type SourceName = keyof typeof SOURCES;
+
+interface Measured {
+  readonly openMs: number;
+  /** What the open source adds to the resident memory, in MB. */
+  readonly rssMb: number;
+  readonly v4PerSecond: number;
+  readonly v6PerSecond: number;
+}
+
+function probes(version: 4 | 6, count: number): Address[] {
+  const fraction = seeded(version);
+  const random = (): number => Math.floor(fraction() * 2 ** 32);
+  const addresses: Address[] = [];
+  while (addresses.length < count) {
+    const text = version === 4 ? formatV4(random()) : formatV6([0x2a000000 + (random() & 0xffffff), random(), 0, 1]);
+    const address = parseAddress(text);
+    if (address?.kind === 'public') addresses.push(address);
+  }
+  return addresses;
+}
+
+/** Look-ups per second of processor time: the best round, whatever else runs beside it. */
+function rateOf(locate: (address: Address) => Located, addresses: readonly Address[]): number {
+  let best = 0;
+  let known = 0;
+  for (let round = 0; round < ROUNDS; round++) {
+    const start = process.cpuUsage();
+    for (const address of addresses) if (locate(address).known) known++;
+    const { user, system } = process.cpuUsage(start);
+    best = Math.max(best, addresses.length / ((user + system) / 1e6));
+  }
+  if (known === 0) throw new Error('no probe has a place: the benchmark measures nothing');
+  return best;
+}
+
+/** Runs in a process of its own, so that one source's memory is not another's. */
+async function measure(name: SourceName): Promise<Measured> {
+  const residentMb = (): number => {
+    globalThis.gc?.();
+    return process.memoryUsage.rss() / 1e6;
+  };
+  const before = residentMb();
+  const start = performance.now();
+  const locate = await SOURCES[name]();
+  const openMs = performance.now() - start;
+  const rssMb = residentMb() - before;
+  return {
+    openMs,
+    rssMb,
+    v4PerSecond: rateOf(locate, probes(4, PROBES)),
+    v6PerSecond: rateOf(locate, probes(6, PROBES)),
+  };
+}
+
+function measuredApart(name: SourceName): Promise<Measured> {
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, ['--expose-gc', import.meta.filename, name], (error, stdout) => {
+      if (error === null) resolve(JSON.parse(stdout));
+      else reject(error);
+    });
+  });
+}
+
+/** Look-ups of one request in workerd, whose clock stands still while it computes: seen from outside, less an empty request. */
+async function measureWorkerd(): Promise<{ readonly perSecond: number; readonly memoryMb: number }> {
+  process.env.CLOUDFLARE_CF_FETCH_ENABLED = 'false';
+  const harness = createTestHarness({
+    root: ROOT,
+    workers: [
+      {
+        config: {
+          name: 'bench-geo',
+          main: join(ROOT, 'test/workerd/data-probe.ts'),
+          compatibility_date: '2026-11-01',
+          compatibility_flags: ['nodejs_compat'],
+          assets: { directory: join(SHARDS, '..'), binding: 'ASSETS', run_worker_first: true },
+        },
+      },
+    ],
+  });
+  try {
+    const { url } = await harness.listen();
+    // As many shards as the isolate keeps: what is measured are look-ups and not fetches.
+    const texts = probes(4, PROBES)
+      .filter(({ words }) => (words[0] ?? 0) >>> 28 === 5)
+      .slice(0, 5_000)
+      .map(({ text }) => text);
+    const ask = async (rounds: number): Promise<{ readonly ms: number; readonly bytes: number }> => {
+      const start = performance.now();
+      const response = await fetch(`${url.origin}/?rounds=${rounds}`, { method: 'POST', body: JSON.stringify(texts) });
+      const { bytes }: { bytes: number } = await response.json();
+      return { ms: performance.now() - start, bytes };
+    };
+    const { bytes } = await ask(1);
+    const rates: number[] = [];
+    for (let round = 0; round < 5; round++) {
+      const once = await ask(1);
+      const often = await ask(101);
+      rates.push((texts.length * 100) / ((often.ms - once.ms) / 1000));
+    }
+    return { perSecond: Math.max(...rates), memoryMb: bytes / 1e6 };
+  } finally {
+    await harness.close();
+  }
+}
+
+const million = (perSecond: number): string => `${(perSecond / 1e6).toFixed(2)} million/s`;
+
+function tell(name: string, { openMs, rssMb, v4PerSecond, v6PerSecond }: Measured): void {
+  console.log(
+    `${name}: IPv4 ${million(v4PerSecond)}, IPv6 ${million(v6PerSecond)}, ${rssMb.toFixed(0)} MB, open in ${openMs.toFixed(0)} ms`,
+  );
+}
+
+async function benchGeo(): Promise<void> {
+  const { built, bytes, files } = await buildGeo({ source: null, out: SHARDS, level: 'city' });
+  console.log(`${(bytes / 1e6).toFixed(1)} MB in ${files} files, ${built ? 'built now' : 'built before'}`);
+  const shards = await measuredApart('shards');
+  const geoipLite = await measuredApart('geoip-lite');
+  tell('shards, Node', shards);
+  tell('geoip-lite, Node', geoipLite);
+  const workerd = await measureWorkerd();
+  console.log(
+    `shards, workerd: IPv4 ${million(workerd.perSecond)}, ${workerd.memoryMb.toFixed(1)} MB of shards in the isolate`,
+  );
+  const ratio = (ours: number, theirs: number): string => `${(ours / theirs).toFixed(2)} times geoip-lite`;
+  const { v4PerSecond, v6PerSecond, rssMb } = shards;
+  bar('IPv4 look-ups', ratio(v4PerSecond, geoipLite.v4PerSecond), v4PerSecond > geoipLite.v4PerSecond, 'above 1');
+  bar('IPv6 look-ups', ratio(v6PerSecond, geoipLite.v6PerSecond), v6PerSecond > geoipLite.v6PerSecond, 'above 1');
+  bar('memory on Node', ratio(rssMb, geoipLite.rssMb), rssMb < geoipLite.rssMb, 'below 1');
+  bar('shards in an isolate', `${workerd.memoryMb.toFixed(1)} MB`, workerd.memoryMb <= 32, 'at most 32 MB');
+}
+
+const [only] = process.argv.slice(2);
+if (only === undefined) await benchGeo();
+else if (only === 'shards' || only === 'geoip-lite') process.stdout.write(JSON.stringify(await measure(only)));
+else throw new Error(`no source is called ${only}`);
