@@ -16,17 +16,24 @@ export interface Target {
   stop(): Promise<number | null>;
 }
 
+/** So little that what is kept of an attack would soon end the process. */
+const HEAP_MIB = 256;
+
 const ROOT = join(import.meta.dirname, '../..');
 
 /** Starts the service from its source on the rules of the stage, and watches its prototypes. */
 export async function startTarget(dir: string): Promise<Target> {
   const logFile = join(dir, 'log');
   const watch = join(import.meta.dirname, 'watch-prototype.ts');
-  const child = spawn(process.execPath, ['--import', watch, join(ROOT, 'src/node.ts')], {
-    cwd: ROOT,
-    env: { ...process.env, ...(await hostileEnvironment(dir)) },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = spawn(
+    process.execPath,
+    [`--max-old-space-size=${HEAP_MIB}`, '--import', watch, join(ROOT, 'src/node.ts')],
+    {
+      cwd: ROOT,
+      env: { ...process.env, ...(await hostileEnvironment(dir)) },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
   const reap = (): void => void child.kill('SIGKILL');
   process.once('exit', reap);
   const log = createWriteStream(logFile);

@@ -23,8 +23,15 @@ export function faultsOf(request: HostileRequest, exchange: Exchange): readonly 
   return faults;
 }
 
-/** What callers choose to be told again: names of actions and kinds of resources, no ids of persons. */
-const TOLD_NAMES: ReadonlySet<string> = new Set(['action', 'request_id', 'resource.type', 'geo.city', 'geo.region']);
+/** What callers choose to be told again: names of actions, places, kinds of resources and free facts, no ids of persons. */
+const TOLD_NAMES: ReadonlySet<string> = new Set([
+  'action',
+  'request_id',
+  'resource.type',
+  'geo.city',
+  'geo.region',
+  'erased',
+]);
 
 /** What must not stand in a log, whatever was sent. */
 export function leaksIn(lines: readonly string[]): readonly string[] {
@@ -103,7 +110,10 @@ function hookFaults(request: HostileRequest, answer: WireAnswer): string[] {
 /** Judged without the code under test, by what the usual origins make of a path. */
 function mayPass(request: HostileRequest): boolean {
   const valuesOf = (name: string) =>
-    request.headers.filter(([given]) => given.toLowerCase() === name).map(([, value]) => value);
+    request.headers
+      .filter(([given]) => given.toLowerCase() === name)
+      .map(([, value]) => value.trim())
+      .filter((value) => value !== '');
   const isKnown = valuesOf('x-stepgate-key').every((key) => key === SECRETS.apiKey);
   const isEnvoy = request.kind === 'envoy';
   const methods = isEnvoy ? [request.method] : valuesOf('x-forwarded-method');
