@@ -21,7 +21,8 @@ const MAX_DECODINGS = 3;
  *
  * `target` holds one character per byte, as a header does. Never throws; the work is bounded by {@link MAX_TARGET_LENGTH}
  * and {@link MAX_READINGS}. Invalid: no leading slash, control characters (raw or encoded, NUL among them), raw blanks,
- * broken percent-encoding or UTF-8, encoding beyond three levels, plain `..` beside encoded dots, anything over the bounds.
+ * broken percent-encoding or UTF-8, encoding beyond three levels, what leads elsewhere where it is decoded and
+ * resolved in another order, anything over the bounds.
  */
 export function pathReadings(target: string): PathReadings {
   if (target.length > MAX_TARGET_LENGTH) return invalid(`is longer than ${MAX_TARGET_LENGTH} characters`);
@@ -30,7 +31,7 @@ export function pathReadings(target: string): PathReadings {
   const path = target.split('?', 1)[0] ?? '';
   if (PLAIN.test(path)) return { invalid: null, readings: [path.replace(/(?<=.)\/$/, '').toLowerCase()] };
 
-  if (mixesUpwards(path)) return invalid('goes upwards both plainly and in encoded letters');
+  if (dependsOnOrder(path)) return invalid('leads elsewhere in another order of decoding and resolving');
   const decoded: string[] = [];
   for (const raw of rawPaths(target)) {
     const levels = decodings(raw);
@@ -61,16 +62,24 @@ const RAW_CONTROL = /[\u0000-\u0020\u007f]/;
 const DECODED_CONTROL = /\p{Cc}/u;
 
 /**
- * Plain `..` beside encoded dots or semicolons: what it leads to depends on whether an origin resolves dot segments, drops
- * parameters or decodes first (`/api/%2e%2e%3b/..;a/transfers` is `/api/transfers` to a servlet container). No client writes
- * both, so that it is not worth a reading for each order.
+ * Whether it matters in which order an origin, and a proxy before it, decode, drop parameters, turn backslashes and resolve dot
+ * segments: `/api/%2e%2e%3b/..;a/transfers` is `/api/transfers` to a servlet container, `/open/a\b/../..%5capi` is `/api` to IIS
+ * behind nginx. No client writes such a path, so that it is not worth a reading for each order.
  */
-function mixesUpwards(path: string): boolean {
-  return ENCODED_DOT_OR_SEMICOLON.test(path) && path.split(SEPARATOR).some((segment) => /^\.\.(?:;|$)/.test(segment));
+function dependsOnOrder(path: string): boolean {
+  const goesUp = (separator: string | RegExp): boolean =>
+    path.split(separator).some((segment) => /^\.\.(?:;|$)/.test(segment));
+  return (
+    (ENCODED_DOT_OR_SEMICOLON.test(path) && goesUp(ANY_SEPARATOR)) ||
+    (OTHER_SEPARATOR.test(path) && goesUp('/')) ||
+    (ENCODED_SEMICOLON.test(path) && path.includes(';'))
+  );
 }
 
 const ENCODED_DOT_OR_SEMICOLON = /%(?:25)*(?:2e|3b)/i;
-const SEPARATOR = /[/\\]|%(?:25)*(?:2f|5c)/i;
+const ENCODED_SEMICOLON = /%(?:25)*3b/i;
+const OTHER_SEPARATOR = /\\|%(?:25)*(?:2f|5c)/i;
+const ANY_SEPARATOR = /[/\\]|%(?:25)*(?:2f|5c)/i;
 
 /** Stands for an encoded slash while a text is worked on: no valid UTF-8 decodes to an unpaired surrogate. */
 const ENCODED_SLASH = '\ud800';

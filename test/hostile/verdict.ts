@@ -132,25 +132,28 @@ function isUnderOpen(path: string): boolean {
   return lower === OPEN_PREFIX || lower.startsWith(`${OPEN_PREFIX}/`);
 }
 
-/** The path as a URL parser, a file system, a servlet container and a careless proxy see it, decoded up to three times. */
+/**
+ * The path as a URL parser, a file system, a servlet container and a careless proxy see it: decoded up to three times, with dot
+ * segments resolved and parameters dropped before the first decoding, or only after it.
+ */
 function readingsOf(target: string): readonly string[] {
   const raw = Buffer.from(target.split('?')[0] ?? '', 'latin1').toString();
   const readings: string[] = [];
-  let text = raw;
-  for (let level = 0; level < 3; level += 1) {
-    const cut = text.split('#')[0] ?? '';
-    readings.push(
-      ...[text, cut].flatMap((path) => [
-        posix.normalize(path),
-        posix.normalize(path.replaceAll('\\', '/')),
-        posix.normalize(path.replace(/;[^/]*/g, '')),
-        posix.normalize(path.split(/[?]/)[0] ?? ''),
-      ]),
-    );
-    if (URL.canParse(cut, 'http://origin')) readings.push(posix.normalize(new URL(cut, 'http://origin').pathname));
-    text = text.replace(/(?:%[0-9a-f]{2})+/gi, (run) => Buffer.from(run.replaceAll('%', ''), 'hex').toString());
+  for (const start of [raw, ...resolvedWays(raw)]) {
+    let text = start;
+    for (let level = 0; level < 3; level += 1) {
+      text = text.replace(/(?:%[0-9a-f]{2})+/gi, (run) => Buffer.from(run.replaceAll('%', ''), 'hex').toString());
+      const cut = text.split('#')[0] ?? '';
+      readings.push(...resolvedWays(text), ...resolvedWays(cut), posix.normalize(text.split('?')[0] ?? ''));
+    }
   }
+  const url = raw.split('#')[0] ?? '';
+  if (URL.canParse(url, 'http://origin')) readings.push(posix.normalize(new URL(url, 'http://origin').pathname));
   return readings;
+}
+
+function resolvedWays(path: string): readonly string[] {
+  return [path, path.replaceAll('\\', '/'), path.replace(/;[^/]*/g, '')].map((way) => posix.normalize(way));
 }
 
 function isAllow({ status, body }: WireAnswer): boolean {

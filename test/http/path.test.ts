@@ -90,6 +90,9 @@ describe('what cannot be read safely is refused as path_invalid', () => {
     ['a way up that a servlet container takes to another end', '/api/%2e%2e%3b/..;a/transfers'],
     ['a way up that is other where dots are resolved before decoding', '/admin/%2e%2e/../open/x'],
     ['a way up behind an encoded separator', '/open%5c..;/%252e%252e/x'],
+    ['a way up that is other where backslashes are turned last', '/open/a\\b/../..%5capi'],
+    ['a way up that is other where encoded slashes are read last', '/open/a%2fb/../..%2fapi'],
+    ['a plain and an encoded semicolon', '/open/;x/%252e%252e\\%2e%2e%3b/./open'],
     ['too many disputed parts at once', '//a\\b;c%252f%2f%255c%253f/..//../x#y'],
   ])('%s', (_, target) => {
     expect(pathReadings(target)).toMatchObject({ invalid: 'path_invalid', why: expect.any(String) });
