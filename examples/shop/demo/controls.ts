@@ -3,9 +3,9 @@ import { type Context, Hono } from 'hono';
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
 import { csrf } from 'hono/csrf';
 import { html } from 'hono/html';
-import { secureHeaders } from 'hono/secure-headers';
 import { streamSSE } from 'hono/streaming';
 import { type Assets, assetRoutes } from '../assets.ts';
+import { pageHeaders } from '../page-headers.ts';
 import { SESSION_COOKIE, TOKEN_COOKIE } from '../shop/session.ts';
 import { themeOf } from '../theme.ts';
 import type { Feed } from './feed.ts';
@@ -46,21 +46,7 @@ const PROOF_COOKIE = '__Host-stepgate-su';
 export function controlsApp(options: ControlsOptions): Hono {
   const { who, origin, feed, assets, loot, thiefOrigin, variant, startOver } = options;
   const app = new Hono();
-  app.use(
-    secureHeaders({
-      contentSecurityPolicy: {
-        defaultSrc: ["'none'"],
-        scriptSrc: ["'self'"],
-        styleSrc: ["'self'"],
-        imgSrc: ["'self'", 'data:'],
-        connectSrc: ["'self'"],
-        formAction: ["'self'"],
-        frameAncestors: ["'none'"],
-        baseUri: ["'none'"],
-      },
-      referrerPolicy: 'same-origin',
-    }),
-  );
+  app.use(pageHeaders());
   app.use(csrf({ origin }));
   app.route('/demo', assetRoutes(assets));
 

@@ -10,10 +10,10 @@ import {
 } from '@simplewebauthn/server';
 import { type Context, Hono } from 'hono';
 import { csrf } from 'hono/csrf';
-import { secureHeaders } from 'hono/secure-headers';
 import type { Provider } from 'oidc-provider';
 import { z } from 'zod';
 import { type Assets, assetRoutes } from '../assets.ts';
+import { pageHeaders } from '../page-headers.ts';
 import { themeOf } from '../theme.ts';
 import type { Account, Accounts } from './accounts.ts';
 import { classAsked, classReached, PASSKEY, PASSWORD, rankOf } from './classes.ts';
@@ -73,21 +73,7 @@ export function signInApp(options: SignInOptions): Hono<Env> {
   const attempts = new Map<string, Attempt>();
   const app = new Hono<Env>();
 
-  app.use(
-    secureHeaders({
-      contentSecurityPolicy: {
-        defaultSrc: ["'none'"],
-        scriptSrc: ["'self'"],
-        styleSrc: ["'self'"],
-        imgSrc: ["'self'", 'data:'],
-        connectSrc: ["'self'"],
-        // Chromium holds redirects after a form to this as well, and the last form ends at the shop.
-        formAction: ["'self'", shopOrigin],
-        frameAncestors: ["'none'"],
-        baseUri: ["'none'"],
-      },
-    }),
-  );
+  app.use(pageHeaders([shopOrigin]));
   app.use(csrf({ origin: issuer }));
   app.route('/', assetRoutes(assets));
 

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { type Context, Hono, type MiddlewareHandler } from 'hono';
 import { setCookie } from 'hono/cookie';
 import { csrf } from 'hono/csrf';
-import { secureHeaders } from 'hono/secure-headers';
 import { z } from 'zod';
 import { type Assets, assetRoutes } from '../assets.ts';
+import { pageHeaders } from '../page-headers.ts';
 import { THEME_COOKIE, themeOf } from '../theme.ts';
 import { productOf } from './catalogue.ts';
 import type { Customers } from './customers.ts';
@@ -61,23 +61,7 @@ export function shopApp(options: ShopOptions): Hono<ShopEnv> {
   const { origin, issuer, openId, sessions, customers, assets, protection, stepgate, tokenCookie, now } = options;
   const app = new Hono<ShopEnv>();
 
-  app.use(
-    secureHeaders({
-      contentSecurityPolicy: {
-        defaultSrc: ["'none'"],
-        scriptSrc: ["'self'"],
-        styleSrc: ["'self'"],
-        imgSrc: ["'self'", 'data:'],
-        connectSrc: ["'self'"],
-        // Chromium holds the redirects after a form to this as well, and those of /step-up end at the provider.
-        formAction: ["'self'", issuer],
-        frameAncestors: ["'none'"],
-        baseUri: ["'none'"],
-      },
-      // Not `no-referrer`: it would take the origin out of forms, by which those of strangers are told apart.
-      referrerPolicy: 'same-origin',
-    }),
-  );
+  app.use(pageHeaders([issuer]));
   app.use(csrf({ origin }));
   app.route('/', assetRoutes(assets));
   app.use(sessions.attach);
