@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isMissingFile } from '../missing-file.ts';
 import { bundledDirectory, dataFiles, dateOf } from './geoip-lite.ts';
 import { readGeoipLite } from './geoip-lite-table.ts';
 import {
@@ -16,7 +17,7 @@ import {
 import { readMmdb } from './mmdb-table.ts';
 import type { PlaceTable } from './place-steps.ts';
 import { GeoDataError } from './shard.ts';
-import { type BuiltGeo, builtGeoOf, isMissing, readBuiltGeo } from './shards-file.ts';
+import { type BuiltGeo, builtGeoOf, readBuiltGeo } from './shards-file.ts';
 
 /** What is built. */
 export interface GeoBuild {
@@ -98,7 +99,7 @@ async function removeOthers(out: string, files: { has(file: string): boolean }):
 const LEFTOVER_MS = 3_600_000;
 
 function ignoreMissing(error: unknown): null {
-  if (isMissing(error)) return null;
+  if (isMissingFile(error)) return null;
   throw error;
 }
 
@@ -113,7 +114,7 @@ async function builtManifest(dir: string): Promise<Manifest | null> {
   try {
     return parseManifest(await readFile(join(dir, MANIFEST_FILE), 'utf8'));
   } catch (error) {
-    if (error instanceof GeoDataError || isMissing(error)) return null;
+    if (error instanceof GeoDataError || isMissingFile(error)) return null;
     throw error;
   }
 }
@@ -125,7 +126,7 @@ async function isWhole(dir: string, manifest: Manifest): Promise<boolean> {
     );
     return sizes.every(Boolean);
   } catch (error) {
-    if (isMissing(error)) return false;
+    if (isMissingFile(error)) return false;
     throw error;
   }
 }
@@ -161,7 +162,7 @@ async function existing(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isDirectory();
   } catch (error) {
-    if (!isMissing(error)) throw error;
+    if (!isMissingFile(error)) throw error;
     throw new GeoDataError(
       'geo_source_missing',
       `${path} does not exist; name a .mmdb file or a directory of geoip-lite`,
@@ -175,7 +176,7 @@ async function sha256Of(paths: readonly string[]): Promise<string> {
     try {
       for await (const chunk of createReadStream(path)) hash.update(chunk);
     } catch (error) {
-      if (!isMissing(error)) throw error;
+      if (!isMissingFile(error)) throw error;
       throw new GeoDataError(
         'geo_source_missing',
         `${path} is missing; name a .mmdb file or a directory of geoip-lite`,

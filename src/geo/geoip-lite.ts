@@ -12,6 +12,7 @@ import {
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { isMissingFile } from '../missing-file.ts';
 import {
   CITY_ACCURACY_KM,
   COUNTRY_ACCURACY_KM,
@@ -230,10 +231,6 @@ const RELEASED_DATA = {
   country: '480b2d18f8423ae1f9370722fb6d12d8',
   atMs: Date.UTC(2026, 6, 8),
 };
-
-function isMissingFile(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
-}
 
 function isMissingModule(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'MODULE_NOT_FOUND';

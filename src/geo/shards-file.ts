@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isMissingFile } from '../missing-file.ts';
 import { MANIFEST_FILE, type Manifest } from './manifest.ts';
 import { readAllShards, shardMemory } from './shards.ts';
 
@@ -40,7 +41,7 @@ export async function buildFingerprint(dir: string): Promise<string | null> {
     const { ino, size, mtimeMs } = await stat(join(dir, MANIFEST_FILE));
     return `${ino} ${size} ${mtimeMs}`;
   } catch (error) {
-    if (isMissing(error)) return null;
+    if (isMissingFile(error)) return null;
     throw error;
   }
 }
@@ -52,12 +53,7 @@ export async function readBuiltFile(dir: string, name: string): Promise<ArrayBuf
     // A file of its own buffer is kept as it is; small ones may come out of a shared pool.
     return byteLength === buffer.byteLength ? buffer : buffer.slice(byteOffset, byteOffset + byteLength);
   } catch (error) {
-    if (isMissing(error)) return null;
+    if (isMissingFile(error)) return null;
     throw error;
   }
-}
-
-/** Whether an error says that a file or directory does not exist. */
-export function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }

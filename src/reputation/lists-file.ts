@@ -1,6 +1,7 @@
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import * as z from 'zod';
+import { isMissingFile } from '../missing-file.ts';
 import type { Address } from '../net/address.ts';
 import { COMPILED_SUFFIX, decodeList, encodeList } from './compiled-list.ts';
 import { DEFAULT_FEEDS } from './default-feeds.ts';
@@ -16,8 +17,6 @@ import {
 } from './lists.ts';
 import type { ListStatus, LocalReputation, Standing } from './reputation.ts';
 import { type BrokenList, createReputation, NO_REPUTATION } from './standing.ts';
-
-const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT';
 
 /** Any error as a problem; one that is no {@link ListError} came from the disk. */
 function asProblem(error: unknown): ListProblem {
@@ -49,7 +48,7 @@ export async function readFeeds(dir: string): Promise<readonly ListConfig[]> {
   try {
     text = await readFile(path, 'utf8');
   } catch (error) {
-    if (isMissing(error)) return DEFAULT_FEEDS;
+    if (isMissingFile(error)) return DEFAULT_FEEDS;
     throw error;
   }
   let json: unknown;
@@ -161,7 +160,7 @@ async function previousOf(dir: string, name: string): Promise<CompiledList | nul
   try {
     return await readCompiled(compiledPath(dir, name), name);
   } catch (error) {
-    if (isMissing(error) || error instanceof ListError) return null;
+    if (isMissingFile(error) || error instanceof ListError) return null;
     throw error;
   }
 }
@@ -315,7 +314,7 @@ export async function compiledNames(dir: string): Promise<readonly string[]> {
       .map((file) => file.slice(0, -COMPILED_SUFFIX.length))
       .sort();
   } catch (error) {
-    if (isMissing(error)) return [];
+    if (isMissingFile(error)) return [];
     throw error;
   }
 }
@@ -329,7 +328,7 @@ async function fingerprint(dir: string): Promise<string> {
         return `${name} ${ino} ${size} ${mtimeMs}`;
       } catch (error) {
         // Removed since the directory was read: the next look sees it gone.
-        if (isMissing(error)) return `${name} gone`;
+        if (isMissingFile(error)) return `${name} gone`;
         throw error;
       }
     }),

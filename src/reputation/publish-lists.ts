@@ -1,5 +1,6 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isMissingFile } from '../missing-file.ts';
 import { COMPILED_SUFFIX } from './compiled-list.ts';
 import { formatListIndex, LIST_INDEX_FILE } from './fetched-lists.ts';
 import type { ListMeta } from './lists.ts';
@@ -40,7 +41,7 @@ async function readIfThere(path: string): Promise<Buffer | null> {
   try {
     return await readFile(path);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    if (isMissingFile(error)) return null;
     throw error;
   }
 }
