@@ -44,6 +44,8 @@ export interface RiskCheckOptions<C> {
    * past such a step-up until Stepgate answers again.
    */
   readonly proofs?: ProofJudge;
+  /** Epoch milliseconds. Default: the clock. */
+  readonly now?: () => number;
 }
 
 /** Options of `requireStepUp()`; `C` is what the framework hands to a handler. */
@@ -85,7 +87,7 @@ export type Guard<C, T> = (request: IncomingRequest, context: C) => Promise<Guar
  * @throws {StepgateError} `invalid_options`; the guard itself where Stepgate refuses the call, as for a wrong key
  */
 export function riskGuard<C>(options: RiskCheckOptions<C>): Guard<C, RiskDecision> {
-  const { client, action } = options;
+  const { client, action, now = () => Date.now() } = options;
   const findAddress = addressFinder(options.clientAddress ?? {});
   const sources = options.token ?? TOKEN_SOURCES;
   const page = checkedPage(options.stepUpPage);
@@ -109,7 +111,8 @@ export function riskGuard<C>(options: RiskCheckOptions<C>): Guard<C, RiskDecisio
       subject_properties: properties,
       context: facts,
     });
-    if (decision.decision === 'allow') return { goesOn: true, value: decision, setCookie: freshDevice(decision) };
+    if (decision.decision === 'allow')
+      return { goesOn: true, value: decision, setCookie: freshDevice(decision, now()) };
     const check = decision.failed ? null : decision.id;
     // Without a requirement there is nothing to challenge for: it must not turn into an allow.
     if (decision.decision === 'deny' || decision.step_up === undefined) return refused(denyRefusal(check));
@@ -161,11 +164,11 @@ function refused(refusal: Refusal): Guarded<never> {
 }
 
 /** The cookie for a device that has just become trusted. */
-function freshDevice(decision: RiskDecision): string | null {
+function freshDevice(decision: RiskDecision, nowMs: number): string | null {
   if (decision.failed) return null;
   const { token, expires_at: expiresAt } = decision.device ?? {};
   if (token === undefined || expiresAt === undefined) return null;
-  return deviceCookie(token, Date.parse(expiresAt), Date.now());
+  return deviceCookie(token, Date.parse(expiresAt), nowMs);
 }
 
 function checkedPage(page: StepUpPage | undefined): StepUpPage | null {
