@@ -159,6 +159,7 @@ export class RedisPool extends DurableObject implements PoolCalls {
       // What a command may hold on to is bounded here, the wait for it by the Worker.
       timeoutMs: Math.max(STORE_TIMEOUT_MS, 1000),
       idleMs: IDLE_MS,
+      random: () => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32,
       onConnectionError: (problem) =>
         console.warn(JSON.stringify({ level: 'warn', msg: 'no connection to Redis', problem })),
     });
