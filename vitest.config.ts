@@ -52,5 +52,7 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: 'forks',
+    // One suite waits for servers most of the time: another one fills the core.
+    maxWorkers: '100%',
   },
 });
