@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import {
   copyFileSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   rmSync,
@@ -182,9 +183,11 @@ describe('damaged data', () => {
   /** @see https://github.com/sapics/geoip-country/issues/22 */
   it('is named when the package itself is missing, as it is after bundling into one file', async () => {
     const bare = mkdtempSync(join(scratch, 'bundled-'));
-    for (const file of ['geoip-lite.ts', 'geo.ts']) copyFileSync(join('src/geo', file), join(bare, file));
+    mkdirSync(join(bare, 'geo'));
+    for (const file of ['geo/geoip-lite.ts', 'geo/geo.ts', 'missing-file.ts'])
+      copyFileSync(join('src', file), join(bare, file));
     const program = `
-      import { geoipLiteSource } from './geoip-lite.ts';
+      import { geoipLiteSource } from './geo/geoip-lite.ts';
       const source = geoipLiteSource();
       console.log(JSON.stringify([source.locate({ kind: 'public', text: '8.8.8.8' }), source.status(0)]));`;
     const node = ['--input-type=module-typescript', '-e', program];
