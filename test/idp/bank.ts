@@ -68,8 +68,17 @@ export function issuerEntry({ issuer }: Pick<IdentityProvider, 'issuer'>, change
   };
 }
 
-/** Starts a server that is stopped when the workshop is tidied. */
-export async function openBank(workshop: Workshop, entry: object): Promise<Bank> {
+/** Where a bank is opened: a folder for its rules, and a way to start a service with them. */
+export interface BankBuilding {
+  readonly dir: string;
+  start(settings: { readonly [name: string]: string }): Promise<{
+    readonly server: { readonly url: string };
+    readonly lines: readonly string[];
+  }>;
+}
+
+/** Starts a service with the bank's rules. */
+export async function openBank(workshop: BankBuilding, entry: object): Promise<Bank> {
   await writeFile(join(workshop.dir, 'default.json'), JSON.stringify(RULES));
   const { server, lines } = await workshop.start({ STEP_UP_ISSUERS: JSON.stringify([entry]), LOG_LEVEL: 'debug' });
   return {

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -16,6 +17,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { createTestHarness, type TestHarness } from 'wrangler';
 import { formatListIndex, LIST_INDEX_FILE } from '../../src/reputation/fetched-lists.ts';
+import { publishLists } from '../../src/reputation/publish-lists.ts';
 import { KEY } from './stepgate.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -40,6 +42,8 @@ export interface WorkerOptions {
   readonly rulesDir?: string;
   /** True carries the geo data and lists of the build step; a start takes seconds longer. Default: neither. */
   readonly data?: boolean;
+  /** With `data`, the compiled lists that are carried; default: those that the build step found. */
+  readonly listsDir?: string;
   /** True also binds what wrangler.toml offers in comments: KV, Analytics Engine, Durable Objects. */
   readonly allBindings?: boolean;
 }
@@ -48,14 +52,15 @@ type Json = string | number | boolean | readonly Json[] | { readonly [key: strin
 
 /** Starts the Worker in development with the key {@link KEY}; the bundle is the one of `wrangler deploy --dry-run`. */
 export async function startWorker(options: WorkerOptions = {}): Promise<WorkerServer> {
-  const { vars = {}, secrets = {}, rulesDir, data = false, allBindings = false } = options;
+  const { vars = {}, secrets = {}, rulesDir, data = false, listsDir = null, allBindings = false } = options;
+
   const folder = mkdtempSync(join(tmpdir(), 'stepgate-worker-'));
   process.env.CLOUDFLARE_CF_FETCH_ENABLED = 'false';
   const harness = createTestHarness({
     root: ROOT,
     workers: [
       {
-        configPath: configIn(folder, { data, allBindings }),
+        configPath: configIn(folder, { assets: await assetsIn(folder, data, listsDir), allBindings }),
         prebuiltWorkerDir: await workerBundle(rulesDir),
         vars: {
           NODE_ENV: 'development',
@@ -80,13 +85,20 @@ export async function startWorker(options: WorkerOptions = {}): Promise<WorkerSe
   };
 }
 
+/** The folder of static assets: what the build step made, the geo data of that beside other lists, or nothing. */
+async function assetsIn(folder: string, data: boolean, listsDir: string | null): Promise<string> {
+  const built = join(ROOT, 'build/worker/assets');
+  if (data && listsDir === null) return built;
+  const assets = join(folder, 'assets');
+  mkdirSync(join(assets, 'ip'), { recursive: true });
+  if (data) cpSync(join(built, 'geo'), join(assets, 'geo'), { recursive: true });
+  if (listsDir === null) writeFileSync(join(assets, 'ip', LIST_INDEX_FILE), formatListIndex([]));
+  else await publishLists(listsDir, join(assets, 'ip'));
+  return assets;
+}
+
 /** wrangler.toml for a test: its optional parts as they are meant to be uncommented, other assets, absolute paths. */
-function configIn(folder: string, { data, allBindings }: { data: boolean; allBindings: boolean }): string {
-  const assets = data ? join(ROOT, 'build/worker/assets') : join(folder, 'assets');
-  if (!data) {
-    mkdirSync(join(assets, 'ip'), { recursive: true });
-    writeFileSync(join(assets, 'ip', LIST_INDEX_FILE), formatListIndex([]));
-  }
+function configIn(folder: string, { assets, allBindings }: { assets: string; allBindings: boolean }): string {
   const text = readFileSync(join(ROOT, CONFIG), 'utf8');
   const bound = allBindings ? text.replaceAll(/^# (?=\[\[|\w+ = )/gm, '') : text;
   const path = join(folder, 'wrangler.toml');

@@ -1,0 +1,10 @@
+import { fileURLToPath } from 'node:url';
+import { authzenSuite, KEY } from '../http/authzen-suite.ts';
+import { startWorker } from '../servers/worker.ts';
+
+authzenSuite((rules, more) =>
+  startWorker({
+    rulesDir: fileURLToPath(new URL(`../http/fixtures/${rules}`, import.meta.url)),
+    vars: { API_KEYS: `pep:${KEY}`, LOG_LEVEL: 'error', ...more },
+  }),
+);
