@@ -27,7 +27,7 @@ beforeEach(() => stopClock());
 afterEach(() => closeDay(shop, idp));
 
 async function provider(isStarted = true): Promise<void> {
-  idp = await identityProvider(isStarted);
+  idp = await identityProvider({ isStarted });
   alice = userAgent(idp, { account: 'alice', methods: ['pwd', 'otp'] });
 }
 

@@ -51,8 +51,18 @@ export interface IdentityProvider {
   start(): Promise<void>;
 }
 
-/** @param isStarted false leaves the port closed until `start` */
-export async function identityProvider(isStarted = true): Promise<IdentityProvider> {
+/** How a provider differs from the usual one. */
+export interface ProviderOptions {
+  /** False leaves the port closed until `start`; default true. */
+  readonly isStarted?: boolean;
+  /** A page's own origin: its clients may be sent back to `/signed-in` there, and may ask for tokens from there. */
+  readonly pageOrigin?: string;
+}
+
+export async function identityProvider({
+  isStarted = true,
+  pageOrigin,
+}: ProviderOptions = {}): Promise<IdentityProvider> {
   const asked = new Map<string, number>();
   let server: Server = createServer(answer);
   await listen(server, 0);
@@ -63,7 +73,7 @@ export async function identityProvider(isStarted = true): Promise<IdentityProvid
   let refreshed = (claims: TokenClaims): TokenClaims => claims;
   let keyCount = 1;
   let keys = [await signingJwk('k1')];
-  let provider = providerOf(issuer, keys, adapter, (claims) => refreshed(claims));
+  let provider = make();
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
     const path = request.url?.split('?')[0] ?? '/';
@@ -74,8 +84,12 @@ export async function identityProvider(isStarted = true): Promise<IdentityProvid
     handled.catch((error: unknown) => response.writeHead(500).end(String(error)));
   }
 
+  function make(): Provider {
+    return providerOf(issuer, { keys, adapter, pageOrigin }, (claims) => refreshed(claims));
+  }
+
   function reconfigure(): void {
-    provider = providerOf(issuer, keys, adapter, (claims) => refreshed(claims));
+    provider = make();
   }
 
   async function stop(): Promise<void> {
@@ -123,8 +137,15 @@ async function signingJwk(kid: string): Promise<JWK> {
 
 function providerOf(
   issuer: string,
-  keys: readonly JWK[],
-  adapter: ReturnType<typeof database>,
+  {
+    keys,
+    adapter,
+    pageOrigin,
+  }: {
+    readonly keys: readonly JWK[];
+    readonly adapter: ReturnType<typeof database>;
+    readonly pageOrigin: string | undefined;
+  },
   refreshed: (claims: TokenClaims) => TokenClaims,
 ): Provider {
   return new Provider(issuer, {
@@ -135,8 +156,9 @@ function providerOf(
       client_id: id,
       token_endpoint_auth_method: 'none',
       grant_types: ['authorization_code', 'refresh_token'],
-      redirect_uris: [REDIRECT_URI],
+      redirect_uris: [REDIRECT_URI, ...(pageOrigin === undefined ? [] : [`${pageOrigin}/signed-in`])],
     })),
+    clientBasedCORS: (_: Context, origin: string) => origin === pageOrigin,
     acrValues: CLASSES.map(({ acr }) => acr),
     claims: { openid: ['sub', 'acr', 'auth_time', 'amr'] },
     findAccount: (_context: Context, accountId: string) => ({ accountId, claims: () => ({ sub: accountId }) }),
