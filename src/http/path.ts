@@ -62,24 +62,62 @@ const RAW_CONTROL = /[\u0000-\u0020\u007f]/;
 const DECODED_CONTROL = /\p{Cc}/u;
 
 /**
- * Whether it matters in which order an origin, and a proxy before it, decode, drop parameters, turn backslashes and resolve dot
- * segments: `/api/%2e%2e%3b/..;a/transfers` is `/api/transfers` to a servlet container, `/open/a\b/../..%5capi` is `/api` to IIS
- * behind nginx. No client writes such a path, so that it is not worth a reading for each order.
+ * Whether it matters in which order an origin, and a proxy before it, decode, drop parameters, turn backslashes, cut the query and
+ * resolve dot segments: `/api/%2e%2e%3b/..;a/transfers` is `/api/transfers` to a servlet container, `/open/a\b/../..%5capi` is
+ * `/api` to IIS behind nginx. No client writes such a path, so that it is not worth a reading for each order.
  */
 function dependsOnOrder(path: string): boolean {
-  const goesUp = (separator: string | RegExp): boolean =>
-    path.split(separator).some((segment) => /^\.\.(?:;|$)/.test(segment));
+  const hasOther = OTHER_SEPARATOR.test(path);
   return (
-    (ENCODED_DOT_OR_SEMICOLON.test(path) && goesUp(ANY_SEPARATOR)) ||
-    (OTHER_SEPARATOR.test(path) && goesUp('/')) ||
-    (ENCODED_SEMICOLON.test(path) && path.includes(';'))
+    (DISPUTED.filter((spelling) => spelling.test(path)).length > 1 && goesUp(undisguised(path), ANY_SEPARATOR)) ||
+    (ENCODED_DOT.test(path) && goesUp(path, ANY_SEPARATOR)) ||
+    (hasOther && goesUp(path, '/')) ||
+    (ENCODED_SEMICOLON.test(path) && path.includes(';')) ||
+    (hasOther && path.includes(';') && endOfParametersMatters(path))
   );
 }
 
-const ENCODED_DOT_OR_SEMICOLON = /%(?:25)*(?:2e|3b)/i;
+function goesUp(path: string, separator: string | RegExp): boolean {
+  return path.split(separator).some((segment) => /^\.\.(?:;|$)/.test(segment));
+}
+
+/** With the dots and semicolons in it that any number of decodings would bring out, and cut nowhere. */
+function undisguised(path: string): string {
+  return path.replace(ENCODED_DOT_GLOBAL, '.').replace(/%(?:25)*(?:3b|3f|23)|#/gi, ';');
+}
+
+/**
+ * Whether parameters hold a separator at which some let them end, while there is another beside them: `/a\b;x\y/c` is `/a/b/c`
+ * where they end at a slash alone and are dropped first, else `/a/b/y/c`.
+ */
+function endOfParametersMatters(path: string): boolean {
+  const segments = path.split('/').map((segment) => {
+    const semicolon = segment.indexOf(';');
+    return semicolon === -1 ? [segment, ''] : [segment.slice(0, semicolon), segment.slice(semicolon)];
+  });
+  return (
+    segments.some(([, parameters = '']) => OTHER_SEPARATOR.test(parameters)) &&
+    segments.some(([name = '']) => OTHER_SEPARATOR.test(name))
+  );
+}
+
+const ENCODED_DOT = /%(?:25)*2e/i;
+const ENCODED_DOT_GLOBAL = /%(?:25)*2e/gi;
 const ENCODED_SEMICOLON = /%(?:25)*3b/i;
 const OTHER_SEPARATOR = /\\|%(?:25)*(?:2f|5c)/i;
 const ANY_SEPARATOR = /[/\\]|%(?:25)*(?:2f|5c)/i;
+
+/** Spellings that origins are known to read differently. Each by itself has its readings. */
+const DISPUTED = [
+  ENCODED_DOT,
+  ENCODED_SEMICOLON,
+  /;/,
+  /\\/,
+  /%(?:25)*2f/i,
+  /%(?:25)*5c/i,
+  /#|%(?:25)*(?:23|3f)/i,
+  /\/\//,
+];
 
 /** Stands for an encoded slash while a text is worked on: no valid UTF-8 decodes to an unpaired surrogate. */
 const ENCODED_SLASH = '\ud800';

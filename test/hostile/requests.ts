@@ -30,6 +30,13 @@ const documentSchema = z.object({
   ),
 });
 
+/** One route of the document. */
+interface Operation {
+  /** Upper case. */
+  readonly method: string;
+  readonly path: string;
+}
+
 type Parts = Omit<HostileRequest, 'bytes' | 'isWhole'> & { readonly isWhole?: boolean };
 
 const AUTHORIZED = ['Authorization', `Bearer ${SECRETS.apiKey}`] as const;
@@ -44,13 +51,15 @@ export function hostileRequests(openapi: unknown): fc.Arbitrary<HostileRequest> 
   }
   const jsons = bodies.map(({ path, shape }) => hostileOf(shape).map((value) => ({ path, json: jsonOf(value) })));
   const posted = fc.oneof(...jsons);
-  const names = Object.keys(paths);
+  const operations = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => ({ path, method: method.toUpperCase() })),
+  );
   return fc.oneof(
     { weight: 5, arbitrary: posted.map(({ path, json }) => post('schema', path, json)) },
     { weight: 5, arbitrary: fc.tuple(posted, fc.array(spoiling, { minLength: 1, maxLength: 2 })).map(spoilt) },
     { weight: 5, arbitrary: gatewayCall },
     { weight: 3, arbitrary: envoyCall },
-    { weight: 3, arbitrary: pathProbe(names) },
+    { weight: 3, arbitrary: pathProbe(operations) },
     { weight: 3, arbitrary: fc.tuple(posted, hostileHeaders).map(headerProbe) },
     { weight: 2, arbitrary: shapes },
   );
@@ -85,7 +94,7 @@ function request(parts: Parts): HostileRequest {
   const { method, target, headers, body } = parts;
   const lines = [
     `${method} ${target} HTTP/1.1`,
-    'Host: pdp.example',
+    ...(headers.some(([name]) => name === 'Host') ? [] : ['Host: pdp.example']),
     'Connection: close',
     ...headers.map(([name, value]) => `${name}: ${value}`),
     ...(body === null ? [] : [`Content-Length: ${body.length}`]),
@@ -176,7 +185,7 @@ const wayOut = fc
   );
 
 /** A request target of any kind; what a gateway could hand on in one header. */
-const hostileTarget = fc
+export const hostileTarget = fc
   .oneof(
     wayOut,
     fc
@@ -198,12 +207,17 @@ const GATEWAY_HEADERS = [
   'Cookie',
   'Authorization',
   'X-Step-Up-Token',
-  'X-Device-Fingerprint',
+  'X-Stepgate-Device',
   'User-Agent',
   'Accept',
+  'Sec-Fetch-Mode',
   'Origin',
   'Access-Control-Request-Method',
   'X-HTTP-Method-Override',
+  'X-HTTP-Method',
+  'X-Method-Override',
+  'X-Original-Method',
+  'Host',
   'X-Original-URL',
   'X-Rewrite-URL',
   'X-Forwarded-Method',
@@ -225,8 +239,20 @@ const COOKIES = [
   'session=%65%79%4a; session=eyJhbGciOiJub25lIn0.e30.',
 ];
 
+const DEVICES = [
+  `v=1;fp=${CANARY};conf=0.5;bot=1;c.canvas=a1`,
+  'v=1;fp=x;c.__proto__=1;c.constructor=2',
+  `v=1;${'c.k=x;'.repeat(500)}`,
+  `v=1;${Array.from({ length: 100 }, (_, i) => `c.k${i}=x`).join(';')}`,
+  'v=1;fp=x;conf=1e999',
+  'v=1;fp=x;fp=y',
+  'v=2;fp=x',
+  ';;==;=',
+];
+
 const gatewayHeaders = fc.array(
   fc.oneof(
+    fc.tuple(fc.constant('X-Stepgate-Device'), fc.constantFrom(...DEVICES)),
     fc.tuple(fc.constantFrom(...GATEWAY_HEADERS), headerValue),
     fc.tuple(fc.constant('Cookie'), fc.constantFrom(...COOKIES)),
     fc.tuple(
@@ -276,26 +302,36 @@ const envoyCall = fc
     }),
   );
 
-function pathProbe(paths: readonly string[]): fc.Arbitrary<HostileRequest> {
-  const filled = fc
-    .tuple(fc.constantFrom(...paths), nastyText)
-    .map(([path, text]) =>
+function pathProbe(operations: readonly Operation[]): fc.Arbitrary<HostileRequest> {
+  const filled = (path: string): fc.Arbitrary<string> =>
+    nastyText.map((text) =>
       path.replace(/\{\w+\}/g, encodeURIComponent(text.toWellFormed()).slice(0, 4000)).replace('*', 'x'),
     );
-  const target = fc
-    .tuple(filled, fc.array(pathPiece, { maxLength: 3 }), fc.boolean())
-    .map(([path, pieces, isFirst]) => (isFirst ? `/${pieces.join('')}${path}` : path + pieces.join('')))
-    .map((text) =>
-      Buffer.from(text)
-        .toString('latin1')
-        .replace(/[\r\n\0 ]/g, ''),
-    );
-  return fc
-    .tuple(fc.constantFrom('GET', 'POST', 'DELETE', 'HEAD', 'PUT', 'OPTIONS', 'PATCH'), target, fc.boolean())
-    .map(([method, path, isAuthorized]) =>
-      request({ kind: 'path', method, target: path, headers: isAuthorized ? [AUTHORIZED] : [], body: null }),
-    );
+  const spelled = fc.oneof(fc.constant([]), fc.array(pathPiece, { minLength: 1, maxLength: 3 }));
+  const probe = ({ method, path }: Operation): fc.Arbitrary<HostileRequest> =>
+    fc
+      .tuple(
+        fc.oneof({ weight: 2, arbitrary: fc.constant(method) }, { weight: 1, arbitrary: otherMethod }),
+        filled(path),
+        spelled,
+        fc.boolean(),
+        fc.constantFrom(true, true, true, false),
+      )
+      .map(([sent, target, pieces, isFirst, isAuthorized]) =>
+        request({
+          kind: 'path',
+          method: sent,
+          target: Buffer.from(isFirst && pieces.length > 0 ? `/${pieces.join('')}${target}` : target + pieces.join(''))
+            .toString('latin1')
+            .replace(/[\r\n\0 ]/g, ''),
+          headers: isAuthorized ? [AUTHORIZED] : [],
+          body: null,
+        }),
+      );
+  return fc.oneof(...operations.map(probe));
 }
+
+const otherMethod = fc.constantFrom('GET', 'POST', 'DELETE', 'HEAD', 'PUT', 'OPTIONS', 'PATCH');
 
 const hostileHeaders = fc.array(
   fc.oneof(

@@ -1,6 +1,6 @@
-import { posix } from 'node:path';
 import { z } from 'zod';
 import { problemDocument } from '../../src/http/problem.ts';
+import { pathsOf } from './origins.ts';
 import type { HostileRequest } from './requests.ts';
 import { CANARY, OPEN_ACTION, OPEN_PREFIX, OPEN_WORD, SECRETS } from './stage.ts';
 import type { Exchange, WireAnswer } from './wire.ts';
@@ -124,36 +124,11 @@ function mayPass(request: HostileRequest): boolean {
     valuesOf('origin').some((value) => value !== '') &&
     valuesOf('access-control-request-method').some((value) => value !== '');
   if (method === 'OPTIONS' && isPreflight) return true;
-  return (method === 'GET' || method === 'HEAD') && readingsOf(target).every(isUnderOpen);
+  return (method === 'GET' || method === 'HEAD') && [...pathsOf(target)].every(isUnderOpen);
 }
 
 function isUnderOpen(path: string): boolean {
-  const lower = path.toLowerCase();
-  return lower === OPEN_PREFIX || lower.startsWith(`${OPEN_PREFIX}/`);
-}
-
-/**
- * The path as a URL parser, a file system, a servlet container and a careless proxy see it: decoded up to three times, with dot
- * segments resolved and parameters dropped before the first decoding, or only after it.
- */
-function readingsOf(target: string): readonly string[] {
-  const raw = Buffer.from(target.split('?')[0] ?? '', 'latin1').toString();
-  const readings: string[] = [];
-  for (const start of [raw, ...resolvedWays(raw)]) {
-    let text = start;
-    for (let level = 0; level < 3; level += 1) {
-      text = text.replace(/(?:%[0-9a-f]{2})+/gi, (run) => Buffer.from(run.replaceAll('%', ''), 'hex').toString());
-      const cut = text.split('#')[0] ?? '';
-      readings.push(...resolvedWays(text), ...resolvedWays(cut), posix.normalize(text.split('?')[0] ?? ''));
-    }
-  }
-  const url = raw.split('#')[0] ?? '';
-  if (URL.canParse(url, 'http://origin')) readings.push(posix.normalize(new URL(url, 'http://origin').pathname));
-  return readings;
-}
-
-function resolvedWays(path: string): readonly string[] {
-  return [path, path.replaceAll('\\', '/'), path.replace(/;[^/]*/g, '')].map((way) => posix.normalize(way));
+  return path === OPEN_PREFIX || path.startsWith(`${OPEN_PREFIX}/`);
 }
 
 function isAllow({ status, body }: WireAnswer): boolean {

@@ -62,6 +62,13 @@ describe('where origins differ every reading is there, the plain one first', () 
     expect(readings).toContain(other);
   });
 
+  test.each([
+    ['/files/a;v=1%2F2', '/files/a;v=1%2f2', '/files/a;v=1/2', '/files/a', '/files/a/2'],
+    ['/files/C:\\a/b;v=1', '/files/c:\\a/b;v=1', '/files/c:/a/b;v=1', '/files/c:\\a/b', '/files/c:/a/b'],
+  ])('several of them where nothing leads up: %s', (target, ...readings) => {
+    expect(readingsOf(target)).toEqual(expect.arrayContaining(readings));
+  });
+
   test('an encoded slash that belongs to a segment keeps the segment whole', () => {
     expect(readingsOf('/files/a%2Fb')).toEqual(['/files/a%2fb', '/files/a/b']);
   });
@@ -93,6 +100,11 @@ describe('what cannot be read safely is refused as path_invalid', () => {
     ['a way up that is other where backslashes are turned last', '/open/a\\b/../..%5capi'],
     ['a way up that is other where encoded slashes are read last', '/open/a%2fb/../..%2fapi'],
     ['a plain and an encoded semicolon', '/open/;x/%252e%252e\\%2e%2e%3b/./open'],
+    ['parameters that end at a backslash or at a slash', '/open/;x/..%5c..;a=b\\open'],
+    ['a separator beside parameters that hold another', '/a\\b;x\\y/c'],
+    ['a way up spelled in two disputed ways', '/open/%2e%2e\\%252e%252e%5copen'],
+    ['a way up behind an encoded question mark', '/open/x%3f/%2e%2e//..%23O'],
+    ['a way up where doubled slashes and parameters meet', '/open//..;a=b/.../;x/x/../..//open'],
     ['too many disputed parts at once', '//a\\b;c%252f%2f%255c%253f/..//../x#y'],
   ])('%s', (_, target) => {
     expect(pathReadings(target)).toMatchObject({ invalid: 'path_invalid', why: expect.any(String) });

@@ -1,0 +1,53 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { pathReadings } from '../../src/http/path.ts';
+import { compileRoutes } from '../../src/http/routes.ts';
+import { pathsOf } from './origins.ts';
+import { hostileTarget } from './requests.ts';
+
+/** Another one is another attack. */
+const SEED = 20_261_125;
+
+const routes = compileRoutes([
+  { method: 'GET', path: '/open/*', action: 'open' },
+  { method: 'GET', path: '/open/admin/*', action: 'admin' },
+  { method: 'GET', path: '/open/x/*', action: 'admin' },
+]);
+
+/** Whether nothing but the open route is seen in it. */
+function isTakenForOpen(target: string): boolean {
+  const paths = pathReadings(target);
+  return paths.invalid === null && routes.matchActions('GET', paths.readings).join() === 'open';
+}
+
+/** What some chain of servers reaches by this target, though it is not open. */
+function reachedBeyond(target: string): string | undefined {
+  return [...pathsOf(target)].find(
+    (path) => !/^\/open(?:\/|$)/.test(path) || /^\/open\/(?:admin|x)(?:\/|$)/.test(path),
+  );
+}
+
+test('no target is taken for the open route alone that some chain of servers reads as another', () => {
+  const taken = fc.sample(hostileTarget, { seed: SEED, numRuns: 20_000 }).filter(isTakenForOpen);
+  expect(taken.length).toBeGreaterThan(500);
+  expect(taken.filter((target) => reachedBeyond(target) !== undefined)).toEqual([]);
+});
+
+describe('the chains that are followed', () => {
+  test.each([
+    ['/open/../admin', '/admin'],
+    ['/open/%2e%2e%2fadmin', '/admin'],
+    ['/open/%252e%252e/admin', '/admin'],
+    ['/open\\..\\admin', '/admin'],
+    ['/open/..;a=b/admin', '/admin'],
+    ['/open/;x/..%5c..;a=b\\open', '/'],
+    ['//evil.example/admin', '/admin'],
+    ['/open/%3b/../..', '/'],
+  ])('lead from %s to %s', (target, path) => {
+    expect(pathsOf(target)).toContain(path);
+  });
+
+  test('lead nowhere else from a plain path', () => {
+    expect([...pathsOf('/open/a.b/c?x=/../..')]).toEqual(['/open/a.b/c']);
+  });
+});
