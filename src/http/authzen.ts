@@ -16,6 +16,11 @@ const SEMANTICS = ['execute_all', 'deny_on_first_deny', 'permit_on_first_permit'
 
 /** Most evaluations of one batch. */
 const MAX_EVALUATIONS = 100;
+/**
+ * Largest batch in characters of JSON, where what an item takes from beside `evaluations` counts with each item: what is written
+ * once and judged a hundred times costs a hundred times as much.
+ */
+const MAX_BATCH_LENGTH = 512 * 1024;
 
 const name = z.string().min(1);
 const properties = z.record(z.string(), z.unknown()).nullish();
@@ -89,7 +94,9 @@ export function authzenRoutes(deps: AppDeps): Route[] {
         if (evaluations == null || evaluations.length === 0) return c.json(await evaluate(deps, c, body));
         const semantic = options?.evaluations_semantic ?? 'execute_all';
         // The body came from JSON.parse, so its items are JSON.
-        return c.json({ evaluations: await evaluateAll(deps, c, body, evaluations as readonly Json[], semantic) });
+        const items = evaluations as readonly Json[];
+        refuseTooMuch(body, items);
+        return c.json({ evaluations: await evaluateAll(deps, c, body, items, semantic) });
       },
     },
     {
@@ -98,9 +105,15 @@ export function authzenRoutes(deps: AppDeps): Route[] {
       access: 'public',
       summary: 'AuthZEN 1.0 metadata of this policy decision point',
       answers: { 200: { description: 'The metadata', schema: metadata } },
-      handle: (c) => c.json(metadataOf(deps.gateway.publicUrl ?? new URL(c.req.url).origin)),
+      handle: (c) => c.json(metadataOf(deps.gateway.publicUrl ?? originIn(c.req.url))),
     },
   ];
+}
+
+/** The host in it is what a client has sent: `1.1.1.999` is none. */
+function originIn(url: string): string {
+  if (URL.canParse(url)) return new URL(url).origin;
+  throw new ProblemError('invalid_request', 'the Host header names no host; set PUBLIC_URL, or send another');
 }
 
 function metadataOf(base: string): z.infer<typeof metadata> {
@@ -120,6 +133,22 @@ async function authzenBody(deps: AppDeps, c: AppContext): Promise<JsonObject> {
     if (!(error instanceof ProblemError) || error.code !== 'unsupported_media_type') throw error;
     throw new ProblemError('invalid_request', error.message, { headers: error.headers });
   }
+}
+
+function refuseTooMuch(defaults: JsonObject, items: readonly Json[]): void {
+  const shared = new Map(Object.keys(REQUIRED).map((key) => [key, lengthOf(defaults[key])]));
+  let length = 0;
+  for (const item of items) {
+    const own = isObject(item) ? item : {};
+    for (const [key, inherited] of shared) length += own[key] === undefined ? inherited : lengthOf(own[key]);
+  }
+  if (length <= MAX_BATCH_LENGTH) return;
+  const message = `come to ${length} characters with what they leave out, of ${MAX_BATCH_LENGTH} allowed; send fewer at once`;
+  throw new ProblemError('invalid_request', `evaluations: ${message}`, { faults: [{ path: 'evaluations', message }] });
+}
+
+function lengthOf(value: Json | undefined): number {
+  return value === undefined ? 0 : JSON.stringify(value).length;
 }
 
 async function evaluateAll(

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../facts.ts';
-import { type Fault, faultsInBrief, ProblemError } from './problem.ts';
+import { type Fault, faultsInBrief, MAX_FAULTS, ProblemError } from './problem.ts';
 import type { AppContext } from './route.ts';
 
 /** Largest body in bytes. */
@@ -78,7 +78,8 @@ async function readOrRefuse(c: AppContext, read: ReadBody): Promise<Uint8Array |
   }
 }
 
-const JSON_MEDIA_TYPE = /^application\/(?:json|[a-z0-9!#$&^_.+-]+\+json)\s*(?:;\s*(?:charset\s*=\s*"?utf-?8"?)?\s*)?$/i;
+// Each run of blanks ends in something else: two in a row would be tried in every division.
+const JSON_MEDIA_TYPE = /^application\/(?:json|[a-z0-9!#$&^_.+-]+\+json)\s*(?:;\s*(?:charset\s*=\s*"?utf-?8"?\s*)?)?$/i;
 
 function decode(bytes: Uint8Array): string {
   try {
@@ -184,8 +185,6 @@ interface Tally {
   names: number;
   readonly faults: Fault[];
 }
-
-const MAX_FAULTS = 20;
 
 function inspect(value: unknown, path: string, tally: Tally): void {
   if (typeof value === 'string') {

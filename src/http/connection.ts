@@ -29,12 +29,16 @@ export interface RequestContext {
 /** The connection behind a request, on every runtime. */
 export function connectionOf(c: RequestContext): Connection {
   const incoming = incomingOf(c.env);
-  const url = new URL(c.req.raw.url);
   return {
     peer: textOf(incoming?.socket?.remoteAddress) ?? textOf(edgePeerOf(c.env)),
     method: textOf(incoming?.method) ?? c.req.method,
-    target: textOf(incoming?.url) ?? `${url.pathname}${url.search}`,
+    target: textOf(incoming?.url) ?? targetIn(c.req.raw.url),
   };
+}
+
+function targetIn(url: string): string {
+  const { pathname, search } = new URL(url);
+  return `${pathname}${search}`;
 }
 
 /** Prefix under which Envoy asks with the path of the original request. */

@@ -44,11 +44,20 @@ export const PROBLEMS = {
 /** Stable code of a problem document. */
 export type ProblemCode = keyof typeof PROBLEMS;
 
+/** Most faults that one problem names: what comes back stays small, whatever was sent. */
+export const MAX_FAULTS = 20;
+const MAX_PATH_LENGTH = 200;
+const MAX_DETAIL_LENGTH = 1000;
+
+function cut(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 1)}…`.toWellFormed();
+}
+
 /** Ends a request with a problem document (RFC 9457). Thrown below a route, answered by the app. */
 export class ProblemError extends Error {
   override readonly name = 'ProblemError';
   readonly code: ProblemCode;
-  /** Names the faults of the input; empty for other problems. */
+  /** Names the first {@link MAX_FAULTS} faults of the input; empty for other problems. */
   readonly faults: readonly Fault[];
   readonly headers: { readonly [name: string]: string };
   constructor(
@@ -56,9 +65,12 @@ export class ProblemError extends Error {
     detail: string,
     more: { faults?: readonly Fault[]; headers?: { readonly [name: string]: string } } = {},
   ) {
-    super(detail);
+    super(cut(detail, MAX_DETAIL_LENGTH));
     this.code = code;
-    this.faults = more.faults ?? [];
+    this.faults = (more.faults ?? []).slice(0, MAX_FAULTS).map(({ path, message }) => ({
+      path: cut(path, MAX_PATH_LENGTH),
+      message: cut(message, MAX_DETAIL_LENGTH),
+    }));
     this.headers = more.headers ?? {};
   }
 }

@@ -86,6 +86,37 @@ describe('what is no request is refused with a problem document and an X-Request
   });
 });
 
+describe('a Host that is none', () => {
+  test.each(['1.1.1.999', '0x', '1.2.3.4.5', 'a..b', '[::1', 'a b', '%', '', '@', 'x:99999', 'xn--a', '\xe9'])(
+    '%j is no fault of the service',
+    async (host) => {
+      const { server, lines } = await shop.start({ TRUSTED_PROXIES: '127.0.0.0/8' });
+      const port = Number(new URL(server.url).port);
+      const statusOf = async (line: string, headers: string, body = '') => {
+        const bytes = Buffer.from(
+          `${line} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n${headers}\r\n\r\n${body}`,
+          'latin1',
+        );
+        const { answers } = await exchange(port, bytes, { expectsClose: true });
+        return answers.map(({ status }) => status);
+      };
+      const key = `X-Stepgate-Key: ${KEY}`;
+      const statuses = [
+        await statusOf('GET /.well-known/authzen-configuration', 'X-A: 1'),
+        await statusOf('GET /healthz', 'X-A: 1'),
+        await statusOf('GET /ext-authz/a', key),
+        await statusOf('GET /forward-auth', `${key}\r\nX-Forwarded-Method: GET\r\nX-Forwarded-Uri: /a`),
+        await statusOf('POST /v1/risk-check', `Authorization: Bearer ${KEY}\r\nContent-Length: 14`, '{"action":"a"}'),
+      ];
+      for (const [status, ...more] of statuses) {
+        expect(status).toBeLessThan(500);
+        expect(more).toEqual([]);
+      }
+      expect(lines.filter((line) => /"level":[56]0/.test(line))).toEqual([]);
+    },
+  );
+});
+
 test('an Expect that nobody knows is no reason to leave a gateway without a decision', async () => {
   const { answers } = await sent(
     `GET /forward-auth HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: the-unexpected\r\nX-Stepgate-Key: ${KEY}\r\nX-Forwarded-Method: GET\r\nX-Forwarded-Uri: /\r\n\r\n`,
