@@ -240,10 +240,10 @@ function isOfKind<T extends object>(value: unknown, method: keyof T & string): v
   return typeof value === 'object' && value !== null && typeof Reflect.get(value, method) === 'function';
 }
 
-/** Every request is refused, and told why: what is wrong names settings and rules, never a secret. */
+/** Every request is refused. What is wrong stands in the log alone: anybody may ask, and settings are nobody's business. */
 function refuseAll(error: SettingsError | RulesError): Handle {
   console.error(error.message);
-  return async () => problemResponse(new ProblemError('misconfigured', error.message));
+  return async () => problemResponse(new ProblemError('misconfigured', 'the service cannot start; its log says why'));
 }
 
 function opened(): Handle {
