@@ -210,6 +210,40 @@ export function revokeSession(before: Baseline, key: string, at: Seconds): Basel
   return session.device === null ? rest : revokeDevice(rest, session.device, at);
 }
 
+/** Clocks of callers and servers differ by less, in seconds. */
+const CLOCK_SKEW_S = 300;
+
+/**
+ * The baseline without moments that have not come yet: a clock that was ahead has stored them. What was seen next year would
+ * be the newest sighting for a year, whatever is learned meanwhile, and every journey of that year would be a slow one. So
+ * it counts as seen at `now`. The same object when nothing is ahead, as it should be.
+ */
+export function withoutFuture(baseline: Baseline, now: Seconds): Baseline {
+  const latest = now + CLOCK_SKEW_S;
+  if (baseline.lastSeen <= latest && baseline.trustNotBefore <= latest) return baseline;
+  const past = (at: Seconds): Seconds => (at > latest ? now : at);
+  const seen = <E extends { readonly lastSeen: Seconds }>(entry: E): E => ({
+    ...entry,
+    lastSeen: past(entry.lastSeen),
+  });
+  return {
+    ...baseline,
+    firstSeen: past(baseline.firstSeen),
+    lastSeen: past(baseline.lastSeen),
+    places: baseline.places.map((place) => ({ ...place, at: past(place.at), visits: place.visits.map(past) })),
+    countries: baseline.countries.map(seen),
+    networks: baseline.networks.map(seen),
+    devices: baseline.devices.map((device) => ({
+      ...seen(device),
+      firstSeen: past(device.firstSeen),
+      revokedAt: device.revokedAt === null ? null : past(device.revokedAt),
+      sighting: device.sighting === null ? null : { ...device.sighting, at: past(device.sighting.at) },
+    })),
+    sessions: baseline.sessions.map((session) => ({ ...seen(session), startedAt: past(session.startedAt) })),
+    trustNotBefore: past(baseline.trustNotBefore),
+  };
+}
+
 /** Whether trust was granted, not taken away and has not run out. `now` in epoch seconds. */
 export function hasLiveTrust({ trustedUntil }: KnownDevice, now: Seconds): boolean {
   return trustedUntil !== null && trustedUntil > now;

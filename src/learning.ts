@@ -1,4 +1,4 @@
-import { type Baseline, grantTrust, learnSighting } from './baseline.ts';
+import { type Baseline, grantTrust, learnSighting, withoutFuture } from './baseline.ts';
 import type { Engine } from './engine.ts';
 import { matchDevice } from './signals/device.ts';
 import { othersOn } from './signals/device-token.ts';
@@ -70,7 +70,9 @@ export async function learnLessons(
   if (keys.subject === null || (!sighting && until === null)) return;
   // A device that earns trust is itself; a fingerprint that merely resembles it plays no part.
   const lesson = lessonOf(observation, device && { id: device.id, proven: device.proven || until !== null });
-  const learn = (before: Baseline | null): Baseline | null => {
+  const learn = (stored: Baseline | null): Baseline | null => {
+    // Before this request, or what a wrong clock has stored would not make way for it.
+    const before = stored && withoutFuture(stored, Math.floor(nowMs / 1000) - 1);
     const sighted = sighting ? learnSighting(before, lesson) : before;
     if (until === null || lesson.device === null) return sighted;
     return grantTrust(sighted, { at: Math.floor(nowMs / 1000), until, device: lesson.device });

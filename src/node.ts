@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, Server as NetServer } from 'node:net';
 import { resolve } from 'node:path';
 import { getHeapStatistics } from 'node:v8';
 import { getRequestListener, RequestError } from '@hono/node-server';
@@ -26,7 +26,7 @@ import { RulesError } from './rules/problems.ts';
 import { loadSettings, type Settings, SettingsError } from './settings.ts';
 import { deviceTokens } from './signals/device-token-jose.ts';
 import { FACT_CATALOG } from './signals/index.ts';
-import { budgetedStore } from './store/budget.ts';
+import { budgetedStore, storeBreaker } from './store/budget.ts';
 import { memoryStore } from './store/memory.ts';
 import { pseudonymizer } from './store/pseudonym.ts';
 import { redisStore } from './store/redis.ts';
@@ -45,7 +45,9 @@ const MAX_HEADER_BYTES = 64 * 1024;
 const DRAIN_MS = 10_000;
 /** Share of the heap (`--max-old-space-size`) that the embedded store may fill. */
 const EMBEDDED_SHARE = 0.25;
-/** How often connections that became idle are closed while draining. */
+/** How long a connection that is idle when the process is told to stop may still bring a request. */
+const LINGER_MS = 500;
+/** How often connections that became idle are closed after that. */
 const DRAIN_STEP_MS = 50;
 
 /** A server that listens. */
@@ -55,8 +57,9 @@ export interface RunningServer {
   /** Takes over what changed in the rules and lists directories without waiting to notice. */
   reload(): Promise<void>;
   /**
-   * Stops: readiness turns red, no connection is accepted, idle ones are closed, running requests and what they teach get
-   * the drain time to end, the store is closed last. Calling it again gives the same promise.
+   * Stops: readiness turns red, no connection is accepted, open ones are told to close with their next answer, those that stay
+   * idle are closed, running requests and what they teach get the drain time to end, the store is closed last. Calling it
+   * again gives the same promise.
    */
   stop(): Promise<void>;
 }
@@ -67,6 +70,8 @@ export interface StartOptions {
   readonly output?: LineStream;
   /** In milliseconds; default 10,000. */
   readonly drainMs?: number;
+  /** How long idle connections may still bring a request after `stop`, in milliseconds; default 500. */
+  readonly lingerMs?: number;
   /** For the header lines of a request, in milliseconds; default 15,000. */
   readonly headersTimeoutMs?: number;
   /** For a whole request, in milliseconds; default 30,000. */
@@ -82,7 +87,7 @@ export interface StartOptions {
 export async function startServer(settings: Settings, options: StartOptions = {}): Promise<RunningServer> {
   const { log, records } = pinoLines(settings.logLevel, options.output ?? standardOutput());
   const now = (): number => Date.now();
-  const drainMs = options.drainMs ?? DRAIN_MS;
+  const { drainMs = DRAIN_MS, lingerMs = LINGER_MS } = options;
 
   warnOfIgnored(log, settings);
   const unmet = unmetBy(settings);
@@ -180,7 +185,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
 
   const stopOnce = async (): Promise<void> => {
     log.info('stopping', { drain_ms: drainMs });
-    await drained(server, settled, drainMs);
+    await drained(server, settled, { drainMs, lingerMs });
     await closeAll();
     log.info('stopped');
   };
@@ -240,7 +245,11 @@ function openStore(settings: Settings, log: Log, metrics: Metrics, now: () => nu
     onRebuild: () => log.warn('the Redis Cluster client was replaced'),
     random: randomFractions(),
   });
-  return budgetedStore(redis, { timeoutMs: settings.storeTimeoutMs, onFailure: metrics.storeFailed });
+  return budgetedStore(redis, {
+    timeoutMs: settings.storeTimeoutMs,
+    breaker: storeBreaker({ elapsedMs: () => performance.now() }),
+    onFailure: metrics.storeFailed,
+  });
 }
 
 /** A request that is not even one: a host that is no host, a target that is no path. */
@@ -272,19 +281,39 @@ function urlOf(server: Server, host: string): string {
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
-/** Ends the server within `drainMs`: what still runs then is cut off. */
-async function drained(server: Server, settled: () => Promise<void>, drainMs: number): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
-  // A connection turns idle when its running request ends; keep-alive would hold it open for more than a minute.
-  const sweep = setInterval(() => server.closeIdleConnections(), DRAIN_STEP_MS);
+/**
+ * Ends the server within `drainMs`: what still runs then is cut off. A gateway that keeps connections sends its next request
+ * the moment the last one is answered. Closing what is idle at once would lose it, and a check is no request that may be
+ * sent twice: so each connection gets one more answer, which says that it was the last.
+ */
+async function drained(
+  server: Server,
+  settled: () => Promise<void>,
+  { drainMs, lingerMs }: { readonly drainMs: number; readonly lingerMs: number },
+): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.once('close', resolve));
+  server.prependListener('request', (_request, response) => {
+    response.shouldKeepAlive = false;
+  });
+  // That of `http.Server` closes idle connections as well.
+  NetServer.prototype.close.call(server);
+  let sweep: NodeJS.Timeout | undefined;
+  const linger = setTimeout(
+    () => {
+      server.close();
+      sweep = setInterval(() => server.closeIdleConnections(), DRAIN_STEP_MS);
+    },
+    Math.min(lingerMs, drainMs),
+  );
   let cutOff: NodeJS.Timeout | undefined;
   const deadline = new Promise<void>((resolve) => {
     cutOff = setTimeout(resolve, drainMs);
   });
   await Promise.race([closed.then(settled), deadline]);
+  clearTimeout(linger);
   clearInterval(sweep);
   clearTimeout(cutOff);
+  server.close();
   server.closeAllConnections();
 }
 

@@ -12,6 +12,7 @@ import {
   revokeAllDevices,
   revokeDevice,
   revokeSession,
+  withoutFuture,
 } from '../src/baseline.ts';
 import { baseline, DAY, HOUR, knownDevice, knownPlace, knownSession, MINUTE, NOON } from './signals/given.ts';
 
@@ -266,5 +267,31 @@ describe('any number of lessons', () => {
         expect(before).toEqual(copy);
       }),
     );
+  });
+});
+
+describe('what a clock that was ahead has stored', () => {
+  const YEAR = 365 * DAY;
+  const ahead = revokeAllDevices(
+    learn([
+      lesson({ at: NOON - HOUR, place: place(52, 5), country: 'NL', network: 'net', device: seenDevice('d-1') }),
+      lesson({ at: NOON + YEAR, place: place(52, 5), country: 'NL', network: 'net', device: seenDevice('d-1') }),
+    ]),
+    NOON + YEAR,
+  );
+
+  it('counts as seen by now, so that the next sighting is the newest', () => {
+    const right = withoutFuture(ahead, NOON);
+    expect(JSON.stringify(right)).not.toContain(String(NOON + YEAR));
+    expect(right).toMatchObject({ firstSeen: NOON - HOUR, lastSeen: NOON, trustNotBefore: NOON, learned: 2 });
+    expect(right.places).toMatchObject([{ at: NOON, visits: [NOON - HOUR, NOON] }]);
+    expect(right.devices).toMatchObject([{ lastSeen: NOON, sighting: { at: NOON }, revokedAt: NOON }]);
+    const next = learn([lesson({ at: NOON + 1, place: place(-33, 151) })], right);
+    expect(newestPlace(next)).toMatchObject({ lat: -33, at: NOON + 1 });
+  });
+
+  it('is left as it is where it lies within the difference of two clocks, or in the past', () => {
+    expect(withoutFuture(ahead, NOON + YEAR - 5 * MINUTE)).toBe(ahead);
+    expect(withoutFuture(ahead, NOON + 2 * YEAR)).toBe(ahead);
   });
 });

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 
 /** A server in a process of its own. */
@@ -9,7 +10,12 @@ export interface ServerProcess {
   processorMs(): number;
   /** Memory that it occupies, in MiB; unknown (NaN) where there is no /proc. */
   residentMiB(): number;
-  stop(): Promise<void>;
+  /** The exit code once it has ended, by itself or not; null where a signal ended it. */
+  readonly exited: Promise<number | null>;
+  /** To what was preloaded into it: resolves once that has answered. */
+  tell(message: number): Promise<void>;
+  /** SIGTERM. Answers with the exit code. */
+  stop(): Promise<number | null>;
 }
 
 /** The API key of every server that a bench starts. */
@@ -26,11 +32,12 @@ export async function startProcess(
 ): Promise<ServerProcess> {
   const child: ChildProcess = spawn(process.execPath, [...flags, script], {
     env: { ...process.env, ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   const reap = (): void => void child.kill('SIGKILL');
   process.once('exit', reap);
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
+  void exited.then(() => process.off('exit', reap));
   let errors = '';
   child.stderr?.on('data', (data) => (errors += String(data)));
   const url = await new Promise<string>((resolve, reject) => {
@@ -51,10 +58,15 @@ export async function startProcess(
     pid: child.pid ?? 0,
     processorMs: () => processorMsOf(child.pid),
     residentMiB: () => residentMiBOf(child.pid),
-    stop: async () => {
+    exited,
+    tell: async (message) => {
+      const answered = once(child, 'message');
+      child.send(message);
+      await answered;
+    },
+    stop: () => {
       child.kill('SIGTERM');
-      await exited;
-      process.off('exit', reap);
+      return exited;
     },
   };
 }

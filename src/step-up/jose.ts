@@ -1,7 +1,7 @@
 import { base64url, compactVerify, createLocalJWKSet, decodeJwt, decodeProtectedHeader, errors } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { type Claims, checkHeader, hasId, readProof } from './claims.ts';
-import { type KeySource, type KeySourceOptions, keySource } from './keys.ts';
+import { FETCH_TIMEOUT_MS, type KeySource, type KeySourceOptions, keySource } from './keys.ts';
 import { type Algorithm, type IssuerSettings, isIssuedBy, type Jwks } from './presets.ts';
 import { Refusal, show } from './refusal.ts';
 import type { Proof, ProofTerms, ProofVerdict, ProofVerifier } from './verifier.ts';
@@ -17,7 +17,7 @@ const REMEMBERED_HEADERS = 256;
 export interface ProofVerifierOptions {
   readonly issuers: readonly IssuerSettings[];
   readonly fetch: KeySourceOptions['fetch'];
-  /** For one fetch of keys, discovery included. Default 1000. */
+  /** For one fetch of keys, discovery included. Default {@link FETCH_TIMEOUT_MS}. */
   readonly timeoutMs?: number;
   /** False on Workers. Default true. */
   readonly shareFetches?: boolean;
@@ -47,7 +47,7 @@ interface Remembered {
 export function joseVerifier(options: ProofVerifierOptions): ProofVerifier {
   const sourceOptions: KeySourceOptions = {
     fetch: options.fetch,
-    timeoutMs: options.timeoutMs ?? 1000,
+    timeoutMs: options.timeoutMs ?? FETCH_TIMEOUT_MS,
     shareFetches: options.shareFetches ?? true,
     onRefetch: options.onRefetch ?? (() => undefined),
   };

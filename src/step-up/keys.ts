@@ -46,6 +46,8 @@ export interface KeySource<T> {
   readonly had: boolean;
 }
 
+/** For discovery document and key set together, unless said otherwise. */
+export const FETCH_TIMEOUT_MS = 1_000;
 /** At most one refetch for unknown `kid`s, and one for keys past their cache age, in this time. */
 export const COOLDOWN_MS = 30_000;
 /** First pause after a failure while no usable keys are there. */
@@ -134,6 +136,9 @@ function fetchedKeys<T>(
           return { state: 'had', keys, justFetched: false };
         }
       } else if (lastTry !== null && underWay === null && !passed(lastTry.atMs, RETRY_MS, nowMs)) {
+        return outcome(nowMs);
+      } else if (lastTry !== null && lastTry.failure !== null && underWay !== null) {
+        // Where the last fetch was in vain this one may be too, so that no more than the check which began it waits.
         return outcome(nowMs);
       }
       await refresh(nowMs);

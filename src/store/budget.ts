@@ -5,6 +5,7 @@ import {
   ConsecutiveBreaker,
   circuitBreaker,
   handleWhen,
+  type IBackoffFactory,
 } from 'cockatiel';
 import { type Attempt, type History, type Slot, type Store, StoreError, type StoreFailure } from './store.ts';
 
@@ -33,14 +34,38 @@ export interface StoreBreakerOptions {
   readonly failuresToOpen?: number;
   /** How long an open circuit waits before one operation tries the store again, in ms; default 1000. */
   readonly retryAfterMs?: number;
+  /** A clock that only goes forward, in ms; default: the wall clock, which a machine may set back. */
+  readonly elapsedMs?: () => number;
 }
 
 /** A closed circuit. */
-export function storeBreaker({ failuresToOpen = 5, retryAfterMs = 1000 }: StoreBreakerOptions = {}): StoreBreaker {
+export function storeBreaker({
+  failuresToOpen = 5,
+  retryAfterMs = 1000,
+  elapsedMs,
+}: StoreBreakerOptions = {}): StoreBreaker {
   return circuitBreaker(handleWhen(isOutage), {
-    halfOpenAfter: retryAfterMs,
+    halfOpenAfter: elapsedMs === undefined ? retryAfterMs : pauseBy(elapsedMs, retryAfterMs),
     breaker: new ConsecutiveBreaker(failuresToOpen),
   });
+}
+
+/**
+ * cockatiel compares the wall clock of now and of the opening with a duration. Set back by an hour, it would leave a store
+ * alone for an hour: so the duration is endless until the pause is over, and then less than any.
+ */
+function pauseBy(elapsedMs: () => number, pauseMs: number): IBackoffFactory<unknown> {
+  return {
+    next() {
+      const overMs = elapsedMs() + pauseMs;
+      return {
+        ...this,
+        get duration() {
+          return elapsedMs() < overMs ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+        },
+      };
+    },
+  };
 }
 
 /** What can be asked of the store. */

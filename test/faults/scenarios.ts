@@ -7,32 +7,39 @@ export interface Stand {
   readonly proxy: FaultyProxy;
   /** For `REDIS_URL`. */
   readonly url: string;
+  /** `STORE_TIMEOUT_MS` of the service that uses it: by this it is slow or not. */
+  readonly budgetMs: number;
   stop(): Promise<void>;
 }
 
-/** One way in which Redis fails. */
-export interface Scenario {
-  /** Reads on after "Redis ". */
+/** One way in which something around the service fails. `S` is what it fails on. */
+export interface Scenario<S> {
+  /** Reads on after the name of what fails. */
   readonly name: string;
+  begin(stand: S): Promise<unknown>;
+  end(stand: S): Promise<unknown>;
+}
+
+/** One way in which Redis fails. */
+export interface RedisScenario extends Scenario<Stand> {
   /**
    * What checks can still have of it: `nothing`; `refusals`: it answers, but counts and writes nothing; `all`, though later.
    */
   readonly leaves: 'nothing' | 'refusals' | 'all';
-  begin(stand: Stand, budgetMs: number): Promise<unknown>;
-  end(stand: Stand): Promise<unknown>;
 }
 
 /** Loading takes long enough to be seen: each key takes its time, and others are answered in between. */
 const SLOW_LOADING = ['--key-load-delay', '500', '--loading-process-events-interval-bytes', '1024'];
 const LOADED_KEYS = 6000;
 
-export async function startStand(): Promise<Stand> {
+export async function startStand(budgetMs: number): Promise<Stand> {
   const redis = await startRedis();
   const proxy = await startFaultyProxy(redis.port, Math.random);
   return {
     redis,
     proxy,
     url: `redis://127.0.0.1:${proxy.port}`,
+    budgetMs,
     async stop() {
       await proxy.stop();
       await redis.stop();
@@ -40,7 +47,7 @@ export async function startStand(): Promise<Stand> {
   };
 }
 
-export const SCENARIOS: readonly Scenario[] = [
+export const SCENARIOS: readonly RedisScenario[] = [
   {
     name: 'is stopped',
     leaves: 'nothing',
@@ -65,13 +72,13 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'is slow within the budget',
     leaves: 'all',
-    begin: async ({ proxy }, budgetMs) => proxy.replies({ kind: 'delay', ms: budgetMs / 10, jitterMs: budgetMs / 10 }),
+    begin: async ({ proxy, budgetMs }) => proxy.replies({ kind: 'delay', ms: budgetMs / 10, jitterMs: budgetMs / 10 }),
     end: async ({ proxy }) => proxy.replies({ kind: 'pass' }),
   },
   {
     name: 'is slow beyond the budget',
     leaves: 'nothing',
-    begin: async ({ proxy }, budgetMs) => proxy.replies({ kind: 'delay', ms: 3 * budgetMs, jitterMs: budgetMs }),
+    begin: async ({ proxy, budgetMs }) => proxy.replies({ kind: 'delay', ms: 3 * budgetMs, jitterMs: budgetMs }),
     end: async ({ proxy }) => proxy.replies({ kind: 'pass' }),
   },
   {

@@ -7,6 +7,10 @@ export interface Answered<Kind extends string> {
   /** What `enter` had last said when the call was sent. */
   readonly phase: string;
   readonly status: number;
+  /** From before it was sent until its answer was whole, in ms. */
+  readonly ms: number;
+  /** When that was, by `performance.now()`. */
+  readonly atMs: number;
   /** The body as JSON. */
   // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
   readonly answer: any;
@@ -31,10 +35,9 @@ export interface LoadOptions<Kind extends string> {
   readonly body: (kind: Kind, phase: string, n: number) => Promise<object>;
   /** An answer that is not there when this timer has gone off is a failure, in ms. */
   readonly patienceMs: number;
+  /** What each connection rests between two calls, in ms; default 10: a steady load rather than as much as can be. */
+  readonly restMs?: number;
 }
-
-/** What each connection rests between two calls, in ms: the load is there to be steady, not to be as much as can be. */
-const REST_MS = 10;
 
 /** Posts to one URL over this many connections at once, the kinds of calls in turn. */
 export function startLoad<Kind extends string>({
@@ -43,6 +46,7 @@ export function startLoad<Kind extends string>({
   kinds,
   body,
   patienceMs,
+  restMs = 10,
 }: LoadOptions<Kind>): Load<Kind> {
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
   const answers: Answered<Kind>[] = [];
@@ -54,13 +58,15 @@ export function startLoad<Kind extends string>({
 
   async function call(kind: Kind, sentIn: string, n: number): Promise<void> {
     const text = JSON.stringify(await body(kind, sentIn, n));
+    const sentMs = performance.now();
     let alarm: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_resolve, reject) => {
       alarm = setTimeout(() => reject(new Error(`no answer after ${patienceMs} ms: ${text}`)), patienceMs);
     });
     try {
       const { status, text: answer } = await Promise.race([post(url, text, { agent }), late]);
-      answers.push({ kind, phase: sentIn, status, answer: JSON.parse(answer) });
+      const atMs = performance.now();
+      answers.push({ kind, phase: sentIn, status, ms: atMs - sentMs, atMs, answer: JSON.parse(answer) });
     } catch (error) {
       failures.push(error);
     } finally {
@@ -76,7 +82,7 @@ export function startLoad<Kind extends string>({
       open.add(one);
       await one;
       open.delete(one);
-      await new Promise((resolve) => setTimeout(resolve, REST_MS));
+      await new Promise((resolve) => setTimeout(resolve, restMs));
     }
   }
 

@@ -52,7 +52,8 @@ export async function workshop(): Promise<Workshop> {
     start: async (more, options) => {
       const lines: string[] = [];
       const output = { write: (line: string) => lines.push(line) };
-      const server = await startServer(settings(more), { output, ...options });
+      // What tests leave idle brings nothing more.
+      const server = await startServer(settings(more), { output, lingerMs: 0, ...options });
       cleanups.push(() => server.stop());
       return { server, lines };
     },

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { type Budget, budgetedStore, storeBreaker, type Timer } from '../../src/store/budget.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { type Attempt, type Store, StoreError, type StoreFailure } from '../../src/store/store.ts';
@@ -164,6 +164,32 @@ describe('the circuit', () => {
     clock.ring();
     await probe;
     expect(await store.recordAttempt(attempt)).toMatchObject({ subject: { state: 'read' } });
+  });
+
+  test.each([
+    ['back', -3_600_000],
+    ['forward', 3_600_000],
+  ])('tries the store again after its time, however far the wall clock steps %s meanwhile', async (_how, stepMs) => {
+    let elapsedMs = 0;
+    const breaker = storeBreaker({ failuresToOpen: 1, retryAfterMs: 1000, elapsedMs: () => elapsedMs });
+    const { store, fault } = faultyStore({ breaker });
+    const fate = async () => (await store.recordAttempt(attempt)).subject;
+    fault.fail = 'unreachable';
+    vi.useFakeTimers({ toFake: ['Date'] });
+    try {
+      // The second opening is that of a try in vain.
+      for (let opening = 0; opening < 2; opening += 1) {
+        expect(await fate()).toMatchObject({ why: 'unreachable' });
+        vi.setSystemTime(Date.now() + stepMs);
+        elapsedMs += 999;
+        expect(await fate()).toMatchObject({ why: 'circuit_open' });
+        elapsedMs += 1;
+      }
+      fault.fail = null;
+      expect(await fate()).toMatchObject({ state: 'read' });
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test('is one for all the stores that share it: each may live no longer than a request', async () => {
