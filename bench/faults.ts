@@ -1,15 +1,23 @@
 /**
- * What checks are answered, and how long they take, while Redis fails in each of the ways of `test/faults/scenarios.ts`: 32
- * connections, the default rules, the default budget of the store. Prints a table with a line for each fault, then the bars.
+ * What checks are answered, how much longer they take, and how soon all is well again after each fault of `test/faults/`: of
+ * Redis, of a key endpoint, of the disk, of the clock, of the process itself, and a flood. 32 connections, the default rules,
+ * the default budget of the store. Prints one table with a line for each fault, then the bars.
  * Run: `npm run bench -- faults`
  */
-import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { FETCH_TIMEOUT_MS } from '../src/step-up/keys.ts';
+import { CLOCK_SCENARIOS, startClockStand } from '../test/faults/clock.ts';
+import { FULL_DISK, LISTED_LATER, startDiskStand } from '../test/faults/disk.ts';
+import { KEY_SCENARIOS, startKeyStand } from '../test/faults/keys.ts';
 import { SCENARIOS, type Scenario, startStand } from '../test/faults/scenarios.ts';
-import { until } from '../test/servers/redis.ts';
+import { startService, stopUnderLoad } from '../test/faults/stop.ts';
+import { HEAP_MIB, introduce, startSmallService, stranger } from '../test/faults/strangers.ts';
+import { metricsOf } from '../test/servers/metrics.ts';
+import { freePort, startRedis, until } from '../test/servers/redis.ts';
+import { KEY as TESTER_KEY } from '../test/servers/stepgate.ts';
 import { bar } from './bar.ts';
-import { percentile, type Stretch, stretch } from './servers/load.ts';
-import { KEY, startProcess } from './servers/process.ts';
+import { percentile, rawRequest, type Stretch, stretch } from './servers/load.ts';
+import { KEY, type ServerProcess } from './servers/process.ts';
 import { traffic } from './servers/traffic.ts';
 
 const CONNECTIONS = 32;
@@ -21,131 +29,327 @@ const RECOVERY_MS = 4000;
 const MOST_RECOVERY_MS = 2500;
 const BUDGET_MS = 50;
 const ALLOWANCE_MS = 20;
+/** Until a process has started in the place of one that was stopped. */
+const MOST_RESTART_MS = 10_000;
+/** So many full answers in a row are a recovery. */
+const IN_A_ROW = 20;
 
-const stand = await startStand();
-const service = await startProcess(fileURLToPath(new URL('../src/node.ts', import.meta.url)), {
+const ENVIRONMENT = {
   PORT: '0',
-  REDIS_URL: stand.url,
-  API_KEYS: `bench:${KEY}`,
+  API_KEYS: `bench:${KEY},tester:${TESTER_KEY}`,
   STORE_TIMEOUT_MS: String(BUDGET_MS),
-});
-await until(async () => (await fetch(`${service.url}/readyz`)).status === 200);
-const next = (await traffic(service.url))(service.url);
+  // What a run must not depend on; places are looked up where journeys matter.
+  IP_LISTS_DIR: '/nonexistent',
+};
 
-/** One answer of a stretch. */
+const answered = z.object({
+  decision: z.enum(['allow', 'step-up', 'deny']),
+  degraded: z.array(z.unknown()),
+  signals: z.object({ ip: z.object({ facts: z.record(z.string(), z.unknown()).optional() }) }),
+});
+type Answered = z.infer<typeof answered>;
+
+/** One answer of a stretch; null is what is no decision. */
 interface Seen {
   readonly atMs: number;
-  /** `allow`, `step-up`, `deny`, or the status of what is no decision. */
-  readonly decision: string;
-  readonly isFull: boolean;
+  readonly answer: Answered | null;
 }
 
-const answered = z.object({ decision: z.string(), degraded: z.array(z.unknown()) });
+/** What a fault happens to, and how it is told that all is well. */
+interface Stage<S> {
+  /** What fails. */
+  readonly of: string;
+  readonly stand: S;
+  readonly service: ServerProcess;
+  /** Makes the next request, while all is well and while it is not. */
+  readonly next: { readonly well: () => Buffer; readonly faulty: () => Buffer };
+  /** No check may take longer, in ms. */
+  readonly mostMs: number;
+  readonly isWell: (answer: Answered) => boolean;
+}
 
-async function measure(forMs: number): Promise<{ load: Stretch; seen: readonly Seen[] }> {
+async function measure(service: ServerProcess, next: () => Buffer, forMs = PHASE_MS) {
   const seen: Seen[] = [];
   const see = (status: number, body: string): void => {
-    const atMs = performance.now();
-    if (status !== 200) seen.push({ atMs, decision: `${status}`, isFull: false });
-    else {
-      const { decision, degraded } = answered.parse(JSON.parse(body));
-      seen.push({ atMs, decision, isFull: degraded.length === 0 });
-    }
+    const parsed = status === 200 ? answered.safeParse(JSON.parse(body)) : null;
+    seen.push({ atMs: performance.now(), answer: parsed?.success === true ? parsed.data : null });
   };
   const load = await stretch(service.url, { connections: CONNECTIONS, forMs, next, see, restMs: REST_MS });
   return { load, seen };
 }
 
-const DECISIONS = ['allow', 'step-up', 'deny'];
+const isFull = ({ degraded }: Answered): boolean => degraded.length === 0;
 
-function share(seen: readonly Seen[], holds: (one: Seen) => boolean): number {
-  return (100 * seen.filter(holds).length) / seen.length;
-}
+/** Cells of one line of the table. */
+type Row = readonly [
+  fault: string,
+  decided: string,
+  degraded: string,
+  p50: string,
+  p99: string,
+  most: string,
+  addedP50: string,
+  addedP99: string,
+  addedMost: string,
+  recovery: string,
+];
 
-/** One line of the table. */
-interface Row {
-  readonly fault: string;
-  readonly decided: string;
-  readonly degraded: string;
-  readonly p50: string;
-  readonly p99: string;
-  readonly most: string;
-  readonly recovery: string;
-}
-
-const HEAD: Row = {
-  fault: 'Redis',
-  decided: 'allow/step-up/deny %',
-  degraded: 'degraded %',
-  p50: 'p50 ms',
-  p99: 'p99 ms',
-  most: 'most ms',
-  recovery: 'full again after ms',
-};
-
-function rowOf(fault: string, { load, seen }: Awaited<ReturnType<typeof measure>>, recovery: string): Row {
-  const ms = (part: number): string => percentile(load, part).toFixed(1);
-  return {
-    fault,
-    decided: DECISIONS.map((decision) => share(seen, (one) => one.decision === decision).toFixed(0)).join('/'),
-    degraded: share(seen, ({ isFull }) => !isFull).toFixed(0),
-    p50: ms(0.5),
-    p99: ms(0.99),
-    most: ms(1),
-    recovery,
-  };
-}
+const WIDTHS = [52, 20, 10, 8, 8, 8, 10, 10, 10, 19] as const;
+const HEAD: Row = [
+  'fault',
+  'allow/step-up/deny %',
+  'degraded %',
+  'p50 ms',
+  'p99 ms',
+  'most ms',
+  'added p50',
+  'added p99',
+  'added most',
+  'well again after ms',
+];
 
 function tell(row: Row): void {
-  const { fault, decided, degraded, p50, p99, most, recovery } = row;
-  console.log(
-    [
-      fault.padEnd(40),
-      decided.padStart(20),
-      ...[degraded, p50, p99, most].map((cell) => cell.padStart(10)),
-      recovery.padStart(19),
-    ].join(' '),
-  );
+  console.log(row.map((cell, n) => (n === 0 ? cell.padEnd(WIDTHS[0]) : cell.padStart(WIDTHS[n] ?? 0))).join(' '));
 }
 
-/** So many full answers in a row are a recovery. */
-const IN_A_ROW = 20;
+function rowOf(
+  fault: string,
+  load: Stretch,
+  answers: readonly (Answered | null)[],
+  well: Stretch | null,
+  recovery: string,
+): Row {
+  const share = (holds: (one: Answered) => boolean): string =>
+    ((100 * answers.filter((one) => one !== null && holds(one)).length) / answers.length).toFixed(0);
+  const ms = (part: number): string => percentile(load, part).toFixed(1);
+  const added = (part: number): string => {
+    if (well === null) return '-';
+    const more = percentile(load, part) - percentile(well, part);
+    return `${more < 0 ? '' : '+'}${more.toFixed(1)}`;
+  };
+  const decided = (['allow', 'step-up', 'deny'] as const).map((wanted) => share(({ decision }) => decision === wanted));
+  return [
+    fault,
+    decided.join('/'),
+    share((one) => !isFull(one)),
+    ms(0.5),
+    ms(0.99),
+    ms(1),
+    added(0.5),
+    added(0.99),
+    added(1),
+    recovery,
+  ];
+}
 
-/** Under load: the fault, and how long after its end answers are full again. */
-async function suffer({ name, begin, end }: Scenario) {
-  await begin(stand, BUDGET_MS);
-  const fault = await measure(PHASE_MS);
+/** Bars are printed below the table. */
+const bars: (() => void)[] = [];
+
+function demand(name: string, value: string, holds: boolean, wanted: string): void {
+  bars.push(() => bar(name, value, holds, wanted));
+}
+
+/** Under load: the fault, and how long after its end all is well again. */
+async function suffer<S>(stage: Stage<S>, { name, begin, end }: Scenario<S>, well: Stretch, phaseMs = PHASE_MS) {
+  const { of, stand, service, next, mostMs, isWell } = stage;
+  const begun = begin(stand);
+  const fault = await measure(service, next.faulty, phaseMs);
+  await begun;
   // The load goes on while the fault ends, however long that takes.
   let endedMs = Number.POSITIVE_INFINITY;
   const ended = end(stand).then(() => {
     endedMs = performance.now();
   });
   const seen: Seen[] = [];
-  while (performance.now() < endedMs + RECOVERY_MS) seen.push(...(await measure(RECOVERY_MS / 4)).seen);
+  while (performance.now() < endedMs + RECOVERY_MS)
+    seen.push(...(await measure(service, next.well, RECOVERY_MS / 4)).seen);
   await ended;
   const after = seen.filter(({ atMs }) => atMs >= endedMs);
-  const back = after.findIndex(
-    (_, n) => after.length >= n + IN_A_ROW && after.slice(n, n + IN_A_ROW).every(({ isFull }) => isFull),
-  );
+  const isBack = ({ answer }: Seen): boolean => answer !== null && isWell(answer);
+  const back = after.findIndex((_, n) => after.length >= n + IN_A_ROW && after.slice(n, n + IN_A_ROW).every(isBack));
   const recoveryMs = back === -1 ? null : (after[back]?.atMs ?? endedMs) - endedMs;
-  tell(rowOf(name, fault, recoveryMs === null ? 'not in time' : recoveryMs.toFixed(0)));
-  const errors = [...fault.seen, ...seen].filter(({ decision }) => !DECISIONS.includes(decision)).length;
-  return { name, fault, recoveryMs, errors };
+  const answers = fault.seen.map(({ answer }) => answer);
+  tell(rowOf(`${of} ${name}`, fault.load, answers, well, recoveryMs === null ? 'not in time' : recoveryMs.toFixed(0)));
+
+  const most = percentile(fault.load, 1);
+  const errors = [...fault.seen, ...seen].filter(({ answer }) => answer === null).length;
+  demand(`longest check while ${of} ${name}`, `${most.toFixed(1)} ms`, most <= mostMs, `at most ${mostMs} ms`);
+  demand(`answers other than a decision while ${of} ${name} and after`, `${errors}`, errors === 0, 'none');
+  const isInTime = recoveryMs !== null && recoveryMs <= MOST_RECOVERY_MS;
+  const took = recoveryMs === null ? 'not' : `${recoveryMs.toFixed(0)} ms`;
+  demand(`full answers again after ${of} ${name}`, took, isInTime, `within ${MOST_RECOVERY_MS} ms`);
 }
 
-await measure(PHASE_MS);
-tell(HEAD);
-tell(rowOf('is well', await measure(PHASE_MS), '-'));
-const suffered = [];
-for (const scenario of SCENARIOS) suffered.push(await suffer(scenario));
-for (const { name, fault, recoveryMs, errors } of suffered) {
-  const most = percentile(fault.load, 1);
-  const wanted = `at most ${BUDGET_MS + ALLOWANCE_MS} ms`;
-  bar(`longest check while Redis ${name}`, `${most.toFixed(1)} ms`, most <= BUDGET_MS + ALLOWANCE_MS, wanted);
-  bar(`answers other than a decision while Redis ${name} and after`, `${errors}`, errors === 0, 'none');
-  const isBack = recoveryMs !== null && recoveryMs <= MOST_RECOVERY_MS;
-  const took = recoveryMs === null ? 'not' : `${recoveryMs.toFixed(0)} ms`;
-  bar(`full answers again after Redis ${name}`, took, isBack, `within ${MOST_RECOVERY_MS} ms`);
+/** The line of a stage while nothing fails. The stretch before it warms the service up. */
+async function wellOn<S>({ of, service, next }: Stage<S>): Promise<Stretch> {
+  await measure(service, next.well);
+  const { load, seen } = await measure(service, next.well);
+  const answers = seen.map(({ answer }) => answer);
+  tell(rowOf(`${of}: all is well`, load, answers, null, '-'));
+  return load;
 }
-await service.stop();
-await stand.stop();
+
+async function sufferAll<S>(stage: Stage<S>, scenarios: readonly Scenario<S>[]): Promise<void> {
+  const well = await wellOn(stage);
+  for (const scenario of scenarios) await suffer(stage, scenario, well);
+}
+
+const isReady = async ({ url }: ServerProcess): Promise<boolean> => (await fetch(`${url}/readyz`)).status === 200;
+
+/** The same requests over and over. */
+function round(requests: readonly Buffer[]): () => Buffer {
+  let sent = 0;
+  return () => requests[sent++ % requests.length] ?? Buffer.alloc(0);
+}
+
+async function redisFaults(): Promise<void> {
+  const stand = await startStand(BUDGET_MS);
+  const service = await startService({ ...ENVIRONMENT, REDIS_URL: stand.url });
+  await until(() => isReady(service));
+  const next = (await traffic(service.url))(service.url);
+  const mostMs = BUDGET_MS + ALLOWANCE_MS;
+  await sufferAll(
+    { of: 'Redis', stand, service, next: { well: next, faulty: next }, mostMs, isWell: isFull },
+    SCENARIOS,
+  );
+  await service.stop();
+  await stand.stop();
+}
+
+const SUBJECTS = 200;
+
+async function keyFaults(): Promise<void> {
+  const stand = await startKeyStand();
+  const [issuer] = z.tuple([z.record(z.string(), z.unknown())]).parse(JSON.parse(stand.issuers));
+  // As if the issuer had been away for long: its keys are asked for all the time, and those of before are of no use.
+  const STEP_UP_ISSUERS = JSON.stringify([{ ...issuer, keys_cache_s: 1, stale_keys_s: 0 }]);
+  const service = await startService({ ...ENVIRONMENT, GEO_DATA: 'none', STEP_UP_ISSUERS });
+  const subjects = Array.from({ length: SUBJECTS }, (_, n) => `proven-${n}`);
+  const proven = await Promise.all(
+    subjects.map(async (subject) =>
+      rawRequest(`${service.url}/v1/risk-check`, KEY, {
+        subject,
+        action: 'admin.users',
+        ip: '89.98.229.250',
+        device: { fingerprint: `of ${subject}` },
+        step_up_token: await stand.signer.proofOf(subject),
+      }),
+    ),
+  );
+  const next = round(proven);
+  const mostMs = FETCH_TIMEOUT_MS + ALLOWANCE_MS;
+  await sufferAll(
+    { of: 'the key endpoint', stand, service, next: { well: next, faulty: next }, mostMs, isWell: isFull },
+    KEY_SCENARIOS,
+  );
+  await service.stop();
+  await stand.stop();
+}
+
+async function diskFaults(): Promise<void> {
+  const stand = await startDiskStand();
+  const service = await startService({ ...ENVIRONMENT, GEO_DATA: 'none', IP_LISTS_DIR: stand.dir });
+  const next = round([
+    rawRequest(`${service.url}/v1/risk-check`, KEY, { action: 'catalogue.browse', ip: LISTED_LATER }),
+  ]);
+  await sufferAll(
+    {
+      of: 'the disk of the lists',
+      stand,
+      service,
+      next: { well: next, faulty: next },
+      mostMs: BUDGET_MS + ALLOWANCE_MS,
+      isWell: ({ signals }) => JSON.stringify(signals.ip.facts?.['ip.categories']) === '["tor"]',
+    },
+    [FULL_DISK],
+  );
+  await service.stop();
+  await stand.stop();
+}
+
+async function clockFaults(): Promise<void> {
+  const redis = await startRedis();
+  const stand = await startClockStand({ ...ENVIRONMENT, REDIS_URL: redis.url });
+  const { service } = stand;
+  await until(() => isReady(service));
+  const next = (await traffic(service.url))(service.url);
+  const mostMs = BUDGET_MS + ALLOWANCE_MS;
+  await sufferAll(
+    { of: 'the clock', stand, service, next: { well: next, faulty: next }, mostMs, isWell: isFull },
+    CLOCK_SCENARIOS,
+  );
+  await service.stop();
+  await redis.stop();
+}
+
+/** The flood fills what the embedded store has room for; then the known subjects are looked at alone. */
+async function flood(): Promise<void> {
+  const service = await startSmallService(ENVIRONMENT);
+  const to = `${service.url}/v1/risk-check`;
+  const known = await introduce(service.url, SUBJECTS);
+  const well = round(known.map((one) => rawRequest(to, KEY, { ...one, action: 'profile.view' })));
+  let strangers = 0;
+  const faulty = (): Buffer => (strangers % 10 === 0 ? well() : rawRequest(to, KEY, stranger(strangers)));
+  const stage: Stage<null> = {
+    of: 'the embedded store',
+    stand: null,
+    service,
+    next: {
+      well,
+      faulty: () => {
+        strangers += 1;
+        return faulty();
+      },
+    },
+    mostMs: BUDGET_MS + ALLOWANCE_MS,
+    isWell: (answer) => isFull(answer) && answer.decision === 'allow',
+  };
+  const before = await wellOn(stage);
+  const residentMiB = service.residentMiB();
+  const name = 'is flooded by strangers';
+  await suffer(stage, { name, begin: async () => undefined, end: async () => undefined }, before, 3 * PHASE_MS);
+  const grownMiB = service.residentMiB() - residentMiB;
+  const told = await metricsOf(service.url);
+  const evicted = (kind: string): number => told('stepgate_store_evictions_total', { kind });
+  demand('tallies that gave way to the flood', `${evicted('tally')}`, evicted('tally') > 0, 'some');
+  demand('baselines that gave way to the flood', `${evicted('baseline')}`, evicted('baseline') === 0, 'none');
+  demand('memory that the flood took', `${grownMiB.toFixed(0)} MiB`, grownMiB < HEAP_MIB, `below ${HEAP_MIB} MiB`);
+  await service.stop();
+}
+
+/** SIGTERM, and another process in its place. */
+async function restart(): Promise<void> {
+  const redis = await startRedis();
+  const environment = { ...ENVIRONMENT, GEO_DATA: 'none', REDIS_URL: redis.url, PORT: String(await freePort()) };
+  const service = await startService(environment);
+  await until(() => isReady(service));
+  const bodyOf = (subject: string): object => ({ subject, action: 'profile.view', ip: '89.98.229.250' });
+  const stopped = await stopUnderLoad(service, bodyOf, { restMs: REST_MS });
+  const successor = await startService(environment);
+  await until(() => isReady(successor));
+  const recoveryMs = performance.now() - stopped.toldMs;
+  const stretchOf = (wanted: (atMs: number) => boolean): Stretch => {
+    const answers = stopped.answers.filter(({ atMs }) => wanted(atMs));
+    return { perSecond: 0, latencies: answers.map(({ ms }) => ms).sort((a, b) => a - b) };
+  };
+  const [before, after] = [stretchOf((atMs) => atMs < stopped.toldMs), stretchOf((atMs) => atMs >= stopped.toldMs)];
+  const answers = stopped.answers
+    .filter(({ atMs }) => atMs >= stopped.toldMs)
+    .map(({ answer }) => answered.safeParse(answer).data ?? null);
+  tell(rowOf('the process gets SIGTERM', after, answers, before, recoveryMs.toFixed(0)));
+  const { lost, refused, exitCode, exitMs } = stopped;
+  demand('requests lost at SIGTERM', `${lost.length} of ${stopped.answers.length}`, lost.length === 0, 'none');
+  demand('requests refused after SIGTERM', `${refused}`, refused > 0, 'some');
+  demand('exit code after SIGTERM', `${exitCode}, after ${exitMs.toFixed(0)} ms`, exitCode === 0, '0');
+  const most = percentile(after, 1);
+  const mostMs = BUDGET_MS + ALLOWANCE_MS;
+  demand('longest check after SIGTERM', `${most.toFixed(1)} ms`, most <= mostMs, `at most ${mostMs} ms`);
+  const took = `${recoveryMs.toFixed(0)} ms`;
+  demand('ready again after SIGTERM', took, recoveryMs <= MOST_RESTART_MS, `within ${MOST_RESTART_MS} ms`);
+  await successor.stop();
+  await redis.stop();
+}
+
+tell(HEAD);
+for (const part of [redisFaults, keyFaults, diskFaults, clockFaults, restart, flood]) await part();
+for (const judge of bars) judge();

@@ -45,6 +45,8 @@ const MAX_HEADER_BYTES = 64 * 1024;
 const DRAIN_MS = 10_000;
 /** Share of the heap (`--max-old-space-size`) that the embedded store may fill. */
 const EMBEDDED_SHARE = 0.25;
+/** What V8 counts into its limit for young objects; the store's grow old. */
+const YOUNG_BYTES = 192 * 1024 * 1024;
 /** How long a connection that is idle when the process is told to stop may still bring a request. */
 const LINGER_MS = 500;
 /** How often connections that became idle are closed after that. */
@@ -236,7 +238,8 @@ function readClientScripts(log: Log): ClientScripts | null {
 function openStore(settings: Settings, log: Log, metrics: Metrics, now: () => number): Store {
   if (settings.redisUrl === null) {
     log.warn('store: embedded memory, of this process and gone with it; set REDIS_URL to share and keep it');
-    const maxBytes = EMBEDDED_SHARE * getHeapStatistics().heap_size_limit;
+    const { heap_size_limit: limit } = getHeapStatistics();
+    const maxBytes = EMBEDDED_SHARE * Math.max(limit - YOUNG_BYTES, limit / 8);
     return memoryStore({ now, maxBytes, onEvict: metrics.storeEvicted });
   }
   const redis = redisStore({

@@ -30,15 +30,22 @@ export function startService(environment: NodeJS.ProcessEnv, flags: readonly str
   return startProcess(new URL('../../src/node.ts', import.meta.url).pathname, environment, flags);
 }
 
-/** Sends SIGTERM to a service that 32 kept connections keep busy, each with a check of a new subject after the other. */
-export async function stopUnderLoad(service: ServerProcess, bodyOf: (subject: string) => object): Promise<Stopped> {
+/**
+ * Sends SIGTERM to a service that 32 kept connections keep busy, each with a check of a new subject after
+ * the other; between two of them it rests for `restMs`, default 0.
+ */
+export async function stopUnderLoad(
+  service: ServerProcess,
+  bodyOf: (subject: string) => object,
+  { restMs = 0 }: { readonly restMs?: number } = {},
+): Promise<Stopped> {
   const load: Load<'check'> = startLoad({
     url: `${service.url}/v1/risk-check`,
     connections: CONNECTIONS,
     kinds: ['check'],
     body: async (_kind, _phase, n) => bodyOf(stoppedSubject(n)),
     patienceMs: PATIENCE_MS,
-    restMs: 0,
+    restMs,
   });
   await until(() => load.answers.length >= BEFORE || load.failures.length > 0);
   const toldMs = performance.now();
