@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { startLoad } from '../servers/load.ts';
 import { metricsOf } from '../servers/metrics.ts';
 import { type RedisServer, startRedis, until } from '../servers/redis.ts';
@@ -11,6 +11,9 @@ const BUDGET_MS = 1000;
 const SKEW_MS = 5 * 60_000;
 const UTRECHT = { lat: 52.09, lon: 5.12, country: 'NL', city: 'Utrecht' };
 const SYDNEY = { lat: -33.87, lon: 151.21, country: 'AU', city: 'Sydney' };
+
+// Processes and time limits of their own, on a machine that may be busy.
+vi.setConfig({ testTimeout: 120_000 });
 
 let shop: Workshop;
 let redis: RedisServer;

@@ -12,6 +12,9 @@ const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefo
 const CACHE_AGE_S = 600;
 const CALLERS = 32;
 
+// Processes and time limits of their own, on a machine that may be busy.
+vi.setConfig({ testTimeout: 120_000 });
+
 let shop: Workshop;
 let stand: KeyStand;
 let url: string;

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { baselineKey } from '../../src/store/keys.ts';
 import { pseudonymizer } from '../../src/store/pseudonym.ts';
 import { type RedisServer, startRedis } from '../servers/redis.ts';
@@ -7,6 +7,9 @@ import { startService, stoppedSubject, stopUnderLoad } from './stop.ts';
 
 const SECRET = 'x'.repeat(48);
 const DRAIN_MS = 10_000;
+
+// Processes and time limits of their own, on a machine that may be busy.
+vi.setConfig({ testTimeout: 120_000 });
 
 let shop: Workshop;
 let redis: RedisServer;

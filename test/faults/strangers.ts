@@ -33,12 +33,13 @@ export async function introduce(url: string, count: number): Promise<readonly Kn
 }
 
 /** The body of the `n`th check of a flood: nobody and nothing in it was ever seen before. */
-export function stranger(n: number): object {
-  return {
+export function stranger(n: number): { readonly subject: string } {
+  const body = {
     subject: `stranger-${n}`,
     action: 'login',
     ip: `45.${(n >> 14) & 255}.${(n >> 6) & 255}.${n & 63}`,
     session: `session-${n}`,
     device: { fingerprint: `of stranger-${n}` },
   };
+  return body;
 }
