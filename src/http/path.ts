@@ -15,8 +15,8 @@ const MAX_DECODINGS = 3;
  *
  * A reading is cut at `?` and `#`, decoded, without doubled slashes, dot segments and a trailing slash, and in lower case.
  * There is more than one where origins are known to differ: encoded slashes, backslashes, a second and third level of
- * encoding, `;` parameters, a raw `#`, an encoded `?`, dot segments beside doubled slashes, and `//host/path` taken for a
- * network path. An encoded slash that is read as part of a segment stays `%2f`. A path without any of these has one
+ * encoding, `;` parameters, a raw `#`, an encoded `?`, dot segments beside doubled slashes or left as they are, and `//host/path`
+ * taken for a network path. An encoded slash that is read as part of a segment stays `%2f`. A path without any of these has one
  * reading, and is its own.
  *
  * `target` holds one character per byte, as a header does. Never throws; the work is bounded by {@link MAX_TARGET_LENGTH}
@@ -206,7 +206,7 @@ function hexDigit(code: number): number {
 }
 
 /** Something that one origin does with a decoded path and another does not. */
-type Choice = 'encoded_slash' | 'backslash' | 'parameters' | 'cut_again' | 'dots_first';
+type Choice = 'encoded_slash' | 'backslash' | 'parameters' | 'cut_again' | 'dots_first' | 'dots_kept';
 
 function choicesOf(text: string): Choice[] {
   const choices: Choice[] = [];
@@ -215,9 +215,11 @@ function choicesOf(text: string): Choice[] {
   if (text.includes(';')) choices.push('parameters');
   if (/[?#]/.test(text)) choices.push('cut_again');
   if (text.includes('..') && SEPARATORS_IN_A_ROW.test(text)) choices.push('dots_first');
+  if (goesUp(text, DECODED_SEPARATOR)) choices.push('dots_kept');
   return choices;
 }
 
+const DECODED_SEPARATOR = /[/\\\ud800?#]/;
 const SEPARATORS_IN_A_ROW = /[/\\\ud800](?:;[^/\\\ud800]*)?[/\\\ud800]/;
 
 function readAs(text: string, taken: ReadonlySet<Choice>): string {
@@ -227,6 +229,8 @@ function readAs(text: string, taken: ReadonlySet<Choice>): string {
   const segments: string[] = [];
   const dropsParameters = taken.has('parameters');
   const keepsEmpty = taken.has('dots_first');
+  // Express and other routers match the path as it was sent: `/admin/../x` begins with `/admin` to them.
+  const keepsDots = taken.has('dots_kept');
   for (let start = 1; start <= path.length; ) {
     const slash = path.indexOf('/', start);
     const end = slash === -1 ? path.length : slash;
@@ -234,7 +238,7 @@ function readAs(text: string, taken: ReadonlySet<Choice>): string {
     start = end + 1;
     const semicolon = dropsParameters ? whole.indexOf(';') : -1;
     const segment = semicolon === -1 ? whole : whole.slice(0, semicolon);
-    if (segment === '..') segments.pop();
+    if (segment === '..' && !keepsDots) segments.pop();
     else if (segment !== '.' && (segment !== '' || keepsEmpty)) segments.push(segment);
   }
   return `/${(keepsEmpty ? segments.filter((segment) => segment !== '') : segments).join('/')}`.toLowerCase();

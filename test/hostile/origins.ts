@@ -18,8 +18,15 @@ const STEPS: readonly ((path: string) => string)[] = [
 /** Longest chain that is followed: more than any two servers in a row do. */
 const MAX_STEPS = 5;
 
-/** Every path that a chain of servers may make of a request target, each step in any order, in lower case. */
+/** Every path that a chain of servers may make of a request target, each step in any order, dot segments resolved, in lower case. */
 export function pathsOf(target: string): ReadonlySet<string> {
+  // A dot segment that is still disguised names nothing: who does not decode it does not resolve it either.
+  const resolved = [...unresolvedPathsOf(target)].map((path) => posix.normalize(path));
+  return new Set(resolved.filter((path) => !/%2e/.test(path)));
+}
+
+/** The same as a router sees them that resolves no dot segments. */
+export function unresolvedPathsOf(target: string): ReadonlySet<string> {
   const raw = Buffer.from(target.split('?')[0] ?? '', 'latin1').toString();
   // A URL parser takes what follows two slashes for a host.
   const starts = URL.canParse(raw, 'http://origin') ? [raw, new URL(raw, 'http://origin').pathname] : [raw];
@@ -30,9 +37,7 @@ export function pathsOf(target: string): ReadonlySet<string> {
     last = [...made].filter((path) => !seen.has(path));
     for (const path of last) seen.add(path);
   }
-  // A dot segment that is still disguised names nothing: who does not decode it does not resolve it either.
-  const resolved = [...seen].map((path) => posix.normalize(path).toLowerCase());
-  return new Set(resolved.filter((path) => !/%2e/.test(path)));
+  return new Set([...seen].map((path) => path.toLowerCase()));
 }
 
 /** Dot segments resolved as in RFC 3986, section 5.2.4: an empty segment is one to go up from. */

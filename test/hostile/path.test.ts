@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { pathReadings } from '../../src/http/path.ts';
 import { compileRoutes } from '../../src/http/routes.ts';
-import { pathsOf } from './origins.ts';
+import { pathsOf, unresolvedPathsOf } from './origins.ts';
 import { hostileTarget } from './requests.ts';
 
 /** Another one is another attack. */
@@ -20,10 +20,13 @@ function isTakenForOpen(target: string): boolean {
   return paths.invalid === null && routes.matchActions('GET', paths.readings).join() === 'open';
 }
 
+const GUARDED = /^\/open\/(?:admin|x)(?:\/|$)/;
+
 /** What some chain of servers reaches by this target, though it is not open. */
 function reachedBeyond(target: string): string | undefined {
-  return [...pathsOf(target)].find(
-    (path) => !/^\/open(?:\/|$)/.test(path) || /^\/open\/(?:admin|x)(?:\/|$)/.test(path),
+  return (
+    [...pathsOf(target)].find((path) => !/^\/open(?:\/|$)/.test(path) || GUARDED.test(path)) ??
+    [...unresolvedPathsOf(target)].find((path) => GUARDED.test(path))
   );
 }
 
