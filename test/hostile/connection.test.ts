@@ -117,6 +117,54 @@ describe('a Host that is none', () => {
   );
 });
 
+describe('a header line that comes twice never chooses the milder of its values', () => {
+  const OPEN = ['X-Forwarded-Method: GET', 'X-Forwarded-Uri: /a'];
+  const KEYED = `X-Stepgate-Key: ${KEY}`;
+
+  test.each([
+    ['the key, one of them wrong', [KEYED, 'X-Stepgate-Key: wrong', ...OPEN], 'unauthorized'],
+    ['the key, the same', [KEYED, KEYED, ...OPEN], 'unauthorized'],
+    ['the target', [KEYED, ...OPEN, 'X-Forwarded-Uri: /b'], 'path_invalid'],
+    ['the target in another letter case', [KEYED, ...OPEN, 'x-forwarded-uri: /b'], 'path_invalid'],
+  ])('to a hook: %s', async (_what, lines, error) => {
+    const { answers } = await sent(
+      `GET /forward-auth HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${lines.join('\r\n')}\r\n\r\n`,
+    );
+    expect(answers.map(({ status, headers }) => [status, headers.get('x-stepgate-error')])).toEqual([[403, [error]]]);
+  });
+
+  test('to a hook: the method, which then fits every method of the path', async () => {
+    const { answers } = await sent(
+      `GET /forward-auth HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${KEYED}\r\nX-Forwarded-Method: OPTIONS\r\n${OPEN.join('\r\n')}\r\nOrigin: https://x\r\nAccess-Control-Request-Method: GET\r\n\r\n`,
+    );
+    expect(answers.map(({ headers }) => headers.get('x-stepgate-reasons'))).not.toContainEqual(['preflight']);
+    expect(answers.map(({ headers }) => headers.get('x-stepgate-action'))).toEqual([['request']]);
+  });
+
+  test.each([
+    [
+      'Authorization, the second one right',
+      ['Authorization: Bearer wrong-key-wrong-key', `Authorization: Bearer ${KEY}`],
+      401,
+    ],
+    [
+      'Authorization, the first one right',
+      [`Authorization: Bearer ${KEY}`, 'Authorization: Bearer wrong-key-wrong-key'],
+      401,
+    ],
+    [
+      'Content-Type',
+      [`Authorization: Bearer ${KEY}`, 'Content-Type: application/json', 'Content-Type: text/plain'],
+      415,
+    ],
+  ])('to a check: %s', async (_what, lines, status) => {
+    const { answers } = await sent(
+      `POST /v1/risk-check HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${lines.join('\r\n')}\r\nContent-Length: 14\r\n\r\n{"action":"a"}`,
+    );
+    expect(answers.map((answer) => answer.status)).toEqual([status]);
+  });
+});
+
 test('an Expect that nobody knows is no reason to leave a gateway without a decision', async () => {
   const { answers } = await sent(
     `GET /forward-auth HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: the-unexpected\r\nX-Stepgate-Key: ${KEY}\r\nX-Forwarded-Method: GET\r\nX-Forwarded-Uri: /\r\n\r\n`,

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { MAX_BODY_BYTES } from '../../src/http/body.ts';
+import { MAX_TARGET_LENGTH } from '../../src/http/path.ts';
 import { parseTrustedProxies } from '../../src/net/client-ip.ts';
 import { API_KEY, AUTHORIZED, testApp } from '../http/test-app.ts';
 
@@ -85,16 +86,38 @@ describe('no header line holds everybody up, whatever it repeats', () => {
     ...['cookie', 'authorization', 'x-step-up-token', 'x-stepgate-device', 'user-agent', 'accept', 'origin'],
     ...['access-control-request-method', 'x-request-id', 'x-stepgate-key', 'x-http-method-override'],
   ];
+  const OWN = { 'x-stepgate-key': API_KEY, 'x-forwarded-method': 'GET', 'x-forwarded-uri': '/a' };
   const values = UNITS.flatMap((unit) => AROUND.map(([before, after]) => before + filled(unit) + after));
 
   test.each(HOOK)('%s to a hook', async (name) => {
-    const own = { 'x-stepgate-key': API_KEY, 'x-forwarded-method': 'GET', 'x-forwarded-uri': '/a' };
     for (const value of values) {
-      const headers = new Headers({ ...own, [name]: value });
+      const headers = new Headers({ ...OWN, [name]: value });
       const ms = await leastMs(async () => app.request('/forward-auth', { headers }));
       expect(ms, JSON.stringify(value.slice(0, 30))).toBeLessThan(MOST_MS);
     }
   });
+
+  test('a path, as long as one may be, to a hook', async () => {
+    for (const unit of UNITS.filter((one) => !/[\s\t]/.test(one))) {
+      for (const after of ['', '/..', '%', ';']) {
+        const uri = `/${filled(unit, MAX_TARGET_LENGTH - 10)}${after}`;
+        const headers = { ...OWN, 'x-forwarded-uri': Buffer.from(uri).toString('latin1').slice(0, MAX_TARGET_LENGTH) };
+        const ms = await leastMs(async () => app.request('/forward-auth', { headers }));
+        expect(ms, JSON.stringify([unit, after])).toBeLessThan(MOST_MS);
+      }
+    }
+  });
+
+  test.each(['/ext-authz/', '/v1/subjects/', '/v1/subjects/x/devices/'])(
+    'a path without end below %s',
+    async (path) => {
+      for (const unit of UNITS) {
+        const headers = path.startsWith('/v1') ? AUTHORIZED : { 'x-stepgate-key': API_KEY };
+        const ms = await leastMs(async () => app.request(path + filled(unit), { headers }));
+        expect(ms, JSON.stringify(unit)).toBeLessThan(MOST_MS);
+      }
+    },
+  );
 
   test.each(['content-type', 'authorization', 'x-request-id'])('%s to a check', async (name) => {
     for (const value of values) {
