@@ -29,6 +29,8 @@ const RECOVERY_MS = 4000;
 const MOST_RECOVERY_MS = 2500;
 const BUDGET_MS = 50;
 const ALLOWANCE_MS = 20;
+/** Where the fault itself keeps the machine busy (a build, a flood in a small heap), and no wait has a limit that a setting says. */
+const MOST_BUSY_MS = 1000;
 /** Until a process has started in the place of one that was stopped. */
 const MOST_RESTART_MS = 10_000;
 /** So many full answers in a row are a recovery. */
@@ -258,7 +260,7 @@ async function diskFaults(): Promise<void> {
       stand,
       service,
       next: { well: next, faulty: next },
-      mostMs: BUDGET_MS + ALLOWANCE_MS,
+      mostMs: MOST_BUSY_MS,
       isWell: ({ signals }) => JSON.stringify(signals.ip.facts?.['ip.categories']) === '["tor"]',
     },
     [FULL_DISK],
@@ -301,7 +303,7 @@ async function flood(): Promise<void> {
         return faulty();
       },
     },
-    mostMs: BUDGET_MS + ALLOWANCE_MS,
+    mostMs: MOST_BUSY_MS,
     isWell: (answer) => isFull(answer) && answer.decision === 'allow',
   };
   const before = await wellOn(stage);
@@ -324,6 +326,8 @@ async function restart(): Promise<void> {
   const service = await startService(environment);
   await until(() => isReady(service));
   const bodyOf = (subject: string): object => ({ subject, action: 'profile.view', ip: '89.98.229.250' });
+  const warmUp = rawRequest(`${service.url}/v1/risk-check`, KEY, bodyOf('warm-up'));
+  await measure(service, () => warmUp);
   const stopped = await stopUnderLoad(service, bodyOf, { restMs: REST_MS });
   const successor = await startService(environment);
   await until(() => isReady(successor));

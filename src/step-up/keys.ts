@@ -135,10 +135,12 @@ function fetchedKeys<T>(
         if (underWay !== null || !passed(lastTry?.atMs, COOLDOWN_MS, nowMs)) {
           return { state: 'had', keys, justFetched: false };
         }
-      } else if (lastTry !== null && underWay === null && !passed(lastTry.atMs, RETRY_MS, nowMs)) {
-        return outcome(nowMs);
-      } else if (lastTry !== null && lastTry.failure !== null && underWay !== null) {
-        // Where the last fetch was in vain this one may be too, so that no more than the check which began it waits.
+      } else if (
+        lastTry !== null &&
+        lastTry.failure !== null &&
+        (underWay !== null || !passed(lastTry.atMs, RETRY_MS, nowMs))
+      ) {
+        // Where the last fetch was in vain the next may be too: after a pause one check asks, and no other waits for it.
         return outcome(nowMs);
       }
       await refresh(nowMs);

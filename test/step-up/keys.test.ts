@@ -56,6 +56,15 @@ describe('rotation', () => {
     expect(asked()).toBe(2);
   });
 
+  test('keys that are soon too old and then of no use are had again at once, without the pause after a failure', async () => {
+    server.behave(json({ keys: [k1.jwk] }));
+    const subject = verifier({ keys_cache_s: 1, stale_keys_s: 0 });
+    for (const later of [0, 1000, 2000]) {
+      await proofOf(subject, await tokenAt(k1, NOW_MS + later), NOW_MS + later);
+    }
+    expect(asked()).toBe(3);
+  });
+
   test('a new kid is fetched at once, the old one goes on, and a withdrawn one ends', async () => {
     server.behave(json({ keys: [k1.jwk] }));
     const subject = verifier();
