@@ -309,7 +309,7 @@ async function flood(): Promise<void> {
   const before = await wellOn(stage);
   const residentMiB = service.residentMiB();
   const name = 'is flooded by strangers';
-  await suffer(stage, { name, begin: async () => undefined, end: async () => undefined }, before, 5 * PHASE_MS);
+  await suffer(stage, { name, begin: async () => undefined, end: async () => undefined }, before, 10 * PHASE_MS);
   const grownMiB = service.residentMiB() - residentMiB;
   const told = await metricsOf(service.url);
   const evicted = (kind: string): number => told('stepgate_store_evictions_total', { kind });
