@@ -29,7 +29,7 @@ import { pseudonymizer } from './store/pseudonym.ts';
 import { redisPerRequest } from './store/redis-per-request.ts';
 import { type RedisPoolNamespace, redisPool } from './store/redis-pool.ts';
 import { RedisUrlError } from './store/redis-url.ts';
-import type { Store } from './store/store.ts';
+import type { SlotStore, Store } from './store/store.ts';
 
 export { RedisPool } from './store/redis-pool.ts';
 
@@ -178,7 +178,7 @@ function storeOpener(
     timeoutMs: Math.max(storeTimeoutMs, LEAST_COMMAND_TIMEOUT_MS),
     onConnectionError: (problem: string) => log.warn('no connection to Redis', { problem }),
   };
-  const openRedis = (): Store =>
+  const openRedis = (): SlotStore =>
     pool === null
       ? redisPerRequest(options)
       : redisPool(pool, { ...options, size: redisPoolSize, location: redisPoolLocation, random });

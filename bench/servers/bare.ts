@@ -8,7 +8,7 @@ import { createServer } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { Hono } from 'hono';
 import { Redis } from 'ioredis';
-import { TALLY } from '../../src/store/scripts.ts';
+import { STEPS } from '../../src/store/scripts.ts';
 
 const redis = new Redis(process.env.REDIS_URL ?? '', {
   commandTimeout: 1000,
@@ -18,8 +18,8 @@ const redis = new Redis(process.env.REDIS_URL ?? '', {
   maxRetriesPerRequest: 0,
   enableAutoPipelining: false,
 });
-const sha1 = createHash('sha1').update(TALLY).digest('hex');
-await redis.script('LOAD', TALLY);
+const sha1 = createHash('sha1').update(STEPS).digest('hex');
+await redis.script('LOAD', STEPS);
 
 const COUNT = [[1, 'attempts1m', 60, 1, 0, '']];
 

@@ -7,7 +7,16 @@ import {
   handleWhen,
   type IBackoffFactory,
 } from 'cockatiel';
-import { type Attempt, type History, type Slot, type Store, StoreError, type StoreFailure } from './store.ts';
+import {
+  type Asked,
+  type Attempt,
+  type History,
+  type Slot,
+  type SlotStore,
+  type Store,
+  StoreError,
+  type StoreFailure,
+} from './store.ts';
 
 /** Runs something later; the answer cancels it. */
 export type Timer = (run: () => void, ms: number) => () => void;
@@ -77,7 +86,7 @@ export type StoreOperation = Exclude<keyof Store, 'driver' | 'close'>;
  * store, the circuit opens and the next ones fail at once with `circuit_open`, until one that is let through succeeds.
  * A store that answers with a refusal (`rejected`) is there, and does not open it.
  */
-export function budgetedStore(store: Store, budget: Budget = {}): Store {
+export function budgetedStore(store: SlotStore, budget: Budget = {}): Store {
   const { timeoutMs = 50, backgroundTimeoutMs = 1000, breaker = storeBreaker(), timer = realTimer, onFailure } = budget;
 
   /** Rejects with `circuit_open` or with what `run` rejects with. */
@@ -101,15 +110,7 @@ export function budgetedStore(store: Store, budget: Budget = {}): Store {
   }
 
   async function readSlots(attempt: Attempt): Promise<History> {
-    // One question per slot: a slot that answers in time is kept, whatever becomes of the others.
-    const only = (part: Partial<Attempt>) =>
-      within(timer, timeoutMs, () => store.recordAttempt({ ...attempt, ...NO_SLOTS, ...part }));
-    const [subject, address, device] = await Promise.all([
-      attempt.subject && slotOf(async () => (await only({ subject: attempt.subject })).subject),
-      attempt.address && slotOf(async () => (await only({ address: attempt.address })).address),
-      attempt.device && slotOf(async () => (await only({ device: attempt.device })).device),
-    ]);
-    const history: History = { subject, address, device };
+    const history = await inTime(timer, timeoutMs, store.ask(attempt));
     const slots = slotsOf(history);
     if (slots.length > 0 && slots.every((slot) => slot.state === 'failed' && OUTAGES.has(slot.why))) {
       throw new NoSlotRead(history);
@@ -159,8 +160,6 @@ export function budgetedStore(store: Store, budget: Budget = {}): Store {
   };
 }
 
-const NO_SLOTS = { subject: null, address: null, device: null } as const;
-
 const OUTAGES: ReadonlySet<StoreFailure> = new Set(['timeout', 'unreachable', 'circuit_open']);
 
 /** Carries a history through the breaker as a failure. */
@@ -189,13 +188,29 @@ function allFailed({ subject, address, device }: Attempt, why: StoreFailure): Hi
   return { subject: subject && failed, address: address && failed, device: device && failed };
 }
 
-async function slotOf<T>(read: () => Promise<Slot<T> | null>): Promise<Slot<T> | null> {
-  try {
-    return await read();
-  } catch (error) {
-    if (error instanceof StoreError) return { state: 'failed', why: error.code };
-    throw error;
-  }
+const LATE = { state: 'failed', why: 'timeout' } as const;
+
+/** A slot that answers within `ms` is kept, whatever becomes of the others. */
+function inTime(timer: Timer, ms: number, asked: Asked): Promise<History> {
+  return new Promise((resolve) => {
+    const history = { subject: asked.subject && LATE, address: asked.address && LATE, device: asked.device && LATE };
+    let waiting = slotsOf(history).length;
+    if (waiting === 0) {
+      resolve(history);
+      return;
+    }
+    const cancel = timer(() => resolve({ ...history }), ms);
+    const keep = (part: Partial<History>) => {
+      Object.assign(history, part);
+      waiting -= 1;
+      if (waiting > 0) return;
+      cancel();
+      resolve(history);
+    };
+    void asked.subject?.then((subject) => keep({ subject }));
+    void asked.address?.then((address) => keep({ address }));
+    void asked.device?.then((device) => keep({ device }));
+  });
 }
 
 function lateAnswer(ms: number): StoreError {

@@ -19,6 +19,15 @@ export interface Touch {
   readonly values: readonly string[];
 }
 
+/** A value to write where the key still holds what the writer read. */
+export interface Swap {
+  readonly key: string;
+  /** Null: nothing. */
+  readonly expected: string | null;
+  readonly next: string;
+  readonly ttlMs: number;
+}
+
 /** What was found. */
 export interface Touched {
   /** As changed, in the order asked. */
@@ -34,8 +43,8 @@ export interface Cells {
   /** Changes and reads one slot in one atomic step and one network wait. */
   touch(touch: Touch): Promise<Touched>;
   get(key: string): Promise<string | null>;
-  /** Writes `next` where the key still holds `expected` (null: nothing); otherwise tells what it holds. */
-  replace(key: string, expected: string | null, next: string, ttlMs: number): Promise<Replacement>;
+  /** Writes `next` where the key still holds `expected`; otherwise tells what it holds. */
+  swap(swap: Swap): Promise<Swapped>;
   /** True for the first caller within the time to live. */
   claim(key: string, ttlSeconds: number): Promise<boolean>;
   remove(keys: readonly string[]): Promise<void>;
@@ -44,4 +53,4 @@ export interface Cells {
 }
 
 /** Whether a value was written, and what stood in its way. */
-export type Replacement = { readonly written: true } | { readonly written: false; readonly found: string | null };
+export type Swapped = { readonly written: true } | { readonly written: false; readonly found: string | null };

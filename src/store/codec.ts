@@ -1,4 +1,3 @@
-import * as z from 'zod';
 import {
   BASELINE_CAPS,
   type Baseline,
@@ -21,25 +20,21 @@ const VERSION = 1;
 /** Longest city name that is kept, in UTF-16 units. */
 const CITY_LENGTH = 24;
 
-const seconds = z.int();
-/** What stands in each place of the array; what stands in the rows is read by hand, as a baseline is read for every check. */
-const storedBaseline = z.tuple([
-  z.literal(VERSION),
-  seconds, // firstSeen
-  seconds, // lastSeen
-  z.int().nonnegative(), // learned
-  seconds, // trustNotBefore
-  z.string(), // places
-  z.string(), // countries
-  z.string(), // table of networks; those without a time are known from sessions only
-  z.string(), // devices
-  z.string(), // sessions
-  z.string(), // table of the names of components
-]);
+/** How many numbers, then lists, follow the version. */
+const NUMBERS = 4;
+const LISTS = 6;
 
-function baselineFrom(stored: z.infer<typeof storedBaseline>): Baseline {
-  const [, firstSeen, lastSeen, learned, trustNotBefore, ...lists] = stored;
-  const [places = [], countries = [], networks = [], devices = [], sessions = [], names = []] = lists.map(rowsOf);
+/** By hand, and so are the rows: a baseline is read for every check. */
+function baselineFrom(stored: unknown): Baseline {
+  if (!Array.isArray(stored) || stored.length !== 1 + NUMBERS + LISTS || stored[0] !== VERSION) {
+    throw new TypeError('no baseline of this version');
+  }
+  const [firstSeen = 0, lastSeen = 0, learned = 0, trustNotBefore = 0] = stored.slice(1, 1 + NUMBERS).map(integer);
+  if (learned < 0) throw new RangeError('a count below zero');
+  // Networks without a time are known from sessions only.
+  const [places = [], countries = [], networks = [], devices = [], sessions = [], names = []] = stored
+    .slice(1 + NUMBERS)
+    .map(rowsOf);
   const ids = devices.map((fields) => text(fields, 0));
   return {
     firstSeen,
@@ -60,9 +55,7 @@ function baselineFrom(stored: z.infer<typeof storedBaseline>): Baseline {
     devices: devices.map((fields) => ({
       id: text(fields, 0),
       fingerprint: textOrNull(fields, 1),
-      components: Object.fromEntries(
-        listFrom(fields, 2).flatMap((value, i) => (value === '' ? [] : [[text(names[i], 0), unescaped(value)]])),
-      ),
+      components: componentsFrom(listFrom(fields, 2), names),
       firstSeen: timeFrom(fields, 3, lastSeen),
       lastSeen: timeFrom(fields, 4, lastSeen),
       trustedUntil: timeOrNull(fields, 5, lastSeen),
@@ -86,7 +79,19 @@ function baselineFrom(stored: z.infer<typeof storedBaseline>): Baseline {
   };
 }
 
-function rowsOf(list: string): string[][] {
+function componentsFrom(values: readonly string[], names: readonly string[][]): { readonly [name: string]: string } {
+  const components: { [name: string]: string } = {};
+  for (const [i, value] of values.entries()) if (value !== '') components[text(names[i], 0)] = unescaped(value);
+  return components;
+}
+
+function integer(value: unknown): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value)) throw new TypeError('not an integer');
+  return value;
+}
+
+function rowsOf(list: unknown): string[][] {
+  if (typeof list !== 'string') throw new TypeError('not a text');
   return list === '' ? [] : list.split('|').map((row) => row.split(' '));
 }
 
@@ -170,7 +175,7 @@ export function encodeBaseline(baseline: Baseline): string {
  * @throws StoreError `rejected` for anything else: a record that cannot be read is a failure, not a stranger.
  */
 export function decodeBaseline(raw: string): Baseline {
-  return reading('baseline', () => baselineFrom(storedBaseline.parse(JSON.parse(raw))));
+  return reading('baseline', () => baselineFrom(JSON.parse(raw)));
 }
 
 /**
@@ -184,9 +189,10 @@ export function decodeTally(raw: string): Tally {
 /** By hand: three tallies are read for every check. */
 function tallyFrom(value: unknown): Tally {
   if (!isRecord(value)) throw new TypeError('not a record');
-  for (const entries of Object.values(value)) {
+  for (const name in value) {
+    const entries = value[name];
     if (!isRecord(entries)) throw new TypeError('not a record');
-    for (const entry of Object.values(entries)) if (typeof entry !== 'number') throw new TypeError('not a number');
+    for (const entry in entries) if (typeof entries[entry] !== 'number') throw new TypeError('not a number');
   }
   return value as Tally;
 }

@@ -9,7 +9,7 @@ export function gathering<Q, A>(
   let gathered: Q[] = [];
   let answered: Promise<readonly A[]> | null = null;
 
-  return async (question) => {
+  return (question) => {
     if (answered === null || gathered.length === most) {
       const together: Q[] = [];
       gathered = together;
@@ -21,6 +21,6 @@ export function gathering<Q, A>(
       });
     }
     const place = gathered.push(question) - 1;
-    return (await answered)[place];
+    return answered.then((answers) => answers[place]);
   };
 }

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Cells } from './cells.ts';
 import { storeOver } from './slots.ts';
-import { type Store, StoreError } from './store.ts';
+import { type SlotStore, StoreError } from './store.ts';
 import { changeTally, type Tally } from './windows.ts';
 
 /** The clock and the bounds of an embedded store. */
@@ -33,7 +33,7 @@ const BYTES_PER_ENTRY = 110;
  * to newer ones, each among themselves, so that a flood of addresses forgets nobody's baseline. A spent proof never
  * gives way before it expires: when no more can be kept, spending is rejected.
  */
-export function memoryStore({ now, maxKeys = 100_000, maxBytes = 64 * MIB, onEvict }: MemoryStoreOptions): Store {
+export function memoryStore({ now, maxKeys = 100_000, maxBytes = 64 * MIB, onEvict }: MemoryStoreOptions): SlotStore {
   const bounded = <T extends {}>(kind: Evicted, bytesOf: (value: T) => number) =>
     new LRUCache<string, T>({
       max: maxKeys,
@@ -70,7 +70,7 @@ export function memoryStore({ now, maxKeys = 100_000, maxBytes = 64 * MIB, onEvi
     async get(key) {
       return values.get(key) ?? null;
     },
-    async replace(key, expected, next, ttlMs) {
+    async swap({ key, expected, next, ttlMs }) {
       const found = values.get(key) ?? null;
       if (found !== expected) return { written: false, found };
       values.set(key, next, { ttl: ttlMs });

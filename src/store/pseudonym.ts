@@ -1,5 +1,4 @@
 import { createHash, hash } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
 import { PSEUDONYM_LENGTH, type Pseudonymize } from './keys.ts';
 import type { Pseudonym } from './store.ts';
 
@@ -10,13 +9,17 @@ const LONGEST_REMEMBERED = 16;
 /** Pseudonyms under this `PRIVACY_KEY`: HMAC-SHA-256 (RFC 2104) over the kind, a NUL and the value. */
 export function pseudonymizer(privacyKey: string): Pseudonymize {
   const hmac = hmacUnder(privacyKey);
-  const remembered = new LRUCache<string, Pseudonym>({ max: REMEMBERED });
+  const remembered = new Map<string, Pseudonym>();
   return (kind, value) => {
     const isShort = kind === 'component' && value.length <= LONGEST_REMEMBERED;
     const before = isShort ? remembered.get(value) : undefined;
     if (before !== undefined) return before;
     const pseudonym = hmac(`${kind}\0${value}`).slice(0, PSEUDONYM_LENGTH[kind]);
-    if (isShort) remembered.set(value, pseudonym);
+    if (isShort) {
+      // Whoever sends many names makes them be hashed anew, and nothing grow.
+      if (remembered.size >= REMEMBERED) remembered.clear();
+      remembered.set(value, pseudonym);
+    }
     return pseudonym;
   };
 }

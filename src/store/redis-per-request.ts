@@ -4,7 +4,7 @@ import { cellsOver, type RedisLink, rawCells } from './redis-cells.ts';
 import { connectionMessage, messageOf, storeErrorOf } from './redis-errors.ts';
 import { parseRedisUrl, RedisUrlError } from './redis-url.ts';
 import { storeOver } from './slots.ts';
-import { type Store, StoreError } from './store.ts';
+import { type SlotStore, StoreError } from './store.ts';
 
 /** Which Redis, and whom to tell about its connections. Certificates are checked by the runtime, against its own authorities. */
 export type RedisPerRequestOptions = Omit<RedisStoreOptions, 'tls' | 'onRebuild'>;
@@ -17,7 +17,7 @@ export type RedisPerRequestOptions = Omit<RedisStoreOptions, 'tls' | 'onRebuild'
  * Password, database and first command go out together: one wait after TCP and TLS.
  * @throws RedisUrlError when the URL cannot be understood, or names a cluster or sentinels.
  */
-export function redisPerRequest(options: RedisPerRequestOptions): Store {
+export function redisPerRequest(options: RedisPerRequestOptions): SlotStore {
   // What one request asks in the same breath goes out together; nothing of another request may be waited for.
   return storeOver('redis', cellsOver(rawCells(requestLink(standaloneTarget(options.url), options)), queueMicrotask));
 }

@@ -1,11 +1,11 @@
 import { DurableObject } from 'cloudflare:workers';
 import * as z from 'zod';
 import type { PoolLocation } from './pool-location.ts';
-import { cellsOver, type RawCells, type RawSlot } from './redis-cells.ts';
+import { cellsOver, type RawCells, type RawReply } from './redis-cells.ts';
 import { messageOf, storeErrorOf } from './redis-errors.ts';
 import { type Connection, restingConnection } from './redis-resting.ts';
 import { storeOver } from './slots.ts';
-import { type Store, StoreError } from './store.ts';
+import { type SlotStore, StoreError } from './store.ts';
 import { COUNTERS, type CounterName, SETS, type SetName } from './windows.ts';
 
 /** How many objects there are, and where. */
@@ -41,7 +41,7 @@ type PoolCalls = {
  * random for each store: none of them holds anything of a subject, and a subject under attack is spread over all of them.
  * Nothing is sent twice: a call that an object did not answer is reported as failed.
  */
-export function redisPool(namespace: RedisPoolNamespace, options: RedisPoolOptions): Store {
+export function redisPool(namespace: RedisPoolNamespace, options: RedisPoolOptions): SlotStore {
   const place = options.location ?? 'anywhere';
   // The place is part of the name: an object stays where it was made.
   const name = `redis-${place}-${Math.floor(options.random() * options.size)}`;
@@ -65,9 +65,8 @@ export function redisPool(namespace: RedisPoolNamespace, options: RedisPoolOptio
   }
 
   const raw: RawCells = {
-    touch: (touches) => call(ANSWERS.touch, (pool) => pool.touch(touches)),
+    steps: (steps) => call(ANSWERS.steps, (pool) => pool.steps(steps)),
     get: (key) => call(ANSWERS.get, (pool) => pool.get(key)),
-    replace: (key, expected, next, ttlMs) => call(ANSWERS.replace, (pool) => pool.replace(key, expected, next, ttlMs)),
     claim: (key, ttlSeconds) => call(ANSWERS.claim, (pool) => pool.claim(key, ttlSeconds)),
     remove: (keys) => call(ANSWERS.nothing, (pool) => pool.remove(keys)),
     ping: () => call(ANSWERS.nothing, (pool) => pool.ping()),
@@ -89,17 +88,12 @@ function errorOf({ code, message }: Failure): StoreError {
   return new StoreError(code, message);
 }
 
-const rawSlot = z.union([z.array(z.string().nullable()), failure.transform(errorOf)]);
-const replacement = z.discriminatedUnion('written', [
-  z.object({ written: z.literal(true) }),
-  z.object({ written: z.literal(false), found: z.string().nullable() }),
-]);
+const rawReply = z.union([z.array(z.string().nullable()), failure.transform(errorOf)]);
 
 /** Worker and object may be of two versions while a new one is rolled out. */
 const ANSWERS = {
-  touch: answerOf(z.array(rawSlot)),
+  steps: answerOf(z.array(rawReply)),
   get: answerOf(z.string().nullable()),
-  replace: answerOf(replacement),
   claim: answerOf(z.boolean()),
   nothing: answerOf(z.undefined()),
 } as const;
@@ -130,11 +124,12 @@ const touch = z.strictObject({
   values: z.array(key),
 });
 
+const swap = z.strictObject({ key, expected: z.string().nullable(), next: z.string(), ttlMs: ttl });
+
 /** What each call takes: anything else is refused before it comes near Redis. */
 const CALLS = {
-  touch: z.tuple([z.array(touch).min(1)]),
+  steps: z.tuple([z.array(z.union([touch, swap])).min(1)]),
   get: z.tuple([key]),
-  replace: z.tuple([key, z.string().nullable(), z.string(), ttl]),
   claim: z.tuple([key, ttl]),
   remove: z.tuple([z.array(key).min(1)]),
   ping: z.tuple([]),
@@ -165,21 +160,19 @@ export class RedisPool extends DurableObject implements PoolCalls {
     });
   }
 
-  touch(...args: unknown[]) {
-    return answered(CALLS.touch, args, async (touches) => {
-      const { touchOne } = await this.#connection();
+  steps(...args: unknown[]) {
+    return answered(CALLS.steps, args, async (steps) => {
+      const { take } = await this.#connection();
       // In a cluster one of them may fail without the others.
-      const slots = await Promise.allSettled(touches.map((one) => touchOne(one)));
-      return slots.map((slot) => rawSlotOf(slot.status === 'fulfilled' ? slot.value : storeErrorOf(slot.reason)));
+      const replies = await Promise.allSettled(steps.map((step) => take(step)));
+      return replies.map((reply) =>
+        rawReplyOf(reply.status === 'fulfilled' ? reply.value : storeErrorOf(reply.reason)),
+      );
     });
   }
 
   get(...args: unknown[]) {
     return answered(CALLS.get, args, async (...asked) => (await this.#connection()).raw.get(...asked));
-  }
-
-  replace(...args: unknown[]) {
-    return answered(CALLS.replace, args, async (...asked) => (await this.#connection()).raw.replace(...asked));
   }
 
   claim(...args: unknown[]) {
@@ -214,6 +207,6 @@ function failureOf({ code, message }: StoreError): Failure {
   return { code, message };
 }
 
-function rawSlotOf(slot: RawSlot): readonly (string | null)[] | Failure {
-  return slot instanceof StoreError ? failureOf(slot) : slot;
+function rawReplyOf(reply: RawReply): readonly (string | null)[] | Failure {
+  return reply instanceof StoreError ? failureOf(reply) : reply;
 }

@@ -1,6 +1,5 @@
-import type { Touch } from './cells.ts';
 import { gatheringOf, lastingLink, type RedisStoreOptions } from './redis.ts';
-import { type RawCells, type RawSlot, rawCells, touchesOneByOne } from './redis-cells.ts';
+import { type RawCells, type RawReply, rawCells, type Step, stepByStep } from './redis-cells.ts';
 import { parseRedisUrl } from './redis-url.ts';
 
 /** Which Redis, and when its connection may rest. */
@@ -12,8 +11,8 @@ export interface RestingOptions extends RedisStoreOptions {
 /** The steps of the store over one connection. */
 export interface Connection {
   readonly raw: RawCells;
-  /** Touches that arrive in one turn of the event loop go out together. */
-  readonly touchOne: (touch: Touch) => Promise<RawSlot>;
+  /** Steps that arrive in one turn of the event loop go out together. */
+  readonly take: (step: Step) => Promise<RawReply>;
 }
 
 /**
@@ -38,7 +37,7 @@ export function restingConnection(options: RestingOptions): () => Promise<Connec
       opened = null;
       void link.close();
     }, options.idleMs);
-    return { raw, touchOne: touchesOneByOne(raw, gatheringOf(target)), tried: link.tried() };
+    return { raw, take: stepByStep(raw, gatheringOf(target)), tried: link.tried() };
   }
 
   return async () => {

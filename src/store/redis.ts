@@ -1,10 +1,10 @@
 import type { ConnectionOptions } from 'node:tls';
 import { Cluster, Redis } from 'ioredis';
-import { type Client, cellsOver, loadScripts, type RedisLink, rawCells } from './redis-cells.ts';
+import { type Client, cellsOver, loadScript, type RedisLink, rawCells } from './redis-cells.ts';
 import { connectionMessage, messageOf, storeErrorOf } from './redis-errors.ts';
 import { parseRedisUrl, type RedisTarget } from './redis-url.ts';
 import { storeOver } from './slots.ts';
-import { type Store, StoreError } from './store.ts';
+import { type SlotStore, StoreError } from './store.ts';
 
 /** Which Redis, and whom to tell about its connections. */
 export interface RedisStoreOptions extends LinkOptions {
@@ -44,7 +44,7 @@ const MOST_RECONNECT_DELAY_MS = 1000;
  * connection broke is never sent again: a count is applied once or reported as failed.
  * @throws RedisUrlError when the URL cannot be understood.
  */
-export function redisStore(options: RedisStoreOptions): Store {
+export function redisStore(options: RedisStoreOptions): SlotStore {
   const target = parseRedisUrl(options.url);
   return storeOver('redis', cellsOver(rawCells(lastingLink(target, options)), gatheringOf(target)));
 }
@@ -106,18 +106,18 @@ function connect(target: RedisTarget, options: LinkOptions, timeoutMs: number): 
   const connection = connectionOptions(target, options, timeoutMs);
   const client = clientOf(target, connection, (tries) => reconnectDelayMs(tries, options.random));
   const report = (error: unknown): void => options.onConnectionError?.(connectionMessage(error));
-  const tellScripts = (server: Redis) => () => void loadScripts(server).catch(report);
+  const tellScript = (server: Redis) => () => void loadScript(server).catch(report);
   // Without a listener, ioredis prints every error itself.
   client.on('error', report);
   if (client instanceof Cluster) {
     client.on('node error', report);
     // Without a queue, a node that is only connected when it is first needed loses the commands of that moment.
     client.on('+node', (node: Redis) => {
-      node.on('ready', tellScripts(node));
+      node.on('ready', tellScript(node));
       if (node.status === 'wait') node.connect().catch(report);
     });
   } else {
-    client.on('ready', tellScripts(client));
+    client.on('ready', tellScript(client));
   }
   return client;
 }

@@ -1,18 +1,22 @@
 /**
- * Changes and reads the tallies of one or more slots, the same way as `windows.ts`.
+ * Takes one or more steps, each by itself: it changes and reads the tallies of a slot, the same way as `windows.ts`, or writes
+ * a value where its key still holds what the writer read.
  *
- * KEYS: of each slot its tallies, then its keys that are only read. The keys of one slot share a hash tag.
- * ARGV: how far ahead an entry may lie, then the slots as a JSON array of `[second of the attempt, write or only judge,
- * time to live in ms of each tally, number of keys only read, changes]`. A change is `[index of the tally from 1, name,
- * window (s), bucket (s), cap of a set or 0 for a counter, member of the set or ""]`.
- * Reply: for each slot a list of its tallies as JSON and the raw values of its other keys or nil; or, for a slot that
- * could not be read or written, the error as a text. Of such a slot nothing is written but what came before the error.
+ * KEYS: of each slot its tallies, then its keys that are only read; of each value its key. The keys of one step share a hash
+ * tag.
+ * ARGV: how far ahead an entry may lie, then the steps as a JSON array. A slot is `[second of the attempt, write or only judge,
+ * time to live in ms of each tally, number of keys only read, changes]`, a change `[index of the tally from 1, name, window
+ * (s), bucket (s), cap of a set or 0 for a counter, member of the set or ""]`. A value is `[n]`: ARGV n to n + 2 are the value
+ * expected (empty: none), the new value and its time to live in ms.
+ * Reply: for each slot a list of its tallies as JSON and the raw values of its other keys or nil; for each value `{"1"}` when
+ * it was written, otherwise `{"0", the value found or nil}`; for a step that failed, the error as a text. Of such a step
+ * nothing is written but what came before the error.
  *
  * The clock is the caller's: several managed servers refuse TIME in a script that writes. A tally that is written gets
  * its expiry in the same command, so that none can be left without one.
  */
-export const TALLY = `
-local skew, slots = tonumber(ARGV[1]), cjson.decode(ARGV[2])
+export const STEPS = `
+local skew, steps = tonumber(ARGV[1]), cjson.decode(ARGV[2])
 
 local function change(record, at, name, window, bucket, cap, entry)
   local reach = window + bucket
@@ -63,30 +67,24 @@ local function touch(first, at, write, ttls, values, changes)
   return reply
 end
 
+local function swap(first, n)
+  local found = redis.call('GET', KEYS[first + 1])
+  if (found or '') ~= ARGV[n] then return { '0', found } end
+  redis.call('SET', KEYS[first + 1], ARGV[n + 1], 'PX', ARGV[n + 2])
+  return { '1' }
+end
+
 local replies, first = {}, 0
-for s, slot in ipairs(slots) do
-  local at, write, ttls, values, changes = unpack(slot)
-  local done, reply = pcall(touch, first, at, write, ttls, values, changes)
+for s, step in ipairs(steps) do
+  local keys = #step == 1 and 1 or #step[3] + step[4]
+  local done, reply = pcall(#step == 1 and swap or touch, first, unpack(step))
   if not done then
     reply = type(reply) == 'table' and reply.err or tostring(reply)
     -- A replica refuses whatever is written, and the client must hear of it to look for the master.
     if reply:find('^READONLY') then return redis.error_reply(reply) end
   end
   replies[s] = reply
-  first = first + #ttls + values
+  first = first + keys
 end
 return replies
-`;
-
-/**
- * Writes a value only where the key still holds what the writer read.
- *
- * KEYS: the key. ARGV: the value expected (empty: none), the new value, its time to live in ms.
- * Reply: `1` when written; otherwise `0` and the value found, or nil.
- */
-export const REPLACE = `
-local found = redis.call('GET', KEYS[1])
-if (found or '') ~= ARGV[1] then return { 0, found } end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-return { 1 }
 `;

@@ -15,6 +15,7 @@ import {
   type DeviceSlot,
   type Pseudonym,
   type Slot,
+  type SlotStore,
   type Store,
   StoreError,
   type SubjectSlot,
@@ -33,20 +34,25 @@ const NETWORK_TTL_MS = ttlMs(COUNTERS.failures10m.windowSeconds);
 const DEVICE_TTL_MS = ttlMs(SETS.subjects24h.windowSeconds);
 
 /** The store of the domain over the atomic steps of a driver. */
-export function storeOver(driver: Store['driver'], cells: Cells): Store {
+export function storeOver(driver: Store['driver'], cells: Cells): SlotStore {
   const texts: StoredTexts = new WeakMap();
   const updateBaseline = baselineUpdater(cells, texts);
+  const ask: SlotStore['ask'] = ({ atMs, write, subject, address, device }) => {
+    const at = secondOf(atMs);
+    return {
+      subject: subject && touchSubject(cells, texts, at, write, subject),
+      address: address && touchAddress(cells, at, write, address),
+      device: device && touchDevice(cells, at, write, device),
+    };
+  };
   return {
     driver,
+    ask,
 
-    async recordAttempt({ atMs, write, subject, address, device }) {
-      const at = secondOf(atMs);
-      const [subjectSlot, addressSlot, deviceSlot] = await Promise.all([
-        subject && slot(() => touchSubject(cells, texts, at, write, subject)),
-        address && slot(() => touchAddress(cells, at, write, address)),
-        device && slot(() => touchDevice(cells, at, write, device)),
-      ]);
-      return { subject: subjectSlot, address: addressSlot, device: deviceSlot };
+    async recordAttempt(attempt) {
+      const asked = ask(attempt);
+      const [subject, address, device] = await Promise.all([asked.subject, asked.address, asked.device]);
+      return { subject, address, device };
     },
 
     async recordOutcome({ kind, atMs, subject, address }) {
@@ -87,56 +93,66 @@ export function storeOver(driver: Store['driver'], cells: Cells): Store {
   };
 }
 
-async function slot<T>(read: () => Promise<T>): Promise<Slot<T>> {
-  try {
-    return { state: 'read', value: await read() };
-  } catch (error) {
-    return { state: 'failed', why: error instanceof StoreError ? error.code : 'rejected' };
-  }
+function slotOf<T>(touched: Promise<Touched>, read: (touched: Touched) => T): Promise<Slot<T>> {
+  return touched.then((found): Slot<T> => {
+    try {
+      return { state: 'read', value: read(found) };
+    } catch (error) {
+      return failedSlot(error);
+    }
+  }, failedSlot);
 }
 
-async function touchSubject(
+function failedSlot(error: unknown): Slot<never> {
+  return { state: 'failed', why: error instanceof StoreError ? error.code : 'rejected' };
+}
+
+function touchSubject(
   cells: Cells,
   texts: StoredTexts,
   at: number,
   write: boolean,
   { key, address, country }: NonNullable<Attempt['subject']>,
-): Promise<SubjectSlot> {
+): Promise<Slot<SubjectSlot>> {
   const changes: TallyChange[] = [{ count: 'attempts1m' }];
   if (address !== null) changes.push({ see: 'addresses1h', member: address });
   if (country !== null) changes.push({ see: 'countries24h', member: country });
-  const [tally, raw] = subjectParts(await cells.touch(subjectTouch(at, write, key, changes)));
-  return subjectSlotFrom(tally, decoded(raw, texts), at, address, country);
+  return slotOf(cells.touch(subjectTouch(at, write, key, changes)), (touched) => {
+    const [tally, raw] = subjectParts(touched);
+    return subjectSlotFrom(tally, decoded(raw, texts), at, address, country);
+  });
 }
 
-async function touchAddress(
+function touchAddress(
   cells: Cells,
   at: number,
   write: boolean,
   { key, network, subject }: NonNullable<Attempt['address']>,
-): Promise<AddressSlot> {
+): Promise<Slot<AddressSlot>> {
   const changes: TallyChange[] = subject === null ? [] : [{ see: 'subjects1h', member: subject }];
   const tallies = [addressTally(network, key, changes), networkTally(network, [])];
-  const touched = await cells.touch({ at, write, tallies, values: [] });
-  const own = tallyOf(touched, 0);
-  return {
-    failures10m: countIn(own, 'failures10m', at),
-    denies1h: countIn(own, 'denies1h', at),
-    subjects1h: membersIn(own, 'subjects1h', at, subject),
-    networkFailures10m: countIn(tallyOf(touched, 1), 'failures10m', at),
-  };
+  return slotOf(cells.touch({ at, write, tallies, values: [] }), (touched) => {
+    const own = tallyOf(touched, 0);
+    return {
+      failures10m: countIn(own, 'failures10m', at),
+      denies1h: countIn(own, 'denies1h', at),
+      subjects1h: membersIn(own, 'subjects1h', at, subject),
+      networkFailures10m: countIn(tallyOf(touched, 1), 'failures10m', at),
+    };
+  });
 }
 
-async function touchDevice(
+function touchDevice(
   cells: Cells,
   at: number,
   write: boolean,
   { key, subject }: NonNullable<Attempt['device']>,
-): Promise<DeviceSlot> {
+): Promise<Slot<DeviceSlot>> {
   const changes: TallyChange[] = subject === null ? [] : [{ see: 'subjects24h', member: subject }];
   const tallies = [{ key: deviceTallyKey(key), ttlMs: DEVICE_TTL_MS, changes }];
-  const touched = await cells.touch({ at, write, tallies, values: [] });
-  return { subjects24h: membersIn(tallyOf(touched, 0), 'subjects24h', at, subject) };
+  return slotOf(cells.touch({ at, write, tallies, values: [] }), (touched) => ({
+    subjects24h: membersIn(tallyOf(touched, 0), 'subjects24h', at, subject),
+  }));
 }
 
 function subjectTouch(at: number, write: boolean, subject: Pseudonym, changes: readonly TallyChange[]): Touch {
@@ -253,9 +269,9 @@ async function writeTogether(
       if (after !== null && changed) {
         const next = encodeBaseline(after);
         const expected = before === null ? null : (texts.get(before) ?? null);
-        const replacement = await cells.replace(key, expected, next, BASELINE_TTL_MS);
-        if (replacement.written) return settle(decoded(next, texts));
-        before = decoded(replacement.found, texts);
+        const swapped = await cells.swap({ key, expected, next, ttlMs: BASELINE_TTL_MS });
+        if (swapped.written) return settle(decoded(next, texts));
+        before = decoded(swapped.found, texts);
       } else {
         if (isRead) return settle(after);
         before = await read();

@@ -70,6 +70,13 @@ export interface History {
   readonly device: Slot<DeviceSlot> | null;
 }
 
+/** What is asked for one attempt: each slot settles by itself and none rejects. A slot that was not asked for is null. */
+export interface Asked {
+  readonly subject: Promise<Slot<SubjectSlot>> | null;
+  readonly address: Promise<Slot<AddressSlot>> | null;
+  readonly device: Promise<Slot<DeviceSlot>> | null;
+}
+
 /** A bad end of an attempt: a failure counts against subject and address, a deny against the address alone. */
 export interface Outcome {
   readonly kind: 'failure' | 'deny';
@@ -111,6 +118,12 @@ export interface Store {
   /** Resolves when the store answers; for `/readyz`. */
   ping(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** A store whose slots can be waited for one by one, for whoever keeps a budget. */
+export interface SlotStore extends Store {
+  /** As `recordAttempt`: every slot is asked before it returns. */
+  ask(attempt: Attempt): Asked;
 }
 
 /** The store did not do what was asked. `code` is stable; the message never holds a key or a value. */

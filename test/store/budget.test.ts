@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from 'vitest';
 import { type Budget, budgetedStore, storeBreaker, type Timer } from '../../src/store/budget.ts';
 import { memoryStore } from '../../src/store/memory.ts';
-import { type Attempt, type Store, StoreError, type StoreFailure } from '../../src/store/store.ts';
+import { type Attempt, type Slot, type SlotStore, StoreError, type StoreFailure } from '../../src/store/store.ts';
 import { BASELINE, storeContract } from '../contract/store.ts';
 
 const NOON = 1_741_608_000_000;
@@ -39,17 +39,21 @@ function faultyStore(budget: Budget = {}) {
     hang: () => false,
     fail: null,
   };
-  const store: Store = {
+  const store: SlotStore = {
     ...inner,
-    async recordAttempt(attempt) {
+    ask(attempt) {
       fault.asked += 1;
-      if (fault.hang(attempt)) return new Promise(() => undefined);
-      if (fault.fail === null) return inner.recordAttempt(attempt);
-      const failed = { state: 'failed', why: fault.fail } as const;
+      const asked = inner.ask(attempt);
+      const faulty = <T>(slot: Promise<Slot<T>> | null, part: Partial<Attempt>): Promise<Slot<T>> | null => {
+        if (fault.hang({ ...attempt, subject: null, address: null, device: null, ...part }))
+          return new Promise(() => undefined);
+        if (fault.fail === null) return slot;
+        return slot && Promise.resolve({ state: 'failed', why: fault.fail });
+      };
       return {
-        subject: attempt.subject && failed,
-        address: attempt.address && failed,
-        device: attempt.device && failed,
+        subject: faulty(asked.subject, { subject: attempt.subject }),
+        address: faulty(asked.address, { address: attempt.address }),
+        device: faulty(asked.device, { device: attempt.device }),
       };
     },
     spendProof() {

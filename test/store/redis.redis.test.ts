@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { redisStore } from '../../src/store/redis.ts';
 import { parseRedisUrl } from '../../src/store/redis-url.ts';
-import { TALLY } from '../../src/store/scripts.ts';
+import { STEPS } from '../../src/store/scripts.ts';
 import { type Attempt, type Store, StoreError } from '../../src/store/store.ts';
 import {
   CLOCK_SKEW_SECONDS,
@@ -106,6 +106,24 @@ describe('one redis server', () => {
     await server.admin.persist('sg:{s:alice}:tally');
     await store.recordAttempt(fullAttempt('alice', 'address', 'network', 'device'));
     expect(await server.admin.pttl('sg:{s:alice}:tally')).toBeGreaterThan(86_000_000);
+  });
+
+  test('what is learned in the turn in which others ask goes out with their questions, as one command', async () => {
+    await store.updateBaseline('learner', () => BASELINE);
+    const calls = async () => Number(/cmdstat_evalsha:calls=(\d+)/.exec(await server.admin.info('commandstats'))?.[1]);
+    const before = await calls();
+    const [history, stored] = await Promise.all([
+      store.recordAttempt(fullAttempt('learner', 'learner', 'learner', 'learner')),
+      store.updateBaseline('learner', () => ({ ...BASELINE, learned: 7 }), null),
+      store.updateBaseline('other', () => BASELINE, null),
+    ]);
+    // The one that took `learner` for a stranger is told what is there, and writes once more.
+    expect((await calls()) - before).toBe(2);
+    expect(history.subject).toMatchObject({
+      state: 'read',
+      value: { attempts1m: 1, baseline: { learned: BASELINE.learned } },
+    });
+    expect(stored?.learned).toBe(7);
   });
 
   /** @see https://github.com/Southclaws/swirl/pull/3 */
@@ -246,7 +264,7 @@ describe('one redis server', () => {
               : [1, one.see, SETS[one.see].windowSeconds, 1, SETS[one.see].cap, one.member],
           );
           const slot = JSON.stringify([[at, true, [60_000], 0, args]]);
-          const reply = await server.admin.eval(TALLY, 1, key, CLOCK_SKEW_SECONDS, slot);
+          const reply = await server.admin.eval(STEPS, 1, key, CLOCK_SKEW_SECONDS, slot);
           expect(JSON.parse(String((reply as unknown[][])[0]?.[0]))).toEqual(expected);
         }
       }),

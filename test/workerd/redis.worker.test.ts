@@ -296,11 +296,14 @@ describe('the Durable Object', () => {
   const call = (method: string, ...args: unknown[]) =>
     ask(workerd, `pool/${method}`, { method: 'POST', body: JSON.stringify(args) });
 
+  const SWAP = { key: 'sg:{s:a}:baseline', expected: null, next: 'x', ttlMs: 1000 };
+
   test('takes the steps of the store', async () => {
     expect(await call('claim', ...CLAIM)).toEqual({ answer: { value: true } });
     expect(await call('claim', ...CLAIM)).toEqual({ answer: { value: false } });
     expect(await call('get', 'sg:{s:ann}:baseline')).toEqual({ answer: { value: null } });
-    expect(await call('touch', [TOUCH])).toEqual({ answer: { value: [['{"attempts1m":{"1":1}}']] } });
+    expect(await call('steps', [TOUCH])).toEqual({ answer: { value: [['{"attempts1m":{"1":1}}']] } });
+    expect(await call('steps', [SWAP, SWAP])).toEqual({ answer: { value: [['1'], ['0', 'x']] } });
   });
 
   test.each<[string, string, unknown[]]>([
@@ -311,11 +314,12 @@ describe('the Durable Object', () => {
     ['a key among others', 'remove', [['sg:{s:a}:tally', 'session:secret']]],
     ['nothing to remove', 'remove', [[]]],
     ['a value that never expires', 'claim', ['sg:{p:x}:spent', 0]],
-    ['a value without an expiry', 'replace', ['sg:{s:a}:baseline', null, 'x', null]],
-    ['a tally under a foreign key', 'touch', [[{ ...TOUCH, tallies: [{ ...TALLY, key: 'session:secret' }] }]]],
-    ['a value under a foreign key', 'touch', [[{ ...TOUCH, values: ['session:secret'] }]]],
-    ['a counter that does not exist', 'touch', [[{ ...TOUCH, tallies: [{ ...TALLY, changes: [{ count: 'x' }] }] }]]],
-    ['a field that does not exist', 'touch', [[{ ...TOUCH, script: 'return 1' }]]],
+    ['a value without an expiry', 'steps', [[{ ...SWAP, ttlMs: null }]]],
+    ['a value to write under a foreign key', 'steps', [[{ ...SWAP, key: 'session:secret' }]]],
+    ['a tally under a foreign key', 'steps', [[{ ...TOUCH, tallies: [{ ...TALLY, key: 'session:secret' }] }]]],
+    ['a value under a foreign key', 'steps', [[{ ...TOUCH, values: ['session:secret'] }]]],
+    ['a counter that does not exist', 'steps', [[{ ...TOUCH, tallies: [{ ...TALLY, changes: [{ count: 'x' }] }] }]]],
+    ['a field that does not exist', 'steps', [[{ ...TOUCH, script: 'return 1' }]]],
     ['an argument where none is', 'ping', ['x']],
   ])('refuses %s', async (_what, method, args) => {
     expect(await call(method, ...args)).toEqual(REFUSED);

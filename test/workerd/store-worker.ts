@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { budgetedStore } from '../../src/store/budget.ts';
 import { redisPerRequest } from '../../src/store/redis-per-request.ts';
 import { type RedisPoolNamespace, redisPool } from '../../src/store/redis-pool.ts';
-import type { Store } from '../../src/store/store.ts';
+import type { SlotStore, Store } from '../../src/store/store.ts';
 import { learnOnce, storeContract } from '../contract/store.ts';
 import { declared } from './vitest.ts';
 
@@ -25,7 +25,7 @@ interface ExecutionContext {
   waitUntil(work: Promise<unknown>): void;
 }
 
-function openStore({ REDIS_URL, POOL_SIZE, REDIS_POOL, STORE_TIMEOUT_MS }: Bindings): Store {
+function openStore({ REDIS_URL, POOL_SIZE, REDIS_POOL, STORE_TIMEOUT_MS }: Bindings): SlotStore {
   return POOL_SIZE === null
     ? redisPerRequest({
         url: REDIS_URL,
@@ -49,7 +49,7 @@ async function withStore<T>(
   context: ExecutionContext,
   run: (store: Store, later: (work: Promise<unknown>) => void) => Promise<T>,
 ) {
-  let opened: Store;
+  let opened: SlotStore;
   try {
     opened = openStore(env);
   } catch (error) {
