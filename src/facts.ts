@@ -25,9 +25,9 @@ export interface FactCatalog {
   readonly [name: string]: FactSpec;
 }
 
-/** Measured facts by full name. A name that is absent is *unknown*: neither safe nor bad. */
+/** Measured facts by full name. A name that is absent or undefined is *unknown*: neither safe nor bad. */
 export interface MeasuredFacts {
-  readonly [name: string]: FactValue;
+  readonly [name: string]: FactValue | undefined;
 }
 
 /** Everything that the rules of one check may test. */

@@ -54,12 +54,12 @@ function pseudonymousComponents(
   engine: Engine,
   components: { readonly [name: string]: string },
 ): { readonly [name: string]: string } {
-  return Object.fromEntries(
-    Object.entries(components).map(([name, value]) => [
-      engine.pseudonym('component', name).slice(0, COMPONENT_HASH_LENGTH),
-      engine.pseudonym('component', `${name}=${value}`).slice(0, COMPONENT_HASH_LENGTH),
-    ]),
-  );
+  const hashed: { [name: string]: string } = {};
+  for (const name of Object.keys(components)) {
+    const key = engine.pseudonym('component', name).slice(0, COMPONENT_HASH_LENGTH);
+    hashed[key] = engine.pseudonym('component', `${name}=${components[name]}`).slice(0, COMPONENT_HASH_LENGTH);
+  }
+  return hashed;
 }
 
 /** 24 bits in base64url: enough to compare a device with itself, too little to recover what was hashed. */

@@ -43,7 +43,10 @@ export function pinoLines(level: LogLevel, stream: LineStream): { readonly log: 
       debug: (message, fields = {}) => logger.debug(fields, message),
     },
     records: (record) => {
-      if (logger.isLevelEnabled('info')) logger.info(record);
+      if (!logger.isLevelEnabled('info')) return;
+      // Written as pino would: it makes text of each field by itself, which takes twice as long.
+      const time = pino.stdTimeFunctions.isoTime();
+      stream.write(`{"level":${logger.levels.values.info}${time},${JSON.stringify(record).slice(1)}\n`);
     },
   };
 }

@@ -1,5 +1,5 @@
-import type { CheckResult, Decision, Degradation, Level, SignalState } from '../decision.ts';
-import type { Facts, FactValue } from '../facts.ts';
+import type { CheckResult, Decision, Degradation, Level, Measurement, SignalState } from '../decision.ts';
+import type { Facts, MeasuredFacts } from '../facts.ts';
 import type { CheckRequest } from '../request.ts';
 import type { Pseudonymize } from '../store/keys.ts';
 import { redact } from './redact.ts';
@@ -33,10 +33,10 @@ export interface DecisionRecord {
     readonly code: string;
     readonly rule: string | null;
     readonly points: number;
-    readonly facts: { readonly [name: string]: FactValue };
+    readonly facts: MeasuredFacts;
   }[];
   readonly step_up: { readonly satisfied: boolean; readonly error: string | null } | null;
-  readonly facts: { readonly [name: string]: FactValue };
+  readonly facts: MeasuredFacts;
   readonly signals: { readonly [name: string]: { readonly state: SignalState; readonly why?: string } };
   readonly degraded: readonly Degradation[];
   readonly dry_run: { readonly request: boolean; readonly decision: Decision; readonly rules: readonly string[] };
@@ -59,14 +59,14 @@ export interface AnsweredCheck {
 /** The redacted record of one answered check. */
 export function decisionRecord(answered: AnsweredCheck, pseudonym: Pseudonymize): DecisionRecord {
   const { request, result } = answered;
-  const erased = new Set<string>(namesErasedOf(request, answered.facts));
-  const kept = (facts: Facts['measured']): { readonly [name: string]: FactValue } => {
-    const redacted = redact(facts);
-    for (const name of redacted.erased) erased.add(name);
-    return redacted.facts;
-  };
-  const reasons = result.reasons.map(({ code, rule, points, facts }) => ({ code, rule, points, facts: kept(facts) }));
-  const facts = kept(answered.facts.measured);
+  const erased = namesErasedOf(request, answered.facts);
+  const reasons = result.reasons.map(({ code, rule, points, facts }) => ({
+    code,
+    rule,
+    points,
+    facts: redact(facts, erased),
+  }));
+  const facts = redact(answered.facts.measured, erased);
   return {
     type: 'decision',
     version: RECORD_VERSION,
@@ -92,14 +92,16 @@ export function decisionRecord(answered: AnsweredCheck, pseudonym: Pseudonymize)
     dry_run: { request: request.dryRun, decision: result.dryRun.decision, rules: result.dryRun.rules },
     rules_revision: result.rulesRevision,
     latency_ms: answered.latencyMs,
-    erased: [...erased].sort(),
+    erased: erased.sort(),
   };
 }
 
 function statesOf(signals: CheckResult['signals']): DecisionRecord['signals'] {
   const states: { [name: string]: { readonly state: SignalState; readonly why?: string } } = {};
-  for (const [name, { state, why }] of Object.entries(signals))
+  for (const name in signals) {
+    const { state, why } = signals[name] as Measurement;
     states[name] = why === undefined ? { state } : { state, why };
+  }
   return states;
 }
 

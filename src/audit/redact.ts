@@ -13,25 +13,27 @@ const ERASED_FACTS: ReadonlySet<string> = new Set([
 ]);
 const ERASED_PREFIXES: readonly string[] = ['context.', 'resource.properties.', 'subject.properties.'];
 
-/** Facts that may be kept, and the names of those that were left out. */
-export interface Redacted {
-  readonly facts: { readonly [name: string]: FactValue };
-  readonly erased: readonly string[];
-}
-
-/** Leaves out every fact whose value could name somebody; the names of facts are kept. */
-export function redact(facts: MeasuredFacts): Redacted {
-  const kept: { [name: string]: FactValue } = {};
-  const erased: string[] = [];
-  for (const name in facts) {
-    const value = facts[name];
-    if (isErased(name)) erased.push(name);
-    else if (value !== undefined) kept[name] = value;
+/**
+ * A copy of facts without any whose value could name somebody: those are undefined in it. Their names are added to
+ * `erased`, each once.
+ */
+export function redact(facts: MeasuredFacts, erased: string[]): MeasuredFacts {
+  const kept: { [name: string]: FactValue | undefined } = { ...facts };
+  for (const name in kept) {
+    if (!isErased(name) || kept[name] === undefined) continue;
+    kept[name] = undefined;
+    if (!erased.includes(name)) erased.push(name);
   }
-  return { facts: kept, erased };
+  return kept;
 }
 
 function isErased(name: string): boolean {
-  for (const prefix of ERASED_PREFIXES) if (name.startsWith(prefix)) return true;
-  return ERASED_FACTS.has(name);
+  const before = judged.get(name);
+  if (before !== undefined) return before;
+  const is = ERASED_FACTS.has(name) || ERASED_PREFIXES.some((prefix) => name.startsWith(prefix));
+  judged.set(name, is);
+  return is;
 }
+
+/** Pure results. Signals and rules name the facts, so that there are only so many. */
+const judged = new Map<string, boolean>();

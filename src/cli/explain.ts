@@ -128,7 +128,9 @@ function writeExplanation({ result }: Checked, { rules }: RulesTrace): string {
 }
 
 function signalRows([name, { state, why, facts }]: [string, Measurement]): string[][] {
-  const known = Object.entries(facts).map(([fact, value]) => [fact, writeValue(value)]);
+  const known = Object.entries(facts).flatMap(([fact, value]) =>
+    value === undefined ? [] : [[fact, writeValue(value)]],
+  );
   const rows = known.length === 0 ? [['', '']] : known;
   return rows.map(([fact = '', value = ''], i) =>
     i === 0 ? [name, why === undefined ? state : `${state}: ${why}`, fact, value] : ['', '', fact, value],

@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import { type CheckResult, DECISIONS, type Requirement } from '../decision.ts';
+import { type CheckResult, DECISIONS, type Measurement, type Requirement } from '../decision.ts';
+import type { FactValue, MeasuredFacts } from '../facts.ts';
 import { wwwAuthenticate } from '../step-up/challenge.ts';
 import type { Presented } from '../step-up/present.ts';
 import type { Proof } from '../step-up/verifier.ts';
@@ -164,7 +165,7 @@ export function answerOf(result: CheckResult, latencyMs: number): RiskCheckAnswe
     decision: result.decision,
     score: result.score,
     level: result.level,
-    reasons: result.reasons.map(({ code, rule, points, message, facts }) => ({ code, rule, points, message, facts })),
+    reasons: [...result.reasons],
     rule: result.rule,
     ...(result.stepUp !== null && { step_up: stepUpOf(result.stepUp) }),
     signals: signalsOf(result.signals),
@@ -252,10 +253,17 @@ const INNER_CODES: ReadonlySet<string> = new Set([
 ]);
 
 function signalsOf(signals: CheckResult['signals']): RiskCheckAnswer['signals'] {
-  return Object.fromEntries(
-    Object.entries(signals).map(([name, { state, why, facts }]) => [
-      name,
-      { state, ...(why !== undefined && { why }), ...(Object.keys(facts).length > 0 && { facts }) },
-    ]),
-  );
+  const shown: RiskCheckAnswer['signals'] = {};
+  for (const name in signals) {
+    const { state, why, facts } = signals[name] as Measurement;
+    shown[name] = why === undefined ? { state } : { state, why };
+    // JSON leaves out what is undefined, and with it what is unknown.
+    if (isAnyKnown(facts)) shown[name].facts = facts as { [name: string]: FactValue };
+  }
+  return shown;
+}
+
+function isAnyKnown(facts: MeasuredFacts): boolean {
+  for (const name in facts) if (facts[name] !== undefined) return true;
+  return false;
 }

@@ -39,6 +39,17 @@ export interface DeviceMatch {
  * shared by strangers and change for the same person.
  */
 export function matchDevice(observation: Observation, baseline: Baseline | null): DeviceMatch {
+  const before = matched.get(observation);
+  if (before !== undefined && before.baseline === baseline) return before.match;
+  const match = matchNow(observation, baseline);
+  matched.set(observation, { baseline, match });
+  return match;
+}
+
+/** Pure results: several signals ask for the match of one check. */
+const matched = new WeakMap<Observation, { readonly baseline: Baseline | null; readonly match: DeviceMatch }>();
+
+function matchNow(observation: Observation, baseline: Baseline | null): DeviceMatch {
   const { deviceToken, keys, nowMs } = observation;
   const devices = baseline?.devices ?? [];
   const now = nowMs / 1000;

@@ -27,26 +27,29 @@ export const FACT_CATALOG: FactCatalog = Object.assign(
 export interface Measurements {
   /** By name of the signal, as the answer shows them. */
   readonly signals: { readonly [name: string]: Measurement };
-  /** All facts together, with those of the request; prototype-less. */
+  /** All facts together, with those of the request. */
   readonly facts: MeasuredFacts;
 }
 
 /** Measures every signal. Pure, never throws. */
 export function measureAll(observation: Observation, history: History, proof: ProofVerdict | null): Measurements {
   const signals: { [name: string]: Measurement } = {};
-  const facts: { [name: string]: FactValue } = Object.create(null);
+  const facts: { [name: string]: FactValue | undefined } = { ...NOTHING_KNOWN };
   const stated = requestFacts(observation.request);
-  for (const name in stated) {
-    const value = stated[name];
-    if (value !== null && value !== undefined) facts[name] = value;
-  }
+  for (const name in stated) facts[name] = stated[name] ?? undefined;
   for (const { name, measure } of SIGNALS) {
     const measurement = measure(observation, history, proof);
     signals[name] = measurement;
-    for (const fact in measurement.facts) {
-      const value = measurement.facts[fact];
-      if (value !== undefined) facts[fact] = value;
-    }
+    for (const fact in measurement.facts) facts[fact] = measurement.facts[fact];
   }
   return { signals, facts };
 }
+
+/**
+ * Every declared fact, unknown. A copy has its names in place, and costs a tenth of what it costs to add them one by one;
+ * out of JSON, because V8 lays out what it parses as it lays out a literal.
+ */
+const NOTHING_KNOWN: MeasuredFacts = JSON.parse(
+  JSON.stringify(Object.fromEntries(Object.keys(FACT_CATALOG).map((name) => [name, null]))),
+);
+for (const name in NOTHING_KNOWN) Object.assign(NOTHING_KNOWN, { [name]: undefined });

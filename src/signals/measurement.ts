@@ -3,9 +3,9 @@ import type { Measurement } from '../decision.ts';
 import type { FactValue, MeasuredFacts } from '../facts.ts';
 import type { History, Slot, SubjectSlot } from '../store/store.ts';
 
-/** Facts as a signal writes them down: null and undefined mean *unknown* and are left out of the measurement. */
+/** Facts as a signal writes them down, in an object of their own: null and undefined mean *unknown*. */
 export interface Findings {
-  readonly [name: string]: FactValue | null | undefined;
+  [name: string]: FactValue | null | undefined;
 }
 
 /** All that the signal can say, it said. */
@@ -49,11 +49,8 @@ export function daysBetween(from: number, to: number): number {
   return Math.max(0, Math.floor((to - from) / 86_400));
 }
 
+/** In place: the facts of a signal always have the same names, which a copy without some of them would pay for dearly. */
 function known(findings: Findings): MeasuredFacts {
-  const facts: { [name: string]: FactValue } = {};
-  for (const name in findings) {
-    const value = findings[name];
-    if (value !== null && value !== undefined) facts[name] = value;
-  }
-  return facts;
+  for (const name in findings) findings[name] ??= undefined;
+  return findings as MeasuredFacts;
 }
