@@ -8,7 +8,8 @@ import { eventRoutes } from './http/events.ts';
 import { CALLER_KEY_HEADER, forwardAuthRoutes } from './http/forward-auth.ts';
 import { healthRoutes } from './http/health.ts';
 import { openApiDocument } from './http/openapi.ts';
-import { ProblemError, problemResponse } from './http/problem.ts';
+import { ProblemError, problemReply } from './http/problem.ts';
+import { jsonReply, type Reply } from './http/reply.ts';
 import { riskCheckRoutes } from './http/risk-check.ts';
 import type { AppContext, AppEnv, Route } from './http/route.ts';
 import { stepUpRoutes } from './http/step-up.ts';
@@ -19,26 +20,22 @@ import { StoreError } from './store/store.ts';
 export function createApp(deps: AppDeps): Hono<AppEnv> {
   const routes = routesOf(deps);
   const app = new Hono<AppEnv>({ getPath: routePath });
-  app.use(async (c, next) => {
-    c.set('requestId', requestIdOf(c, deps));
-    await next();
-    dress(c.res.headers, c.var.requestId);
-  });
-  for (const { method, path, access, handle } of routes) {
-    // The key is asked for inside the matched route: no spelling of a path can reach the handler beside it.
-    const guarded = async (c: AppContext): Promise<Response> => {
-      if (access !== 'own' && c.req.header(CALLER_KEY_HEADER) !== undefined) throw notAHook();
-      if (access === 'key') c.set('caller', authenticate(deps.findCaller, c.req.header('authorization')));
-      return handle(c);
-    };
-    if (method === '*') app.all(path, guarded);
-    else app.on(method, path, guarded);
-  }
-  for (const [path, allowed] of methodsByPath(routes)) {
-    app.all(path, (c) => {
-      throw new ProblemError('method_not_allowed', `${c.req.method} is not allowed here; allowed: ${allowed}`, {
-        headers: { Allow: allowed },
-      });
+  for (const [path, methods] of routesByPath(routes)) {
+    const allowed = [...methods.keys(), ...(methods.has('GET') ? ['HEAD'] : [])].sort().join(', ');
+    app.all(path, async (c) => {
+      const requestId = requestIdOf(c, deps);
+      c.set('requestId', requestId);
+      const { method } = c.req;
+      const route = methods.get('*') ?? methods.get(method === 'HEAD' ? 'GET' : method);
+      if (route === undefined) {
+        throw new ProblemError('method_not_allowed', `${method} is not allowed here; allowed: ${allowed}`, {
+          headers: { Allow: allowed },
+        });
+      }
+      // The key is asked for inside the matched route: no spelling of a path can reach the handler beside it.
+      if (route.access !== 'own' && c.req.header(CALLER_KEY_HEADER) !== undefined) throw notAHook();
+      if (route.access === 'key') c.set('caller', authenticate(deps.findCaller, c.req.header('authorization')));
+      return responseOf(await route.handle(c), requestId);
     });
   }
   app.notFound((c) =>
@@ -83,25 +80,22 @@ function openApiRoute(routes: readonly Route[]): Route {
     access: 'public',
     summary: 'The OpenAPI 3.1 document of this service',
     answers: { 200: { description: 'The document' } },
-    handle: (c) => {
+    handle: () => {
       // Made for the first who asks: most processes are never asked.
       document ??= openApiDocument(routes);
-      return c.json(document);
+      return jsonReply(document);
     },
   };
 }
 
-/** Paths that do not take every method, with the `Allow` header of their 405. */
-function methodsByPath(routes: readonly Route[]): ReadonlyMap<string, string> {
-  const byPath = new Map<string, Set<string>>();
-  for (const { method, path } of routes) {
-    if (method === '*') continue;
-    const methods = byPath.get(path) ?? new Set();
-    methods.add(method);
-    if (method === 'GET') methods.add('HEAD');
-    byPath.set(path, methods);
+/** The routes of each path by their method. */
+function routesByPath(routes: readonly Route[]): ReadonlyMap<string, ReadonlyMap<string, Route>> {
+  const byPath = new Map<string, Map<string, Route>>();
+  for (const route of routes) {
+    const methods = byPath.get(route.path) ?? new Map<string, Route>();
+    byPath.set(route.path, methods.set(route.method, route));
   }
-  return new Map([...byPath].map(([path, methods]) => [path, [...methods].sort().join(', ')]));
+  return byPath;
 }
 
 /** RFC 9110 lets a field hold more; what is echoed into headers and logs is held to printable ASCII. */
@@ -113,10 +107,16 @@ function requestIdOf(c: AppContext, deps: AppDeps): string {
 }
 
 /** No answer may be kept or compared by a cache: a decision holds for the moment it was made. */
-function dress(headers: Headers, requestId: string): void {
-  headers.set('X-Request-ID', requestId);
-  headers.set('X-Content-Type-Options', 'nosniff');
-  if (!headers.has('Cache-Control')) headers.set('Cache-Control', 'no-store');
+function responseOf({ status, headers, body }: Reply, requestId: string): Response {
+  return new Response(body, {
+    status,
+    headers: {
+      'Cache-Control': 'no-store',
+      ...headers,
+      'X-Request-ID': requestId,
+      'X-Content-Type-Options': 'nosniff',
+    },
+  });
 }
 
 function problemOf(error: Error, c: AppContext, deps: AppDeps): ProblemError {
@@ -127,7 +127,7 @@ function problemOf(error: Error, c: AppContext, deps: AppDeps): ProblemError {
     });
   }
   deps.log.error('a request ended in a fault', {
-    request_id: c.var.requestId,
+    request_id: c.get('requestId'),
     method: c.req.method,
     error: error.stack ?? error.message,
   });
@@ -135,7 +135,5 @@ function problemOf(error: Error, c: AppContext, deps: AppDeps): ProblemError {
 }
 
 function answerProblem(c: AppContext, deps: AppDeps, problem: ProblemError): Response {
-  const response = problemResponse(problem);
-  dress(response.headers, c.var.requestId ?? requestIdOf(c, deps));
-  return response;
+  return responseOf(problemReply(problem), c.get('requestId') ?? requestIdOf(c, deps));
 }

@@ -87,14 +87,17 @@ export function afterwork(log: Log): Afterwork {
   return {
     add: (work) => {
       const done = new Promise<void>((resolve) => {
-        setImmediate(() => {
-          work()
-            .catch((error: unknown) => log.error('work after an answer failed', { error: textOf(error) }))
-            .finally(resolve);
+        setImmediate(async () => {
+          try {
+            await work();
+          } catch (error) {
+            log.error('work after an answer failed', { error: textOf(error) });
+          }
+          running.delete(done);
+          resolve();
         });
       });
       running.add(done);
-      void done.finally(() => running.delete(done));
       return done;
     },
     settled: async () => {

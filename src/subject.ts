@@ -23,8 +23,12 @@ export function isPlainSubject(text: string): boolean {
 }
 
 function cleaned(text: string): string {
+  // Most ids are: none of what follows changes them.
+  if (VISIBLE_ASCII.test(text)) return text;
   return text.replaceAll(INVISIBLE, '').normalize('NFKC').trim();
 }
+
+const VISIBLE_ASCII = /^[!-~]*$/;
 
 /** Unicode 16, general categories Cc (control) and Cf (format: zero-width and direction marks, BOM, tags). */
 const INVISIBLE = /[\p{Cc}\p{Cf}]/gu;

@@ -8,6 +8,7 @@ import { answerOf } from './answer.ts';
 import { jsonBody } from './body.ts';
 import type { AppDeps } from './deps.ts';
 import { type Fault, ProblemError } from './problem.ts';
+import { jsonReply } from './reply.ts';
 import type { AppContext, Route } from './route.ts';
 import { checkRequestOf, validated } from './wire.ts';
 
@@ -74,7 +75,7 @@ export function authzenRoutes(deps: AppDeps): Route[] {
       summary: 'AuthZEN 1.0 access evaluation',
       body: evaluationBody,
       answers: { 200: { description: 'The decision; a step-up is false with its obligation', schema: decisionAnswer } },
-      handle: async (c) => c.json(await evaluate(deps, c, await authzenBody(deps, c))),
+      handle: async (c) => jsonReply(await evaluate(deps, c, await authzenBody(deps, c))),
     },
     {
       method: 'POST',
@@ -91,12 +92,12 @@ export function authzenRoutes(deps: AppDeps): Route[] {
       handle: async (c) => {
         const body = await authzenBody(deps, c);
         const { evaluations, options } = validated(evaluationsBody, body);
-        if (evaluations == null || evaluations.length === 0) return c.json(await evaluate(deps, c, body));
+        if (evaluations == null || evaluations.length === 0) return jsonReply(await evaluate(deps, c, body));
         const semantic = options?.evaluations_semantic ?? 'execute_all';
         // The body came from JSON.parse, so its items are JSON.
         const items = evaluations as readonly Json[];
         refuseTooMuch(body, items);
-        return c.json({ evaluations: await evaluateAll(deps, c, body, items, semantic) });
+        return jsonReply({ evaluations: await evaluateAll(deps, c, body, items, semantic) });
       },
     },
     {
@@ -105,7 +106,7 @@ export function authzenRoutes(deps: AppDeps): Route[] {
       access: 'public',
       summary: 'AuthZEN 1.0 metadata of this policy decision point',
       answers: { 200: { description: 'The metadata', schema: metadata } },
-      handle: (c) => c.json(metadataOf(deps.gateway.publicUrl ?? originIn(c.req.url))),
+      handle: (c) => jsonReply(metadataOf(deps.gateway.publicUrl ?? originIn(c.req.url))),
     },
   ];
 }
@@ -238,7 +239,8 @@ async function evaluate(
   const request = { ...asked, isCounted: !counted.has(asked.subject) };
   counted.add(asked.subject);
   const { result, facts, learn } = await check(scope.engine, request);
-  const { requestId, caller } = c.var;
+  const requestId = c.get('requestId');
+  const caller = c.get('caller');
   const latencyMs = deps.elapsedMs() - startedMs;
   afterAnswer(deps, scope, { request, requestId, caller, result, facts, latencyMs }, learn);
   return decisionOf(result);

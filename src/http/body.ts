@@ -107,12 +107,13 @@ export function parseObject(text: string): JsonObject {
       faults: [{ path: '', message: `expected an object, found ${found}` }],
     });
   }
-  const tally: Tally = { names: 0, faults: [] };
-  inspect(value, '', tally);
-  if (tally.faults.length > 0) {
-    throw new ProblemError('invalid_request', faultsInBrief(tally.faults), { faults: tally.faults });
+  const parsedNames = soundNames(value, !text.includes('\\') && text.isWellFormed());
+  if (Number.isNaN(parsedNames)) {
+    const faults: Fault[] = [];
+    inspect(value, '', faults);
+    throw new ProblemError('invalid_request', faultsInBrief(faults), { faults });
   }
-  if (tally.names !== names) {
+  if (parsedNames !== names) {
     const path = firstDuplicate(text);
     throw new ProblemError('duplicate_key', `the key ${path} is named twice in one object; name it once`, {
       faults: [{ path, message: 'named twice' }],
@@ -181,25 +182,40 @@ function endOfString(text: string, start: number): number {
   return text.length;
 }
 
-interface Tally {
-  names: number;
-  readonly faults: Fault[];
+/**
+ * How many members the objects of a value have, or NaN when {@link inspect} finds a fault in it. `isClean`: no string of
+ * it can hold an unpaired surrogate.
+ */
+function soundNames(value: unknown, isClean: boolean): number {
+  if (typeof value === 'string') return isClean || value.isWellFormed() ? 0 : Number.NaN;
+  if (typeof value === 'number') return Number.isFinite(value) ? 0 : Number.NaN;
+  if (typeof value !== 'object' || value === null) return 0;
+  let names = 0;
+  if (Array.isArray(value)) {
+    for (const entry of value) names += soundNames(entry, isClean);
+    return names;
+  }
+  // The object came out of JSON.parse: all that is enumerable is its own.
+  for (const name in value) {
+    if (FORBIDDEN_NAMES.has(name) || !(isClean || name.isWellFormed())) return Number.NaN;
+    names += 1 + soundNames((value as JsonObject)[name], isClean);
+  }
+  return names;
 }
 
-function inspect(value: unknown, path: string, tally: Tally): void {
+function inspect(value: unknown, path: string, faults: Fault[]): void {
   if (typeof value === 'string') {
-    if (!value.isWellFormed()) addFault(tally, path, 'holds an unpaired surrogate; send well-formed Unicode');
+    if (!value.isWellFormed()) addFault(faults, path, 'holds an unpaired surrogate; send well-formed Unicode');
   } else if (typeof value === 'number') {
-    if (!Number.isFinite(value)) addFault(tally, path, 'is too large for a double-precision number');
+    if (!Number.isFinite(value)) addFault(faults, path, 'is too large for a double-precision number');
   } else if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i++) inspect(value[i], `${path}[${i}]`, tally);
+    for (let i = 0; i < value.length; i++) inspect(value[i], `${path}[${i}]`, faults);
   } else if (isObject(value)) {
     for (const name of Object.keys(value)) {
-      tally.names++;
       const at = path === '' ? name : `${path}.${name}`;
-      if (FORBIDDEN_NAMES.has(name)) addFault(tally, at, 'is a forbidden key');
-      else if (!name.isWellFormed()) addFault(tally, path, 'has a key with an unpaired surrogate');
-      else inspect(value[name], at, tally);
+      if (FORBIDDEN_NAMES.has(name)) addFault(faults, at, 'is a forbidden key');
+      else if (!name.isWellFormed()) addFault(faults, path, 'has a key with an unpaired surrogate');
+      else inspect(value[name], at, faults);
     }
   }
 }
@@ -207,8 +223,8 @@ function inspect(value: unknown, path: string, tally: Tally): void {
 /** Names that reach a prototype when a record is copied carelessly anywhere downstream. */
 const FORBIDDEN_NAMES: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
-function addFault(tally: Tally, path: string, message: string): void {
-  if (tally.faults.length < MAX_FAULTS) tally.faults.push({ path, message });
+function addFault(faults: Fault[], path: string, message: string): void {
+  if (faults.length < MAX_FAULTS) faults.push({ path, message });
 }
 
 /** Path of the first key that is named twice in one object of valid JSON; empty when there is none. */

@@ -46,8 +46,8 @@ function scriptRoute(path: string, summary: string, text: string | undefined): R
         throw new ProblemError('not_found', 'the client is not built here; run npm run build:client and start again');
       }
       const headers = { ...HEADERS, ETag: etag };
-      if (isNamed(etag, c.req.header('if-none-match'))) return c.body(null, 304, headers);
-      return c.body(text, 200, { ...headers, 'Content-Type': 'text/javascript; charset=utf-8' });
+      if (isNamed(etag, c.req.header('if-none-match'))) return { status: 304, headers, body: null };
+      return { status: 200, headers: { ...headers, 'Content-Type': 'text/javascript; charset=utf-8' }, body: text };
     },
   };
 }

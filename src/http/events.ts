@@ -2,6 +2,7 @@ import { recordEvent } from '../event.ts';
 import { deviceOf, eventAnswer } from './answer.ts';
 import { jsonBody } from './body.ts';
 import type { AppDeps } from './deps.ts';
+import { jsonReply } from './reply.ts';
 import type { Route } from './route.ts';
 import { eventBody, subjectEventOf } from './wire.ts';
 
@@ -26,7 +27,7 @@ export function eventRoutes(deps: AppDeps): Route[] {
         const body = await jsonBody(c, deps.readBody);
         const event = subjectEventOf(body, { nowMs: engine.now(), trust: deps.trust });
         const { device } = await recordEvent(engine, event);
-        return c.json(device === null ? {} : { device: deviceOf(device) }, 202);
+        return jsonReply(device === null ? {} : { device: deviceOf(device) }, 202);
       },
     },
   ];

@@ -14,6 +14,7 @@ import {
   prefixedCall,
 } from './hook-request.ts';
 import { pathReadings } from './path.ts';
+import { jsonReply, type Reply } from './reply.ts';
 import type { AppContext, Route } from './route.ts';
 import { routeTable } from './routes.ts';
 import { stepUpLocation } from './step-up-page.ts';
@@ -70,8 +71,8 @@ function originTeller(deps: AppDeps): TellOfOrigin {
   };
 }
 
-async function answerHook(deps: AppDeps, c: AppContext, callOf: CallOf, tellOfOrigin: TellOfOrigin): Promise<Response> {
-  const { requestId } = c.var;
+async function answerHook(deps: AppDeps, c: AppContext, callOf: CallOf, tellOfOrigin: TellOfOrigin): Promise<Reply> {
+  const requestId = c.get('requestId');
   const header: ReadHeader = (name) => c.req.header(name) || null;
   let answer: HookAnswer;
   try {
@@ -86,13 +87,14 @@ async function answerHook(deps: AppDeps, c: AppContext, callOf: CallOf, tellOfOr
     });
     answer = refused('internal', requestId);
   }
-  const headers = new Headers({ ...answer.headers, ...answer.more });
+  const { status } = answer;
   // Some gateways copy Content-Length to a call without a body: the connection cannot be used again.
-  if (announcesBody(header)) headers.set('Connection', 'close');
-  if (answer.status === 200 || answer.status === 302) return new Response(null, { status: answer.status, headers });
-  headers.set('Content-Type', 'application/json');
-  const error = answer.status === 401 ? 'insufficient_user_authentication' : 'access_denied';
-  return new Response(JSON.stringify({ error, request_id: requestId }), { status: answer.status, headers });
+  const closing = announcesBody(header) ? { Connection: 'close' } : {};
+  const headers = { ...answer.headers, ...answer.more, ...closing };
+  if (status === 200 || status === 302) return { status, headers, body: null };
+  const error = status === 401 ? 'insufficient_user_authentication' : 'access_denied';
+  const explained = jsonReply({ error, request_id: requestId }, status);
+  return { ...explained, headers: { ...headers, ...explained.headers } };
 }
 
 function announcesBody(header: ReadHeader): boolean {
@@ -118,7 +120,7 @@ async function decide(
 ): Promise<HookAnswer> {
   const scope = deps.scopeOf(c);
   const { engine } = scope;
-  const { requestId } = c.var;
+  const requestId = c.get('requestId');
   const startedMs = deps.elapsedMs();
   const caller = deps.findCaller(header(CALLER_KEY_HEADER) ?? '');
   if (caller === null) return refused('unauthorized', requestId);

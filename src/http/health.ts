@@ -3,6 +3,7 @@ import type { Engine } from '../engine.ts';
 import { StoreError } from '../store/store.ts';
 import type { AppDeps, RequestScope } from './deps.ts';
 import { ProblemError } from './problem.ts';
+import { jsonReply } from './reply.ts';
 import type { Route } from './route.ts';
 
 const readiness = z.object({
@@ -46,7 +47,7 @@ export function healthRoutes(deps: AppDeps): Route[] {
       access: 'public',
       summary: 'Is the process alive?',
       answers: { 200: { description: 'It is', schema: z.object({ status: z.literal('ok') }) } },
-      handle: (c) => c.json({ status: 'ok' }),
+      handle: () => jsonReply({ status: 'ok' }),
     },
     {
       method: 'GET',
@@ -59,7 +60,7 @@ export function healthRoutes(deps: AppDeps): Route[] {
       },
       handle: async (c) => {
         const state = await readinessOf(deps, deps.scopeOf(c));
-        return c.json(state, state.ready ? 200 : 503);
+        return jsonReply(state, state.ready ? 200 : 503);
       },
     },
     {
@@ -71,10 +72,10 @@ export function healthRoutes(deps: AppDeps): Route[] {
         200: { description: 'Text exposition' },
         501: { description: 'On Workers: an isolate sees a part of the traffic only' },
       },
-      handle: async (c) => {
+      handle: async () => {
         const exposition = await deps.metrics.render();
         if (exposition === null) throw noCounters();
-        return c.body(exposition.text, 200, { 'Content-Type': exposition.contentType });
+        return { status: 200, headers: { 'Content-Type': exposition.contentType }, body: exposition.text };
       },
     },
   ];

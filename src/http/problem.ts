@@ -1,5 +1,6 @@
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import * as z from 'zod';
+import type { Reply } from './reply.ts';
 
 /** A problem document (RFC 9457) as this service writes it. */
 export const problemDocument = z.object({
@@ -76,16 +77,20 @@ export class ProblemError extends Error {
 }
 
 /** The problem document as an answer. */
-export function problemResponse(problem: ProblemError): Response {
+export function problemReply(problem: ProblemError): Reply {
   const { status, title } = PROBLEMS[problem.code];
   const document = {
     ...problemOf(problem.code, { title, status, detail: problem.message }),
     ...(problem.faults.length > 0 && { errors: problem.faults }),
   };
-  return new Response(JSON.stringify(document), {
-    status,
-    headers: { 'Content-Type': 'application/problem+json', ...problem.headers },
-  });
+  const headers = { 'Content-Type': 'application/problem+json', ...problem.headers };
+  return { status, headers, body: JSON.stringify(document) };
+}
+
+/** The same for where no app stands between. */
+export function problemResponse(problem: ProblemError): Response {
+  const { status, headers, body } = problemReply(problem);
+  return new Response(body, { status, headers });
 }
 
 /** A problem document without faults; its `type` is made from the code. */

@@ -3,8 +3,10 @@ import { afterAnswer } from './aftermath.ts';
 import { answerOf, riskCheckAnswer } from './answer.ts';
 import { jsonBody } from './body.ts';
 import type { AppDeps } from './deps.ts';
+import { plainRiskCheck } from './plain-body.ts';
+import { jsonReply } from './reply.ts';
 import type { Route } from './route.ts';
-import { checkRequestOf, riskCheckBody } from './wire.ts';
+import { checkRequestFrom, riskCheckBody, validated } from './wire.ts';
 
 /** `POST /v1/risk-check`: may this go on, must the user prove themselves first, or is it refused? */
 export function riskCheckRoutes(deps: AppDeps): Route[] {
@@ -20,13 +22,15 @@ export function riskCheckRoutes(deps: AppDeps): Route[] {
         const startedMs = deps.elapsedMs();
         const scope = deps.scopeOf(c);
         const body = await jsonBody(c, deps.readBody);
-        const request = checkRequestOf(body, { nowMs: scope.engine.now(), trust: deps.trust });
+        const wire = plainRiskCheck(body) ?? validated(riskCheckBody, body);
+        const request = checkRequestFrom(wire, { nowMs: scope.engine.now(), trust: deps.trust });
         const { result, facts, learn } = await check(scope.engine, request);
         const latencyMs = deps.elapsedMs() - startedMs;
         const answer = answerOf(result, latencyMs);
-        const { requestId, caller } = c.var;
+        const requestId = c.get('requestId');
+        const caller = c.get('caller');
         afterAnswer(deps, scope, { request, requestId, caller, result, facts, latencyMs: answer.latency_ms }, learn);
-        return c.json(answer);
+        return jsonReply(answer);
       },
     },
   ];

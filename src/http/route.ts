@@ -1,6 +1,7 @@
 import type { Context } from 'hono';
 import type { z } from 'zod';
 import type { RequestScope } from './deps.ts';
+import type { Reply } from './reply.ts';
 
 /** What the app keeps for one request. */
 export interface RequestVariables {
@@ -46,5 +47,5 @@ export interface Route {
   readonly body?: z.ZodType;
   /** Status to meaning and JSON schema of the answer. */
   readonly answers: { readonly [status: number]: { readonly description: string; readonly schema?: z.ZodType } };
-  readonly handle: (c: AppContext) => Response | Promise<Response>;
+  readonly handle: (c: AppContext) => Reply | Promise<Reply>;
 }

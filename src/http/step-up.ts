@@ -6,6 +6,7 @@ import { spend } from '../step-up/spend.ts';
 import { type VerifyAnswer, verifyAnswer, verifyAnswerOf } from './answer.ts';
 import { jsonBody } from './body.ts';
 import type { AppDeps } from './deps.ts';
+import { jsonReply } from './reply.ts';
 import type { Route } from './route.ts';
 import { validated, verifyBody } from './wire.ts';
 
@@ -21,7 +22,7 @@ export function stepUpRoutes(deps: AppDeps): Route[] {
       answers: { 200: { description: 'Whether the token is proof enough, and why not', schema: verifyAnswer } },
       handle: async (c) => {
         const body = validated(verifyBody, await jsonBody(c, deps.readBody));
-        return c.json(await verify(deps.scopeOf(c).engine, body));
+        return jsonReply(await verify(deps.scopeOf(c).engine, body));
       },
     },
   ];

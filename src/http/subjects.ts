@@ -4,6 +4,7 @@ import { MAX_SUBJECT_LENGTH, normaliseSubject } from '../subject.ts';
 import { devicesAnswer, isoOf, type KnownDeviceAnswer, type SubjectAnswer, subjectAnswer } from './answer.ts';
 import type { AppDeps } from './deps.ts';
 import { ProblemError } from './problem.ts';
+import { jsonReply, NO_CONTENT } from './reply.ts';
 import type { AppContext, Route } from './route.ts';
 
 /** What is stored about one subject, for the support desk: shown, erased, and its trusted devices revoked. */
@@ -31,7 +32,7 @@ export function subjectRoutes(deps: AppDeps): Route[] {
         const { store, subject, key, nowMs, now } = askedOf(c);
         const slot = await store.readSubject(key, nowMs);
         if (slot === null) throw nothingStored();
-        return c.json(storedOf(subject, slot, now));
+        return jsonReply(storedOf(subject, slot, now));
       },
     },
     {
@@ -43,7 +44,7 @@ export function subjectRoutes(deps: AppDeps): Route[] {
       handle: async (c) => {
         const { store, key } = askedOf(c);
         await store.forgetSubject(key);
-        return c.body(null, 204);
+        return NO_CONTENT;
       },
     },
     {
@@ -56,7 +57,7 @@ export function subjectRoutes(deps: AppDeps): Route[] {
         const { store, key, nowMs, now } = askedOf(c);
         const slot = await store.readSubject(key, nowMs);
         if (slot === null) throw nothingStored();
-        return c.json({ devices: devicesOf(slot.baseline, now) });
+        return jsonReply({ devices: devicesOf(slot.baseline, now) });
       },
     },
     {
@@ -68,7 +69,7 @@ export function subjectRoutes(deps: AppDeps): Route[] {
       handle: async (c) => {
         const { store, key, now } = askedOf(c);
         await store.updateBaseline(key, (before) => (before === null ? null : revokeAllDevices(before, now)));
-        return c.body(null, 204);
+        return NO_CONTENT;
       },
     },
     {
@@ -88,7 +89,7 @@ export function subjectRoutes(deps: AppDeps): Route[] {
         if (after?.devices.some((known) => known.id === id) !== true) {
           throw new ProblemError('not_found', 'the subject has no device of this id');
         }
-        return c.body(null, 204);
+        return NO_CONTENT;
       },
     },
   ];

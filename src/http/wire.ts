@@ -11,7 +11,7 @@ import { DEVICE_HEADER, deviceShown } from './device-header.ts';
 import { type Fault, faultsInBrief, ProblemError } from './problem.ts';
 
 /** Deepest nesting of arrays and objects inside `context`, `properties` and `subject_properties`. */
-const MAX_FREE_NESTING = 8;
+export const MAX_FREE_NESTING = 8;
 /** How far in the past `occurred_at` may lie: recorded traffic can be replayed. */
 const MAX_PAST_MS = 400 * 86_400_000;
 /** How far in the future `occurred_at` may lie: clocks differ. */
@@ -21,13 +21,26 @@ export const MAX_USER_AGENT_LENGTH = 1024;
 /** Half the circumference of the Earth in km: no radius is larger. */
 const MAX_ACCURACY_KM = 20_038;
 
+/** Most characters of an action, of an id, of a component, of tokens and of an address, and how many components. */
+export const MAX_ACTION_LENGTH = 256;
+export const MAX_LINE_LENGTH = 1024;
+export const MAX_COMPONENTS = 64;
+export const MAX_COMPONENT_NAME_LENGTH = 64;
+export const MAX_COMPONENT_LENGTH = 1024;
+export const MAX_DEVICE_TOKEN_LENGTH = 8192;
+export const MAX_TOKEN_LENGTH = 16_384;
+export const MAX_ADDRESS_LENGTH = 64;
+
+const NO_CONTROLS = /^\P{Cc}*$/u;
+
 /** Text without control characters, 1 to `max` characters. */
 function line(max: number) {
-  return z
-    .string()
-    .min(1)
-    .max(max)
-    .regex(/^\P{Cc}*$/u, 'must not hold control characters');
+  return z.string().min(1).max(max).regex(NO_CONTROLS, 'must not hold control characters');
+}
+
+/** Whether a value is such a text. */
+export function isLine(value: unknown, max: number): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= max && NO_CONTROLS.test(value);
 }
 
 /** A caller may send null for what it does not know: it means the same as leaving the key out. */
@@ -48,7 +61,7 @@ export const subjectField = z.string().transform((value, context): string => {
 });
 
 /** A compact JWT of any issuer. */
-export const tokenField = z.string().min(1).max(16_384);
+export const tokenField = z.string().min(1).max(MAX_TOKEN_LENGTH);
 
 const ip = z.string().transform((value, context): Address => {
   const address = value.length <= MAX_ADDRESS_LENGTH ? parseAddress(value) : null;
@@ -59,8 +72,6 @@ const ip = z.string().transform((value, context): Address => {
   });
   return z.NEVER;
 });
-
-const MAX_ADDRESS_LENGTH = 64;
 
 const peer = z
   .string()
@@ -73,18 +84,20 @@ const occurredAt = z.iso.datetime({
 });
 
 const device = z.strictObject({
-  fingerprint: line(1024).nullish().describe('Of any collector. A claim: it makes a device known, never trusted.'),
+  fingerprint: line(MAX_LINE_LENGTH)
+    .nullish()
+    .describe('Of any collector. A claim: it makes a device known, never trusted.'),
   token: z
     .string()
     .min(1)
-    .max(8192)
+    .max(MAX_DEVICE_TOKEN_LENGTH)
     .nullish()
     .describe('The `device.token` of an earlier answer; it makes the device trusted.'),
   confidence: z.number().min(0).max(1).nullish().describe('Confidence in the fingerprint, as its collector says.'),
   bot: z.boolean().nullish().describe('Whether the collector saw marks of automation.'),
   components: z
-    .record(z.string().min(1).max(64), z.string().max(1024))
-    .refine((value) => Object.keys(value).length <= 64, 'must have at most 64 entries')
+    .record(z.string().min(1).max(MAX_COMPONENT_NAME_LENGTH), z.string().max(MAX_COMPONENT_LENGTH))
+    .refine((value) => Object.keys(value).length <= MAX_COMPONENTS, `must have at most ${MAX_COMPONENTS} entries`)
     .nullish()
     .describe('Parts of the fingerprint by name: where it changed, the share of equal ones is `device.similarity`.'),
 });
@@ -133,7 +146,7 @@ const origin = {
       'Headers as the gateway received them. Forwarding headers are read as TRUSTED_PROXIES allows, and `X-Stepgate-Device` ' +
         'where `device` says nothing but the token; nothing else is.',
     ),
-  session: line(1024).nullish().describe('Id of the session at the application.'),
+  session: line(MAX_LINE_LENGTH).nullish().describe('Id of the session at the application.'),
   user_agent: z.string().nullish().describe('`User-Agent` of the client.'),
   device: device.nullish().describe('What the client shows of its device.'),
   geo: geo.nullish().describe('Where the client is, if the caller knows; else it is looked up by address.'),
@@ -147,7 +160,7 @@ export const riskCheckBody = z.strictObject({
   subject: subjectField
     .nullish()
     .describe('Who asks, by the id that the `sub` of step-up tokens has; nobody, for an anonymous request.'),
-  action: line(256).describe('What they want to do: an action of the rule files, or any other name.'),
+  action: line(MAX_ACTION_LENGTH).describe('What they want to do: an action of the rule files, or any other name.'),
   ...origin,
   step_up_token: tokenField
     .nullish()
@@ -157,6 +170,9 @@ export const riskCheckBody = z.strictObject({
   context: free.nullish().describe('Facts `context.*`: any JSON, nested at most 8 deep.'),
   dry_run: z.boolean().nullish().describe('Decides, but counts, learns and spends nothing.'),
 });
+
+/** A body that the schema took. */
+export type RiskCheckBody = z.output<typeof riskCheckBody>;
 
 /** Body of `POST /v1/events`. */
 export const eventBody = z.strictObject({
@@ -224,7 +240,11 @@ export interface WireContext {
 
 /** The body of a risk check as the core sees it. Throws the 400 problem that names every fault by its path. */
 export function checkRequestOf(body: JsonObject, context: WireContext): CheckRequest {
-  const wire = validated(riskCheckBody, body);
+  return checkRequestFrom(validated(riskCheckBody, body), context);
+}
+
+/** A validated body of a risk check as the core sees it. Throws the 400 problem about a moment that cannot be. */
+export function checkRequestFrom(wire: RiskCheckBody, context: WireContext): CheckRequest {
   return {
     subject: wire.subject ?? null,
     action: wire.action,
@@ -320,7 +340,8 @@ function freeOf(value: { readonly [key: string]: unknown } | null | undefined): 
   return (value ?? {}) as JsonObject;
 }
 
-function nestingOf(value: unknown): number {
+/** How deep arrays and objects are nested in a value; 0 for any other value. */
+export function nestingOf(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0;
   let deepest = 0;
   for (const inner of Object.values(value)) deepest = Math.max(deepest, nestingOf(inner));

@@ -1,0 +1,16 @@
+/** What a handler answers with. The app adds the headers that every answer has, where these do not name them. */
+export interface Reply {
+  readonly status: number;
+  readonly headers: { readonly [name: string]: string };
+  readonly body: string | null;
+}
+
+/** A value as JSON. */
+export function jsonReply(value: unknown, status = 200): Reply {
+  return { status, headers: JSON_HEADERS, body: JSON.stringify(value) };
+}
+
+const JSON_HEADERS = { 'Content-Type': 'application/json' } as const;
+
+/** Done, and nothing to say of it. */
+export const NO_CONTENT: Reply = { status: 204, headers: {}, body: null };
