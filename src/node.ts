@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, Server as NetServer } from 'node:net';
@@ -130,7 +130,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
   const scope: RequestScope = { engine, later };
   const app = createApp({
     scopeOf: () => scope,
-    findCaller: callers(settings.apiKeys),
+    findCaller: callers(settings.apiKeys, (text) => hash('sha256', text, 'buffer')),
     readBody: readIncoming,
     trust: { trusted: settings.trustedProxies, declared: settings.clientIpHeader },
     gateway: settings,

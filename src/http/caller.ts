@@ -10,16 +10,17 @@ const MAX_CREDENTIAL_LENGTH = 512;
 
 /**
  * Recognises callers by API key. Keys are hashed once, here; a presented credential is hashed and compared with all of
- * them, every byte of every key, so that the time taken says nothing about how near a guess was.
+ * them, every byte of every key, so that the time taken says nothing about how near a guess was. `digestOf`: SHA-256 of a
+ * text, where the runtime has a quicker one.
  */
-export function callers(keys: readonly ApiKey[]): FindCaller {
+export function callers(keys: readonly ApiKey[], digestOf: (text: string) => Uint8Array = sha256Of): FindCaller {
   const known = keys.map((key) => ({
     name: key.name,
-    hash: key.kind === 'sha256' ? bytesOfHex(key.hex) : hashOf(key.secret),
+    hash: key.kind === 'sha256' ? bytesOfHex(key.hex) : digestOf(key.secret),
   }));
   return (credential) => {
     if (credential === '' || credential.length > MAX_CREDENTIAL_LENGTH) return null;
-    const presented = hashOf(credential);
+    const presented = digestOf(credential);
     let name: string | null = null;
     for (const key of known) {
       if (sameBytes(presented, key.hash)) name = key.name;
@@ -47,7 +48,7 @@ function unauthorized(detail: string, error?: string): ProblemError {
   return new ProblemError('unauthorized', detail, { headers: { 'WWW-Authenticate': challenge } });
 }
 
-function hashOf(text: string): Uint8Array {
+function sha256Of(text: string): Uint8Array {
   return sha256(new TextEncoder().encode(text));
 }
 
