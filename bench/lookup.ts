@@ -12,6 +12,7 @@ import {
   findV6,
   indexRanges,
   type Span,
+  V6_WORDS,
   wordsToBigint,
 } from '../src/reputation/ranges.ts';
 import { bar } from './bar.ts';
@@ -152,14 +153,14 @@ export function benchLookup(print: (line: string) => void): void {
   }
   const set = indexRanges(compileV4(v4, false), compileV6(v6, false));
   const bytes = bytesOf(set);
-  const counts = { v4: set.v4.starts.length, v6: set.v6.starts.length / 4 };
+  const counts = { v4: set.v4.starts.length, v6: set.v6.bounds.length / V6_WORDS };
   const probes4 = Uint32Array.from({ length: PROBES }, (_, index) =>
     index % 2 === 0 ? (set.v4.starts[random() % counts.v4] ?? 0) : random(),
   );
   const probes6 = new Uint32Array(PROBES * 4);
   for (let index = 0; index < PROBES; index++) {
-    const known = (random() % counts.v6) * 4;
-    const start = set.v6.starts.subarray(known, known + 4);
+    const known = (random() % counts.v6) * V6_WORDS;
+    const start = set.v6.bounds.subarray(known, known + 4);
     probes6.set(index % 2 === 0 ? start : [0x20000000 + (random() >>> 4), random(), 0, 1], index * 4);
   }
 
@@ -213,7 +214,7 @@ export function benchLookup(print: (line: string) => void): void {
       version: 6,
       prefix: 64,
       networks: Array.from({ length: counts.v6 }, (_, index) =>
-        colons(set.v6.starts.subarray(index * 4, index * 4 + 4)),
+        colons(set.v6.bounds.subarray(index * V6_WORDS, index * V6_WORDS + 4)),
       ),
       probed: Array.from({ length: PROBES }, (_, index) => colons(probes6.subarray(index * 4, index * 4 + 4))),
     },

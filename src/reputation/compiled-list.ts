@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { crc32 } from '../crc32.ts';
 import { ListError } from './list-text.ts';
 import { type CompiledList, LIST_NAME, type ListMeta } from './lists.ts';
-import { indexRanges, type V4Ranges, type V6Ranges } from './ranges.ts';
+import { indexRanges, type V4Ranges, V6_WORDS, type V6Ranges } from './ranges.ts';
 import { CATEGORIES } from './reputation.ts';
 
 /**
@@ -10,11 +10,11 @@ import { CATEGORIES } from './reputation.ts';
  *
  *     magic "SGIP" · format version · bytes of the JSON header · IPv4 ranges · IPv6 ranges · 1 when ranges carry values
  *     JSON header, padded to a multiple of four
- *     IPv4 starts, ends, values? · IPv6 starts, ends, values?
+ *     IPv4 starts, ends, values? · IPv6 start and end of each, values?
  *     CRC-32 of everything before it
  */
 const MAGIC = 0x50494753;
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
 const FIXED_WORDS = 6;
 
 /** File name ending of compiled lists. */
@@ -39,11 +39,12 @@ export function encodeList(list: CompiledList): Uint8Array {
   const { v4, v6 } = list.set;
   const header = new TextEncoder().encode(JSON.stringify(list.meta));
   const headerWords = Math.ceil(header.length / 4);
-  const parts = [v4.starts, v4.ends, v4.values, v6.starts, v6.ends, v6.values].filter((part) => part !== null);
+  const parts = [v4.starts, v4.ends, v4.values, v6.bounds, v6.values].filter((part) => part !== null);
   const length = FIXED_WORDS + headerWords + parts.reduce((sum, part) => sum + part.length, 0) + 1;
   const words = new Uint32Array(length);
   const bytes = new Uint8Array(words.buffer);
-  words.set([MAGIC, FORMAT_VERSION, header.length, v4.starts.length, v6.starts.length / 4, v4.values === null ? 0 : 1]);
+  const counts = [v4.starts.length, v6.bounds.length / V6_WORDS];
+  words.set([MAGIC, FORMAT_VERSION, header.length, ...counts, v4.values === null ? 0 : 1]);
   bytes.set(header, FIXED_WORDS * 4);
   let offset = FIXED_WORDS + headerWords;
   for (const part of parts) {
@@ -54,18 +55,25 @@ export function encodeList(list: CompiledList): Uint8Array {
   return bytes;
 }
 
-/** True when four-word (or one-word) starts and ends are in order and never overlap. */
-function isInOrder(starts: Uint32Array, ends: Uint32Array, stride: number): boolean {
-  const compare = (a: Uint32Array, from: number, b: Uint32Array, to: number): number => {
-    for (let word = 0; word < stride; word++) {
-      const difference = (a[from + word] ?? 0) - (b[to + word] ?? 0);
-      if (difference !== 0) return difference;
-    }
-    return 0;
-  };
-  for (let index = 0; index < starts.length; index += stride) {
-    if (compare(starts, index, ends, index) > 0) return false;
-    if (index > 0 && compare(ends, index - stride, starts, index) >= 0) return false;
+/** True when starts and ends are in order and never overlap. */
+function isInOrder4({ starts, ends }: V4Ranges): boolean {
+  let before = -1;
+  for (const [index, start] of starts.entries()) {
+    const end = ends[index] ?? 0;
+    if (start <= before || end < start) return false;
+    before = end;
+  }
+  return true;
+}
+
+/** The same for words of IPv6: each start lies behind the end before it, and none behind its own. */
+function isInOrder6({ bounds }: V6Ranges): boolean {
+  for (let at = 4; at < bounds.length; at += 4) {
+    let word = 0;
+    while (word < 3 && bounds[at + word] === bounds[at + word - 4]) word += 1;
+    const difference = (bounds[at + word] ?? 0) - (bounds[at + word - 4] ?? 0);
+    const isStart = at % V6_WORDS === 0;
+    if (difference < 0 || (isStart && difference === 0)) return false;
   }
   return true;
 }
@@ -128,11 +136,10 @@ export function decodeList(bytes: Uint8Array): CompiledList {
     values: valued === 1 ? take(v4Count) : null,
   };
   const v6: V6Ranges = {
-    starts: take(v6Count * 4),
-    ends: take(v6Count * 4),
+    bounds: take(v6Count * V6_WORDS),
     values: valued === 1 ? take(v6Count) : null,
   };
-  if (!isInOrder(v4.starts, v4.ends, 1) || !isInOrder(v6.starts, v6.ends, 4)) {
+  if (!isInOrder4(v4) || !isInOrder6(v6)) {
     throw new ListError('list_file_damaged', 'its ranges are out of order; build it again');
   }
   return { meta, set: indexRanges(v4, v6) };

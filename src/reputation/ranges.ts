@@ -13,12 +13,17 @@ export interface V4Ranges {
   readonly values: Uint32Array | null;
 }
 
-/** As {@link V4Ranges}, with four words per start and end: 32 bytes each, 36 with values. */
+/**
+ * As {@link V4Ranges}, with four words per start and end: 32 bytes each, 36 with values. Start and end of a range lie side by
+ * side, where one look at memory finds both.
+ */
 export interface V6Ranges {
-  readonly starts: Uint32Array;
-  readonly ends: Uint32Array;
+  readonly bounds: Uint32Array;
   readonly values: Uint32Array | null;
 }
+
+/** Words of an IPv6 range: its start, then its end. */
+export const V6_WORDS = 8;
 
 /** Ranges of both families with the first-level index that makes a look-up a few comparisons. */
 export interface RangeSet {
@@ -99,13 +104,12 @@ function writeWords(target: Uint32Array, at: number, value: bigint): void {
 /** Compiles IPv6 spans (unsigned 128-bit). With `valued` false the values are left out. */
 export function compileV6(spans: readonly Span<bigint>[], valued: boolean): V6Ranges {
   const flat = flatten(spans, STEP_BIGINT);
-  const starts = new Uint32Array(flat.length * 4);
-  const ends = new Uint32Array(flat.length * 4);
+  const bounds = new Uint32Array(flat.length * V6_WORDS);
   flat.forEach((span, index) => {
-    writeWords(starts, index * 4, span.start);
-    writeWords(ends, index * 4, span.end);
+    writeWords(bounds, index * V6_WORDS, span.start);
+    writeWords(bounds, index * V6_WORDS + 4, span.end);
   });
-  return { starts, ends, values: valued ? Uint32Array.from(flat, (span) => span.value) : null };
+  return { bounds, values: valued ? Uint32Array.from(flat, (span) => span.value) : null };
 }
 
 /** Four words as one unsigned 128-bit number. */
@@ -138,7 +142,7 @@ function at(array: Uint32Array, index: number): number {
 
 /** Puts the first-level index beside the ranges. */
 export function indexRanges(v4: V4Ranges, v6: V6Ranges): RangeSet {
-  return { v4, v6, index4: firstLevel(v4.starts, 1), index6: firstLevel(v6.starts, 4) };
+  return { v4, v6, index4: firstLevel(v4.starts, 1), index6: firstLevel(v6.bounds, V6_WORDS) };
 }
 
 /** Position of the range that holds the IPv4 address, an unsigned 32-bit word; -1 when none does. */
@@ -181,28 +185,30 @@ function isAtLeast(words: Uint32Array, offset: number, a: number, b: number, c: 
 
 /** Position of the range that holds the IPv6 address, given as four unsigned 32-bit words; -1 when none does. */
 export function findV6(set: RangeSet, words: readonly number[]): number {
-  const { starts, ends } = set.v6;
+  const { bounds } = set.v6;
   const { base, shift, buckets } = set.index6;
   // Reading by index, for destructuring walks an iterator and costs more than the search itself.
   const a = words[0] ?? 0;
   const b = words[1] ?? 0;
   const c = words[2] ?? 0;
   const d = words[3] ?? 0;
-  if (starts.length === 0 || a < base) return -1;
+  if (bounds.length === 0 || a < base) return -1;
   const bucket = Math.min((a - base) >>> shift, buckets.length - 2);
   let low = at(buckets, bucket);
   let high = at(buckets, bucket + 1);
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (isAtMost(starts, middle * 4, a, b, c, d)) low = middle + 1;
+    if (isAtMost(bounds, middle * V6_WORDS, a, b, c, d)) low = middle + 1;
     else high = middle;
   }
-  return low > 0 && isAtLeast(ends, (low - 1) * 4, a, b, c, d) ? low - 1 : -1;
+  return low > 0 && isAtLeast(bounds, (low - 1) * V6_WORDS + 4, a, b, c, d) ? low - 1 : -1;
 }
 
 /** Bytes that a set takes, index included, by family. */
 export function bytesOf(set: RangeSet): { readonly v4: number; readonly v6: number } {
-  const size = (ranges: V4Ranges, index: FirstLevel): number =>
-    ranges.starts.byteLength + ranges.ends.byteLength + (ranges.values?.byteLength ?? 0) + index.buckets.byteLength;
-  return { v4: size(set.v4, set.index4), v6: size(set.v6, set.index6) };
+  const { v4, v6, index4, index6 } = set;
+  return {
+    v4: v4.starts.byteLength + v4.ends.byteLength + (v4.values?.byteLength ?? 0) + index4.buckets.byteLength,
+    v6: v6.bounds.byteLength + (v6.values?.byteLength ?? 0) + index6.buckets.byteLength,
+  };
 }

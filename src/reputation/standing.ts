@@ -1,7 +1,7 @@
 import type { Address, AddressKind } from '../net/address.ts';
 import type { ListProblem } from './list-text.ts';
 import type { CompiledList } from './lists.ts';
-import { findV4, findV6 } from './ranges.ts';
+import { findV4, findV6, V6_WORDS } from './ranges.ts';
 import type { Category, ListStatus, LocalReputation, Standing } from './reputation.ts';
 
 /** A list whose file cannot be used. */
@@ -65,7 +65,7 @@ export function createReputation(lists: readonly CompiledList[], broken: readonl
           updatedAtMs: meta.updatedAtMs,
           ageDays,
           maxAgeDays: meta.maxAgeDays,
-          ranges: set.v4.starts.length + set.v6.starts.length / 4,
+          ranges: set.v4.starts.length + set.v6.bounds.length / V6_WORDS,
           judged: ageDays <= meta.maxAgeDays,
           problem: broken.find((list) => list.name === meta.name)?.problem.message ?? null,
         };

@@ -88,7 +88,7 @@ describe('a list in text', () => {
     expect(hit(list, '64:ff9b::5102:45a0')).toBe(true);
     expect(hit(list, '2002:5102:45a0::1')).toBe(true);
     expect(hit(list, '8.8.8.200')).toBe(true);
-    expect(list.set.v6.starts).toHaveLength(0);
+    expect(list.set.v6.bounds).toHaveLength(0);
   });
 });
 
