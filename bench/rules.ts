@@ -50,7 +50,7 @@ function numbersFrom(first: number): Numbers {
 }
 
 function factsFrom(numbers: Numbers): Facts {
-  const measured = Object.assign(Object.create(null), numbers, { action: 'action-7', 'device.state': 'known' });
+  const measured = { ...numbers, action: 'action-7', 'device.state': 'known' };
   return { measured, context: {}, resourceProperties: {}, subjectProperties: {} };
 }
 

@@ -19,14 +19,8 @@ export interface Told {
 /** Tells why a rule matched: its description with the values put in, else the comparisons that carried it. */
 export function reasonOf(rule: Told, points: number, facts: Facts, score: number): Reason {
   const compared: { [name: string]: FactValue } = {};
-  const carried: string[] = [];
-  const describe = rule.message.length === 0;
-  carriers(rule.when, TRUE, facts, score, (comparison, holds) => {
-    keep(compared, comparison.fact, comparison.read(facts, score));
-    if (comparison.other !== null) keep(compared, comparison.other.fact, comparison.other.read(facts, score));
-    if (describe) carried.push(writeComparison(comparison, holds, facts, score));
-  });
-  let message = describe ? carried.join(', ') || 'always' : '';
+  const carried = carriers(rule.when, TRUE, facts, score, compared, rule.message.length === 0);
+  let message = rule.message.length === 0 ? carried || 'always' : '';
   for (const part of rule.message) {
     if (typeof part === 'string') message += part;
     else {
@@ -38,39 +32,49 @@ export function reasonOf(rule: Told, points: number, facts: Facts, score: number
   return { code: rule.code, rule: rule.id, points, message, facts: compared };
 }
 
-/** Visits the comparisons that make a condition come out as wanted; those beside the point are left out. */
+/**
+ * Puts into `compared` the values of the comparisons that make a condition come out as wanted, and writes them out where
+ * they describe it; those beside the point are left out.
+ */
 function carriers(
   condition: Condition,
   wanted: Truth,
   facts: Facts,
   score: number,
-  visit: (comparison: Comparison, holds: boolean) => void,
-): void {
-  if (condition.kind === 'comparison') visit(condition, wanted === TRUE);
-  else {
-    const inner = condition.kind === 'not' ? (wanted === TRUE ? FALSE : TRUE) : wanted;
-    // An all that holds needed every part, an any that fails too; otherwise those that came out so are asked for.
-    const every = condition.kind === 'not' || (condition.kind === 'all') === (wanted === TRUE);
-    for (const part of condition.parts) {
-      if (every || part.test(facts, score) === inner) carriers(part, inner, facts, score, visit);
-    }
+  compared: { [name: string]: FactValue },
+  describe: boolean,
+): string {
+  if (condition.kind === 'comparison') {
+    const value = condition.read(facts, score);
+    keep(compared, condition.fact, value);
+    const other = condition.other?.read(facts, score);
+    if (condition.other !== null) keep(compared, condition.other.fact, other);
+    return describe ? writeComparison(condition, wanted === TRUE, value, other) : '';
   }
+  const inner = condition.kind === 'not' ? (wanted === TRUE ? FALSE : TRUE) : wanted;
+  // An all that holds needed every part, an any that fails too; otherwise those that came out so are asked for.
+  const every = condition.kind === 'not' || (condition.kind === 'all') === (wanted === TRUE);
+  let written = '';
+  for (const part of condition.parts) {
+    if (!every && part.test(facts, score) !== inner) continue;
+    const one = carriers(part, inner, facts, score, compared, describe);
+    written = written === '' ? one : one === '' ? written : `${written}, ${one}`;
+  }
+  return written;
 }
 
 function keep(into: { [name: string]: FactValue }, name: string, value: unknown): void {
   if (isFactValue(value)) into[name] = value;
 }
 
-function writeComparison(comparison: Comparison, holds: boolean, facts: Facts, score: number): string {
+function writeComparison(comparison: Comparison, holds: boolean, value: unknown, otherValue: unknown): string {
   const { fact, operator, operand, other, shown } = comparison;
   if (operator === 'known') return (operand === true) === holds ? `${fact} is known` : `${fact} is unknown`;
   // A value that equals the operand need not be written twice.
   if (operator === 'eq' && other === null && holds) return `${fact} ${shown}`;
-  const value = showValue(comparison.read(facts, score));
-  if (other === null) return holds ? `${fact} ${value} ${shown}` : `not ${fact} ${value} ${shown}`;
+  if (other === null) return `${holds ? '' : 'not '}${fact} ${showValue(value)} ${shown}`;
   const sign = OPERATORS[operator]?.sign ?? operator;
-  const written = `${fact} ${value} ${sign} ${other.fact} ${showValue(other.read(facts, score))}`;
-  return holds ? written : `not ${written}`;
+  return `${holds ? '' : 'not '}${fact} ${showValue(value)} ${sign} ${other.fact} ${showValue(otherValue)}`;
 }
 
 /** Numbers with thousands separated and at most two decimals, lists and strings cut where nobody would read on. */
