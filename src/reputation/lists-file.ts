@@ -370,6 +370,9 @@ export interface WatchedReputation {
   close(): void;
 }
 
+/** How often the directory of the lists is looked at, in ms. */
+export const LISTS_LOOKED_AT_MS = 5_000;
+
 /** Whom to tell what becomes of lists that changed on disk. */
 export interface WatchOptions {
   /** How often the directory is looked at. Default 5,000 ms. Looking works on network and container mounts, where events do not. */
@@ -414,7 +417,7 @@ export async function watchReputation(dir: string, options: WatchOptions = {}): 
       looking = false;
     }
   };
-  const timer = setInterval(() => void look(), options.intervalMs ?? 5_000);
+  const timer = setInterval(() => void look(), options.intervalMs ?? LISTS_LOOKED_AT_MS);
   timer.unref();
   return {
     reputation: {
