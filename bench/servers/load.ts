@@ -96,7 +96,8 @@ export async function fixedRate(
   const count = Math.floor((perSecond * forMs) / 1000);
   const startedMs = performance.now();
   const send = (dueMs: number): void => {
-    const connection = free.pop();
+    // In turns: a connection that never asks is closed by the server after a while, with an answer to nothing.
+    const connection = free.shift();
     if (connection === undefined) {
       waiting.push(dueMs);
       return;
@@ -164,8 +165,9 @@ function reader(socket: Socket): () => Promise<{ status: number; body: string }>
   socket.on('error', (error) => waiting?.reject(error));
   socket.on('close', () => waiting?.reject(new Error('the server closed the connection')));
   return () => {
-    waiting = Promise.withResolvers();
+    const asked = Promise.withResolvers<{ status: number; body: string }>();
+    waiting = asked;
     look();
-    return waiting.promise;
+    return asked.promise;
   };
 }
