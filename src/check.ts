@@ -20,7 +20,7 @@ import type { Observation } from './signals/signal.ts';
 import { demandOf, judgeProof } from './step-up/requirement.ts';
 import { spend } from './step-up/spend.ts';
 import type { ProofError, ProofVerdict } from './step-up/verifier.ts';
-import { type Attempt, type History, StoreError } from './store/store.ts';
+import { type Attempt, type History, type Pseudonym, StoreError } from './store/store.ts';
 import { normaliseSubject } from './subject.ts';
 
 /** An answered check. */
@@ -28,6 +28,8 @@ export interface Checked {
   readonly result: CheckResult;
   /** What the rules saw, for the decision record and for `explain`. */
   readonly facts: Facts;
+  /** Under which the store knows who asked; null where the request named nobody, or no address. */
+  readonly pseudonyms: { readonly subject: Pseudonym | null; readonly address: Pseudonym | null };
   /**
    * Writes what the answer teaches: baseline, trust, denies, forged proofs. The caller runs it after the answer is sent
    * (`waitUntil` on Workers). Rejects with {@link StoreError} when the store would not take it.
@@ -90,7 +92,7 @@ export async function check(engine: Engine, request: CheckRequest): Promise<Chec
       countBadEnd(engine, observation, decision, refusalOf(stepUp, proof)),
     ]);
   };
-  return { result, facts, learn };
+  return { result, facts, pseudonyms: observation.keys, learn };
 }
 
 /** Counts the attempt and reads what is stored; `waitedMs` is what that took of the store's budget for one check. */

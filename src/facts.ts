@@ -32,7 +32,7 @@ export interface MeasuredFacts {
 
 /** Everything that the rules of one check may test. */
 export interface Facts {
-  /** Facts of the signals and of the request (`action`, `resource.type`, …); a prototype-less record. */
+  /** Facts of the signals and of the request (`action`, `resource.type`, …). */
   readonly measured: MeasuredFacts;
   /** Free facts, addressed as `context.*`. */
   readonly context: JsonObject;

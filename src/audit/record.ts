@@ -1,7 +1,7 @@
+import type { Checked } from '../check.ts';
 import type { CheckResult, Decision, Degradation, Level, Measurement, SignalState } from '../decision.ts';
 import type { Facts, MeasuredFacts } from '../facts.ts';
 import type { CheckRequest } from '../request.ts';
-import type { Pseudonymize } from '../store/keys.ts';
 import { redact } from './redact.ts';
 
 /** Version of the shape of a decision record; raised when a field changes its meaning or goes away. */
@@ -46,19 +46,17 @@ export interface DecisionRecord {
   readonly erased: readonly string[];
 }
 
-/** What is known of a check once it is answered. */
-export interface AnsweredCheck {
+/** A check that is answered, and whom. */
+export interface AnsweredCheck extends Checked {
   readonly request: CheckRequest;
   readonly requestId: string;
   readonly caller: string;
-  readonly result: CheckResult;
-  readonly facts: Facts;
   readonly latencyMs: number;
 }
 
 /** The redacted record of one answered check. */
-export function decisionRecord(answered: AnsweredCheck, pseudonym: Pseudonymize): DecisionRecord {
-  const { request, result } = answered;
+export function decisionRecord(answered: AnsweredCheck): DecisionRecord {
+  const { request, result, pseudonyms } = answered;
   const erased = namesErasedOf(request, answered.facts);
   const reasons = result.reasons.map(({ code, rule, points, facts }) => ({
     code,
@@ -74,8 +72,8 @@ export function decisionRecord(answered: AnsweredCheck, pseudonym: Pseudonymize)
     request_id: answered.requestId,
     caller: answered.caller,
     action: request.action,
-    subject: request.subject === null ? null : pseudonym('subject', request.subject),
-    address: request.address === null ? null : pseudonym('address', request.address.counterKey),
+    subject: pseudonyms.subject,
+    address: pseudonyms.address,
     occurred_at: new Date(request.occurredAtMs).toISOString(),
     decision: result.decision,
     score: result.score,

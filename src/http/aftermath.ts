@@ -1,5 +1,4 @@
 import { type AnsweredCheck, decisionRecord } from '../audit/record.ts';
-import type { Engine } from '../engine.ts';
 import { StoreError } from '../store/store.ts';
 import type { AppDeps, RequestScope } from './deps.ts';
 
@@ -7,31 +6,26 @@ import type { AppDeps, RequestScope } from './deps.ts';
  * All that follows an answered check: it is counted, recorded and learned from, after the answer and without making the
  * caller wait. Nothing here changes the answer; whatever fails is counted and logged.
  */
-export function afterAnswer(
-  deps: AppDeps,
-  { engine, later }: RequestScope,
-  answered: AnsweredCheck,
-  learn: () => Promise<void>,
-): void {
+export function afterAnswer(deps: AppDeps, { later }: RequestScope, answered: AnsweredCheck): void {
   later(async () => {
     deps.metrics.checked(answered.result, answered.latencyMs / 1000);
-    record(deps, engine, answered);
-    await learned(deps, answered, learn);
+    record(deps, answered);
+    await learned(deps, answered);
   });
 }
 
-function record(deps: AppDeps, { pseudonym }: Engine, answered: AnsweredCheck): void {
+function record(deps: AppDeps, answered: AnsweredCheck): void {
   try {
-    deps.records(decisionRecord(answered, pseudonym));
+    deps.records(decisionRecord(answered));
   } catch (error) {
     deps.metrics.recordFailed();
     deps.log.error('a decision record was not written', { check: answered.result.id, error: textOf(error) });
   }
 }
 
-async function learned(deps: AppDeps, answered: AnsweredCheck, learn: () => Promise<void>): Promise<void> {
+async function learned(deps: AppDeps, answered: AnsweredCheck): Promise<void> {
   try {
-    await learn();
+    await answered.learn();
     deps.log.debug('what a check teaches was stored', { check: answered.result.id });
   } catch (error) {
     const code = error instanceof StoreError ? error.code : 'fault';

@@ -238,12 +238,12 @@ async function evaluate(
   const asked = inWords(() => checkRequestOf(nativeBody(body), { nowMs: scope.engine.now(), trust: deps.trust }));
   const request = { ...asked, isCounted: !counted.has(asked.subject) };
   counted.add(asked.subject);
-  const { result, facts, learn } = await check(scope.engine, request);
+  const checked = await check(scope.engine, request);
   const requestId = c.get('requestId');
   const caller = c.get('caller');
   const latencyMs = deps.elapsedMs() - startedMs;
-  afterAnswer(deps, scope, { request, requestId, caller, result, facts, latencyMs }, learn);
-  return decisionOf(result);
+  afterAnswer(deps, scope, { ...checked, request, requestId, caller, latencyMs });
+  return decisionOf(checked.result);
 }
 
 /** Keys of a risk check that AuthZEN callers send in `context`. */

@@ -148,8 +148,7 @@ async function decide(
   if (request === 'session_ambiguous') return refused(request, requestId);
   const checked = await checkStrictest(engine, request, actions);
   const latencyMs = deps.elapsedMs() - startedMs;
-  const { result, facts, learn } = checked;
-  afterAnswer(deps, scope, { request: checked.request, requestId, caller, result, facts, latencyMs }, learn);
+  afterAnswer(deps, scope, { ...checked, requestId, caller, latencyMs });
   return decided(deps.gateway, checked, { ...call, target: call.target }, header, requestId, engine.now());
 }
 

@@ -24,12 +24,12 @@ export function riskCheckRoutes(deps: AppDeps): Route[] {
         const body = await jsonBody(c, deps.readBody);
         const wire = plainRiskCheck(body) ?? validated(riskCheckBody, body);
         const request = checkRequestFrom(wire, { nowMs: scope.engine.now(), trust: deps.trust });
-        const { result, facts, learn } = await check(scope.engine, request);
+        const checked = await check(scope.engine, request);
         const latencyMs = deps.elapsedMs() - startedMs;
-        const answer = answerOf(result, latencyMs);
+        const answer = answerOf(checked.result, latencyMs);
         const requestId = c.get('requestId');
         const caller = c.get('caller');
-        afterAnswer(deps, scope, { request, requestId, caller, result, facts, latencyMs: answer.latency_ms }, learn);
+        afterAnswer(deps, scope, { ...checked, request, requestId, caller, latencyMs: answer.latency_ms });
         return jsonReply(answer);
       },
     },

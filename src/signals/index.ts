@@ -49,7 +49,7 @@ export function measureAll(observation: Observation, history: History, proof: Pr
  * Every declared fact, unknown. A copy has its names in place, and costs a tenth of what it costs to add them one by one;
  * out of JSON, because V8 lays out what it parses as it lays out a literal.
  */
-const NOTHING_KNOWN: MeasuredFacts = JSON.parse(
+const NOTHING_KNOWN: { [name: string]: FactValue | undefined } = JSON.parse(
   JSON.stringify(Object.fromEntries(Object.keys(FACT_CATALOG).map((name) => [name, null]))),
 );
-for (const name in NOTHING_KNOWN) Object.assign(NOTHING_KNOWN, { [name]: undefined });
+for (const name in NOTHING_KNOWN) NOTHING_KNOWN[name] = undefined;
