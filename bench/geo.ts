@@ -1,22 +1,30 @@
 import { execFile } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { type CityResponse, open } from 'maxmind';
 import { createTestHarness } from 'wrangler';
 import { buildGeo } from '../src/geo/build-geo.ts';
-import type { Located } from '../src/geo/geo.ts';
-import { geoipLiteSource } from '../src/geo/geoip-lite.ts';
+import type { Located, Place } from '../src/geo/geo.ts';
+import { bundledDirectory, geoipLiteSource } from '../src/geo/geoip-lite.ts';
+import { readGeoipLite } from '../src/geo/geoip-lite-table.ts';
+import { placeOfRecord } from '../src/geo/mmdb-table.ts';
 import { readAllShards, shardedGeo, shardMemory } from '../src/geo/shards.ts';
 import { readBuiltFile } from '../src/geo/shards-file.ts';
 import type { Address } from '../src/net/address.ts';
 import { formatV4, formatV6, parseAddress } from '../src/net/ip.ts';
 import { seeded } from '../test/geo/built.ts';
 import { bar } from './bar.ts';
+import { mmdbOf } from './servers/mmdb.ts';
 
 /**
- * Look-ups and memory of the built geo data beside geoip-lite's own, each in a process of its own, and look-ups in workerd.
+ * Look-ups and memory of the built geo data beside geoip-lite's own and beside `maxmind`, the reader of MaxMind's format, on a
+ * database made of the same data; each in a process of its own. And look-ups in workerd. All have to say the same first.
  */
 const ROOT = resolve(import.meta.dirname, '..');
 const SHARDS = join(ROOT, 'build/worker/assets/geo');
+const MMDB = join(ROOT, 'build/geoip-lite.mmdb');
 const PROBES = 200_000;
+const COMPARED = 20_000;
 const ROUNDS = 9;
 
 const SOURCES = {
@@ -35,8 +43,19 @@ const SOURCES = {
     const geo = geoipLiteSource();
     return (address) => geo.locate(address);
   },
+  /** Without a place made of the record: what the reader itself takes. */
+  async maxmind(): Promise<(address: Address) => Located> {
+    const reader = await open<CityResponse>(MMDB);
+    return ({ text }) => (reader.get(text) === null ? UNKNOWN : KNOWN);
+  },
 } as const;
 type SourceName = keyof typeof SOURCES;
+
+const UNKNOWN: Located = { known: false, why: 'not_found' };
+const KNOWN: Located = {
+  known: true,
+  place: { lat: null, lon: null, accuracyKm: 0, country: null, region: null, city: null, source: 'shards' },
+};
 
 interface Measured {
   readonly openMs: number;
@@ -144,6 +163,33 @@ async function measureWorkerd(): Promise<{ readonly perSecond: number; readonly 
   }
 }
 
+/** Writes the data of geoip-lite as a MaxMind database and holds what its reader says to what the shards say. */
+async function sameSaid(): Promise<void> {
+  const from = bundledDirectory();
+  if (from === null) throw new Error('geoip-lite is not installed');
+  writeFileSync(MMDB, mmdbOf(readGeoipLite(from, true)));
+  const reader = await open<CityResponse>(MMDB);
+  const locate = await SOURCES.shards();
+  for (const address of [...probes(4, COMPARED), ...probes(6, COMPARED)]) {
+    const located = locate(address);
+    const record = placeOfRecord(reader.get(address.text));
+    const said = (place: Omit<Place, 'source'> | null): string =>
+      JSON.stringify(
+        place && [
+          place.country,
+          place.region,
+          place.city,
+          place.lat?.toFixed(2),
+          place.lon?.toFixed(2),
+          place.accuracyKm,
+        ],
+      );
+    if (said(located.known ? located.place : null) !== said(record)) {
+      throw new Error(`${address.text}: shards ${said(located.known ? located.place : null)}, maxmind ${said(record)}`);
+    }
+  }
+}
+
 const million = (perSecond: number): string => `${(perSecond / 1e6).toFixed(2)} million/s`;
 
 function tell(name: string, { openMs, heldMb, v4PerSecond, v6PerSecond }: Measured): void {
@@ -155,23 +201,29 @@ function tell(name: string, { openMs, heldMb, v4PerSecond, v6PerSecond }: Measur
 async function benchGeo(): Promise<void> {
   const { built, bytes, files } = await buildGeo({ source: null, out: SHARDS, level: 'city' });
   console.log(`${(bytes / 1e6).toFixed(1)} MB in ${files} files, ${built ? 'built now' : 'built before'}`);
+  await sameSaid();
   const shards = await measuredApart('shards');
   const geoipLite = await measuredApart('geoip-lite');
   tell('shards, Node', shards);
   tell('geoip-lite, Node', geoipLite);
+  const maxmind = await measuredApart('maxmind');
+  tell('maxmind, Node', maxmind);
   const workerd = await measureWorkerd();
   console.log(
     `shards, workerd: IPv4 ${million(workerd.perSecond)}, ${workerd.memoryMb.toFixed(1)} MB of shards in the isolate`,
   );
-  const ratio = (ours: number, theirs: number): string => `${(ours / theirs).toFixed(2)} times geoip-lite`;
   const { v4PerSecond, v6PerSecond, heldMb } = shards;
-  bar('IPv4 look-ups', ratio(v4PerSecond, geoipLite.v4PerSecond), v4PerSecond > geoipLite.v4PerSecond, 'above 1');
-  bar('IPv6 look-ups', ratio(v6PerSecond, geoipLite.v6PerSecond), v6PerSecond > geoipLite.v6PerSecond, 'above 1');
-  bar('memory on Node', ratio(heldMb, geoipLite.heldMb), heldMb < geoipLite.heldMb, 'below 1');
+  for (const [peer, other] of Object.entries({ 'geoip-lite': geoipLite, maxmind })) {
+    const ratio = (ours: number, theirs: number): string => `${(ours / theirs).toFixed(2)} times ${peer}`;
+    bar('IPv4 look-ups', ratio(v4PerSecond, other.v4PerSecond), v4PerSecond > other.v4PerSecond, 'above 1');
+    bar('IPv6 look-ups', ratio(v6PerSecond, other.v6PerSecond), v6PerSecond > other.v6PerSecond, 'above 1');
+    bar('memory on Node', ratio(heldMb, other.heldMb), heldMb < other.heldMb, 'below 1');
+  }
   bar('shards in an isolate', `${workerd.memoryMb.toFixed(1)} MB`, workerd.memoryMb <= 32, 'at most 32 MB');
 }
 
 const [only] = process.argv.slice(2);
 if (only === undefined) await benchGeo();
-else if (only === 'shards' || only === 'geoip-lite') process.stdout.write(JSON.stringify(await measure(only)));
+else if (only === 'shards' || only === 'geoip-lite' || only === 'maxmind')
+  process.stdout.write(JSON.stringify(await measure(only)));
 else throw new Error(`no source is called ${only}`);
