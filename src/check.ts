@@ -12,7 +12,7 @@ import type { Engine } from './engine.ts';
 import type { Facts } from './facts.ts';
 import { type Lessons, learnLessons, nameDevice } from './learning.ts';
 import { observe, outcomeOf } from './observation.ts';
-import type { CheckRequest } from './request.ts';
+import type { CheckRequest, Credential } from './request.ts';
 import type { ActionPolicy } from './rules/ruleset.ts';
 import { type Measurements, measureAll } from './signals/index.ts';
 import { whyPlaceless } from './signals/placeless.ts';
@@ -49,7 +49,7 @@ export async function check(engine: Engine, request: CheckRequest): Promise<Chec
 
   const [{ history, waitedMs }, proof] = await Promise.all([
     askStore(engine, observation),
-    verifyProof(engine, request.stepUpToken, nowMs),
+    verifyProof(engine, request, nowMs),
   ]);
 
   const measurements = measureAll(observation, history, proof);
@@ -62,7 +62,9 @@ export async function check(engine: Engine, request: CheckRequest): Promise<Chec
   const verdict = rules.evaluate(facts);
 
   const degraded = degradations(measurements);
-  const demanded = degraded.length === 0 ? verdict.decision : stricter(verdict.decision, policy.floor);
+  const hold = policy.guarded ? heldBy(request.credential) : null;
+  const floored = degraded.length === 0 ? verdict.decision : stricter(verdict.decision, policy.floor);
+  const demanded = hold === null ? floored : stricter(floored, hold.decision);
   const requirement = requirementOf(demanded, verdict);
   const stepUp = requirement === null ? null : await applyProof(engine, observation, requirement, proof, waitedMs);
   const decision: Decision = stepUp?.satisfied === true ? 'allow' : demanded;
@@ -77,7 +79,12 @@ export async function check(engine: Engine, request: CheckRequest): Promise<Chec
     decision,
     score: verdict.score,
     level: verdict.level,
-    reasons: [...verdict.reasons, ...floorReason(verdict, demanded, degraded), ...proofReason(stepUp)],
+    reasons: [
+      ...verdict.reasons,
+      ...floorReason(verdict, floored, degraded),
+      ...(hold === null ? [] : [hold.reason]),
+      ...proofReason(stepUp),
+    ],
     rule: verdict.rule,
     stepUp,
     signals: measurements.signals,
@@ -123,10 +130,14 @@ function attemptOf(observation: Observation): Attempt {
   };
 }
 
-async function verifyProof(engine: Engine, token: string | null, nowMs: number): Promise<ProofVerdict | null> {
-  if (token === null) return null;
+async function verifyProof(
+  engine: Engine,
+  { stepUpToken, stepUpVerdict }: CheckRequest,
+  nowMs: number,
+): Promise<ProofVerdict | null> {
+  if (stepUpToken === null) return null;
   if (engine.verifier === null) return { valid: false, error: NO_ISSUER };
-  const verdict = await engine.verifier.verify(token, nowMs);
+  const verdict = stepUpVerdict ?? (await engine.verifier.verify(stepUpToken, nowMs));
   if (!verdict.valid) return verdict;
   const subject = normaliseSubject(verdict.proof.subject);
   return subject === null ? verdict : { valid: true, proof: { ...verdict.proof, subject } };
@@ -142,6 +153,28 @@ function degradations({ signals }: Measurements): Degradation[] {
   return Object.entries(signals).flatMap(([part, { state, why }]) =>
     state === 'failed' ? [{ part, why: why ?? 'failed' }] : [],
   );
+}
+
+/**
+ * What becomes of a guarded action whose session is not accepted. One that could not be read may be anybody's to the application,
+ * so that no proof makes it pass; one that was refused takes a new log-in, and no proof belongs to nobody.
+ */
+function heldBy(credential: Credential | null): { readonly decision: Decision; readonly reason: Reason } | null {
+  switch (credential?.state) {
+    case 'unread':
+    case 'ambiguous':
+      return {
+        decision: 'deny',
+        reason: engineReason(`session_${credential.state}`, `the session is ${credential.state} (${credential.code})`),
+      };
+    case 'refused':
+      return {
+        decision: 'step-up',
+        reason: engineReason('session_refused', `the session was refused (${credential.code})`),
+      };
+    default:
+      return null;
+  }
 }
 
 /** A step-up that only the floor asks for demands any fresh step-up, and never one that would need the store. */

@@ -76,6 +76,8 @@ function requestOf({ type, trustDevice: _trustDevice, ...observed }: SubjectEven
   return {
     ...observed,
     action: type,
+    credential: null,
+    actor: null,
     stepUpToken: null,
     resource: { type: null, id: null, properties: {} },
     subjectProperties: {},

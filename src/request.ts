@@ -1,6 +1,7 @@
 import type { JsonObject } from './facts.ts';
 import type { Place } from './geo/geo.ts';
 import type { Address } from './net/address.ts';
+import type { ProofVerdict } from './step-up/verifier.ts';
 
 /** What the client claims about its device. Everything here but a verified token is a claim. */
 export interface DeviceClaim {
@@ -17,6 +18,16 @@ export interface DeviceClaim {
 /** Why a request carries no address. */
 export type NoAddress = 'absent' | 'malformed' | 'no_trusted_hop';
 
+/** States of the session credential of a request: what came of whatever an origin may take for the session. */
+export const CREDENTIAL_STATES = ['none', 'accepted', 'refused', 'unread', 'ambiguous'] as const;
+
+/** The session credential that a request came with. Only `none` is anonymous, and only `accepted` names the subject. */
+export interface Credential {
+  readonly state: (typeof CREDENTIAL_STATES)[number];
+  /** Stable code of every state but `none` and `accepted`. */
+  readonly code: string | null;
+}
+
 /** The four parts of a question, already parsed and normalised. The only shape that the core sees. */
 export interface CheckRequest {
   /** Normalised subject id; null for an anonymous request. */
@@ -26,11 +37,17 @@ export interface CheckRequest {
   /** Set exactly when `address` is null. */
   readonly noAddress: NoAddress | null;
   readonly session: string | null;
+  /** Null where the caller itself says who asks. */
+  readonly credential: Credential | null;
+  /** Who acts for the subject by the word of the session token; null for the subject in person. */
+  readonly actor: string | null;
   readonly userAgent: string | null;
   readonly device: DeviceClaim | null;
   /** Place asserted by the caller, range-checked; null when it asserted none. */
   readonly place: Place | null;
   readonly stepUpToken: string | null;
+  /** What `stepUpToken` was found to be, where it has been verified already. */
+  readonly stepUpVerdict?: ProofVerdict | null;
   readonly resource: { readonly type: string | null; readonly id: string | null; readonly properties: JsonObject };
   readonly subjectProperties: JsonObject;
   readonly context: JsonObject;

@@ -246,6 +246,7 @@ export function challengeOf(requirement: Requirement, error: ProofFault | null):
 /** Their messages tell callers about hosts, issuers and the store; a challenge goes on to whoever sent the token. */
 const INNER_CODES: ReadonlySet<string> = new Set([
   'issuer_unknown',
+  'keys_cooling',
   'keys_unavailable',
   'no_issuer',
   'spend_unrecorded',

@@ -15,6 +15,7 @@ export interface Connection {
 
 /** Node's request, as far as it is looked at; other runtimes have none. */
 interface Incoming {
+  readonly rawHeaders?: unknown;
   readonly url?: unknown;
   readonly method?: unknown;
   readonly socket?: { readonly remoteAddress?: unknown };
@@ -34,6 +35,13 @@ export function connectionOf(c: RequestContext): Connection {
     method: textOf(incoming?.method) ?? c.req.method,
     target: textOf(incoming?.url) ?? targetIn(c.req.raw.url),
   };
+}
+
+/** How many header lines of this name (in lower case) came; 1 where the runtime does not tell them apart. */
+export function headerLines(c: RequestContext, name: string): number {
+  const raw = incomingOf(c.env)?.rawHeaders;
+  if (!Array.isArray(raw)) return 1;
+  return raw.filter((text, i) => i % 2 === 0 && typeof text === 'string' && text.toLowerCase() === name).length;
 }
 
 function targetIn(url: string): string {

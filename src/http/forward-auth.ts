@@ -1,11 +1,16 @@
+import type { Decision } from '../decision.ts';
+import type { CheckRequest } from '../request.ts';
+import { invalidToken } from '../step-up/challenge.ts';
+import { isHeldUp } from '../step-up/verifier.ts';
 import { afterAnswer } from './aftermath.ts';
 import { challengeOf } from './answer.ts';
 import { isNavigation, type ReadHeader } from './client-headers.ts';
-import { type Connection, connectionOf, EXT_AUTHZ_PREFIX } from './connection.ts';
+import { type Connection, connectionOf, EXT_AUTHZ_PREFIX, headerLines } from './connection.ts';
 import { deviceCookie } from './cookies.ts';
 import type { AppDeps, GatewaySettings } from './deps.ts';
 import { bareHeaders, decidedHeaders, type HookError, type HookHeaders } from './hook-answer.ts';
 import {
+  announcesBody,
   forwardedCall,
   type HookCall,
   hookCheckRequest,
@@ -78,8 +83,7 @@ async function answerHook(deps: AppDeps, c: AppContext, callOf: CallOf, tellOfOr
   try {
     answer = await decide(deps, c, header, callOf, tellOfOrigin);
     const error = answer.headers['X-Stepgate-Error'];
-    if (error !== '')
-      deps.log.warn('a gateway call was refused without a check', { request_id: requestId, code: error });
+    if (error !== '') deps.log.warn('a gateway call was refused', { request_id: requestId, code: error });
   } catch (error) {
     deps.log.error('a gateway was answered 403 because of a fault', {
       request_id: requestId,
@@ -92,13 +96,11 @@ async function answerHook(deps: AppDeps, c: AppContext, callOf: CallOf, tellOfOr
   const closing = announcesBody(header) ? { Connection: 'close' } : {};
   const headers = { ...answer.headers, ...answer.more, ...closing };
   if (status === 200 || status === 302) return { status, headers, body: null };
-  const error = status === 401 ? 'insufficient_user_authentication' : 'access_denied';
+  const refusal =
+    headers['X-Stepgate-Error'] === 'session_refused' ? 'invalid_token' : 'insufficient_user_authentication';
+  const error = status === 401 ? refusal : 'access_denied';
   const explained = jsonReply({ error, request_id: requestId }, status);
   return { ...explained, headers: { ...headers, ...explained.headers } };
-}
-
-function announcesBody(header: ReadHeader): boolean {
-  return header('transfer-encoding') !== null || (header('content-length') ?? '0') !== '0';
 }
 
 interface HookAnswer {
@@ -144,17 +146,42 @@ async function decide(
   const origin = hookOrigin(connection.peer, c.req.header(), deps.trust);
   tellOfOrigin(origin);
   const [path = '/'] = paths.readings;
-  const request = await hookCheckRequest(engine, { ...call, path }, header, origin, deps.gateway);
-  if (request === 'session_ambiguous') return refused(request, requestId);
+  const sent = {
+    authorization: header('authorization'),
+    cookie: header('cookie'),
+    cookieLines: headerLines(c, 'cookie'),
+  };
+  const request = await hookCheckRequest(engine, { ...call, path }, header, sent, origin, deps.gateway);
   const checked = await checkStrictest(engine, request, actions);
   const latencyMs = deps.elapsedMs() - startedMs;
   afterAnswer(deps, scope, { ...checked, requestId, caller, latencyMs });
-  return decided(deps.gateway, checked, { ...call, target: call.target }, header, requestId, engine.now());
+  const isGuarded = actions.some((action) => rules.policyFor(action).guarded);
+  const error = sessionError(request, isGuarded, checked.result.decision);
+  return decided(deps.gateway, checked, error, { ...call, target: call.target }, header, requestId, engine.now());
+}
+
+/** Which error of the session the answer tells; null where the session did not hold it up. */
+function sessionError(
+  { credential }: Pick<CheckRequest, 'credential'>,
+  isGuarded: boolean,
+  decision: Decision,
+): HookError | null {
+  if (credential?.state === 'unread' || credential?.state === 'ambiguous') {
+    return isGuarded ? `session_${credential.state}` : null;
+  }
+  const isRefused = credential?.state === 'refused' && !isHeldUp({ code: credential.code ?? '' });
+  return isRefused && decision === 'step-up' ? 'session_refused' : null;
+}
+
+/** A session that was sent and is not accepted is told on open pages too. */
+function credentialFlags({ credential }: Pick<CheckRequest, 'credential'>): readonly string[] {
+  return credential === null || credential.code === null ? [] : [`session_${credential.state}`, credential.code];
 }
 
 function decided(
   gateway: GatewaySettings,
   { request, result }: StrictestCheck,
+  error: HookError | null,
   call: HookCall & { readonly target: string },
   header: ReadHeader,
   requestId: string,
@@ -165,7 +192,8 @@ function decided(
     subject: request.subject,
     action: request.action,
     requestId,
-    flags: call.conflict ? ['header_conflict'] : [],
+    error,
+    flags: [...(call.conflict ? ['header_conflict'] : []), ...credentialFlags(request)],
   });
   if (result.decision === 'deny') return { status: 403, headers, more: {} };
   if (result.decision === 'allow') {
@@ -175,7 +203,15 @@ function decided(
   }
   // Without a requirement there is nothing to challenge for: it must not turn into a 200 or a 500.
   if (result.stepUp === null) return { status: 403, headers, more: {} };
-  const more = { 'WWW-Authenticate': challengeOf(result.stepUp.requirement, result.stepUp.error) };
+  const retryAfterSeconds =
+    request.stepUpVerdict?.valid === false ? request.stepUpVerdict.error.retryAfterSeconds : undefined;
+  const more = {
+    'WWW-Authenticate':
+      error === 'session_refused'
+        ? invalidToken(request.credential?.code ?? '')
+        : challengeOf(result.stepUp.requirement, result.stepUp.error),
+    ...(retryAfterSeconds !== undefined && { 'Retry-After': String(retryAfterSeconds) }),
+  };
   const location = isNavigation(call, header) ? stepUpLocation(gateway, result.stepUp.requirement, call) : null;
   if (location === null) return { status: 401, headers, more };
   const located = { ...headers, 'X-Stepgate-Location': location };

@@ -20,13 +20,13 @@ export interface HookHeaders {
   readonly 'X-Stepgate-Request-Id': string;
   /** Names of what was missing, separated by commas. */
   readonly 'X-Stepgate-Degraded': string;
-  /** Why the call of the gateway itself could not be answered. */
+  /** Why the call of the gateway could not be answered, or the session not be taken. */
   readonly 'X-Stepgate-Error': string;
   /** Address of the step-up page for this navigation. */
   readonly 'X-Stepgate-Location': string;
 }
 
-/** Why a hook call is refused without a check. */
+/** Why a hook call is refused, where that is not by the rules. */
 export type HookError =
   /** `X-Stepgate-Key` is missing or not one of `API_KEYS`. */
   | 'unauthorized'
@@ -35,8 +35,12 @@ export type HookError =
   | 'path_invalid'
   /** The path can be read as more actions than are checked for one request. */
   | 'path_ambiguous'
-  /** Bearer token and session cookies are of more than one subject: the origin may take another one than was judged. */
+  /** Bearer token and session cookie are of two subjects: the origin may take another one than was judged. */
   | 'session_ambiguous'
+  /** `Authorization` or the session cookie is not in the one form that every origin reads alike. */
+  | 'session_unread'
+  /** The session was read and refused, so that the client has to log in. */
+  | 'session_refused'
   | 'rules_not_loaded'
   | 'internal';
 
@@ -50,21 +54,23 @@ export interface Decided {
   readonly subject: string | null;
   readonly action: string;
   readonly requestId: string;
+  readonly error: HookError | null;
   /** Codes beside the reasons of the result. */
   readonly flags: readonly string[];
 }
 
 /** The headers of a decided request. Printable ASCII; all headers of an answer together stay below 4 kB. */
-export function decidedHeaders({ result, subject, action, requestId, flags }: Decided): HookHeaders {
+export function decidedHeaders({ result, subject, action, requestId, error, flags }: Decided): HookHeaders {
   return {
     ...bareHeaders(result.decision, requestId),
     'X-Stepgate-Score': String(result.score),
     'X-Stepgate-Level': result.level,
-    'X-Stepgate-Reasons': listed([...flags, ...new Set(result.reasons.map(({ code }) => code))]),
+    'X-Stepgate-Reasons': listed([...new Set([...flags, ...result.reasons.map(({ code }) => code)])]),
     'X-Stepgate-Subject': subject === null ? '' : encoded(subject, MAX_SUBJECT_LENGTH),
     'X-Stepgate-Action': encoded(action, MAX_ACTION_LENGTH),
     'X-Stepgate-Check': result.id,
     'X-Stepgate-Degraded': listed(result.degraded.map(({ part }) => part)),
+    'X-Stepgate-Error': error ?? '',
   };
 }
 

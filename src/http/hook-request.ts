@@ -1,11 +1,12 @@
 import type { Engine } from '../engine.ts';
 import { parsePeer } from '../net/ip.ts';
-import type { CheckRequest } from '../request.ts';
-import type { Proof, ProofVerdict } from '../step-up/verifier.ts';
+import type { CheckRequest, Credential } from '../request.ts';
+import { isHeldUp, type Proof, type ProofError, type ProofVerdict } from '../step-up/verifier.ts';
 import { normaliseSubject } from '../subject.ts';
-import { bearerOf, deviceTokenOf, MAX_TOKEN_LENGTH, type ReadHeader } from './client-headers.ts';
+import { deviceTokenOf, MAX_TOKEN_LENGTH, type ReadHeader } from './client-headers.ts';
 import type { Connection } from './connection.ts';
-import { cookieValue, cookieValues, STEP_UP_COOKIE } from './cookies.ts';
+import { cookieValue, STEP_UP_COOKIE } from './cookies.ts';
+import { type ReadCredentials, readCredentials, type SentCredentials } from './credentials.ts';
 import type { GatewaySettings } from './deps.ts';
 import { DEVICE_HEADER, deviceShown } from './device-header.ts';
 import { normaliseMethod } from './routes.ts';
@@ -62,43 +63,70 @@ function namesOtherMethod(header: ReadHeader, method: string | null): boolean {
   });
 }
 
-/** A CORS preflight by the gateway's own word; the Fetch standard sends it without any credential to judge by. */
+/** Header by which the gateway says whether the original request has a body, which is not sent to the hook. */
+const BODY_HEADER = 'x-stepgate-has-body';
+
+/**
+ * A CORS preflight as a browser sends it (Fetch, section 4.9): by the gateway's own word `OPTIONS`, with an origin and a method,
+ * and without anything that an application could act upon.
+ */
 export function isPreflight(call: HookCall, header: ReadHeader): boolean {
-  if (call.method !== 'OPTIONS' || call.conflict) return false;
-  return header('origin') !== null && header('access-control-request-method') !== null;
+  return (
+    call.method === 'OPTIONS' &&
+    !call.conflict &&
+    ORIGIN.test(header('origin') ?? '') &&
+    REQUESTED_METHOD.test(header('access-control-request-method') ?? '') &&
+    ['authorization', 'cookie', 'x-step-up-token'].every((name) => header(name) === null) &&
+    (header(BODY_HEADER) ?? '0') === '0' &&
+    !announcesBody(header)
+  );
+}
+
+/** An origin as browsers write it (RFC 6454, section 6.2). */
+const ORIGIN = /^(?:null|[a-z][a-z0-9+.-]*:\/\/(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?)$/;
+const REQUESTED_METHOD = /^[A-Z][A-Z-]{0,31}$/;
+
+/** Whether the call itself has a body, or repeats the length of the original's. */
+export function announcesBody(header: ReadHeader): boolean {
+  return header('transfer-encoding') !== null || (header('content-length') ?? '0') !== '0';
 }
 
 /**
- * The original request as the core sees it, without its action; `session_ambiguous` when it carries session tokens of two
- * subjects. The subject comes from a session token that verifies, a bearer token first and then the session cookie; without
- * one the request is anonymous. The proof is `X-Step-Up-Token`, the cookie `__Host-stepgate-su` or the session token,
- * whichever shows the newest step-up; but where the keys for a session token cannot be had, it is that token, so that the
- * check counts as degraded and does not pass for one of nobody.
+ * The original request as the core sees it, without its action. The subject comes from the session token, in `Authorization` or
+ * the session cookie, where it is accepted. The proof is `X-Step-Up-Token`, the cookie `__Host-stepgate-su` or the session token,
+ * whichever shows the newest step-up. Where the keys for a session token cannot be had, it is that token, so that the check counts
+ * as degraded.
  */
 export async function hookCheckRequest(
   engine: Engine,
   call: HookCall & { readonly path: string },
   header: ReadHeader,
+  sent: SentCredentials,
   origin: Origin,
   gateway: Pick<GatewaySettings, 'sessionCookie'>,
-): Promise<Omit<CheckRequest, 'action'> | 'session_ambiguous'> {
+): Promise<Omit<CheckRequest, 'action'>> {
   const nowMs = engine.now();
-  const cookies = header('cookie');
-  const tokens = sessionTokens(header('authorization'), cookies, gateway.sessionCookie);
-  if (tokens.length > MAX_SESSION_TOKENS) return 'session_ambiguous';
-  const { sessions, heldUp } = await judgedSessions(engine, nowMs, tokens);
-  const [session = null] = sessions;
-  if (sessions.some(({ proof }) => proof.subject !== session?.proof.subject)) return 'session_ambiguous';
-  const offered = [header('x-step-up-token'), cookieValue(cookies, STEP_UP_COOKIE)];
-  const proof = heldUp ?? (await newestStepUp(engine, nowMs, session, offered));
+  const verdictOn = verdicts(engine, nowMs);
+  const offered = [header('x-step-up-token'), cookieValue(sent.cookie, STEP_UP_COOKIE)]
+    .filter((token) => token !== null)
+    .map((token) => token.slice(0, MAX_TOKEN_LENGTH));
+  const [{ credential, session, heldUp }, proofs] = await Promise.all([
+    judgedSession(readCredentials(sent, gateway.sessionCookie), verdictOn),
+    Promise.all(offered.map(async (token): Promise<Shown> => ({ token, verdict: await verdictOn(token) }))),
+  ]);
+  const proof = proofOf(credential, session, proofs);
+  const shown = heldUp ?? proof;
   return {
-    subject: subjectOf(session),
+    subject: session === null ? null : normaliseSubject(session.proof.subject),
     ...origin,
-    session: sessionOf(session?.proof ?? null, proof?.proof ?? null),
+    session: sessionOf(session?.proof ?? null, proof?.verdict.valid === true ? proof.verdict.proof : null),
+    credential,
+    actor: null,
     userAgent: header('user-agent')?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
-    device: deviceShown(deviceTokenOf(cookies), header(DEVICE_HEADER)),
+    device: deviceShown(deviceTokenOf(sent.cookie), header(DEVICE_HEADER)),
     place: null,
-    stepUpToken: proof?.token ?? null,
+    stepUpToken: shown?.token ?? null,
+    stepUpVerdict: shown?.verdict ?? null,
     resource: {
       type: 'route',
       id: call.path.slice(0, MAX_RESOURCE_ID_LENGTH),
@@ -128,89 +156,104 @@ export function hookOrigin(peer: string | null, headers: { [name: string]: strin
   return { address: null, noAddress: 'no_trusted_hop' };
 }
 
+/** A token and what it was found to be. */
+interface Shown {
+  readonly token: string;
+  readonly verdict: ProofVerdict;
+}
+
+interface Refused {
+  readonly token: string;
+  readonly error: ProofError;
+}
+
+/** A token that names whom it is of. */
 interface Verified {
   readonly token: string;
   readonly proof: Proof;
 }
 
-function subjectOf(holder: Verified | null): string | null {
-  return holder === null ? null : normaliseSubject(holder.proof.subject);
+type VerdictOn = (token: string) => Promise<ProofVerdict>;
+
+/** Verifies each distinct token once for one call. */
+function verdicts({ verifier }: Engine, nowMs: number): VerdictOn {
+  const known = new Map<string, Promise<ProofVerdict>>();
+  return (token) => {
+    const verdict = known.get(token) ?? verifier?.verify(token, nowMs) ?? Promise.resolve(NO_ISSUER);
+    known.set(token, verdict);
+    return verdict;
+  };
 }
 
-async function verdictOn(engine: Engine, nowMs: number, token: string): Promise<ProofVerdict | null> {
-  if (token.length > MAX_TOKEN_LENGTH || engine.verifier === null) return null;
-  return engine.verifier.verify(token, nowMs);
+const NO_ISSUER: ProofVerdict = {
+  valid: false,
+  error: { code: 'no_issuer', message: 'no issuer is configured; set STEP_UP_ISSUERS', suspicious: false },
+};
+
+interface JudgedSession {
+  readonly credential: Credential;
+  /** Set where the credential is accepted. */
+  readonly session: Verified | null;
+  /** A token that nobody can judge now. */
+  readonly heldUp: Shown | null;
 }
 
-async function verified(engine: Engine, nowMs: number, token: string | null): Promise<Verified | null> {
-  const verdict = token === null ? null : await verdictOn(engine, nowMs, token);
-  return token !== null && verdict?.valid === true ? { token, proof: verdict.proof } : null;
-}
-
-interface JudgedSessions {
-  readonly sessions: readonly Verified[];
-  /** A token that the origin may take although nobody can verify it here now: whose it is cannot be told. */
-  readonly heldUp: { readonly token: string; readonly proof: null } | null;
-}
-
-async function judgedSessions(engine: Engine, nowMs: number, tokens: readonly string[]): Promise<JudgedSessions> {
-  const sessions: Verified[] = [];
-  let heldUp: JudgedSessions['heldUp'] = null;
-  const verdicts = await Promise.all(tokens.map((token) => verdictOn(engine, nowMs, token)));
-  for (const [i, token] of tokens.entries()) {
-    const verdict = verdicts[i];
-    if (verdict?.valid === true) sessions.push({ token, proof: verdict.proof });
-    else if (verdict?.error.code === 'keys_unavailable') heldUp ??= { token, proof: null };
+/** Whatever an origin may take for the session has to be accepted and of one subject: to overlook one would be to judge somebody else. */
+async function judgedSession(read: ReadCredentials, verdictOn: VerdictOn): Promise<JudgedSession> {
+  const without = (state: Credential['state'], code: string | null, heldUp: Shown | null = null): JudgedSession => ({
+    credential: { state, code },
+    session: null,
+    heldUp,
+  });
+  if (read.state !== 'read') return without(read.state, read.code);
+  const accepted: Verified[] = [];
+  const refused: Refused[] = [];
+  const shown = await Promise.all(read.tokens.map(async (token) => ({ token, verdict: await verdictOn(token) })));
+  for (const { token, verdict } of shown) {
+    if (verdict.valid) accepted.push({ token, proof: verdict.proof });
+    else if (isHeldUp(verdict.error)) return without('refused', verdict.error.code, { token, verdict });
+    else refused.push({ token, error: verdict.error });
   }
-  return { sessions, heldUp };
+  const [session = null, ...others] = accepted;
+  // A browser keeps a cookie that has run out beside the token of the new log-in: no origin takes anybody else for it.
+  const [refusal] = refused.filter(({ error: { holder } }) => {
+    return session === null || holder?.issuer !== session.proof.issuer || holder.subject !== session.proof.subject;
+  });
+  if (refusal !== undefined) return without('refused', refusalCode(refusal));
+  if (session === null) return without('none', null);
+  if (others.some((other) => !isSameSubject(other.proof, session.proof))) return without('ambiguous', 'two_subjects');
+  return { credential: { state: 'accepted', code: null }, session, heldUp: null };
 }
 
-/** Most session tokens that one request is looked through for; a browser sends one, or two of overlapping paths. */
-const MAX_SESSION_TOKENS = 5;
-
-/**
- * Whatever the origin may take for the session: the bearer token, and each value of the session cookie as it stands and
- * percent-decoded. To overlook one would be to judge somebody else, or nobody.
- */
-function sessionTokens(
-  authorization: string | null,
-  cookies: string | null,
-  sessionCookie: string | null,
-): readonly string[] {
-  const bearer = bearerOf(authorization);
-  const values = sessionCookie === null ? [] : cookieValues(cookies, sessionCookie);
-  return [...new Set([...(bearer === null ? [] : [bearer]), ...values.flatMap(spellings)])];
+/** Many providers issue tokens that are no JWT and can only be understood by asking the provider. */
+function refusalCode({ token, error: { code } }: Refused): string {
+  return code === 'malformed' && !/^[\w-]+\.[\w-]+\.[\w-]*$/.test(token) ? 'opaque' : code;
 }
 
-/** A JWT holds no percent sign, but many origins decode cookies. */
-function spellings(value: string): readonly string[] {
-  const decoded = value.replace(/%([0-9A-Fa-f]{2})/g, (_escape, code: string) =>
-    String.fromCharCode(Number.parseInt(code, 16)),
-  );
-  return decoded === value ? [value] : [decoded];
+function isSameSubject(one: Proof, other: Proof): boolean {
+  return normaliseSubject(one.subject) === normaliseSubject(other.subject);
 }
 
 /**
  * The token to present as proof: of the session's own subject where there is one, for the cookie of a step-up may outlive the
- * log-in that it belongs to. One that does not verify is presented only for want of another: its refusal is then told.
+ * log-in that it belongs to. One that does not verify is presented only for want of another: its refusal is then told. Beside a
+ * session that is not accepted nothing is proof of anything.
  */
-async function newestStepUp(
-  engine: Engine,
-  nowMs: number,
-  session: Verified | null,
-  tokens: readonly (string | null)[],
-): Promise<{ readonly token: string; readonly proof: Proof | null } | null> {
-  const offered = tokens.filter((token) => token !== null).map((token) => token.slice(0, MAX_TOKEN_LENGTH));
-  const candidates = [...(await Promise.all(offered.map((token) => verified(engine, nowMs, token)))), session];
-  const stepUps = candidates.filter((candidate) => candidate?.proof.steppedUp === true);
-  const own = stepUps.filter((candidate) => subjectOf(candidate) === subjectOf(session));
-  const steppedUp = (own.length > 0 ? own : stepUps).reduce(
-    (newest, other) => ((other?.proof.authTime ?? 0) > (newest?.proof.authTime ?? 0) ? other : newest),
-    null,
-  );
-  if (steppedUp !== null) return steppedUp;
-  const [first] = offered;
-  return first === undefined ? session : { token: first, proof: candidates[0]?.proof ?? null };
+function proofOf({ state }: Credential, session: Verified | null, offered: readonly Shown[]): Shown | null {
+  if (state !== 'accepted' && state !== 'none') return null;
+  const own =
+    session === null ? null : { token: session.token, verdict: { valid: true, proof: session.proof } as const };
+  let best: (Shown & { readonly verdict: { readonly valid: true } }) | null = null;
+  for (const { token, verdict } of own === null ? offered : [...offered, own]) {
+    if (!verdict.valid || !verdict.proof.steppedUp) continue;
+    if (best === null || isBetterProof(verdict.proof, best.verdict.proof, session)) best = { token, verdict };
+  }
+  return best ?? offered[0] ?? own;
+}
+
+function isBetterProof(one: Proof, other: Proof, session: Verified | null): boolean {
+  const isOwn = (proof: Proof): boolean => session !== null && isSameSubject(proof, session.proof);
+  return isOwn(one) === isOwn(other) ? one.authTime > other.authTime : isOwn(one);
 }
 
 /** A session without its own id is told by its token's, unless that would set it apart from the session of the proof. */

@@ -249,6 +249,8 @@ export function checkRequestFrom(wire: RiskCheckBody, context: WireContext): Che
     subject: wire.subject ?? null,
     action: wire.action,
     ...originOf(wire, context),
+    credential: null,
+    actor: null,
     stepUpToken: wire.step_up_token ?? null,
     resource: {
       type: wire.resource?.type ?? null,

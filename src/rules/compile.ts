@@ -108,7 +108,12 @@ export function compileRules(
     levels: settings.levels,
     fallback: settings.decision,
   };
-  const policy: ActionPolicy = { learn: RULE_DEFAULTS.learn, floor: settings.floor, trust: settings.trust };
+  const policy: ActionPolicy = {
+    learn: RULE_DEFAULTS.learn,
+    floor: settings.floor,
+    guarded: false,
+    trust: settings.trust,
+  };
   const policies = new Map<string, ActionPolicy>();
   for (const [name, { entry }] of actions) policies.set(name, policyOf(entry, policy));
   return {
@@ -522,6 +527,7 @@ function mergeActions(files: readonly OpenedFile[], findings: Findings): Actions
     const entry: ActionEntry = {
       learn: one(['learn'], (each) => each.learn),
       floor: one(['floor'], (each) => each.floor),
+      guarded: one(['guarded'], (each) => each.guarded),
       trust: {
         days: one(['trust', 'days'], (each) => each.trust?.days),
         on_step_up: one(['trust', 'on_step_up'], (each) => each.trust?.on_step_up),
@@ -560,9 +566,11 @@ function routesOf(actions: Actions): RoutePattern[] {
 }
 
 function policyOf(entry: ActionEntry, general: ActionPolicy): ActionPolicy {
+  const floor = entry.floor ?? general.floor;
   return {
     learn: entry.learn ?? general.learn,
-    floor: entry.floor ?? general.floor,
+    floor,
+    guarded: entry.guarded ?? floor !== 'allow',
     trust: {
       days: entry.trust?.days ?? general.trust.days,
       onStepUp: entry.trust?.on_step_up ?? general.trust.onStepUp,

@@ -7,6 +7,8 @@ export interface ActionPolicy {
   readonly learn: 'decision' | 'event';
   /** Mildest decision while something the check needs is missing. */
   readonly floor: Decision;
+  /** Whether a session that is not accepted holds the action up: it is declared, and its floor is above `allow`. */
+  readonly guarded: boolean;
   /** How long trust lasts, in days, and whether a satisfied step-up grants it. */
   readonly trust: { readonly days: number; readonly onStepUp: boolean };
 }

@@ -97,6 +97,12 @@ const action = z.strictObject({
   floor: decision
     .optional()
     .describe("Mildest decision of this action while something is missing. Default: the file's."),
+  guarded: z
+    .boolean()
+    .optional()
+    .describe(
+      'Whether a session that is unread, ambiguous or refused never passes. Default: true where the floor is above allow.',
+    ),
   trust: trust.optional(),
 });
 
@@ -184,7 +190,7 @@ export const LANGUAGE_KEYS: readonly string[] = [
   ...Object.keys(ruleFileSchema(z.unknown()).shape),
   ...Object.keys(ruleSchema(z.unknown(), z.unknown()).shape),
   ...['points', 'decision', 'acr_values', 'amr_values', 'max_age', 'single_use', 'over', 'reason'],
-  ...['routes', 'learn', 'days', 'on_step_up', 'medium', 'high'],
+  ...['routes', 'learn', 'guarded', 'days', 'on_step_up', 'medium', 'high'],
   ...['now', 'cases', 'name', 'facts', 'context', 'resource_properties', 'subject_properties', 'expect'],
   ...['history', 'standings', 'request', 'at', 'check', 'event', 'score', 'level', 'reasons'],
 ];

@@ -1,6 +1,7 @@
 import type { Baseline, KnownSession } from '../baseline.ts';
+import { type CheckRequest, CREDENTIAL_STATES } from '../request.ts';
 import { matchDevice } from './device.ts';
-import { baselineOf, failed, failureOf, measured, unknown } from './measurement.ts';
+import { baselineOf, type Findings, failed, failureOf, measured, unknown } from './measurement.ts';
 import type { Observation, Signal } from './signal.ts';
 
 /** Whether a session has moved to another network, device or country: the mark of a stolen cookie. */
@@ -20,18 +21,28 @@ export const session: Signal = {
       meaning: 'Whether the country is another than the one the session was last allowed in',
     },
     'session.age_s': { type: 'number', unit: 's', meaning: 'Since the session was first seen' },
+    'session.credential': {
+      type: 'string',
+      values: CREDENTIAL_STATES,
+      meaning:
+        'What came of the session token of a request that a gateway passed on; unknown where the caller itself says who asks',
+    },
+    'session.code': { type: 'string', meaning: 'Why the session token is not accepted' },
+    'session.actor': { type: 'string', meaning: 'Who acts for the subject by the word of the session token' },
   },
   measure(observation, history) {
     const { keys, request, located } = observation;
-    if (keys.session === null) return unknown('no_session');
-    if (keys.subject === null) return unknown('no_subject');
+    const shown = shownBy(request);
+    if (keys.session === null) return unknown('no_session', shown);
+    if (keys.subject === null) return unknown('no_subject', shown);
     const why = failureOf(history.subject);
-    if (why !== null) return failed(why);
+    if (why !== null) return failed(why, shown);
     const baseline = baselineOf(history);
     const known = baseline?.sessions.find(({ key }) => key === keys.session);
-    if (baseline === null || known === undefined) return unknown('new_session');
+    if (baseline === null || known === undefined) return unknown('new_session', shown);
     const country = located.known ? located.place.country : null;
     return measured({
+      ...shown,
       'session.ip_changed':
         keys.network === null || known.networks.length === 0 ? null : !known.networks.includes(keys.network),
       'session.device_changed': deviceChanged(observation, baseline, known),
@@ -40,6 +51,14 @@ export const session: Signal = {
     });
   },
 };
+
+function shownBy({ credential, actor }: CheckRequest): Findings {
+  return {
+    'session.credential': credential?.state,
+    'session.code': credential?.code,
+    'session.actor': actor,
+  };
+}
 
 function deviceChanged(observation: Observation, baseline: Baseline, { device }: KnownSession): boolean | null {
   const { deviceToken, keys } = observation;

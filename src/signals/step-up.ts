@@ -1,3 +1,4 @@
+import { isHeldUp } from '../step-up/verifier.ts';
 import { failed, measured, unknown } from './measurement.ts';
 import type { Signal } from './signal.ts';
 
@@ -17,7 +18,7 @@ export const stepUp: Signal = {
     if (verdict === null) return measured({ 'step_up.present': false });
     if (!verdict.valid) {
       // A token that nobody could judge is neither there nor not there: the check lacks an input.
-      return verdict.error.code === 'keys_unavailable'
+      return isHeldUp(verdict.error)
         ? failed(verdict.error.code)
         : unknown(verdict.error.code, { 'step_up.present': false });
     }

@@ -318,6 +318,8 @@ async function ask({ engine }: Stage, sent: Sent & { readonly proof: string | nu
     ...observedOf(sent),
     subject: sent.subject,
     action: sent.action,
+    credential: null,
+    actor: null,
     stepUpToken: sent.proof,
     resource: { type: null, id: null, properties: {} },
     subjectProperties: {},

@@ -32,6 +32,11 @@ export function wwwAuthenticate(requirement: Requirement, reason: ChallengeReaso
   return `Bearer ${parameters.join(', ')}`;
 }
 
+/** The value of `WWW-Authenticate` for a token that is refused (RFC 6750, section 3.1); `code` is why. */
+export function invalidToken(code: string): string {
+  return `Bearer error="invalid_token", error_description="${describe(`${code}: the session is not accepted, log in again`)}"`;
+}
+
 function describe(text: string): string {
   return text
     .slice(0, 4 * DESCRIPTION_LENGTH)

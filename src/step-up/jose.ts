@@ -42,7 +42,7 @@ interface Remembered {
  * remembered until it expires or its issuer's keys are due again; one that was refused is checked anew each time.
  *
  * Codes beside those of {@link checkSignature} and of the claims: `too_large`, `malformed`, `issuer_missing`,
- * `issuer_unknown`, `keys_unavailable`, `verifier_fault`.
+ * `issuer_unknown`, `keys_unavailable`, `keys_cooling`, `verifier_fault`.
  */
 export function joseVerifier(options: ProofVerifierOptions): ProofVerifier {
   const sourceOptions: KeySourceOptions = {
@@ -131,8 +131,19 @@ async function prove(
   // Both run off this thread, so the hash is free while the signature is checked.
   const id = hasId(claims) ? '' : signedPartHash(token);
   await verifySignature(token, header, keys, settings.algorithms);
-  const proof = readProof(claims, settings, nowMs / 1000, await id);
+  const proof = readGenuine(claims, settings, nowMs, await id);
   return { proof, keysCacheSeconds: settings.keysCacheSeconds };
+}
+
+/** The refusal of a token that has merely run out says whose it was. */
+function readGenuine(claims: Claims, settings: IssuerSettings, nowMs: number, id: string): Proof {
+  try {
+    return readProof(claims, settings, nowMs / 1000, id);
+  } catch (error) {
+    const subject = claims[settings.subjectClaim];
+    if (!(error instanceof Refusal) || error.code !== 'expired' || typeof subject !== 'string') throw error;
+    throw new Refusal(error.code, error.message, error.suspicious, { holder: { issuer: settings.name, subject } });
+  }
 }
 
 function readHeader(token: string): Claims {
@@ -185,24 +196,28 @@ async function keysFor(
   settings: IssuerSettings,
   nowMs: number,
 ): Promise<PublicKeys> {
-  const unavailable = (why: string) =>
-    new Refusal('keys_unavailable', `the keys of ${settings.name} cannot be had: ${why}`);
+  const unavailable = ({ why, retryAfterSeconds }: { why: string; retryAfterSeconds: number }) =>
+    new Refusal('keys_unavailable', `the keys of ${settings.name} cannot be had: ${why}`, false, { retryAfterSeconds });
   const first = await source.current(nowMs);
-  if (first.state === 'unavailable') throw unavailable(first.why);
+  if (first.state === 'unavailable') throw unavailable(first);
   if (first.keys.holdsKeyFor(header)) return first.keys;
 
   const kid = typeof header.kid === 'string' ? header.kid : '';
-  const unknown = (suspicious: boolean, note = '') =>
-    new Refusal('key_unknown', `no key of ${settings.name} has kid ${show(header.kid)}${note}`, suspicious);
+  const unknown = () => new Refusal('key_unknown', `no key of ${settings.name} has kid ${show(header.kid)}`, true);
   if (!first.justFetched) {
     const again = await source.refetchFor(kid, nowMs);
-    if (again.state === 'unavailable') throw unavailable(again.why);
-    if (again.state === 'absent') throw unknown(true);
-    if (again.state === 'cooling') throw unknown(false, '; the keys were fetched a moment ago, ask again shortly');
+    if (again.state === 'unavailable') throw unavailable(again);
+    if (again.state === 'absent') throw unknown();
+    if (again.state === 'cooling') throw cooling(settings, header, again.retryAfterSeconds);
     if (again.keys.holdsKeyFor(header)) return again.keys;
   }
   source.rememberAbsent(kid, nowMs);
-  throw unknown(true);
+  throw unknown();
+}
+
+function cooling({ name }: IssuerSettings, header: Claims, retryAfterSeconds: number): Refusal {
+  const message = `no key of ${name} had kid ${show(header.kid)} a moment ago, and the keys may be fetched again in ${retryAfterSeconds} s (keys_cooldown_s)`;
+  return new Refusal('keys_cooling', message, false, { retryAfterSeconds });
 }
 
 /** Public keys of one issuer, ready to check signatures with. */

@@ -25,7 +25,7 @@ export interface KeySourceOptions {
 /** Keys, or why they cannot be had. */
 export type Keys<T> =
   | { readonly state: 'had'; readonly keys: T; readonly justFetched: boolean }
-  | { readonly state: 'unavailable'; readonly why: string };
+  | { readonly state: 'unavailable'; readonly why: string; readonly retryAfterSeconds: number };
 
 /** The keys of one issuer: fetched when first needed, cached, refetched for an unknown `kid`, used on while stale. */
 export interface KeySource<T> {
@@ -39,7 +39,9 @@ export interface KeySource<T> {
   refetchFor(
     kid: string,
     nowMs: number,
-  ): Promise<Keys<T> | { readonly state: 'absent' } | { readonly state: 'cooling' }>;
+  ): Promise<
+    Keys<T> | { readonly state: 'absent' } | { readonly state: 'cooling'; readonly retryAfterSeconds: number }
+  >;
   /** Remembers for a while that freshly fetched keys lack this `kid`. */
   rememberAbsent(kid: string, nowMs: number): void;
   /** True once the keys have been had. */
@@ -48,8 +50,6 @@ export interface KeySource<T> {
 
 /** For discovery document and key set together, unless said otherwise. */
 export const FETCH_TIMEOUT_MS = 1_000;
-/** At most one refetch for unknown `kid`s, and one for keys past their cache age, in this time. */
-export const COOLDOWN_MS = 30_000;
 /** First pause after a failure while no usable keys are there. */
 export const RETRY_MS = 2_000;
 /** How long, and how many, unknown `kid`s are remembered. */
@@ -77,6 +77,8 @@ function fetchedKeys<T>(
   prepare: (jwks: unknown) => T,
   options: KeySourceOptions,
 ): KeySource<T> {
+  /** At most one refetch for unknown `kid`s, and one for keys past their cache age, in this time. */
+  const cooldownMs = settings.keysCooldownSeconds * 1000;
   const absent = new LRUCache<string, number>({ max: ABSENT_KIDS });
   let cached: { readonly keys: T; readonly fetchedAtMs: number } | null = null;
   let lastTry: { readonly atMs: number; readonly failure: string | null } | null = null;
@@ -116,7 +118,11 @@ function fetchedKeys<T>(
     if (cached !== null && usable(nowMs)) {
       return { state: 'had', keys: cached.keys, justFetched: lastTry?.failure === null };
     }
-    return { state: 'unavailable', why: lastTry?.failure ?? 'they have not been fetched yet' };
+    return {
+      state: 'unavailable',
+      why: lastTry?.failure ?? 'they have not been fetched yet',
+      retryAfterSeconds: secondsLeft(lastTry?.atMs ?? nowMs, RETRY_MS, nowMs),
+    };
   }
 
   return {
@@ -132,7 +138,7 @@ function fetchedKeys<T>(
       if (cached !== null && usable(nowMs)) {
         const { keys } = cached;
         // While one caller waits for the answer the others go on: an endpoint that hangs holds up one check, not all.
-        if (underWay !== null || !passed(lastTry?.atMs, COOLDOWN_MS, nowMs)) {
+        if (underWay !== null || !passed(lastTry?.atMs, cooldownMs, nowMs)) {
           return { state: 'had', keys, justFetched: false };
         }
       } else if (
@@ -150,15 +156,16 @@ function fetchedKeys<T>(
     async refetchFor(kid, nowMs) {
       const until = absent.get(kid);
       if (until !== undefined && nowMs < until && nowMs >= until - ABSENT_MS) return { state: 'absent' };
-      if (underWay === null && !passed(lastTry?.atMs, COOLDOWN_MS, nowMs)) {
+      const retryAfterSeconds = secondsLeft(lastTry?.atMs ?? nowMs, cooldownMs, nowMs);
+      if (underWay === null && !passed(lastTry?.atMs, cooldownMs, nowMs)) {
         return lastTry === null || lastTry.failure === null
-          ? { state: 'cooling' }
-          : { state: 'unavailable', why: lastTry.failure };
+          ? { state: 'cooling', retryAfterSeconds }
+          : { state: 'unavailable', why: lastTry.failure, retryAfterSeconds };
       }
       await refresh(nowMs);
       // Stale keys are known not to hold this one, so they are no answer here.
       return lastTry !== null && lastTry.failure !== null
-        ? { state: 'unavailable', why: lastTry.failure }
+        ? { state: 'unavailable', why: lastTry.failure, retryAfterSeconds: secondsLeft(nowMs, cooldownMs, nowMs) }
         : outcome(nowMs);
     },
 
@@ -171,6 +178,11 @@ function fetchedKeys<T>(
 /** Also true when the clock was set back, so that a wrong moment in the future does not bar the way to the keys. */
 function passed(sinceMs: number | undefined, spanMs: number, nowMs: number): boolean {
   return sinceMs === undefined || nowMs - sinceMs >= spanMs || nowMs < sinceMs;
+}
+
+/** Whole seconds of a pause that are left, at least one. */
+function secondsLeft(sinceMs: number, spanMs: number, nowMs: number): number {
+  return Math.max(1, Math.ceil((sinceMs + spanMs - nowMs) / 1000));
 }
 
 function inlineKeys<T>(keys: T): KeySource<T> {

@@ -77,6 +77,8 @@ export interface IssuerSettings {
   readonly maxLifetimeSeconds: number;
   /** How long fetched keys are used without asking again. */
   readonly keysCacheSeconds: number;
+  /** Shortest time between two fetches for keys that the fetched ones lack. */
+  readonly keysCooldownSeconds: number;
   /** How much longer they are used while the endpoint is down. */
   readonly staleKeysSeconds: number;
 }
@@ -149,6 +151,7 @@ const shared = {
   clock_tolerance_s: seconds.max(300).optional(),
   max_lifetime_s: seconds.min(1).optional(),
   keys_cache_s: seconds.min(1).optional(),
+  keys_cooldown_s: seconds.min(1).max(3600).optional(),
   stale_keys_s: seconds.optional(),
   allow_http: z.boolean().optional(),
 };
@@ -389,6 +392,7 @@ const issuer = entry.transform((settings, context): IssuerSettings => {
     // A day holds every provider's access token; freshness is what `max_age` is for.
     maxLifetimeSeconds: settings.max_lifetime_s ?? 86_400,
     keysCacheSeconds: settings.keys_cache_s ?? 600,
+    keysCooldownSeconds: settings.keys_cooldown_s ?? 30,
     staleKeysSeconds: settings.stale_keys_s ?? 3600,
   };
 });
@@ -398,7 +402,8 @@ const issuer = entry.transform((settings, context): IssuerSettings => {
  * algorithm that is missing, symmetric or `none`, and two entries for one issuer are refused.
  *
  * Defaults: `subject_claim` `sub`, `session_claim` `sid`, `step_up` `{"claim": "su", "equals": true}`, `auth_time`
- * `or_iat`, `max_age` 600, `clock_tolerance_s` 5, `max_lifetime_s` 86400, `keys_cache_s` 600, `stale_keys_s` 3600.
+ * `or_iat`, `max_age` 600, `clock_tolerance_s` 5, `max_lifetime_s` 86400, `keys_cache_s` 600, `keys_cooldown_s` 30,
+ * `stale_keys_s` 3600.
  */
 export const stepUpIssuers = z.array(issuer).pipe(z.array(z.custom<IssuerSettings>()).superRefine(refuseTwins));
 

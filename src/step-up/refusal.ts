@@ -5,16 +5,20 @@ export class Refusal extends Error {
   override readonly name = 'Refusal';
   readonly code: string;
   readonly suspicious: boolean;
-  constructor(code: string, message: string, suspicious = false) {
+  readonly more: RefusalDetails;
+  constructor(code: string, message: string, suspicious = false, more: RefusalDetails = {}) {
     super(message);
     this.code = code;
     this.suspicious = suspicious;
+    this.more = more;
   }
 
   toProofError(): ProofError {
-    return { code: this.code, message: this.message, suspicious: this.suspicious };
+    return { code: this.code, message: this.message, suspicious: this.suspicious, ...this.more };
   }
 }
+
+type RefusalDetails = Pick<ProofError, 'retryAfterSeconds' | 'holder'>;
 
 /** Longest piece of a foreign value that a message repeats, in UTF-16 code units. */
 const SHOWN_LENGTH = 80;

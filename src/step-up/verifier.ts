@@ -34,6 +34,15 @@ export interface ProofError {
   readonly message: string;
   /** True when the token was forged, altered or meant for somebody else, so that it counts as a failure. */
   readonly suspicious: boolean;
+  /** Set when nobody can judge the token now: seconds until the issuer may be asked for its keys again. */
+  readonly retryAfterSeconds?: number;
+  /** Whose token it is, where it is genuine and has merely run out. */
+  readonly holder?: Pick<Proof, 'issuer' | 'subject'>;
+}
+
+/** Whether the refusal says nothing about the token: the keys to judge it by cannot be had now. */
+export function isHeldUp({ code }: Pick<ProofError, 'code'>): boolean {
+  return code === 'keys_unavailable' || code === 'keys_cooling';
 }
 
 /** What a genuine token shows, or why it is not taken. */

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { COOLDOWN_MS, FETCH_TIMEOUT_MS, RETRY_MS } from '../../src/step-up/keys.ts';
+import { FETCH_TIMEOUT_MS, RETRY_MS } from '../../src/step-up/keys.ts';
 import { advance, stopClock } from '../idp/bank.ts';
 import { metricsOf } from '../servers/metrics.ts';
 import { KEY, post, type Workshop, workshop } from '../servers/stepgate.ts';
@@ -10,6 +10,8 @@ const HOME = '89.98.229.250';
 const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0';
 /** How old keys are when they are asked for again, in seconds: the default of `keys_cache_s`. */
 const CACHE_AGE_S = 600;
+/** Default of `keys_cooldown_s`. */
+const KEYS_COOLDOWN_S = 30;
 const CALLERS = 32;
 
 // Processes and time limits of their own, on a machine that may be busy.
@@ -144,7 +146,7 @@ describe.each(failing)('the key endpoint $name', ({ begin, end, why }) => {
 
     const renewed = await newSigner('k2');
     for (const one of await burst('new', renewed)) expectUnavailable(one, why);
-    advance(COOLDOWN_MS / 1000 - 1);
+    advance(KEYS_COOLDOWN_S - 1);
     for (const one of await burst('still', renewed)) expectUnavailable(one, why);
     expect(stand.asked()).toBe(tried);
     expect((await learnedIn('new')) + (await learnedIn('still'))).toBe(0);

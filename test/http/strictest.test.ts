@@ -14,6 +14,8 @@ const REQUEST: Omit<CheckRequest, 'action'> = {
   userAgent: null,
   device: null,
   place: null,
+  credential: null,
+  actor: null,
   stepUpToken: null,
   resource: { type: null, id: null, properties: {} },
   subjectProperties: {},

@@ -1,6 +1,6 @@
 import { decodeProtectedHeader } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { COOLDOWN_MS, RETRY_MS } from '../../src/step-up/keys.ts';
+import { RETRY_MS } from '../../src/step-up/keys.ts';
 import { type Workshop, workshop } from '../servers/stepgate.ts';
 import { type Answer, advance, closeDay, issuerEntry, keysAreHad, openBank, stopClock } from './bank.ts';
 import { type IdentityProvider, identityProvider, LOA2 } from './provider.ts';
@@ -8,7 +8,8 @@ import { type UserAgent, userAgent } from './user-agent.ts';
 
 const KEYS = '/jwks';
 const DISCOVERY = '/.well-known/openid-configuration';
-const COOLDOWN = COOLDOWN_MS / 1000;
+/** Default of keys_cooldown_s. */
+const COOLDOWN = 30;
 /** Far enough for keys to be past the age at which they are asked for again, not far enough for tokens to expire. */
 const CACHE_AGE = 600;
 /** The provider’s log-in lies long back in these tests, and its age is not what they look at. */
@@ -110,7 +111,8 @@ describe('a change of keys while traffic flows', () => {
     const token = await newToken();
     const early = await bank.check(ACTION, token);
     expect(early.decision).toBe('step-up');
-    expect(early.step_up?.error?.code).toBe('key_unknown');
+    expect(early.step_up?.error?.code).toBe('keys_cooling');
+    expect(early.degraded).toEqual([{ part: 'step_up', why: 'keys_cooling' }]);
     expect(keyFetches()).toBe(fetched);
     advance(COOLDOWN);
     const late = await bank.check(ACTION, token);

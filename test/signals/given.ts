@@ -72,6 +72,8 @@ export function observation(given: Given = {}): Observation {
           ? null
           : { fingerprint, token: null, confidence: null, bot: null, components, malformed: false, ...given.claim },
       place: null,
+      credential: null,
+      actor: null,
       stepUpToken: null,
       resource: { type: null, id: null, properties: {} },
       subjectProperties: {},

@@ -95,7 +95,11 @@ describe('rotation', () => {
     const early = NOW_MS + 1000;
     for (let index = 0; index < 50; index += 1) {
       const forged = await tokenAt({ ...k2, jwk: { ...k2.jwk, kid: `made-up-${index}` } }, early);
-      expect(await refusalOf(subject, forged, early)).toMatchObject({ code: 'key_unknown', suspicious: false });
+      expect(await refusalOf(subject, forged, early)).toMatchObject({
+        code: 'keys_cooling',
+        suspicious: false,
+        retryAfterSeconds: 29,
+      });
     }
     expect(asked()).toBe(1);
     const late = NOW_MS + 30_000;
