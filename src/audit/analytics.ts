@@ -31,6 +31,8 @@ export const DECISION_BLOBS = [
   'rules_revision',
   'id',
   'request_id',
+  'session_credential',
+  'session_code',
 ] as const;
 export const DECISION_DOUBLES = ['score', 'latency_ms', 'degraded_parts'] as const;
 
@@ -64,6 +66,8 @@ export function analyticsRecords(dataset: Dataset): RecordSink {
       rules_revision: record.rules_revision,
       id: record.id,
       request_id: record.request_id,
+      session_credential: textOf(record.facts['session.credential']),
+      session_code: textOf(record.facts['session.code']),
     };
     const doubles: { readonly [name in (typeof DECISION_DOUBLES)[number]]: number } = {
       score: record.score,

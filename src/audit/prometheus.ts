@@ -45,6 +45,12 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
     labelNames: ['state'],
     registers,
   });
+  const credentials = new Counter({
+    name: 'stepgate_session_credentials_total',
+    help: 'Gateway calls by what came of their session token: `none`, `accepted`, `refused`, `unread`, `ambiguous`; code says why.',
+    labelNames: ['state', 'code'],
+    registers,
+  });
   const dryRun = new Counter({
     name: 'stepgate_dry_run_matches_total',
     help: 'Matches of rules in dry run.',
@@ -112,6 +118,8 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
       latency.observe({ decision: result.decision }, seconds);
       const device = result.signals.device?.facts['device.state'];
       if (device !== undefined) devices.inc({ state: String(device) });
+      const { 'session.credential': state, 'session.code': code } = result.signals.session?.facts ?? {};
+      if (state !== undefined) credentials.inc({ state: String(state), code: String(code ?? '') });
       for (const { part } of result.degraded) degraded.inc({ part });
       for (const rule of result.dryRun.rules) dryRun.inc({ rule });
     },

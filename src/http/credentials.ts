@@ -99,14 +99,14 @@ function encodesPair(segment: string, wanted: string): boolean {
 
 /**
  * A name in the form in which the most lenient parsers compare it: percent-decoded (Rack, PHP of old), in any case (.NET), without
- * outer blanks, cut at a NUL, an element of a list as the list, and with the characters that PHP makes an underscore of.
+ * outer blanks (a plus sign is one), cut at a NUL, an element of a list as the list, and with the characters that PHP makes an underscore of.
  */
 function lenientName(name: string): string {
-  const [text = ''] = decoded(decoded(name)).normalize('NFKC').split('\0', 1);
+  const [text = ''] = decoded(decoded(name.replaceAll('+', ' '))).normalize('NFKC').split('\0', 1);
   const trimmed = withoutOuterBlanks(text);
   const bracket = trimmed.indexOf('[', 1);
   const isElement = bracket !== -1 && trimmed.includes(']', bracket);
-  return (isElement ? trimmed.slice(0, bracket) : trimmed).replace(/[ .[+]/g, '_').toLowerCase();
+  return (isElement ? trimmed.slice(0, bracket) : trimmed).replace(/[ .[]/g, '_').toLowerCase();
 }
 
 /** Also without whatever else is not printable ASCII. No pattern: one that looks for the end of blanks takes the square of their number. */

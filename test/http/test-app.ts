@@ -44,11 +44,11 @@ export interface TestApp {
 
 /** The whole app over real parts and an embedded store; only time, ids and the work after an answer are the test's. */
 export function testApp(
-  more: { engine?: Partial<Engine>; later?: RequestScope['later']; deps?: Partial<AppDeps> } = {},
+  more: { rules?: object; engine?: Partial<Engine>; later?: RequestScope['later']; deps?: Partial<AppDeps> } = {},
 ): TestApp {
   const records: DecisionRecord[] = [];
   const pending: Promise<void>[] = [];
-  const engine: Engine = { ...engineWith(RULES, () => NOW_MS), ...more.engine };
+  const engine: Engine = { ...engineWith(more.rules ?? RULES, () => NOW_MS), ...more.engine };
   const scope: RequestScope = { engine, later: more.later ?? ((work) => pending.push(work())) };
   const deps: AppDeps = {
     scopeOf: () => scope,

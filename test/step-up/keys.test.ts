@@ -148,6 +148,7 @@ describe('an endpoint that is down', () => {
       code: 'keys_unavailable',
       message: `the keys of ${ISSUER} cannot be had: ${server.origin}${KEYS} answered 503, expected 200`,
       suspicious: false,
+      retryAfterSeconds: 30,
     });
     expect(asked()).toBe(2);
     const tooLate = NOW_MS + 70 * MINUTE;
