@@ -45,6 +45,11 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
     labelNames: ['state'],
     registers,
   });
+  const undeclared = new Counter({
+    name: 'stepgate_undeclared_actions_total',
+    help: 'Checks of an action that no rule file declares; the decision record has its name.',
+    registers,
+  });
   const dryRun = new Counter({
     name: 'stepgate_dry_run_matches_total',
     help: 'Matches of rules in dry run.',
@@ -114,6 +119,7 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
       if (device !== undefined) devices.inc({ state: String(device) });
       for (const { part } of result.degraded) degraded.inc({ part });
       for (const rule of result.dryRun.rules) dryRun.inc({ rule });
+      if (result.reasons.some(({ code }) => code === 'action_undeclared')) undeclared.inc();
     },
     learnFailed: (code) => learnFailures.inc({ code }),
     storeFailed: (operation, code) => storeErrors.inc({ operation, code }),
