@@ -82,7 +82,7 @@ const MOST_VALUES = 16;
 function operatorsTable(): string {
   return table(
     ['operator', 'for', 'meaning'],
-    Object.entries(OPERATORS).map(([name, { left, meaning }]) => [code(name), left.join(', '), meaning]),
+    Object.entries(OPERATORS).map(([name, { left, meaning }]) => [code(name), left.join(', ') || 'free facts', meaning]),
   );
 }
 

@@ -1,6 +1,7 @@
 import type { Log } from './audit/log.ts';
 import type { Metrics } from './audit/metrics.ts';
-import { DEFAULT_ACTION, openMethods } from './http/routes.ts';
+import { openMethods } from './http/routes.ts';
+import { DEFAULT_ACTION } from './rules/actions.ts';
 import type { UnmetAcrValues } from './rules/compile.ts';
 import type { RulesError } from './rules/problems.ts';
 import type { RuleSet } from './rules/ruleset.ts';
@@ -34,7 +35,8 @@ export function liveRules(first: RuleSet, log: Log): LiveRules {
 }
 
 /** An origin may answer methods that no route names (`PROPFIND`, `PATCH`); whoever wrote the routes should know. */
-function warnOfOpenMethods(log: Log, { routes }: RuleSet): void {
+function warnOfOpenMethods(log: Log, { routes, warnings }: RuleSet): void {
+  for (const warning of warnings) log.warn(`rules: ${warning}`);
   const open = openMethods(routes).map(({ path, methods }) => `${methods.join(', ')} ${path}`);
   if (open.length > 0) {
     log.warn('these routes name methods; any other method there is judged as the default action, not as theirs', {

@@ -1,5 +1,6 @@
 import {
   type CheckResult,
+  DECISIONS,
   DEFAULT_REQUIREMENT,
   type Decision,
   type Degradation,
@@ -9,7 +10,7 @@ import {
   type Verdict,
 } from './decision.ts';
 import type { Engine } from './engine.ts';
-import type { Facts } from './facts.ts';
+import type { Facts, MeasuredFacts } from './facts.ts';
 import { type Lessons, learnLessons, nameDevice } from './learning.ts';
 import { observe, outcomeOf } from './observation.ts';
 import type { CheckRequest, Credential } from './request.ts';
@@ -26,6 +27,8 @@ import { normaliseSubject } from './subject.ts';
 /** An answered check. */
 export interface Checked {
   readonly result: CheckResult;
+  /** The request as it was judged: of several that it may be, the one that decided. */
+  readonly request: CheckRequest;
   /** What the rules saw, for the decision record and for `explain`. */
   readonly facts: Facts;
   /** Under which the store knows who asked; null where the request named nobody, or no address. */
@@ -40,11 +43,17 @@ export interface Checked {
 /**
  * One check, in order: observe, ask the store while the proof is verified, measure, judge, hold to the floor, apply the
  * proof, answer. One network wait; a second one only to spend a single-use proof. Never rejects on the store's account.
+ *
+ * @param others the same request under another action or resource id, where it cannot be told which of them the origin will
+ * take it for: each is judged, and the strictest decision holds
  */
-export async function check(engine: Engine, request: CheckRequest): Promise<Checked> {
+export async function check(
+  engine: Engine,
+  request: CheckRequest,
+  others: readonly CheckRequest[] = [],
+): Promise<Checked> {
   const nowMs = engine.now();
   const rules = engine.rules();
-  const policy = rules.policyFor(request.action);
   const observation = await observe(engine, request, nowMs);
 
   const [{ history, waitedMs }, proof] = await Promise.all([
@@ -53,20 +62,29 @@ export async function check(engine: Engine, request: CheckRequest): Promise<Chec
   ]);
 
   const measurements = measureAll(observation, history, proof);
-  const facts: Facts = {
-    measured: measurements.facts,
-    context: request.context,
-    resourceProperties: request.resource.properties,
-    subjectProperties: request.subjectProperties,
-  };
-  const verdict = rules.evaluate(facts);
-
   const degraded = degradations(measurements);
-  const hold = policy.guarded ? heldBy(request.credential) : null;
-  const floored = degraded.length === 0 ? verdict.decision : stricter(verdict.decision, policy.floor);
-  const demanded = hold === null ? floored : stricter(floored, hold.decision);
-  const requirement = requirementOf(demanded, verdict);
-  const stepUp = requirement === null ? null : await applyProof(engine, observation, requirement, proof, waitedMs);
+  const judgeOne = (each: CheckRequest, measured: MeasuredFacts): Judgement => {
+    const facts: Facts = {
+      measured,
+      context: each.context,
+      resourceProperties: each.resource.properties,
+      subjectProperties: each.subjectProperties,
+    };
+    const verdict = rules.evaluate(facts);
+    const policy = rules.policyFor(each.action);
+    const hold = policy.guarded ? heldBy(request.credential) : null;
+    const floored = degraded.length === 0 ? verdict.decision : stricter(verdict.decision, policy.floor);
+    const demanded = hold === null ? floored : stricter(floored, hold.decision);
+    const requirement = requirementOf(demanded, verdict);
+    const stepUp = requirement === null ? null : applyProof(engine, observation, requirement, proof);
+    return { request: each, facts, verdict, policy, hold, floored, demanded, stepUp };
+  };
+  const judged = others.reduce(
+    (strictest, other) => stricterOf(strictest, judgeOne(other, factsUnder(other, measurements.facts))),
+    judgeOne(request, measurements.facts),
+  );
+  const { facts, verdict, policy, hold, floored, demanded } = judged;
+  const stepUp = await spendProof(engine, observation, judged.stepUp, proof, waitedMs);
   const decision: Decision = stepUp?.satisfied === true ? 'allow' : demanded;
 
   const earnedBy = stepUp?.satisfied === true && proof?.valid === true ? proof.proof : null;
@@ -99,7 +117,36 @@ export async function check(engine: Engine, request: CheckRequest): Promise<Chec
       countBadEnd(engine, observation, decision, refusalOf(stepUp, proof)),
     ]);
   };
-  return { result, facts, pseudonyms: observation.keys, learn };
+  return { request: judged.request, result, facts, pseudonyms: observation.keys, learn };
+}
+
+/** What the rules and the proof made of a request, before anything is spent. */
+interface Judgement {
+  readonly request: CheckRequest;
+  readonly facts: Facts;
+  readonly verdict: Verdict;
+  readonly policy: ActionPolicy;
+  /** What becomes of it because its session is not accepted. */
+  readonly hold: Hold | null;
+  /** After the floor of what was missing, before the hold. */
+  readonly floored: Decision;
+  readonly demanded: Decision;
+  readonly stepUp: AppliedProof | null;
+}
+
+/** The facts of the same request under another action or resource id. */
+function factsUnder({ action, resource }: CheckRequest, measured: MeasuredFacts): MeasuredFacts {
+  return { ...measured, action, 'resource.id': resource.id ?? undefined };
+}
+
+/** The first of equals. Among those that a proof turns to allow, the one that spends it, so that another reading saves nobody the spending. */
+function stricterOf(one: Judgement, other: Judgement): Judgement {
+  return rankOf(other) > rankOf(one) ? other : one;
+}
+
+function rankOf({ demanded, stepUp }: Judgement): number {
+  if (stepUp?.satisfied !== true) return DECISIONS.indexOf(demanded) * 4;
+  return stepUp.requirement.singleUse ? 2 : 1;
 }
 
 /** Counts the attempt and reads what is stored; `waitedMs` is what that took of the store's budget for one check. */
@@ -155,11 +202,16 @@ function degradations({ signals }: Measurements): Degradation[] {
   );
 }
 
+interface Hold {
+  readonly decision: Decision;
+  readonly reason: Reason;
+}
+
 /**
  * What becomes of a guarded action whose session is not accepted. One that could not be read may be anybody's to the application,
  * so that no proof makes it pass; one that was refused takes a new log-in, and no proof belongs to nobody.
  */
-function heldBy(credential: Credential | null): { readonly decision: Decision; readonly reason: Reason } | null {
+function heldBy(credential: Credential | null): Hold | null {
   switch (credential?.state) {
     case 'unread':
     case 'ambiguous':
@@ -183,14 +235,19 @@ function requirementOf(demanded: Decision, verdict: Verdict): Requirement | null
   return verdict.requirement ?? DEFAULT_REQUIREMENT;
 }
 
+interface AppliedProof {
+  readonly satisfied: boolean;
+  readonly requirement: Requirement;
+  readonly error: ProofError | null;
+}
+
 /** The requirement of the answer is what the client has to ask for; the proof is judged by the rules' own. */
-async function applyProof(
+function applyProof(
   engine: Engine,
   { request, nowMs }: Observation,
   requirement: Requirement,
   verdict: ProofVerdict | null,
-  waitedMs: number,
-): Promise<{ satisfied: boolean; requirement: Requirement; error: ProofError | null }> {
+): AppliedProof {
   const issuer = verdict?.valid === true ? verdict.proof.issuer : null;
   const demand = demandOf(requirement, engine.verifier?.terms(issuer) ?? []);
   const refused = (error: ProofError | null) => ({ satisfied: false, requirement: demand, error });
@@ -198,12 +255,21 @@ async function applyProof(
   if (!verdict.valid) return refused(verdict.error);
   const { proof } = verdict;
   const judged = judgeProof(proof, requirement, { subject: request.subject, session: request.session, nowMs });
-  if (!judged.satisfied) return refused(judged.error);
-  if (requirement.singleUse && !request.dryRun) {
-    const spent = await spend(engine, proof, nowMs, waitedMs);
-    if (spent !== null) return refused(spent);
-  }
-  return { satisfied: true, requirement: demand, error: null };
+  return judged.satisfied ? { satisfied: true, requirement: demand, error: null } : refused(judged.error);
+}
+
+/** Spends the proof that satisfies a single-use requirement; one that cannot be spent satisfies nothing. */
+async function spendProof(
+  engine: Engine,
+  { request, nowMs }: Observation,
+  stepUp: AppliedProof | null,
+  verdict: ProofVerdict | null,
+  waitedMs: number,
+): Promise<AppliedProof | null> {
+  if (stepUp?.satisfied !== true || verdict?.valid !== true) return stepUp;
+  if (!stepUp.requirement.singleUse || request.dryRun) return stepUp;
+  const error = await spend(engine, verdict.proof, nowMs, waitedMs);
+  return error === null ? stepUp : { ...stepUp, satisfied: false, error };
 }
 
 function floorReason(verdict: Verdict, demanded: Decision, degraded: readonly Degradation[]): Reason[] {

@@ -51,6 +51,11 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
     labelNames: ['state', 'code'],
     registers,
   });
+  const undeclared = new Counter({
+    name: 'stepgate_undeclared_actions_total',
+    help: 'Checks of an action that no rule file declares; the decision record has its name.',
+    registers,
+  });
   const dryRun = new Counter({
     name: 'stepgate_dry_run_matches_total',
     help: 'Matches of rules in dry run.',
@@ -122,6 +127,7 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
       if (state !== undefined) credentials.inc({ state: String(state), code: String(code ?? '') });
       for (const { part } of result.degraded) degraded.inc({ part });
       for (const rule of result.dryRun.rules) dryRun.inc({ rule });
+      if (result.reasons.some(({ code }) => code === 'action_undeclared')) undeclared.inc();
     },
     learnFailed: (code) => learnFailures.inc({ code }),
     storeFailed: (operation, code) => storeErrors.inc({ operation, code }),

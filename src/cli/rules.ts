@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { geoipLiteSource } from '../geo/geoip-lite.ts';
-import { DEFAULT_ACTION, openMethods } from '../http/routes.ts';
+import { openMethods } from '../http/routes.ts';
+import { DEFAULT_ACTION } from '../rules/actions.ts';
 import { loadRules, readRuleTestFiles } from '../rules/load.ts';
 import { describeProblem, RulesError } from '../rules/problems.ts';
 import { type CaseReport, type Play, type RuleTestReport, runRuleTests } from '../rules/test-runner.ts';
@@ -36,8 +37,8 @@ async function lint({ dir, json }: Options): Promise<void> {
   try {
     const ruleSet = await loadRules(dir, FACT_CATALOG);
     const open = openMethods(ruleSet.routes).map(({ path, methods }) => `${path} (${methods.join(', ')})`);
-    const warnings =
-      open.length === 0 ? [] : [`methods without a route fall to the action "${DEFAULT_ACTION}" on ${open.join(', ')}`];
+    const fallThrough = `methods without a route fall to the action "${DEFAULT_ACTION}" on ${open.join(', ')}`;
+    const warnings = [...ruleSet.warnings, ...(open.length === 0 ? [] : [fallThrough])];
     const { revision, files, ruleCount } = ruleSet;
     print(json, { ok: true, revision, files, rules: ruleCount, warnings, problems: [] }, () =>
       [

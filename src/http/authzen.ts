@@ -5,6 +5,7 @@ import type { Json, JsonObject } from '../facts.ts';
 import { ANY_STEP_UP } from '../step-up/requirement.ts';
 import { afterAnswer } from './aftermath.ts';
 import { answerOf } from './answer.ts';
+import { requestsOfRoute } from './authzen-route.ts';
 import { jsonBody } from './body.ts';
 import type { AppDeps } from './deps.ts';
 import { type Fault, ProblemError } from './problem.ts';
@@ -238,12 +239,13 @@ async function evaluate(
   const asked = inWords(() => checkRequestOf(nativeBody(body), { nowMs: scope.engine.now(), trust: deps.trust }));
   const request = { ...asked, isCounted: !counted.has(asked.subject) };
   counted.add(asked.subject);
-  const checked = await check(scope.engine, request);
+  const routed = requestsOfRoute(scope.engine.rules(), request);
+  const checked = await (routed === null ? check(scope.engine, request) : check(scope.engine, routed[0], routed.slice(1)));
   const requestId = c.get('requestId');
   const caller = c.get('caller');
   const latencyMs = deps.elapsedMs() - startedMs;
-  afterAnswer(deps, scope, { ...checked, request, requestId, caller, latencyMs });
-  return decisionOf(checked.result);
+  afterAnswer(deps, scope, { ...checked, requestId, caller, latencyMs });
+  return decisionOf(checked.result, routed === null ? null : checked.request.action);
 }
 
 /** Keys of a risk check that AuthZEN callers send in `context`. */
@@ -324,12 +326,14 @@ function authzenPath(path: string): string {
 /**
  * A result in AuthZEN's form. A step-up is false, told in both shapes that exist: `acr_values`, `amr_values` and `max_age` as in
  * the example of the standard, and the obligation of the obligations profile. `stepgate` is the native answer without what
- * differs between two equal calls (id, latency, measured facts), since callers compare and keep answers.
+ * differs between two equal calls (id, latency, measured facts), since callers compare and keep answers; of a question that went
+ * through the routes it tells the action that decided.
  */
-function decisionOf(result: CheckResult): DecisionAnswer {
+function decisionOf(result: CheckResult, routedAs: string | null): DecisionAnswer {
   const { id: _id, latency_ms: _latency, signals, device, ...native } = answerOf(result, 0);
   const stepgate = {
     ...native,
+    ...(routedAs !== null && { action: routedAs }),
     signals: Object.fromEntries(
       Object.entries(signals).map(([signal, { state, why }]) => [signal, { state, ...(why !== undefined && { why }) }]),
     ),

@@ -1,9 +1,11 @@
+import { type Checked, check } from '../check.ts';
 import type { Decision } from '../decision.ts';
 import type { CheckRequest } from '../request.ts';
 import { invalidToken } from '../step-up/challenge.ts';
 import { isHeldUp } from '../step-up/verifier.ts';
 import { afterAnswer } from './aftermath.ts';
 import { challengeOf } from './answer.ts';
+import { candidatesOf, requestsOf } from './candidates.ts';
 import { isNavigation, type ReadHeader } from './client-headers.ts';
 import { type Connection, connectionOf, EXT_AUTHZ_PREFIX, headerLines } from './connection.ts';
 import { deviceCookie } from './cookies.ts';
@@ -21,12 +23,7 @@ import {
 import { pathReadings } from './path.ts';
 import { jsonReply, type Reply } from './reply.ts';
 import type { AppContext, Route } from './route.ts';
-import { routeTable } from './routes.ts';
 import { stepUpLocation } from './step-up-page.ts';
-import { checkStrictest, type StrictestCheck } from './strictest.ts';
-
-/** Most actions that one request may be; beyond it the path is called ambiguous. */
-const MAX_ACTIONS = 16;
 
 /** Header by which the gateway authenticates: `Authorization` is the end user's. */
 export const CALLER_KEY_HEADER = 'x-stepgate-key';
@@ -140,8 +137,8 @@ async function decide(
   const rules = engine.rules();
   if (rules.files.length === 0) return refused('rules_not_loaded', requestId);
   const method = call.conflict ? null : call.method;
-  const actions = routeTable(rules).matchActions(method, paths.readings);
-  if (actions.length > MAX_ACTIONS) return refused('path_ambiguous', requestId);
+  const candidates = candidatesOf(rules, method, paths.readings);
+  if (candidates === null) return refused('path_ambiguous', requestId);
 
   const origin = hookOrigin(connection.peer, c.req.header(), deps.trust);
   tellOfOrigin(origin);
@@ -152,10 +149,11 @@ async function decide(
     cookieLines: headerLines(c, 'cookie'),
   };
   const request = await hookCheckRequest(engine, { ...call, path }, header, sent, origin, deps.gateway);
-  const checked = await checkStrictest(engine, request, actions);
+  const [first, ...others] = requestsOf(request, candidates);
+  const checked = await check(engine, first, others);
   const latencyMs = deps.elapsedMs() - startedMs;
   afterAnswer(deps, scope, { ...checked, requestId, caller, latencyMs });
-  const isGuarded = actions.some((action) => rules.policyFor(action).guarded);
+  const isGuarded = [first, ...others].some(({ action }) => rules.policyFor(action).guarded);
   const error = sessionError(request, isGuarded, checked.result.decision);
   return decided(deps.gateway, checked, error, { ...call, target: call.target }, header, requestId, engine.now());
 }
@@ -180,7 +178,7 @@ function credentialFlags({ credential }: Pick<CheckRequest, 'credential'>): read
 
 function decided(
   gateway: GatewaySettings,
-  { request, result }: StrictestCheck,
+  { request, result }: Checked,
   error: HookError | null,
   call: HookCall & { readonly target: string },
   header: ReadHeader,

@@ -9,6 +9,7 @@ import { cookieValue, STEP_UP_COOKIE } from './cookies.ts';
 import { type ReadCredentials, readCredentials, type SentCredentials } from './credentials.ts';
 import type { GatewaySettings } from './deps.ts';
 import { DEVICE_HEADER, deviceShown } from './device-header.ts';
+import { namesOtherMethod } from './method-override.ts';
 import { normaliseMethod } from './routes.ts';
 import { type AddressTrust, deriveOrigin, MAX_USER_AGENT_LENGTH, type Origin } from './wire.ts';
 
@@ -20,12 +21,9 @@ export interface HookCall {
   readonly target: string | null;
   readonly proto: string | null;
   readonly host: string | null;
-  /** Another header names another method: a client's word or a misconfiguration, so no lenient reading is taken. */
+  /** A header or the query names another method: a client's word or a misconfiguration, so no lenient reading is taken. */
   readonly conflict: boolean;
 }
-
-/** Headers by which a client may try to pass for another method. They are compared and never taken. */
-const OTHER_METHOD_HEADERS = ['x-original-method', 'x-http-method-override', 'x-method-override', 'x-http-method'];
 
 /**
  * The call of a gateway that tells the original request in `X-Forwarded-Method`, `-Proto`, `-Host` and `-Uri`. Nothing stands in
@@ -34,12 +32,13 @@ const OTHER_METHOD_HEADERS = ['x-original-method', 'x-http-method-override', 'x-
 export function forwardedCall(header: ReadHeader): HookCall {
   const stated = header('x-forwarded-method');
   const method = normaliseMethod(stated);
+  const target = header('x-forwarded-uri');
   return {
     method,
-    target: header('x-forwarded-uri'),
+    target,
     proto: header('x-forwarded-proto'),
     host: header('x-forwarded-host'),
-    conflict: (stated !== null && method === null) || namesOtherMethod(header, method),
+    conflict: (stated !== null && method === null) || namesOtherMethod(header, target, method),
   };
 }
 
@@ -52,15 +51,8 @@ export function prefixedCall(header: ReadHeader, connection: Connection, prefix:
     target: target.startsWith(`${prefix}/`) ? target.slice(prefix.length) : null,
     proto: header('x-forwarded-proto'),
     host: header('host'),
-    conflict: namesOtherMethod(header, method),
+    conflict: namesOtherMethod(header, target, method),
   };
-}
-
-function namesOtherMethod(header: ReadHeader, method: string | null): boolean {
-  return OTHER_METHOD_HEADERS.some((name) => {
-    const other = header(name);
-    return other !== null && normaliseMethod(other) !== method;
-  });
 }
 
 /** Header by which the gateway says whether the original request has a body, which is not sent to the hook. */
@@ -129,7 +121,7 @@ export async function hookCheckRequest(
     stepUpVerdict: shown?.verdict ?? null,
     resource: {
       type: 'route',
-      id: call.path.slice(0, MAX_RESOURCE_ID_LENGTH),
+      id: call.path,
       properties: {
         ...(call.method !== null && { method: call.method }),
         ...(call.host !== null && { host: call.host.toLowerCase() }),
@@ -144,7 +136,6 @@ export async function hookCheckRequest(
   };
 }
 
-const MAX_RESOURCE_ID_LENGTH = 1024;
 /**
  * The address of the end user. The connection's peer is the gateway and never the user: where it is not trusted, its headers
  * mean nothing and the address is unknown.

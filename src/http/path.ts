@@ -1,3 +1,5 @@
+import { folded, isAscii } from './fold.ts';
+
 /** Every way in which an origin may read a request target, or the verdict that no safe reading exists. */
 export type PathReadings =
   | { readonly invalid: null; readonly readings: readonly string[] }
@@ -15,9 +17,10 @@ const MAX_DECODINGS = 3;
  *
  * A reading is cut at `?` and `#`, decoded, without doubled slashes, dot segments and a trailing slash, and in lower case.
  * There is more than one where origins are known to differ: encoded slashes, backslashes, a second and third level of
- * encoding, `;` parameters, a raw `#`, an encoded `?`, dot segments beside doubled slashes or left as they are, and `//host/path`
- * taken for a network path. An encoded slash that is read as part of a segment stays `%2f`. A path without any of these has one
- * reading, and is its own.
+ * encoding, `;` parameters, a raw `#`, an encoded `?`, dot segments beside doubled slashes or left as they are, `//host/path`
+ * taken for a network path, dots and blanks at the end of a segment, letters beyond ASCII as {@link folded} takes them, and a format
+ * at the end (`/transfers.json` is `/transfers` to Rails and Spring). An encoded slash that is read as part of a segment stays
+ * `%2f`. A path without any of these has one reading, and is its own.
  *
  * `target` holds one character per byte, as a header does. Never throws; the work is bounded by {@link MAX_TARGET_LENGTH}
  * and {@link MAX_READINGS}. Invalid: no leading slash, control characters (raw or encoded, NUL among them), raw blanks,
@@ -29,7 +32,12 @@ export function pathReadings(target: string): PathReadings {
   if (!target.startsWith('/')) return invalid('does not begin with a slash');
   if (RAW_CONTROL.test(target)) return invalid('holds a blank or a control character');
   const path = target.split('?', 1)[0] ?? '';
-  if (PLAIN.test(path)) return { invalid: null, readings: [path.replace(/(?<=.)\/$/, '').toLowerCase()] };
+  if (PLAIN.test(path)) {
+    const plain = path.replace(/(?<=.)\/$/, '').toLowerCase();
+    // No dot behind the last slash, so no format: the path of nearly every request.
+    if (plain.indexOf('.', plain.lastIndexOf('/')) === -1) return { invalid: null, readings: [plain] };
+    return bounded(withoutFormats([plain]));
+  }
 
   if (dependsOnOrder(path)) return invalid('leads elsewhere in another order of decoding and resolving');
   const decoded: string[] = [];
@@ -38,7 +46,10 @@ export function pathReadings(target: string): PathReadings {
     if (typeof levels === 'string') return invalid(levels);
     decoded.push(...levels);
   }
-  const variants = decoded.map((text) => ({ text, choices: choicesOf(text) }));
+  const alike = decoded.filter((text) => !isAscii(text)).map((text) => [text, folded(text)] as const);
+  if (alike.some(([text, like]) => hidesStructure(text, like))) return invalid('hides a dot segment or an escape in other letters');
+  const texts = new Set([...decoded, ...alike.map(([, like]) => like)]);
+  const variants = [...texts].map((text) => ({ text, choices: choicesOf(text) }));
   const combinations = variants.reduce((sum, { choices }) => sum + 2 ** choices.length, 0);
   if (combinations > MAX_READINGS) return invalid(`can be read in more than ${MAX_READINGS} ways`);
 
@@ -48,15 +59,42 @@ export function pathReadings(target: string): PathReadings {
       readings.add(readAs(text, new Set(choices.filter((_, i) => (taken & (1 << i)) !== 0))));
     }
   }
+  return bounded(withoutFormats(readings));
+}
+
+function bounded(readings: ReadonlySet<string>): PathReadings {
+  if (readings.size > MAX_READINGS) return invalid(`can be read in more than ${MAX_READINGS} ways`);
   return { invalid: null, readings: [...readings] };
+}
+
+/** The readings, and each without its format: what follows any of the dots in the last segment. */
+function withoutFormats(readings: Iterable<string>): ReadonlySet<string> {
+  const all = new Set(readings);
+  for (const reading of [...all]) {
+    const slash = reading.lastIndexOf('/');
+    if (/^\.+$/.test(reading.slice(slash + 1))) continue;
+    for (let dot = reading.indexOf('.', slash); dot !== -1; dot = reading.indexOf('.', dot + 1)) {
+      const name = reading.slice(slash + 1, dot);
+      if (/^\.+$/.test(name)) continue;
+      all.add(reading.slice(0, name === '' ? Math.max(1, slash) : dot));
+      if (all.size > MAX_READINGS) return all;
+    }
+  }
+  return all;
+}
+
+/** Whether letters of another alphabet stand for a way up or an escape, as `．．` does. No client writes such a path. */
+function hidesStructure(text: string, like: string): boolean {
+  const escapes = (each: string): number => each.match(/%[0-9a-f]{2}/gi)?.length ?? 0;
+  return escapes(like) !== escapes(text) || (goesUp(like, DECODED_SEPARATOR) && !goesUp(text, DECODED_SEPARATOR));
 }
 
 function invalid(why: string): PathReadings {
   return { invalid: 'path_invalid', why };
 }
 
-/** Unreserved characters, single slashes, no segment that begins with a dot: nothing here can be read in two ways. */
-const PLAIN = /^(?:\/[A-Za-z0-9_~-][A-Za-z0-9_~.-]*)*\/?$/;
+/** Unreserved characters, single slashes, no segment that begins or ends with a dot: only a format can be read in two ways. */
+const PLAIN = /^(?:\/[A-Za-z0-9_~-]+(?:\.+[A-Za-z0-9_~-]+)*)*\/?$/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const RAW_CONTROL = /[\u0000-\u0020\u007f]/;
 const DECODED_CONTROL = /\p{Cc}/u;
@@ -206,7 +244,7 @@ function hexDigit(code: number): number {
 }
 
 /** Something that one origin does with a decoded path and another does not. */
-type Choice = 'encoded_slash' | 'backslash' | 'parameters' | 'cut_again' | 'dots_first' | 'dots_kept';
+type Choice = 'encoded_slash' | 'backslash' | 'parameters' | 'cut_again' | 'dots_first' | 'dots_kept' | 'ends_trimmed';
 
 function choicesOf(text: string): Choice[] {
   const choices: Choice[] = [];
@@ -216,10 +254,13 @@ function choicesOf(text: string): Choice[] {
   if (/[?#]/.test(text)) choices.push('cut_again');
   if (text.includes('..') && SEPARATORS_IN_A_ROW.test(text)) choices.push('dots_first');
   if (goesUp(text, DECODED_SEPARATOR)) choices.push('dots_kept');
+  if (TRIMMED_END.test(text)) choices.push('ends_trimmed');
   return choices;
 }
 
 const DECODED_SEPARATOR = /[/\\\ud800?#]/;
+/** Dots and blanks behind a name, which Windows takes away. */
+const TRIMMED_END = /(?<=[^/\\\ud800?#;. ])[. ]+(?=[/\\\ud800?#;]|$)/;
 const SEPARATORS_IN_A_ROW = /[/\\\ud800](?:;[^/\\\ud800]*)?[/\\\ud800]/;
 
 function readAs(text: string, taken: ReadonlySet<Choice>): string {
@@ -231,13 +272,15 @@ function readAs(text: string, taken: ReadonlySet<Choice>): string {
   const keepsEmpty = taken.has('dots_first');
   // Express and other routers match the path as it was sent: `/admin/../x` begins with `/admin` to them.
   const keepsDots = taken.has('dots_kept');
+  const trimsEnds = taken.has('ends_trimmed');
   for (let start = 1; start <= path.length; ) {
     const slash = path.indexOf('/', start);
     const end = slash === -1 ? path.length : slash;
     const whole = path.slice(start, end);
     start = end + 1;
     const semicolon = dropsParameters ? whole.indexOf(';') : -1;
-    const segment = semicolon === -1 ? whole : whole.slice(0, semicolon);
+    const named = semicolon === -1 ? whole : whole.slice(0, semicolon);
+    const segment = trimsEnds && /[^. ]/.test(named) ? named.replace(/[. ]+$/, '') : named;
     if (segment === '..' && !keepsDots) segments.pop();
     else if (segment !== '.' && (segment !== '' || keepsEmpty)) segments.push(segment);
   }

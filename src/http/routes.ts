@@ -1,16 +1,23 @@
+import { DEFAULT_ACTION } from '../rules/actions.ts';
 import type { RoutePattern, RuleSet } from '../rules/ruleset.ts';
-
-/** Action of a request that no route of the rule files stands for. Rules may name it like any other. */
-export const DEFAULT_ACTION = 'request';
+import { folded } from './fold.ts';
 
 /** Routes of one rule set, ready to be matched. */
 export interface RouteTable {
   /**
-   * Every action that the request may be, sorted, never empty. All routes that match one of the readings count, not only
-   * the most specific; {@link DEFAULT_ACTION} stands for each reading that none matches. A method of null matches every
-   * method, a path of null every path, and the default besides: what is unknown must not pick the lenient route.
+   * Every action that the request may be, with the reading of the path by which it is. All routes that match one of the readings
+   * count, not only the most specific; {@link DEFAULT_ACTION} stands for each reading that none matches. A method of null
+   * matches every method, and the default besides: what is unknown must not pick the lenient route. Never empty.
+   *
+   * `templates`: a reading may be the pattern of a gateway (`/users/{id}`, `/users/:id`), which may stand for any route.
    */
-  matchActions(method: string | null, readings: readonly string[] | null): readonly string[];
+  match(method: string | null, readings: readonly string[], templates?: boolean): readonly RouteMatch[];
+}
+
+/** What a request may be. */
+export interface RouteMatch {
+  readonly action: string;
+  readonly reading: string;
 }
 
 /**
@@ -50,24 +57,20 @@ interface Node {
 export function compileRoutes(routes: readonly RoutePattern[]): RouteTable {
   const root = newNode();
   for (const route of routes) {
-    const segments = segmentsOf(route.path);
+    const segments = segmentsOf(route.path).map(folded);
     const isStar = segments.at(-1) === '*';
     let node = root;
     for (const segment of isStar ? segments.slice(0, -1) : segments) node = childOf(node, segment);
     (isStar ? node.stars : node.ends).push(route);
   }
   return {
-    matchActions(method, readings) {
-      const actions = new Set<string>();
-      let isUnmatched = method === null || readings === null;
-      for (const found of readings === null ? [routes] : readings.map((reading) => patternsAt(root, reading))) {
-        const fitting = found.filter((route) => fits(method, route.method));
-        for (const { action } of fitting) actions.add(action);
-        if (fitting.length === 0) isUnmatched = true;
-      }
-      if (isUnmatched) actions.add(DEFAULT_ACTION);
-      return [...actions].sort();
-    },
+    match: (method, readings, templates = false) =>
+      readings.flatMap((reading) => {
+        const found = patternsAt(root, reading, templates).filter((route) => fits(method, route.method));
+        const actions = new Set(found.map(({ action }) => action));
+        if (actions.size === 0 || method === null) actions.add(DEFAULT_ACTION);
+        return [...actions].sort().map((action) => ({ action, reading }));
+      }),
   };
 }
 
@@ -92,22 +95,52 @@ function childOf(node: Node, segment: string): Node {
   return child;
 }
 
-function patternsAt(root: Node, reading: string): readonly RoutePattern[] {
+function patternsAt(root: Node, reading: string, templates: boolean): readonly RoutePattern[] {
   const found: RoutePattern[] = [];
-  collect(root, segmentsOf(reading), 0, found);
+  collect(root, segmentsOf(reading), templates ? new Map() : null, 0, found);
   return found;
 }
 
-function collect(node: Node, segments: readonly string[], at: number, found: RoutePattern[]): void {
+/** `visited` holds how far each node was followed, since a pattern of many wildcards meets it on many ways; null without patterns. */
+function collect(
+  node: Node,
+  segments: readonly string[],
+  visited: Map<Node, Set<number>> | null,
+  at: number,
+  found: RoutePattern[],
+): void {
+  if (visited !== null) {
+    const seen = visited.get(node) ?? new Set();
+    if (seen.has(at)) return;
+    visited.set(node, seen.add(at));
+  }
   found.push(...node.stars);
   const segment = segments[at];
   if (segment === undefined) {
     found.push(...node.ends);
     return;
   }
+  if (visited !== null && TEMPLATE.test(segment)) {
+    const isRest = REST.test(segment);
+    for (const child of childrenOf(node)) {
+      if (isRest) collect(child, segments, visited, at, found);
+      collect(child, segments, visited, at + 1, found);
+    }
+    if (isRest) collect(node, segments, visited, at + 1, found);
+    return;
+  }
   const literal = node.literals.get(segment);
-  if (literal !== undefined) collect(literal, segments, at + 1, found);
-  if (node.param !== null) collect(node.param, segments, at + 1, found);
+  if (literal !== undefined) collect(literal, segments, visited, at + 1, found);
+  if (node.param !== null) collect(node.param, segments, visited, at + 1, found);
+}
+
+/** A segment of a gateway's pattern that stands for others: `{id}`, `:id`, `*`, `(.*)`, `<id>`, `[id]`. */
+const TEMPLATE = /[{*([<]|^:/;
+/** One that may stand for several or none: `*`, `{proxy+}`, `(.*)`, `[...rest]`. */
+const REST = /[*+]|\.\.\./;
+
+function childrenOf({ literals, param }: Node): Node[] {
+  return [...literals.values(), ...(param === null ? [] : [param])];
 }
 
 function segmentsOf(path: string): string[] {
@@ -138,6 +171,6 @@ export function openMethods(routes: readonly RoutePattern[]): OpenMethods[] {
     methodsOf.set(path, methods.add(method));
   }
   return [...methodsOf]
-    .filter(([path]) => !covered.matchActions('*', [path.replace(/\*$/, '\u0000/\u0000')]).includes('*'))
+    .filter(([path]) => !covered.match('*', [path.replace(/\*$/, '\u0000/\u0000')]).some(({ action }) => action === '*'))
     .map(([path, methods]) => ({ path, methods: [...methods].sort() }));
 }

@@ -1,9 +1,19 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import * as z from 'zod';
-import { DEFAULT_MAX_AGE_SECONDS, type Decision, type Requirement } from '../decision.ts';
+import { DEFAULT_MAX_AGE_SECONDS, type Decision, type Requirement, stricter } from '../decision.ts';
 import type { FactCatalog } from '../facts.ts';
-import { boundActions, type Condition, compileCondition, conjunctsOf, factReader, resolveFact } from './condition.ts';
+import { DEFAULT_ACTION, exactNames, knownActions } from './actions.ts';
+import {
+  boundActions,
+  type Comparison,
+  type Condition,
+  comparisonsOf,
+  compileCondition,
+  conjunctsOf,
+  factReader,
+  resolveFact,
+} from './condition.ts';
 import {
   byPlace,
   byWeight,
@@ -15,7 +25,8 @@ import {
 } from './evaluate.ts';
 import { traceRules } from './explain.ts';
 import { parseStrictJson } from './json.ts';
-import { formatPath, nearestWord, type RuleProblem, type RuleProblemCode, RulesError, showFound } from './problems.ts';
+import { MATCHES_INPUT_LIMIT } from './operators.ts';
+import { formatPath, nearestWord, nearMiss, type RuleProblem, type RuleProblemCode, RulesError, showFound } from './problems.ts';
 import type { MessagePart } from './reason.ts';
 import type { ActionPolicy, RoutePattern, RuleSet } from './ruleset.ts';
 import { decisionSchema, LANGUAGE_KEYS, pointsSchema, ruleFileSchema, ruleSchema } from './schema.ts';
@@ -31,6 +42,7 @@ const RULE_DEFAULTS = {
   levels: { medium: 30, high: 70 },
   floor: 'step-up',
   decision: 'allow',
+  undeclared: 'step-up',
   trust: { days: 30, onStepUp: true },
   learn: 'decision',
 } as const;
@@ -93,6 +105,7 @@ export function compileRules(
   const actions = mergeActions(opened, findings);
   const drafts = opened.flatMap((file) => compileFile(file, catalog, findings));
   for (const draft of drafts) findUnmet(draft, unmet, findings);
+  findNearMisses(opened, drafts, findings);
   const rules = relate(drafts, findings);
   if (findings.problems.length === 0 && rules.length === 0) {
     const message = 'There are no rules, so nothing would ever be judged. Add at least one.';
@@ -102,11 +115,15 @@ export function compileRules(
     throw new RulesError(findings.problems.toSorted((a, b) => (a.file === b.file ? 0 : a.file < b.file ? -1 : 1)));
   }
 
+  const tested = new Set(rules.flatMap(({ when }) => [...comparisonsOf(when)].flatMap(factsIn)));
+  const known = knownActions(actions.keys(), rules);
   const compiled: CompiledRules = {
     ...indexByAction(rules),
     all: rules.toSorted(byPlace),
     levels: settings.levels,
     fallback: settings.decision,
+    actions: known,
+    undeclared: settings.undeclared,
   };
   const policy: ActionPolicy = {
     learn: RULE_DEFAULTS.learn,
@@ -116,15 +133,29 @@ export function compileRules(
   };
   const policies = new Map<string, ActionPolicy>();
   for (const [name, { entry }] of actions) policies.set(name, policyOf(entry, policy));
+  const strangers: ActionPolicy = {
+    learn: 'event',
+    floor: stricter(settings.floor, settings.undeclared),
+    guarded: true,
+    trust: { ...settings.trust, onStepUp: false },
+  };
   return {
     revision: revisionOf(opened),
     files: opened.map((file) => file.name),
     ruleCount: rules.length,
     routes: routesOf(actions),
-    policyFor: (action) => policies.get(action) ?? policy,
+    warnings: drafts.flatMap((draft) => patternWarnings(draft, drafts)),
+    policyFor: (action) => policies.get(action) ?? (known.has(action) ? policy : strangers),
+    declares: known.has,
+    tests: (fact) => tested.has(fact),
+    nearMiss: known.nearMiss,
     evaluate: (facts) => evaluateRules(compiled, facts),
     trace: (facts) => traceRules(compiled, facts),
   };
+}
+
+function factsIn({ fact, other }: Comparison): string[] {
+  return other === null ? [fact] : [fact, other.fact];
 }
 
 /** Those of the acr values that no issuer can ever meet. */
@@ -136,6 +167,68 @@ function findUnmet({ file, index, head, then }: DraftRule, unmet: UnmetAcrValues
     const message = `No issuer ranks "${value}", so no proof could ever meet the rule. Correct it, or add it to an acr_order of STEP_UP_ISSUERS.`;
     add(findings, file, ['rules', index, 'then', 'acr_values'], 'acr_unranked', message, { rule: head.id });
   }
+}
+
+/**
+ * Names that are a slip of the finger away from a declared one: in `when`, one that `actions` does not hold; in `actions`, one that
+ * no rule names beside one that a rule names. A rule that is never asked looks exactly like one that never matches.
+ */
+function findNearMisses(files: readonly OpenedFile[], drafts: readonly DraftRule[], findings: Findings): void {
+  const entries = files.flatMap(({ name: file, body }) =>
+    Object.entries(body.actions ?? {}).map(([action, { routes }]) => ({ file, action, routes })),
+  );
+  const declared = new Set(entries.map(({ action }) => action));
+  if (declared.size === 0) return;
+  if (entries.some(({ routes }) => routes !== undefined)) declared.add(DEFAULT_ACTION);
+  const named = new Set<string>();
+  for (const { file, head, when } of drafts) {
+    for (const comparison of comparisonsOf(when)) {
+      if (comparison.fact !== 'action') continue;
+      for (const name of exactNames(comparison)) named.add(name);
+      for (const { word, nearest } of strangersIn(comparison, declared)) {
+        const message = `No file declares the action "${word}". Correct it, or declare it: "actions": { "${word}": {} }.`;
+        findings.problems.push({ file, rule: head.id, path: comparison.path, code: 'unknown_action', message, nearest });
+      }
+    }
+  }
+  const judged = [...declared].filter((action) => named.has(action));
+  for (const { file, action } of entries) {
+    const nearest = named.has(action) ? undefined : nearMiss(action, judged);
+    if (nearest === undefined) continue;
+    const message = `No rule names the action "${action}". Correct it, or name it in a rule.`;
+    add(findings, file, ['actions', action], 'unknown_action', message, { nearest });
+  }
+}
+
+/** What a comparison with the action names that is nearly, but not quite, declared. */
+function strangersIn(
+  comparison: Comparison,
+  declared: ReadonlySet<string>,
+): readonly { readonly word: string; readonly nearest: string }[] {
+  const near = (word: string, candidates: Iterable<string>) => {
+    const nearest = nearMiss(word, candidates);
+    return nearest === undefined ? [] : [{ word, nearest }];
+  };
+  const { operator, operand } = comparison;
+  if (operator !== 'starts_with' || typeof operand !== 'string') {
+    return exactNames(comparison).flatMap((name) => (declared.has(name) ? [] : near(name, declared)));
+  }
+  if ([...declared].some((name) => name.startsWith(operand))) return [];
+  return near(operand, new Set([...declared].flatMap((name) => name.match(/^.*?\.|^.*\./g) ?? [])));
+}
+
+/** Patterns on texts that a client can make as long as it likes, and nothing in the files that looks at the length. */
+function patternWarnings({ file, head, when }: DraftRule, drafts: readonly DraftRule[]): string[] {
+  const guarded = (fact: string): boolean =>
+    drafts.some((draft) =>
+      [...comparisonsOf(draft.when)].some(
+        (each) => each.fact === fact && each.operator === 'longer_than' && Number(each.operand) <= MATCHES_INPUT_LIMIT,
+      ),
+    );
+  return [...comparisonsOf(when)].flatMap(({ fact, operator, path, measured }) => {
+    if (operator !== 'matches' || (measured && fact !== 'resource.id') || guarded(fact)) return [];
+    return `${file} › ${path} (rule ${head.id}): a text of more than ${MATCHES_INPUT_LIMIT} characters is unknown to this pattern; read all of it with starts_with, ends_with or contains, catch it with "longer_than": ${MATCHES_INPUT_LIMIT}, or let a route guard it`;
+  });
 }
 
 function add(
@@ -470,6 +563,7 @@ interface Settings {
   readonly levels: { readonly medium: number; readonly high: number };
   readonly floor: Decision;
   readonly decision: Decision;
+  readonly undeclared: Decision;
   readonly trust: ActionPolicy['trust'];
 }
 
@@ -485,6 +579,7 @@ function mergeSettings(files: readonly OpenedFile[], findings: Findings): Settin
     levels: one(['levels'], (body) => body.levels) ?? RULE_DEFAULTS.levels,
     floor: one(['floor'], (body) => body.floor) ?? RULE_DEFAULTS.floor,
     decision: one(['default'], (body) => body.default) ?? RULE_DEFAULTS.decision,
+    undeclared: one(['undeclared'], (body) => body.undeclared) ?? RULE_DEFAULTS.undeclared,
     trust: {
       days: one(['trust', 'days'], (body) => body.trust?.days) ?? RULE_DEFAULTS.trust.days,
       onStepUp: one(['trust', 'on_step_up'], (body) => body.trust?.on_step_up) ?? RULE_DEFAULTS.trust.onStepUp,

@@ -1,10 +1,9 @@
-import type { FactCatalog, FactSpec, Facts, Json } from '../facts.ts';
+import type { FactCatalog, FactSpec, Facts, Json, JsonObject } from '../facts.ts';
 import { reportContradictions } from './contradictions.ts';
 import { FORBIDDEN_KEYS } from './json.ts';
 import {
   FALSE,
   type Held,
-  isFactValue,
   type Judge,
   not,
   OPERATORS,
@@ -104,6 +103,11 @@ export function resolveFact(
       const message = `"${name}" is no path of plain keys. Allowed are letters, digits, _, - and : between dots; no filters or indexes.`;
       return { code: 'unknown_fact', message };
     }
+    const index = keys.find((key) => /^\d+$/.test(key));
+    if (index !== undefined) {
+      const message = `"${name}" goes into a list by its index ${index}, and rules read no lists of objects. Have the caller send what the rule needs under a name of its own.`;
+      return { code: 'unknown_fact', message };
+    }
     const forbidden = keys.find((key) => FORBIDDEN_KEYS.includes(key));
     if (forbidden === undefined) return 'free';
     return { code: 'unknown_fact', message: `"${name}" goes through the forbidden key "${forbidden}".` };
@@ -133,13 +137,13 @@ export function factReader(name: string): Read {
 }
 
 /** Own properties of plain objects only: no prototype, no index or length of an array. */
-function readOwn(root: unknown, keys: readonly string[]): Held {
-  let node = root;
+function readOwn(root: JsonObject, keys: readonly string[]): Held {
+  let node: Held = root;
   for (const key of keys) {
     if (typeof node !== 'object' || node === null || Array.isArray(node) || !Object.hasOwn(node, key)) return undefined;
-    node = (node as { readonly [key: string]: unknown })[key];
+    node = (node as JsonObject)[key];
   }
-  return isFactValue(node) ? node : undefined;
+  return node;
 }
 
 function compileMap(when: unknown, path: readonly PropertyKey[], scope: ConditionScope, top: boolean): Group | null {
@@ -259,8 +263,7 @@ function compileComparison(written: Written, path: readonly PropertyKey[], scope
       scope.report(path, 'operand', `${word} of "${name}": ${expected}. Found ${showFound(operand)}.`);
     }
     for (const [at, value] of wrong) {
-      const message = `"${name}" is never ${showFound(value)}. Its values are ${spec?.values?.join(', ')}.`;
-      scope.report([...path, ...at], 'unknown_value', message, nearestWord(value, spec?.values ?? []));
+      scope.report([...path, ...at], 'unknown_value', neverHolds(name, value, spec), nearestWord(value, spec?.values ?? []));
     }
     return null;
   }
@@ -315,6 +318,13 @@ function compileOperandFact(
     return null;
   }
   return { fact: other, read: factReader(other) };
+}
+
+/** Says that a fact never holds a string; a list of values that nobody would read through is told by what it is. */
+export function neverHolds(name: string, value: string, spec: FactSpec | undefined): string {
+  const values = spec?.values ?? [];
+  const allowed = values.length > 40 ? spec?.meaning : values.join(', ');
+  return `"${name}" is never ${showFound(value)}. Its values are ${allowed}.`;
 }
 
 /** Strings in an operand that a fact with known values can never hold, with their place in the operand. */

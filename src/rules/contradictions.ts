@@ -46,7 +46,7 @@ function contradiction(fact: string, group: readonly Comparison[], all: readonly
     group.some((each) => each.operator !== 'known' || each.operand === true) ||
     all.some((each) => each.other?.fact === fact);
   if (absent && compared) return `"${fact}" cannot be unknown and compared`;
-  const literal = group.filter((each) => each.judge !== null && each.operator !== 'known');
+  const literal = group.filter((each) => each.judge !== null && !ABOUT_PRESENCE.has(each.operator));
   const types = new Set(literal.map(typeCompared));
   types.delete(null);
   if (types.size > 1) return `"${fact}" cannot be of several types`;
@@ -57,6 +57,9 @@ function contradiction(fact: string, group: readonly Comparison[], all: readonly
   }
   return fact === 'score' ? emptyInterval(literal, fact, 0, 100) : emptyInterval(literal, fact, -Infinity, Infinity);
 }
+
+/** Operators that ask whether there is a value, or of which type, and not which it is. */
+const ABOUT_PRESENCE: ReadonlySet<string> = new Set(['known', 'is', 'is_not']);
 
 /** The type that a value needs for the comparison not to be unknown. */
 function typeCompared({ operator, operand }: Comparison): FactType | null {

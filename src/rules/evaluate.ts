@@ -5,11 +5,13 @@ import {
   type Level,
   type Reason,
   type Requirement,
+  stricter,
   type Verdict,
 } from '../decision.ts';
 import type { Facts } from '../facts.ts';
 import { TRUE } from './operators.ts';
-import { reasonOf, type Told } from './reason.ts';
+import type { KnownActions } from './actions.ts';
+import { reasonOf, showValue, type Told } from './reason.ts';
 
 interface CompiledShared extends Told {
   readonly file: string;
@@ -54,6 +56,9 @@ export interface CompiledRules {
   readonly levels: { readonly medium: number; readonly high: number };
   /** Decision where no decision rule matches. */
   readonly fallback: Decision;
+  readonly actions: KnownActions;
+  /** Mildest decision of an action that is not among `actions`. */
+  readonly undeclared: Decision;
 }
 
 /** Which rules matched, before anything is made of them. */
@@ -72,18 +77,35 @@ export function evaluateRules(rules: CompiledRules, facts: Facts): Verdict {
   const live = matchRules(rules.general, bucket, facts, false);
   // Each group stands in this order already; only two groups together have to be sorted.
   const scoring = bucket === undefined || live.scoring.length < 2 ? live.scoring : [...live.scoring].sort(byWeight);
-  const decision = strictest(live.binding) ?? rules.fallback;
+  const stranger = undeclaredAction(rules, facts);
+  const least = stranger === null ? 'allow' : rules.undeclared;
+  const ruled = strictest(live.binding) ?? rules.fallback;
+  const decision = stricter(ruled, least);
   const binding = live.binding.length < 2 ? live.binding : [...live.binding].sort(byStrictness);
   const first = binding[0];
   return {
     decision,
     score: live.score,
     level: levelOf(live.score, rules.levels),
-    reasons: reasonsFor(scoring, binding, facts, live.score),
-    rule: first === undefined ? null : { id: first.id, file: first.file },
+    reasons: [...reasonsFor(scoring, binding, facts, live.score), ...undeclaredReason(rules, stranger)],
+    rule: first === undefined || decision !== ruled ? null : { id: first.id, file: first.file },
     requirement: decision === 'step-up' ? mergeRequirements(binding) : null,
-    dryRun: dryRunOf(rules, bucket, facts, decision),
+    dryRun: dryRunOf(rules, bucket, facts, decision, least),
   };
+}
+
+/** The action of the check where no rule file knows it; null where one does, and where there is none. */
+function undeclaredAction({ actions }: CompiledRules, facts: Facts): string | null {
+  const action: unknown = facts.measured.action;
+  return typeof action !== 'string' || actions.has(action) ? null : action;
+}
+
+function undeclaredReason({ actions }: CompiledRules, action: string | null): Reason[] {
+  if (action === null) return [];
+  const nearest = actions.nearest(action);
+  const hint = nearest === undefined ? '' : `; the nearest that is declared is ${nearest}`;
+  const message = `no rule file declares the action ${showValue(action)}${hint}`;
+  return [{ code: 'action_undeclared', rule: null, points: 0, message, facts: { action } }];
 }
 
 /** The rules that are bound to the action of the check. */
@@ -151,11 +173,13 @@ function dryRunOf(
   bucket: RuleGroup | undefined,
   facts: Facts,
   decision: Decision,
+  least: Decision,
 ): Verdict['dryRun'] {
   if (!hasDryRuns(rules.general) && (bucket === undefined || !hasDryRuns(bucket))) return { decision, rules: [] };
   const matches = matchRules(rules.general, bucket, facts, true);
   const matched = [...matches.scoring, ...matches.decisions].filter((rule) => rule.dryRun).sort(byPlace);
-  return { decision: strictest(matches.binding) ?? rules.fallback, rules: matched.map((rule) => rule.id) };
+  const ruled = strictest(matches.binding) ?? rules.fallback;
+  return { decision: stricter(ruled, least), rules: matched.map((rule) => rule.id) };
 }
 
 function hasDryRuns(group: RuleGroup): boolean {

@@ -8,7 +8,7 @@ import {
   matchRules,
   type ScoringRule,
 } from './evaluate.ts';
-import { FALSE, isFactValue, TRUE, type Truth, UNKNOWN } from './operators.ts';
+import { FALSE, isFactValue, MATCHES_INPUT_LIMIT, TRUE, type Truth, UNKNOWN } from './operators.ts';
 import type { ConditionTrace, RulesTrace, RuleTrace } from './ruleset.ts';
 
 /**
@@ -60,8 +60,12 @@ function traceComparison(comparison: Comparison, facts: Facts, score: number): C
     operandValue: isFactValue(other) ? other : null,
     value: isFactValue(value) ? value : null,
     result: truth === TRUE ? 'true' : truth === FALSE ? 'false' : 'unknown',
-    why: truth !== UNKNOWN ? null : absent ? 'absent' : 'type_mismatch',
+    why: truth !== UNKNOWN ? null : absent ? 'absent' : isTooLong(comparison, value) ? 'too_long' : 'type_mismatch',
   };
+}
+
+function isTooLong({ operator }: Comparison, value: unknown): boolean {
+  return operator === 'matches' && typeof value === 'string' && value.length > MATCHES_INPUT_LIMIT;
 }
 
 function isMissing(value: unknown): boolean {

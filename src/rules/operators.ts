@@ -1,7 +1,7 @@
 import ipaddr from 'ipaddr.js';
 import { RE2JS } from 're2js';
 import * as z from 'zod';
-import type { FactSpec, FactValue } from '../facts.ts';
+import type { FactSpec, FactValue, Json } from '../facts.ts';
 import type { RuleProblemCode } from './problems.ts';
 
 /**
@@ -13,8 +13,11 @@ export const TRUE = 1;
 export const UNKNOWN = 0;
 export const FALSE = -1;
 
-/** What a fact holds at run time; undefined when nobody knows. Anything that is no {@link FactValue} judges as unknown. */
-export type Held = FactValue | undefined;
+/**
+ * What a fact holds at run time; undefined when nobody knows. A free fact may be any JSON: what is no {@link FactValue} judges
+ * as unknown, save to the operators that ask for the type.
+ */
+export type Held = FactValue | Json | undefined;
 
 /** Compares the value of a fact with an operand fixed at load. */
 export type Judge = (value: Held) => Truth;
@@ -46,8 +49,8 @@ export interface Operator {
   readonly pair?: (value: Held, other: Held) => Truth;
 }
 
-/** Longest part of a string that `matches` looks at, in UTF-16 units; what follows is not judged. */
-const MATCHES_INPUT_LIMIT = 512;
+/** Longest string that `matches` reads, in UTF-16 units; a longer one is unknown to it. */
+export const MATCHES_INPUT_LIMIT = 512;
 /** Longest pattern, and largest compiled program, of `matches`: time grows with pattern size times input length. */
 const PATTERN_LIMITS = { length: 512, programSize: 512 } as const;
 
@@ -74,6 +77,20 @@ function isText(value: unknown): value is string {
 
 function isList(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every(isText);
+}
+
+/** Types that a free fact may be asked for. */
+const FREE_TYPES = ['number', 'string', 'boolean', 'list', 'object'] as const;
+
+function typeOf(value: unknown): (typeof FREE_TYPES)[number] | null {
+  if (Array.isArray(value)) return 'list';
+  if (isNumber(value)) return 'number';
+  if (isText(value)) return 'string';
+  return typeof value === 'boolean' || typeof value === 'object' ? (typeof value as 'boolean' | 'object') : null;
+}
+
+function isPresent(value: unknown): boolean {
+  return value !== undefined && value !== null;
 }
 
 function isScalar(value: unknown): value is number | string | boolean {
@@ -312,12 +329,22 @@ const table: { readonly [name: string]: Operator } = {
   },
   matches: {
     meaning:
-      `RE2 pattern found anywhere in the first ${MATCHES_INPUT_LIMIT} characters; ` +
-      'anchor with ^ and $; no backreferences or lookaround',
+      `RE2 pattern found anywhere in the string; anchor with ^ and $; no backreferences or lookaround; a string of more than ` +
+      `${MATCHES_INPUT_LIMIT} characters is unknown to it`,
     sign: 'matches',
     left: ['string'],
     operand: () => z.string().min(1).max(PATTERN_LIMITS.length),
     prepare: (operand) => preparePattern(operand as string),
+  },
+  longer_than: {
+    meaning: 'the string has more characters than this',
+    sign: 'longer than',
+    left: ['string'],
+    operand: () => z.int().min(0),
+    prepare: (operand) => {
+      const length = operand as number;
+      return (value) => (isText(value) ? (value.length > length ? TRUE : FALSE) : UNKNOWN);
+    },
   },
   in_cidr: {
     meaning: 'the address lies in this network or one of these',
@@ -335,6 +362,20 @@ const table: { readonly [name: string]: Operator } = {
       const yes = operand === true ? TRUE : FALSE;
       return (value) => (isFactValue(value) ? yes : not(yes));
     },
+  },
+  is: {
+    meaning: 'there is a value, and it is of this type; for free facts',
+    sign: 'is a',
+    left: [],
+    operand: () => z.enum(FREE_TYPES),
+    prepare: (operand) => (value) => (isPresent(value) ? (typeOf(value) === operand ? TRUE : FALSE) : UNKNOWN),
+  },
+  is_not: {
+    meaning: 'there is a value, and it is of another type, so that no limit can be held against it; for free facts',
+    sign: 'is no',
+    left: [],
+    operand: () => z.enum(FREE_TYPES),
+    prepare: (operand) => (value) => (isPresent(value) ? (typeOf(value) === operand ? FALSE : TRUE) : UNKNOWN),
   },
 };
 
@@ -356,7 +397,8 @@ function preparePattern(source: string): Judge | OperandProblem {
     const message = `The pattern compiles to ${pattern.programSize()} steps; at most ${PATTERN_LIMITS.programSize} are allowed. Use smaller repeat counts.`;
     return { code: 'pattern', message };
   }
-  return (value) => (isText(value) ? (pattern.test(value.slice(0, MATCHES_INPUT_LIMIT)) ? TRUE : FALSE) : UNKNOWN);
+  return (value) =>
+    isText(value) && value.length <= MATCHES_INPUT_LIMIT ? (pattern.test(value) ? TRUE : FALSE) : UNKNOWN;
 }
 
 type Ip = ipaddr.IPv4 | ipaddr.IPv6;

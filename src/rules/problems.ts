@@ -13,6 +13,7 @@ export type RuleProblemCode =
   | 'unknown_fact'
   | 'unknown_operator'
   | 'unknown_value'
+  | 'unknown_action'
   | 'operand'
   | 'operator_type'
   | 'pattern'
@@ -82,11 +83,28 @@ export function showFound(value: unknown): string {
  * was meant: at most a third of the word's length and never more than four edits. Ties go to the first in order.
  */
 export function nearestWord(word: string, candidates: Iterable<string>): string | undefined {
+  // Of two letters one is half the word: only its case can be a slip.
+  const most = word.length < 3 ? 0 : Math.min(4, Math.floor(word.length / 3));
+  return nearest(word, candidates, most);
+}
+
+/**
+ * The candidate of which a word that is none of them is a slip of the finger: another case, one edit, or two in a word of at least
+ * twelve letters. Names that differ in digits alone are meant to differ.
+ */
+export function nearMiss(word: string, candidates: Iterable<string>): string | undefined {
+  const undigited = word.replace(/\d/g, '');
+  const others = [...candidates].filter((each) => each !== word && each.replace(/\d/g, '') !== undigited);
+  return nearest(word, others, word.length < 3 ? 0 : word.length < 12 ? 1 : 2);
+}
+
+function nearest(word: string, candidates: Iterable<string>, most: number): string | undefined {
   // A longer word is no slip of the finger, and comparing it with every name would cost more than it tells.
   if (word.length > 80) return undefined;
   let best: string | undefined;
-  let bestDistance = Math.min(4, Math.max(1, Math.floor(word.length / 3))) + 1;
+  let bestDistance = most + 1;
   for (const candidate of candidates) {
+    if (Math.abs(candidate.length - word.length) > bestDistance) continue;
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
     if (distance < bestDistance || (distance === bestDistance && best !== undefined && candidate < best)) {
       best = candidate;

@@ -84,7 +84,7 @@ export function showValue(value: unknown): string {
   }
   if (typeof value === 'string') return value.length <= 80 ? value : `${value.slice(0, 77)}...`;
   if (typeof value === 'boolean') return String(value);
-  if (!Array.isArray(value)) return 'unknown';
+  if (!Array.isArray(value)) return typeof value === 'object' && value !== null ? 'an object' : 'unknown';
   const shown = value.slice(0, 5).map(showValue).join(', ');
   return value.length > 5 ? `[${shown}, …]` : `[${shown}]`;
 }

@@ -28,9 +28,17 @@ export interface RuleSet {
   readonly revision: string;
   readonly files: readonly string[];
   readonly ruleCount: number;
+  /** What the author should know, though nothing is wrong: sentences with file and path. */
+  readonly warnings: readonly string[];
   readonly routes: readonly RoutePattern[];
   /** Own policy of the action where a file gives one, else the files' own. */
   policyFor(action: string): ActionPolicy;
+  /** Whether `actions` or a rule names the action, exactly or by a part of its name. */
+  declares(action: string): boolean;
+  /** Whether any rule compares this fact. */
+  tests(fact: string): boolean;
+  /** The declared name that one that is not declared was probably meant to be; only that of a near miss. */
+  nearMiss(action: string): string | undefined;
   evaluate(facts: Facts): Verdict;
   /** What every rule made of the facts, by the very closures that `evaluate` uses. */
   trace(facts: Facts): RulesTrace;
@@ -49,8 +57,11 @@ export interface ConditionTrace {
   /** Null when unknown. */
   readonly value: FactValue | null;
   readonly result: 'true' | 'false' | 'unknown';
-  /** Why the result is unknown: a side is absent, or there but of the wrong type. Null when it is known. */
-  readonly why: 'absent' | 'type_mismatch' | null;
+  /**
+   * Why the result is unknown: a side is absent, or there but of the wrong type, or longer than a pattern reads. Null when it is
+   * known.
+   */
+  readonly why: 'absent' | 'type_mismatch' | 'too_long' | null;
 }
 
 /** What became of one rule. */

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { DECISIONS } from '../decision.ts';
 import type { FactCatalog, FactSpec } from '../facts.ts';
 import { OPERATORS } from './operators.ts';
+import { ROUTE_SHAPE, routeProblem } from './route.ts';
 
 /** Roots under which callers may put anything; rules address it by dotted path and its type is known at run time only. */
 export const FREE_ROOTS = ['context', 'resource.properties', 'subject.properties'] as const;
@@ -83,10 +84,11 @@ const trust = z.strictObject({
 
 const route = z
   .string()
-  .regex(
-    /^(\*|[A-Z]+) \/(?:(?:[^/\s{}*?#]+|\{[A-Za-z_]\w*\})\/)*(?:[^/\s{}*?#]+|\{[A-Za-z_]\w*\}|\*)?$/,
-    'Expected a method (or *) and a path, as in "POST /api/transfers/{id}/confirm" or "* /admin/*"',
-  );
+  .superRefine((value, context) => {
+    const message = routeProblem(value);
+    if (message !== null) context.addIssue({ code: 'custom', message });
+  })
+  .meta({ pattern: ROUTE_SHAPE.source });
 
 const action = z.strictObject({
   routes: z.array(route).optional().describe('Method and path of the requests that are this action.'),
@@ -122,6 +124,9 @@ export function ruleFileSchema<Rule extends z.ZodType>(rule: Rule) {
       .describe('Least scores of the levels. Default: 30 and 70.'),
     floor: decision.optional().describe('Mildest decision while something is missing. Default: step-up.'),
     default: decision.optional().describe('Decision where no decision rule matches. Default: allow.'),
+    undeclared: decision
+      .optional()
+      .describe('Mildest decision of an action that neither `actions` nor any rule names. Default: step-up.'),
     trust: trust.optional(),
     rules: z.array(rule).optional(),
   });

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { CheckResult } from '../decision.ts';
 import type { FactCatalog, Facts, FactValue, Json, JsonObject } from '../facts.ts';
 import { type RuleText, schemaProblems } from './compile.ts';
+import { neverHolds } from './condition.ts';
 import { parseStrictJson } from './json.ts';
 import { formatPath, nearestWord, type RuleProblem, showFound } from './problems.ts';
 import type { ConditionTrace, RuleSet, RulesTrace } from './ruleset.ts';
@@ -87,7 +88,7 @@ export async function runRuleTests(
   const cases: CaseReport[] = [];
   const hit = new Set<string>();
   for (const file of [...testFiles].sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    for (const each of readCases(file, catalog, problems)) {
+    for (const each of readCases(file, catalog, problems, ruleSet)) {
       const outcome = await outcomeOf(each, ruleSet, play);
       if (outcome instanceof Error) {
         const mismatch: Mismatch = { what: 'run', expected: 'an answer', actual: outcome.message, compared: [] };
@@ -125,7 +126,19 @@ type ReadCase =
   | { readonly written: FactsCase; readonly facts: Facts }
   | { readonly written: RequestCase; readonly played: PlayedCase };
 
-function readCases({ name: file, text }: RuleText, catalog: FactCatalog, problems: RuleProblem[]): ReadCase[] {
+function readCases(
+  { name: file, text }: RuleText,
+  catalog: FactCatalog,
+  problems: RuleProblem[],
+  ruleSet: RuleSet,
+): ReadCase[] {
+  const findNearMiss = (action: unknown, path: readonly PropertyKey[]): void => {
+    if (typeof action !== 'string' || ruleSet.declares(action)) return;
+    const nearest = ruleSet.nearMiss(action);
+    if (nearest === undefined) return;
+    const message = `No rule file declares the action "${action}". Correct it.`;
+    problems.push({ file, rule: null, path: formatPath(path), code: 'unknown_action', message, nearest });
+  };
   const json = parseStrictJson(text);
   if (!json.ok) {
     for (const problem of json.problems) problems.push({ file, rule: null, ...problem });
@@ -142,9 +155,15 @@ function readCases({ name: file, text }: RuleText, catalog: FactCatalog, problem
     const hasFacts = typeof value === 'object' && value !== null && 'facts' in value;
     if (!hasFacts) {
       const parsed = requestCase.safeParse(value);
-      if (parsed.success) return [{ written: parsed.data, played: playedCaseOf(parsed.data, file, nowMs) }];
-      addIssues(parsed.error.issues, value, file, path, problems);
-      return [];
+      if (!parsed.success) {
+        addIssues(parsed.error.issues, value, file, path, problems);
+        return [];
+      }
+      findNearMiss(parsed.data.request.action, [...path, 'request', 'action']);
+      for (const [step, each] of (parsed.data.history ?? []).entries()) {
+        if ('check' in each) findNearMiss(each.check.action, [...path, 'history', step, 'check', 'action']);
+      }
+      return [{ written: parsed.data, played: playedCaseOf(parsed.data, file, nowMs) }];
     }
     const parsed = factsCase.safeParse(value);
     if (!parsed.success) {
@@ -154,6 +173,7 @@ function readCases({ name: file, text }: RuleText, catalog: FactCatalog, problem
     const { facts, context = {}, resource_properties = {}, subject_properties = {} } = parsed.data;
     const measured = readMeasured(facts, catalog, file, [...path, 'facts'], problems);
     if (measured === null) return [];
+    findNearMiss(measured.action, [...path, 'facts', 'action']);
     return [
       {
         written: parsed.data,
@@ -204,8 +224,12 @@ function readMeasured(
     const parsed = measuredValue(spec).safeParse(value);
     if (parsed.success) measured[name] = parsed.data as FactValue;
     else {
-      const message = `${parsed.error.issues[0]?.message ?? 'Invalid value'}. Found ${showFound(value)}.`;
-      problems.push({ file, rule: null, path, code: 'operand', message });
+      const known = spec.values !== undefined && typeof value === 'string';
+      const message = known
+        ? neverHolds(name, value, spec)
+        : `${parsed.error.issues[0]?.message ?? 'Invalid value'}. Found ${showFound(value)}.`;
+      const nearest = known ? nearestWord(value, spec.values ?? []) : undefined;
+      problems.push({ file, rule: null, path, code: 'operand', message, ...(nearest !== undefined && { nearest }) });
     }
   }
   return problems.length > before ? null : measured;
@@ -266,7 +290,9 @@ function whyMissing(code: string, trace: RulesTrace | null): string[] {
   });
 }
 
+const WHY_UNKNOWN = { absent: '', type_mismatch: ' (wrong type)', too_long: ' (too long)' } as const;
+
 function writeCondition({ fact, value, operator, operand, result, why }: ConditionTrace): string {
   const found = value === null ? 'unknown' : showFound(value);
-  return `${fact} ${found} ${operator} ${showFound(operand)} is ${result}${why === 'type_mismatch' ? ' (wrong type)' : ''}`;
+  return `${fact} ${found} ${operator} ${showFound(operand)} is ${result}${WHY_UNKNOWN[why ?? 'absent']}`;
 }

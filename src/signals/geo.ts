@@ -1,3 +1,4 @@
+import { COUNTRIES } from '../geo/countries.ts';
 import { baselineOf, failed, failureOf, measured, unknown } from './measurement.ts';
 import type { Signal } from './signal.ts';
 
@@ -5,7 +6,7 @@ import type { Signal } from './signal.ts';
 export const geo: Signal = {
   name: 'geo',
   facts: {
-    'geo.country': { type: 'string', meaning: 'ISO 3166-1 alpha-2, upper case' },
+    'geo.country': { type: 'string', meaning: 'ISO 3166-1 alpha-2, upper case', values: COUNTRIES },
     'geo.region': { type: 'string', meaning: 'Region as the source names it' },
     'geo.city': { type: 'string', meaning: 'City as the source names it' },
     'geo.accuracy_km': { type: 'number', unit: 'km', meaning: 'Radius within which the true place lies' },

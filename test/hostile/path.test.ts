@@ -17,7 +17,7 @@ const routes = compileRoutes([
 /** Whether nothing but the open route is seen in it. */
 function isTakenForOpen(target: string): boolean {
   const paths = pathReadings(target);
-  return paths.invalid === null && routes.matchActions('GET', paths.readings).join() === 'open';
+  return paths.invalid === null && routes.match('GET', paths.readings).every(({ action }) => action === 'open');
 }
 
 const GUARDED = /^\/open\/(?:admin|x)(?:\/|$)/;
