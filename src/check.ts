@@ -1,3 +1,4 @@
+import type { Baseline } from './baseline.ts';
 import {
   type CheckResult,
   DEFAULT_REQUIREMENT,
@@ -18,8 +19,8 @@ import { type Measurements, measureAll } from './signals/index.ts';
 import { whyPlaceless } from './signals/placeless.ts';
 import type { Observation } from './signals/signal.ts';
 import { demandOf, judgeProof } from './step-up/requirement.ts';
-import { spend } from './step-up/spend.ts';
-import type { ProofError, ProofVerdict } from './step-up/verifier.ts';
+import { type SpentTogether, spend, wasSentTwice } from './step-up/spend.ts';
+import type { Proof, ProofError, ProofVerdict } from './step-up/verifier.ts';
 import { type Attempt, type History, type Pseudonym, StoreError } from './store/store.ts';
 import { normaliseSubject } from './subject.ts';
 
@@ -40,8 +41,9 @@ export interface Checked {
 /**
  * One check, in order: observe, ask the store while the proof is verified, measure, judge, hold to the floor, apply the
  * proof, answer. One network wait; a second one only to spend a single-use proof. Never rejects on the store's account.
+ * Checks that belong to one request share `together`: a proof that several of them ask for is spent once.
  */
-export async function check(engine: Engine, request: CheckRequest): Promise<Checked> {
+export async function check(engine: Engine, request: CheckRequest, together?: SpentTogether): Promise<Checked> {
   const nowMs = engine.now();
   const rules = engine.rules();
   const policy = rules.policyFor(request.action);
@@ -64,12 +66,15 @@ export async function check(engine: Engine, request: CheckRequest): Promise<Chec
   const degraded = degradations(measurements);
   const demanded = degraded.length === 0 ? verdict.decision : stricter(verdict.decision, policy.floor);
   const requirement = requirementOf(demanded, verdict);
-  const stepUp = requirement === null ? null : await applyProof(engine, observation, requirement, proof, waitedMs);
+  const baseline = history.subject?.state === 'read' ? history.subject.value.baseline : null;
+  const spending: SpendingOfCheck = { waitedMs, together };
+  const stepUp =
+    requirement === null ? null : await applyProof(engine, observation, baseline, requirement, proof, spending);
   const decision: Decision = stepUp?.satisfied === true ? 'allow' : demanded;
 
   const earnedBy = stepUp?.satisfied === true && proof?.valid === true ? proof.proof : null;
-  const lessons = lessonsOf(decision, earnedBy, policy, degraded, observation);
-  const baseline = history.subject?.state === 'read' ? history.subject.value.baseline : null;
+  const actor = request.actor ?? (proof?.valid === true ? proof.proof.actor : null);
+  const lessons = lessonsOf(decision, earnedBy, policy, degraded, actor, observation);
   const device = await nameDevice(engine, observation, baseline, lessons);
 
   const result: CheckResult = {
@@ -89,7 +94,7 @@ export async function check(engine: Engine, request: CheckRequest): Promise<Chec
   const learn = async (): Promise<void> => {
     await Promise.all([
       learnLessons(engine, observation, baseline, device, lessons),
-      countBadEnd(engine, observation, decision, refusalOf(stepUp, proof)),
+      countBadEnd(engine, observation, decision, refusalOf(stepUp, proof), proof?.valid === true ? proof.proof : null),
     ]);
   };
   return { result, facts, pseudonyms: observation.keys, learn };
@@ -114,7 +119,12 @@ function attemptOf(observation: Observation): Attempt {
     subject:
       keys.subject === null
         ? null
-        : { key: keys.subject, address: keys.address, country: isPlaced ? located.place.country : null },
+        : {
+            key: keys.subject,
+            // Where somebody who acts for the subject is says nothing about where the subject is.
+            address: request.actor === null ? keys.address : null,
+            country: request.actor === null && isPlaced ? located.place.country : null,
+          },
     address:
       keys.address === null || keys.network === null
         ? null
@@ -150,13 +160,20 @@ function requirementOf(demanded: Decision, verdict: Verdict): Requirement | null
   return verdict.requirement ?? DEFAULT_REQUIREMENT;
 }
 
+interface SpendingOfCheck {
+  /** What the check has waited for the store. */
+  readonly waitedMs: number;
+  readonly together: SpentTogether | undefined;
+}
+
 /** The requirement of the answer is what the client has to ask for; the proof is judged by the rules' own. */
 async function applyProof(
   engine: Engine,
   { request, nowMs }: Observation,
+  baseline: Baseline | null,
   requirement: Requirement,
   verdict: ProofVerdict | null,
-  waitedMs: number,
+  { waitedMs, together }: SpendingOfCheck,
 ): Promise<{ satisfied: boolean; requirement: Requirement; error: ProofError | null }> {
   const issuer = verdict?.valid === true ? verdict.proof.issuer : null;
   const demand = demandOf(requirement, engine.verifier?.terms(issuer) ?? []);
@@ -164,10 +181,12 @@ async function applyProof(
   if (verdict === null) return refused(null);
   if (!verdict.valid) return refused(verdict.error);
   const { proof } = verdict;
-  const judged = judgeProof(proof, requirement, { subject: request.subject, session: request.session, nowMs });
+  const proofsNotBefore = baseline?.proofsNotBefore ?? 0;
+  const { subject, session } = request;
+  const judged = judgeProof(proof, requirement, { subject, session, nowMs, proofsNotBefore });
   if (!judged.satisfied) return refused(judged.error);
   if (requirement.singleUse && !request.dryRun) {
-    const spent = await spend(engine, proof, nowMs, waitedMs);
+    const spent = await spend(engine, proof, nowMs, waitedMs, together);
     if (spent !== null) return refused(spent);
   }
   return { satisfied: true, requirement: demand, error: null };
@@ -191,16 +210,19 @@ function engineReason(code: string, message: string): Reason {
 
 /**
  * What this answer may teach. Nothing while an input is missing: a baseline that could not be read would be replaced by
- * a poorer one, and an attacker who can slow the store down must not choose what is learned.
+ * a poorer one, and an attacker who can slow the store down must not choose what is learned. Nothing of somebody who acts for
+ * the subject: it is not the subject who is there.
  */
 function lessonsOf(
   decision: Decision,
   earnedBy: Lessons['earnedBy'],
   policy: ActionPolicy,
   degraded: readonly Degradation[],
+  actor: string | null,
   { request }: Observation,
 ): Lessons {
-  const may = decision === 'allow' && degraded.length === 0 && !request.dryRun && request.subject !== null;
+  const isWhole = degraded.length === 0 && !request.dryRun;
+  const may = decision === 'allow' && isWhole && request.subject !== null && actor === null;
   return {
     sighting: may && policy.learn === 'decision',
     trustDays: may && earnedBy !== null && policy.trust.onStepUp ? policy.trust.days : null,
@@ -219,10 +241,16 @@ async function countBadEnd(
   observation: Observation,
   decision: Decision,
   refusal: ProofError | null,
+  proof: Proof | null,
 ): Promise<void> {
   if (observation.request.dryRun) return;
+  const countFailure = async (): Promise<void> => {
+    const isReplay = refusal?.code === 'replayed' && proof !== null;
+    if (isReplay && (await wasSentTwice(engine, proof, observation.nowMs))) return;
+    await engine.store.recordOutcome(outcomeOf(observation, 'failure'));
+  };
   await Promise.all([
     decision === 'deny' ? engine.store.recordOutcome(outcomeOf(observation, 'deny')) : null,
-    refusal?.suspicious === true ? engine.store.recordOutcome(outcomeOf(observation, 'failure')) : null,
+    refusal?.suspicious === true ? countFailure() : null,
   ]);
 }

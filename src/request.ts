@@ -31,6 +31,8 @@ export interface CheckRequest {
   /** Place asserted by the caller, range-checked; null when it asserted none. */
   readonly place: Place | null;
   readonly stepUpToken: string | null;
+  /** Who acts for the subject, by the session that the request came with; null for the subject itself. */
+  readonly actor: string | null;
   readonly resource: { readonly type: string | null; readonly id: string | null; readonly properties: JsonObject };
   readonly subjectProperties: JsonObject;
   readonly context: JsonObject;

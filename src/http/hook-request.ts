@@ -99,6 +99,7 @@ export async function hookCheckRequest(
     device: deviceShown(deviceTokenOf(cookies), header(DEVICE_HEADER)),
     place: null,
     stepUpToken: proof?.token ?? null,
+    actor: session?.proof.actor ?? null,
     resource: {
       type: 'route',
       id: call.path.slice(0, MAX_RESOURCE_ID_LENGTH),

@@ -250,6 +250,7 @@ export function checkRequestFrom(wire: RiskCheckBody, context: WireContext): Che
     action: wire.action,
     ...originOf(wire, context),
     stepUpToken: wire.step_up_token ?? null,
+    actor: null,
     resource: {
       type: wire.resource?.type ?? null,
       id: wire.resource?.id ?? null,

@@ -319,6 +319,7 @@ async function ask({ engine }: Stage, sent: Sent & { readonly proof: string | nu
     subject: sent.subject,
     action: sent.action,
     stepUpToken: sent.proof,
+    actor: null,
     resource: { type: null, id: null, properties: {} },
     subjectProperties: {},
     context: sent.context,

@@ -15,6 +15,7 @@ const REQUEST: Omit<CheckRequest, 'action'> = {
   device: null,
   place: null,
   stepUpToken: null,
+  actor: null,
   resource: { type: null, id: null, properties: {} },
   subjectProperties: {},
   context: {},

@@ -73,6 +73,7 @@ export function observation(given: Given = {}): Observation {
           : { fingerprint, token: null, confidence: null, bot: null, components, malformed: false, ...given.claim },
       place: null,
       stepUpToken: null,
+      actor: null,
       resource: { type: null, id: null, properties: {} },
       subjectProperties: {},
       context: {},
@@ -158,6 +159,7 @@ export function baseline(parts: Partial<Baseline> = {}): Baseline {
     devices: [],
     sessions: [],
     trustNotBefore: 0,
+    proofsNotBefore: 0,
     ...parts,
   };
 }
