@@ -75,8 +75,10 @@ export interface Baseline {
   readonly networks: readonly KnownNetwork[];
   readonly devices: readonly KnownDevice[];
   readonly sessions: readonly KnownSession[];
-  /** Device tokens issued before this moment hold no trust (all devices revoked). */
+  /** Device tokens issued up to this second hold no trust (all devices revoked). */
   readonly trustNotBefore: Seconds;
+  /** What was proven up to this second counts no more: a credential changed, or a session or all devices were revoked. */
+  readonly proofsNotBefore: Seconds;
 }
 
 /** Most entries that a baseline keeps of each kind; at all caps together its stored form stays below 2 KB. */
@@ -171,12 +173,19 @@ export interface TrustGrant {
   /** Epoch seconds of the grant. */
   readonly at: Seconds;
   readonly until: Seconds;
+  /** The second in which the subject proved itself. */
+  readonly provenAt: Seconds;
   readonly device: DeviceLesson;
 }
 
-/** Makes a device trusted, remembering it when it is not yet known. */
-export function grantTrust(before: Baseline | null, { at, until, device }: TrustGrant): Baseline {
+/**
+ * Makes a device trusted, remembering it when it is not yet known. The same object when trust was taken away in the second of
+ * the proof or later: the grant was under way while that happened.
+ */
+export function grantTrust(before: Baseline | null, { at, until, provenAt, device }: TrustGrant): Baseline {
   const base = before ?? emptyBaseline(at);
+  const revokedAt = base.devices.find(({ id }) => id === device.id)?.revokedAt ?? 0;
+  if (provenAt <= Math.max(base.proofsNotBefore, revokedAt)) return base;
   const { devices } = learnDevice(base.devices, { ...device, proven: true }, at, null);
   return {
     ...base,
@@ -193,13 +202,25 @@ export function revokeDevice(before: Baseline, id: string, at: Seconds): Baselin
   return { ...before, devices: before.devices.map((known) => (known.id === id ? withoutTrust(known, at) : known)) };
 }
 
-/** Ends the trust of every device of the subject, and of every token issued before `at`. */
-export function revokeAllDevices(before: Baseline, at: Seconds): Baseline {
-  return {
-    ...before,
-    devices: before.devices.map((known) => withoutTrust(known, at)),
-    trustNotBefore: Math.max(before.trustNotBefore, at),
-  };
+/**
+ * Ends the trust of every device of the subject, and with it whatever was issued or proven up to `at`; also of one of whom
+ * nothing else is known.
+ */
+export function revokeAllDevices(before: Baseline | null, at: Seconds): Baseline {
+  const base = before ?? emptyBaseline(at);
+  return revokeProofs(
+    {
+      ...base,
+      devices: base.devices.map((known) => withoutTrust(known, at)),
+      trustNotBefore: Math.max(base.trustNotBefore, at),
+    },
+    at,
+  );
+}
+
+/** What was proven up to `at` counts no more. */
+export function revokeProofs(before: Baseline, at: Seconds): Baseline {
+  return { ...before, proofsNotBefore: Math.max(before.proofsNotBefore, at) };
 }
 
 /** Forgets one session and ends the trust of the device it was seen on. The same object when it is not known. */
@@ -220,7 +241,7 @@ const CLOCK_SKEW_S = 300;
  */
 export function withoutFuture(baseline: Baseline, now: Seconds): Baseline {
   const latest = now + CLOCK_SKEW_S;
-  if (baseline.lastSeen <= latest && baseline.trustNotBefore <= latest) return baseline;
+  if (Math.max(baseline.lastSeen, baseline.trustNotBefore, baseline.proofsNotBefore) <= latest) return baseline;
   const past = (at: Seconds): Seconds => (at > latest ? now : at);
   const seen = <E extends { readonly lastSeen: Seconds }>(entry: E): E => ({
     ...entry,
@@ -241,6 +262,7 @@ export function withoutFuture(baseline: Baseline, now: Seconds): Baseline {
     })),
     sessions: baseline.sessions.map((session) => ({ ...seen(session), startedAt: past(session.startedAt) })),
     trustNotBefore: past(baseline.trustNotBefore),
+    proofsNotBefore: past(baseline.proofsNotBefore),
   };
 }
 
@@ -285,6 +307,7 @@ function emptyBaseline(at: Seconds): Baseline {
     devices: [],
     sessions: [],
     trustNotBefore: 0,
+    proofsNotBefore: 0,
   };
 }
 

@@ -1,3 +1,4 @@
+import type { Baseline } from './baseline.ts';
 import {
   type CheckResult,
   DECISIONS,
@@ -19,8 +20,8 @@ import { type Measurements, measureAll } from './signals/index.ts';
 import { whyPlaceless } from './signals/placeless.ts';
 import type { Observation } from './signals/signal.ts';
 import { demandOf, judgeProof } from './step-up/requirement.ts';
-import { spend } from './step-up/spend.ts';
-import type { ProofError, ProofVerdict } from './step-up/verifier.ts';
+import { type SpentTogether, spend, wasSentTwice } from './step-up/spend.ts';
+import type { Proof, ProofError, ProofVerdict } from './step-up/verifier.ts';
 import { type Attempt, type History, type Pseudonym, StoreError } from './store/store.ts';
 import { normaliseSubject } from './subject.ts';
 
@@ -40,17 +41,25 @@ export interface Checked {
   readonly learn: () => Promise<void>;
 }
 
+/** What a check is part of. */
+export interface CheckOptions {
+  /**
+   * The same request under another action or resource id, where it cannot be told which of them the origin will take it for: each is
+   * judged, and the strictest decision holds.
+   */
+  readonly others?: readonly CheckRequest[];
+  /** Shared by checks that belong to one request: a proof that several of them ask for is spent once. */
+  readonly together?: SpentTogether;
+}
+
 /**
  * One check, in order: observe, ask the store while the proof is verified, measure, judge, hold to the floor, apply the
  * proof, answer. One network wait; a second one only to spend a single-use proof. Never rejects on the store's account.
- *
- * @param others the same request under another action or resource id, where it cannot be told which of them the origin will
- * take it for: each is judged, and the strictest decision holds
  */
 export async function check(
   engine: Engine,
   request: CheckRequest,
-  others: readonly CheckRequest[] = [],
+  { others = [], together }: CheckOptions = {},
 ): Promise<Checked> {
   const nowMs = engine.now();
   const rules = engine.rules();
@@ -63,6 +72,7 @@ export async function check(
 
   const measurements = measureAll(observation, history, proof);
   const degraded = degradations(measurements);
+  const baseline = history.subject?.state === 'read' ? history.subject.value.baseline : null;
   const judgeOne = (each: CheckRequest, measured: MeasuredFacts): Judgement => {
     const facts: Facts = {
       measured,
@@ -76,7 +86,7 @@ export async function check(
     const floored = degraded.length === 0 ? verdict.decision : stricter(verdict.decision, policy.floor);
     const demanded = hold === null ? floored : stricter(floored, hold.decision);
     const requirement = requirementOf(demanded, verdict);
-    const stepUp = requirement === null ? null : applyProof(engine, observation, requirement, proof);
+    const stepUp = requirement === null ? null : applyProof(engine, observation, baseline, requirement, proof);
     return { request: each, facts, verdict, policy, hold, floored, demanded, stepUp };
   };
   const judged = others.reduce(
@@ -84,12 +94,12 @@ export async function check(
     judgeOne(request, measurements.facts),
   );
   const { facts, verdict, policy, hold, floored, demanded } = judged;
-  const stepUp = await spendProof(engine, observation, judged.stepUp, proof, waitedMs);
+  const stepUp = await spendProof(engine, observation, judged.stepUp, proof, { waitedMs, together });
   const decision: Decision = stepUp?.satisfied === true ? 'allow' : demanded;
 
   const earnedBy = stepUp?.satisfied === true && proof?.valid === true ? proof.proof : null;
-  const lessons = lessonsOf(decision, earnedBy, policy, degraded, observation);
-  const baseline = history.subject?.state === 'read' ? history.subject.value.baseline : null;
+  const actor = request.actor ?? (proof?.valid === true ? proof.proof.actor : null);
+  const lessons = lessonsOf(decision, earnedBy, policy, degraded, actor, observation);
   const device = await nameDevice(engine, observation, baseline, lessons);
 
   const result: CheckResult = {
@@ -114,7 +124,7 @@ export async function check(
   const learn = async (): Promise<void> => {
     await Promise.all([
       learnLessons(engine, observation, baseline, device, lessons),
-      countBadEnd(engine, observation, decision, refusalOf(stepUp, proof)),
+      countBadEnd(engine, observation, decision, refusalOf(stepUp, proof), proof?.valid === true ? proof.proof : null),
     ]);
   };
   return { request: judged.request, result, facts, pseudonyms: observation.keys, learn };
@@ -168,7 +178,12 @@ function attemptOf(observation: Observation): Attempt {
     subject:
       keys.subject === null
         ? null
-        : { key: keys.subject, address: keys.address, country: isPlaced ? located.place.country : null },
+        : {
+            key: keys.subject,
+            // Where somebody who acts for the subject is says nothing about where the subject is.
+            address: request.actor === null ? keys.address : null,
+            country: request.actor === null && isPlaced ? located.place.country : null,
+          },
     address:
       keys.address === null || keys.network === null
         ? null
@@ -241,10 +256,17 @@ interface AppliedProof {
   readonly error: ProofError | null;
 }
 
+interface SpendingOfCheck {
+  /** What the check has waited for the store. */
+  readonly waitedMs: number;
+  readonly together: SpentTogether | undefined;
+}
+
 /** The requirement of the answer is what the client has to ask for; the proof is judged by the rules' own. */
 function applyProof(
   engine: Engine,
   { request, nowMs }: Observation,
+  baseline: Baseline | null,
   requirement: Requirement,
   verdict: ProofVerdict | null,
 ): AppliedProof {
@@ -254,7 +276,9 @@ function applyProof(
   if (verdict === null) return refused(null);
   if (!verdict.valid) return refused(verdict.error);
   const { proof } = verdict;
-  const judged = judgeProof(proof, requirement, { subject: request.subject, session: request.session, nowMs });
+  const proofsNotBefore = baseline?.proofsNotBefore ?? 0;
+  const { subject, session } = request;
+  const judged = judgeProof(proof, requirement, { subject, session, nowMs, proofsNotBefore });
   return judged.satisfied ? { satisfied: true, requirement: demand, error: null } : refused(judged.error);
 }
 
@@ -264,11 +288,11 @@ async function spendProof(
   { request, nowMs }: Observation,
   stepUp: AppliedProof | null,
   verdict: ProofVerdict | null,
-  waitedMs: number,
+  { waitedMs, together }: SpendingOfCheck,
 ): Promise<AppliedProof | null> {
   if (stepUp?.satisfied !== true || verdict?.valid !== true) return stepUp;
   if (!stepUp.requirement.singleUse || request.dryRun) return stepUp;
-  const error = await spend(engine, verdict.proof, nowMs, waitedMs);
+  const error = await spend(engine, verdict.proof, nowMs, waitedMs, together);
   return error === null ? stepUp : { ...stepUp, satisfied: false, error };
 }
 
@@ -290,16 +314,19 @@ function engineReason(code: string, message: string): Reason {
 
 /**
  * What this answer may teach. Nothing while an input is missing: a baseline that could not be read would be replaced by
- * a poorer one, and an attacker who can slow the store down must not choose what is learned.
+ * a poorer one, and an attacker who can slow the store down must not choose what is learned. Nothing of somebody who acts for
+ * the subject: it is not the subject who is there.
  */
 function lessonsOf(
   decision: Decision,
   earnedBy: Lessons['earnedBy'],
   policy: ActionPolicy,
   degraded: readonly Degradation[],
+  actor: string | null,
   { request }: Observation,
 ): Lessons {
-  const may = decision === 'allow' && degraded.length === 0 && !request.dryRun && request.subject !== null;
+  const isWhole = degraded.length === 0 && !request.dryRun;
+  const may = decision === 'allow' && isWhole && request.subject !== null && actor === null;
   return {
     sighting: may && policy.learn === 'decision',
     trustDays: may && earnedBy !== null && policy.trust.onStepUp ? policy.trust.days : null,
@@ -318,10 +345,16 @@ async function countBadEnd(
   observation: Observation,
   decision: Decision,
   refusal: ProofError | null,
+  proof: Proof | null,
 ): Promise<void> {
   if (observation.request.dryRun) return;
+  const countFailure = async (): Promise<void> => {
+    const isReplay = refusal?.code === 'replayed' && proof !== null;
+    if (isReplay && (await wasSentTwice(engine, proof, observation.nowMs))) return;
+    await engine.store.recordOutcome(outcomeOf(observation, 'failure'));
+  };
   await Promise.all([
     decision === 'deny' ? engine.store.recordOutcome(outcomeOf(observation, 'deny')) : null,
-    refusal?.suspicious === true ? engine.store.recordOutcome(outcomeOf(observation, 'failure')) : null,
+    refusal?.suspicious === true ? countFailure() : null,
   ]);
 }

@@ -1,4 +1,4 @@
-import { type Baseline, revokeAllDevices, revokeDevice, revokeSession } from './baseline.ts';
+import { type Baseline, revokeAllDevices, revokeDevice, revokeProofs, revokeSession } from './baseline.ts';
 import type { Engine } from './engine.ts';
 import { type Lessons, learnLessons, type NamedDevice, nameDevice } from './learning.ts';
 import { observe, outcomeOf } from './observation.ts';
@@ -25,12 +25,11 @@ export async function recordEvent(engine: Engine, event: SubjectEvent): Promise<
       await engine.store.recordOutcome(outcomeOf(observation, 'failure'));
       return { device: null };
     case 'session.revoked':
-      await engine.store.updateBaseline(keys.subject, (before) => before && endSession(before, observation));
+      await engine.store.updateBaseline(keys.subject, (before) => endSession(before, observation));
       return { device: null };
     case 'credential.changed':
-      await engine.store.updateBaseline(
-        keys.subject,
-        (before) => before && revokeAllDevices(before, Math.floor(observation.nowMs / 1000)),
+      await engine.store.updateBaseline(keys.subject, (before) =>
+        revokeAllDevices(before, Math.floor(observation.nowMs / 1000)),
       );
       return { device: null };
   }
@@ -51,15 +50,22 @@ async function learnSuccess(
   return device;
 }
 
-/** A session that the baseline no longer knows may have been on any device, so that all of them lose their trust. */
-function endSession(before: Baseline, observation: Observation): Baseline {
+/**
+ * A session that the baseline no longer knows may have been on any device, so that all of them lose their trust. Proofs go
+ * with any session: the one that it is known by here need not be the one that its provider puts into tokens.
+ */
+function endSession(before: Baseline | null, observation: Observation): Baseline {
   const { keys, nowMs } = observation;
   const at = Math.floor(nowMs / 1000);
+  if (before === null) return revokeAllDevices(before, at);
   const named = devicesNamed(before, observation);
   const known = before.sessions.some(({ key }) => key === keys.session);
   if (!known && named.length === 0) return revokeAllDevices(before, at);
   const forgotten = keys.session === null ? before : revokeSession(before, keys.session, at);
-  return named.reduce((rest, id) => revokeDevice(rest, id, at), forgotten);
+  return revokeProofs(
+    named.reduce((rest, id) => revokeDevice(rest, id, at), forgotten),
+    at,
+  );
 }
 
 /** A fingerprint names every record of its machine: that of a browser which lost its token beside the one that holds it. */

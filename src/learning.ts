@@ -4,6 +4,7 @@ import { matchDevice } from './signals/device.ts';
 import { othersOn } from './signals/device-token.ts';
 import { lessonOf } from './signals/lesson.ts';
 import type { Observation } from './signals/signal.ts';
+import { provenAt } from './step-up/requirement.ts';
 import type { Proof } from './step-up/verifier.ts';
 
 /** What an allowed check or a reported success teaches. */
@@ -13,7 +14,7 @@ export interface Lessons {
   /** The device becomes trusted for this many days; null when it does not. */
   readonly trustDays: number | null;
   /** The proof by which trust was earned; null where a success was reported instead, or nothing was earned. */
-  readonly earnedBy: Pick<Proof, 'issuer' | 'id'> | null;
+  readonly earnedBy: Pick<Proof, 'issuer' | 'id' | 'authTime'> | null;
 }
 
 /** The device of a request under the id by which it is, or is about to be, remembered. */
@@ -63,19 +64,22 @@ export async function learnLessons(
   observation: Observation,
   seen: Baseline | null,
   device: NamedDevice | null,
-  { sighting }: Lessons,
+  { sighting, earnedBy }: Lessons,
 ): Promise<void> {
-  const { keys, nowMs } = observation;
+  const { keys, nowMs, request } = observation;
   const until = device === null || device.expiresAtMs === null ? null : Math.floor(device.expiresAtMs / 1000);
   if (keys.subject === null || (!sighting && until === null)) return;
   // A device that earns trust is itself; a fingerprint that merely resembles it plays no part.
   const lesson = lessonOf(observation, device && { id: device.id, proven: device.proven || until !== null });
+  const proven = provenAt({ authTime: earnedBy?.authTime ?? request.occurredAtMs / 1000 }, nowMs);
   const learn = (stored: Baseline | null): Baseline | null => {
+    // Trust may have been taken away since the proof was judged: what it let in was not let in by the subject.
+    if (stored !== null && earnedBy !== null && proven <= stored.proofsNotBefore) return null;
     // Before this request, or what a wrong clock has stored would not make way for it.
     const before = stored && withoutFuture(stored, Math.floor(nowMs / 1000) - 1);
     const sighted = sighting ? learnSighting(before, lesson) : before;
     if (until === null || lesson.device === null) return sighted;
-    return grantTrust(sighted, { at: Math.floor(nowMs / 1000), until, device: lesson.device });
+    return grantTrust(sighted, { at: Math.floor(nowMs / 1000), until, provenAt: proven, device: lesson.device });
   };
   await engine.store.updateBaseline(keys.subject, learn, seen);
 }

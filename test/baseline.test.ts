@@ -140,7 +140,7 @@ describe('devices', () => {
   });
 
   it('are trusted until the moment that was granted, which use does not move', () => {
-    const granted = grantTrust(null, { at: NOON, until: NOON + 30 * DAY, device: seenDevice('d-1') });
+    const granted = grantTrust(null, { at: NOON, until: NOON + 30 * DAY, provenAt: NOON, device: seenDevice('d-1') });
     const used = learn([lesson({ at: NOON + 20 * DAY, device: seenDevice('d-1', true) })], granted);
     const [device] = used.devices;
     expect(device?.trustedUntil).toBe(NOON + 30 * DAY);

@@ -2,7 +2,10 @@
 export interface StepUpRequirement {
   /** Assurance classes of which one is needed, preferred first; empty where any will do. */
   readonly acrValues: readonly string[];
-  /** Seconds since which the person must have authenticated; null where the challenge does not say. */
+  /**
+   * Seconds since which the person must have authenticated; null where the challenge does not say. 0 is "now": the provider has to
+   * ask although it has a session, and the proof counts for one request.
+   */
   readonly maxAge: number | null;
   /** A sentence of the server for developers, such as why the proof that came along was not taken. */
   readonly reason: string | null;

@@ -1,3 +1,4 @@
+import type { StepUpRequirement } from './challenge.ts';
 import type { OnStepUp } from './step-up-fetch.ts';
 
 /** Descope's `loginOptions` for a step-up. */
@@ -12,8 +13,14 @@ export interface DescopeAnswer {
   readonly error?: { readonly errorCode: string; readonly errorDescription?: string } | undefined;
 }
 
-/** An authentication by the SDK; null where the person declined. */
-export type DescopeAuthenticate = (loginOptions: DescopeStepUpOptions) => Promise<DescopeAnswer | null>;
+/**
+ * An authentication by the SDK; null where the person declined. Where the requirement's `maxAge` is 0, it has to be one of now: an
+ * answer of before is refused as spent.
+ */
+export type DescopeAuthenticate = (
+  loginOptions: DescopeStepUpOptions,
+  requirement: StepUpRequirement,
+) => Promise<DescopeAnswer | null>;
 
 /**
  * Steps up with one of the methods of `@descope/web-js-sdk`, such as TOTP:
@@ -22,8 +29,8 @@ export type DescopeAuthenticate = (loginOptions: DescopeStepUpOptions) => Promis
  * the new session token, which has `su: true`; where that is in a cookie, the cookie does.
  */
 export function descopeLogin(authenticate: DescopeAuthenticate): OnStepUp {
-  return async () => {
-    const answer = await authenticate({ stepup: true });
+  return async (requirement) => {
+    const answer = await authenticate({ stepup: true }, requirement);
     if (answer === null) return false;
     if (!answer.ok) throw descopeFault(answer.error);
     return answer.data?.sessionJwt || true;
@@ -43,13 +50,18 @@ export interface DescopeFlowOptions {
   readonly show: (flow: HTMLElement, decline: () => void) => () => void;
 }
 
-/** Steps up in a flow. The page brings the element `descope-wc` of `@descope/web-component`. */
+/**
+ * Steps up in a flow. The page brings the element `descope-wc` of `@descope/web-component`. The flow sees the challenge as
+ * `client.max_age` and `client.acr_values`: one that lets a recent step-up pass must not where `client.max_age` is 0.
+ */
 export function descopeFlow({ projectId, flowId = 'step-up', baseUrl, show }: DescopeFlowOptions): OnStepUp {
-  return async () => {
+  return async ({ acrValues, maxAge }) => {
     const flow = document.createElement('descope-wc');
     flow.setAttribute('project-id', projectId);
     flow.setAttribute('flow-id', flowId);
     if (baseUrl !== undefined) flow.setAttribute('base-url', baseUrl);
+    const asked = { acr_values: acrValues.join(' '), ...(maxAge !== null && { max_age: maxAge }) };
+    flow.setAttribute('client', JSON.stringify(asked));
     let hide = (): void => undefined;
     try {
       return await new Promise<string | boolean>((resolve, reject) => {

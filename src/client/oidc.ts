@@ -5,6 +5,8 @@ import type { OnStepUp } from './step-up-fetch.ts';
 export interface OidcStepUpArguments {
   acr_values?: string;
   max_age?: number;
+  /** Where `max_age` is 0. OpenID Connect means the same by both, but some providers know one of them only. */
+  prompt?: 'login';
 }
 
 /** The part of a signed-in user that is read. */
@@ -30,7 +32,8 @@ export interface OidcRedirectClient {
 export type OidcTokenKind = 'access_token' | 'id_token';
 
 /**
- * Steps up in a popup. The retried request carries the new token. A popup that is closed or refused at the provider is a decline.
+ * Steps up in a popup. Where the challenge says `max_age=0`, the provider is told to ask although it has a session. The retried
+ * request carries the new token. A popup that is closed or refused at the provider is a decline.
  * Browsers open popups soon after a click only (about five seconds): start slow requests early.
  */
 export function oidcPopup(client: OidcPopupClient, token: OidcTokenKind = 'access_token'): OnStepUp {
@@ -79,6 +82,7 @@ function argumentsOf({ acrValues, maxAge }: StepUpRequirement): OidcStepUpArgume
   return {
     ...(acrValues.length > 0 && { acr_values: acrValues.join(' ') }),
     ...(maxAge !== null && { max_age: maxAge }),
+    ...(maxAge === 0 && { prompt: 'login' }),
   };
 }
 

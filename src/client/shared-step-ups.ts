@@ -4,8 +4,8 @@ import type { OnStepUp, StepUpOutcome } from './step-up-fetch.ts';
 /** A request under way. */
 export interface Visit {
   /**
-   * Waits for a step-up that meets the requirement: one that ended since the request left, the one that runs, or a new one. False
-   * once the person declined any of these.
+   * Waits for a step-up that meets the requirement: one that ended since the request left, the one that runs, or a new one. A
+   * requirement of `max_age=0` is met by a step-up of its own alone. False once the person declined any of these.
    */
   stepUp(requirement: StepUpRequirement): Promise<StepUpOutcome>;
   /** The request is answered or given up. */
@@ -30,7 +30,8 @@ export function sharedStepUps(onStepUp: OnStepUp): { enter(): Visit } {
   };
 
   const start = (first: StepUpRequirement): StepUp => {
-    const requirement = [...waiting].reduce(combined, first);
+    // What another request will ask for by itself in any case must not make this step-up a harder one.
+    const requirement = [...waiting].filter((other) => !isOfNow(other)).reduce(combined, first);
     const outcome = Promise.resolve()
       .then(() => onStepUp(requirement))
       .then(outcomeOf);
@@ -56,9 +57,11 @@ export function sharedStepUps(onStepUp: OnStepUp): { enter(): Visit } {
           try {
             // One that gave up must not have the person asked for it.
             for (let next = since; isUnderWay; next += 1) {
-              const current = ended[next] ?? running ?? start(requirement);
+              const others = ended[next] ?? running;
+              const current = others ?? start(requirement);
               const outcome = await current.outcome;
-              if (outcome === false || meets(current.requirement, requirement)) return outcome;
+              const isEnough = others === null || (!isOfNow(requirement) && meets(current.requirement, requirement));
+              if (outcome === false || isEnough) return outcome;
             }
             return false;
           } finally {
@@ -78,6 +81,14 @@ export function sharedStepUps(onStepUp: OnStepUp): { enter(): Visit } {
 /** Anything else than a token or `true` is no proof. */
 function outcomeOf(outcome: StepUpOutcome): StepUpOutcome {
   return outcome === true || (typeof outcome === 'string' && outcome !== '') ? outcome : false;
+}
+
+/**
+ * Whether the person has to log in now: the proof is for one request, and the request that brings it first spends it
+ * (OpenID Connect Core, section 3.1.2.1, has `max_age=0` ask in any case).
+ */
+function isOfNow({ maxAge }: StepUpRequirement): boolean {
+  return maxAge === 0;
 }
 
 /** Whether a step-up for `asked` is one for `needed` as well. */

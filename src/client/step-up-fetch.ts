@@ -38,7 +38,9 @@ const MAX_LOOKS = 3;
  * - Requests to other origins than the page's own and `origins` are passed on as they are.
  * - `onStepUp` is asked once for all requests that were under way; a requirement that the running step-up does not meet is asked for
  *   after it. Where the person declines, each of them gets its challenge as the answer.
- * - A request is sent twice at most. A second challenge is the answer, as for a single-use proof that another request spent.
+ * - `max_age=0`, the challenge for a proof that counts once, is asked for by each request anew: no step-up of before, and none of
+ *   another request, is taken for it.
+ * - A request is sent twice at most. A second challenge is the answer, as for a single-use proof that was spent before.
  * - The signal of a request ends that request alone, at any time, and never a step-up that others wait for.
  * - So that neither fingerprint nor token follows a redirect to a foreign host, requests to the page's origin have `mode: 'same-origin'`
  *   and those to `origins` `redirect: 'error'` (or `manual`, where asked for): such a redirect is a network error.

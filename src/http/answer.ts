@@ -194,7 +194,7 @@ function proofAnswerOf(proof: Proof): ProofAnswer {
     issuer: proof.issuer,
     subject: proof.subject,
     acr: proof.acr,
-    amr: [...proof.amr],
+    amr: [...(proof.amr ?? [])],
     auth_time: proof.authTime,
     expires_at: isoOf(proof.expiresAt * 1000),
   };

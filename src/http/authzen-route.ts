@@ -25,7 +25,10 @@ export function requestsOfRoute(
   const paths = pathsOf(request);
   if (paths.length === 0) {
     if (isNamed) return null;
-    throw refused('resource.id', 'is no path; send one that begins with a slash, or resource.properties.path beside it');
+    throw refused(
+      'resource.id',
+      'is no path; send one that begins with a slash, or resource.properties.path beside it',
+    );
   }
   const found = paths.flatMap(({ at, path, isPattern }) => routesOf(rules, method, at, path, isPattern));
   const candidates = isNamed ? found.filter(({ action }) => action !== DEFAULT_ACTION) : found;

@@ -3,6 +3,7 @@ import { check } from '../check.ts';
 import type { CheckResult } from '../decision.ts';
 import type { Json, JsonObject } from '../facts.ts';
 import { ANY_STEP_UP } from '../step-up/requirement.ts';
+import type { SpentTogether } from '../step-up/spend.ts';
 import { afterAnswer } from './aftermath.ts';
 import { answerOf } from './answer.ts';
 import { requestsOfRoute } from './authzen-route.ts';
@@ -160,30 +161,31 @@ async function evaluateAll(
   items: readonly Json[],
   semantic: (typeof SEMANTICS)[number],
 ): Promise<DecisionAnswer[]> {
-  // A page that asks about fifty buttons is one attempt of its subject, not fifty.
-  const counted = new Set<string | null>();
+  const batch: Batch = { counted: new Set(), spent: new Map() };
   if (semantic === 'execute_all') {
-    return Promise.all(items.map((item) => evaluateItem(deps, c, resolved(defaults, item), counted)));
+    return Promise.all(items.map((item) => evaluateItem(deps, c, resolved(defaults, item), batch)));
   }
   const last = semantic === 'permit_on_first_permit';
   const answers: DecisionAnswer[] = [];
   for (const item of items) {
-    const answer = await evaluateItem(deps, c, resolved(defaults, item), counted);
+    const answer = await evaluateItem(deps, c, resolved(defaults, item), batch);
     answers.push(answer);
     if (answer.decision === last) break;
   }
   return answers;
 }
 
+/** What the items of one request share: a page that asks about fifty buttons is one attempt of its subject, with one proof. */
+interface Batch {
+  /** Subjects whose attempt is counted already. */
+  readonly counted: Set<string | null>;
+  readonly spent: SpentTogether;
+}
+
 /** One item of a batch: what cannot be resolved is refused in its place and spoils none of the others. */
-async function evaluateItem(
-  deps: AppDeps,
-  c: AppContext,
-  item: JsonObject,
-  counted: Set<string | null>,
-): Promise<DecisionAnswer> {
+async function evaluateItem(deps: AppDeps, c: AppContext, item: JsonObject, batch: Batch): Promise<DecisionAnswer> {
   try {
-    return await evaluate(deps, c, item, counted);
+    return await evaluate(deps, c, item, batch);
   } catch (error) {
     if (!(error instanceof ProblemError)) throw error;
     return { decision: false, context: { error: { status: 400, message: error.message, errors: error.faults } } };
@@ -226,12 +228,11 @@ function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** `counted` holds the subjects whose attempt is counted already. */
 async function evaluate(
   deps: AppDeps,
   c: AppContext,
   body: JsonObject,
-  counted = new Set<string | null>(),
+  { counted, spent }: Batch = { counted: new Set(), spent: new Map() },
 ): Promise<DecisionAnswer> {
   const startedMs = deps.elapsedMs();
   const scope = deps.scopeOf(c);
@@ -240,7 +241,8 @@ async function evaluate(
   const request = { ...asked, isCounted: !counted.has(asked.subject) };
   counted.add(asked.subject);
   const routed = requestsOfRoute(scope.engine.rules(), request);
-  const checked = await (routed === null ? check(scope.engine, request) : check(scope.engine, routed[0], routed.slice(1)));
+  const [first, ...others] = routed ?? [request];
+  const checked = await check(scope.engine, first, { others, together: spent });
   const requestId = c.get('requestId');
   const caller = c.get('caller');
   const latencyMs = deps.elapsedMs() - startedMs;

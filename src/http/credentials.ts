@@ -102,7 +102,9 @@ function encodesPair(segment: string, wanted: string): boolean {
  * outer blanks (a plus sign is one), cut at a NUL, an element of a list as the list, and with the characters that PHP makes an underscore of.
  */
 function lenientName(name: string): string {
-  const [text = ''] = decoded(decoded(name.replaceAll('+', ' '))).normalize('NFKC').split('\0', 1);
+  const [text = ''] = decoded(decoded(name.replaceAll('+', ' ')))
+    .normalize('NFKC')
+    .split('\0', 1);
   const trimmed = withoutOuterBlanks(text);
   const bracket = trimmed.indexOf('[', 1);
   const isElement = bracket !== -1 && trimmed.includes(']', bracket);

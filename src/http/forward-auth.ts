@@ -150,7 +150,7 @@ async function decide(
   };
   const request = await hookCheckRequest(engine, { ...call, path }, header, sent, origin, deps.gateway);
   const [first, ...others] = requestsOf(request, candidates);
-  const checked = await check(engine, first, others);
+  const checked = await check(engine, first, { others });
   const latencyMs = deps.elapsedMs() - startedMs;
   afterAnswer(deps, scope, { ...checked, requestId, caller, latencyMs });
   const isGuarded = [first, ...others].some(({ action }) => rules.policyFor(action).guarded);

@@ -113,7 +113,7 @@ export async function hookCheckRequest(
     ...origin,
     session: sessionOf(session?.proof ?? null, proof?.verdict.valid === true ? proof.verdict.proof : null),
     credential,
-    actor: null,
+    actor: session?.proof.actor ?? null,
     userAgent: header('user-agent')?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
     device: deviceShown(deviceTokenOf(sent.cookie), header(DEVICE_HEADER)),
     place: null,

@@ -47,7 +47,8 @@ export function pathReadings(target: string): PathReadings {
     decoded.push(...levels);
   }
   const alike = decoded.filter((text) => !isAscii(text)).map((text) => [text, folded(text)] as const);
-  if (alike.some(([text, like]) => hidesStructure(text, like))) return invalid('hides a dot segment or an escape in other letters');
+  if (alike.some(([text, like]) => hidesStructure(text, like)))
+    return invalid('hides a dot segment or an escape in other letters');
   const texts = new Set([...decoded, ...alike.map(([, like]) => like)]);
   const variants = [...texts].map((text) => ({ text, choices: choicesOf(text) }));
   const combinations = variants.reduce((sum, { choices }) => sum + 2 ** choices.length, 0);

@@ -171,6 +171,8 @@ export function openMethods(routes: readonly RoutePattern[]): OpenMethods[] {
     methodsOf.set(path, methods.add(method));
   }
   return [...methodsOf]
-    .filter(([path]) => !covered.match('*', [path.replace(/\*$/, '\u0000/\u0000')]).some(({ action }) => action === '*'))
+    .filter(
+      ([path]) => !covered.match('*', [path.replace(/\*$/, '\u0000/\u0000')]).some(({ action }) => action === '*'),
+    )
     .map(([path, methods]) => ({ path, methods: [...methods].sort() }));
 }

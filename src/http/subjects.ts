@@ -64,11 +64,11 @@ export function subjectRoutes(deps: AppDeps): Route[] {
       method: 'DELETE',
       path: '/v1/subjects/:id/devices',
       access: 'key',
-      summary: 'End the trust of every device of a subject',
+      summary: 'End the trust of every device of a subject, and what was proven before',
       answers: { 204: { description: 'No device of the subject is trusted any more' } },
       handle: async (c) => {
         const { store, key, now } = askedOf(c);
-        await store.updateBaseline(key, (before) => (before === null ? null : revokeAllDevices(before, now)));
+        await store.updateBaseline(key, (before) => revokeAllDevices(before, now));
         return NO_CONTENT;
       },
     },

@@ -1,8 +1,9 @@
-import { DEFAULT_MAX_AGE_SECONDS, DEFAULT_REQUIREMENT, type Requirement } from '../decision.ts';
+import { DEFAULT_MAX_AGE_SECONDS, DEFAULT_REQUIREMENT } from '../decision.ts';
 import { demandAnswer, type ProofAnswer } from '../http/answer.ts';
 import { deviceCookie } from '../http/cookies.ts';
 import type { Decided, RiskCheck, StepgateClient, StoodIn } from '../sdk/client.ts';
 import { StepgateError } from '../sdk/error.ts';
+import { demandOf, statedRequirement } from '../step-up/requirement.ts';
 import {
   addressFinder,
   type ClientAddressOptions,
@@ -60,9 +61,12 @@ export interface RequireStepUpOptions<C> {
   readonly acrValues?: readonly string[];
   /** All of these methods must have been used (RFC 8176). */
   readonly amrValues?: readonly string[];
-  /** Greatest age of the authentication. Default 600. */
+  /**
+   * Greatest age of the authentication. Default 600. 0 is a log-in made for this very request: challenged with `max_age=0` and
+   * counted once, as `singleUse` is.
+   */
   readonly maxAgeSeconds?: number;
-  /** A proof counts once. Default false. */
+  /** A log-in counts once, by whatever token of it; the challenge then asks for one of now. Default false. */
   readonly singleUse?: boolean;
   /** Where a step-up token is looked for; the first that has one. Default `header`, then `cookie`. */
   readonly token?: readonly TokenSource[];
@@ -133,18 +137,14 @@ export function riskGuard<C>(options: RiskCheckOptions<C>): Guard<C, RiskDecisio
  */
 export function stepUpGuard<C>(options: RequireStepUpOptions<C>): Guard<C, ProofAnswer> {
   const { proofs } = options;
-  const requirement: Requirement = {
-    acrValues: options.acrValues ?? [],
-    amrValues: options.amrValues ?? [],
-    maxAgeSeconds: options.maxAgeSeconds ?? DEFAULT_MAX_AGE_SECONDS,
-    singleUse: options.singleUse ?? false,
-    unsatisfiable: false,
-  };
-  if (!Number.isSafeInteger(requirement.maxAgeSeconds) || requirement.maxAgeSeconds < 0) {
-    throw invalid(`maxAgeSeconds must be a whole number of seconds, found ${requirement.maxAgeSeconds}`);
+  const { acrValues = [], amrValues = [], maxAgeSeconds = DEFAULT_MAX_AGE_SECONDS, singleUse = false } = options;
+  if (!Number.isSafeInteger(maxAgeSeconds) || maxAgeSeconds < 0) {
+    throw invalid(`maxAgeSeconds must be a whole number of seconds, found ${maxAgeSeconds}`);
   }
+  const requirement = statedRequirement({ acrValues, amrValues, maxAgeSeconds, singleUse });
   if (requirement.singleUse && !proofs.canSpend) {
-    throw invalid('singleUse needs a place where spent proofs are recorded: give proofsByIssuers a `spend`');
+    const asked = singleUse ? 'singleUse' : 'maxAgeSeconds: 0';
+    throw invalid(`${asked} needs a place where spent proofs are recorded: give proofsByIssuers a \`spend\``);
   }
   const sources = options.token ?? TOKEN_SOURCES;
   const page = checkedPage(options.stepUpPage);
@@ -154,7 +154,7 @@ export function stepUpGuard<C>(options: RequireStepUpOptions<C>): Guard<C, Proof
     const [subject, session] = await Promise.all([options.subject(context), options.session?.(context) ?? null]);
     const judged = await proofs.judge({ token, subject, session, requirement });
     if (judged.valid) return { goesOn: true, value: judged.proof, setCookie: null };
-    const demand = judged.failed ? demandAnswer(requirement, null) : judged.step_up;
+    const demand = judged.failed ? demandAnswer(demandOf(requirement, []), null) : judged.step_up;
     return refused(stepUpRefusal(request, demand, page, null));
   };
 }

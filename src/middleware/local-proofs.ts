@@ -13,8 +13,8 @@ export interface LocalProofsOptions {
   /** Entries as in the setting STEP_UP_ISSUERS. */
   readonly issuers: readonly IssuerEntry[];
   /**
-   * Records that a single-use proof is spent, for `ttlSeconds` at least, where every process of the application sees it; true
-   * the first time only. Without it nothing can be asked to be single-use.
+   * Records that a log-in is spent, for `ttlSeconds` at least, where every process of the application sees it; true the first time
+   * only. `id` is a hash and names nobody. Without it nothing can be asked to be single-use.
    */
   readonly spend?: (id: string, ttlSeconds: number) => Promise<boolean>;
   /** For keys. Default: the runtime's `fetch`. */
@@ -59,5 +59,12 @@ async function spendBy(record: LocalProofsOptions['spend'], proof: Proof, nowMs:
   if (record === undefined) {
     return { code: 'spend_unrecorded', message: 'nothing is set up to record spent proofs', suspicious: false };
   }
-  return spend({ store: { spendProof: record }, pseudonym: (_kind, id) => id }, proof, nowMs);
+  const spendProof = async (id: string, ttlSeconds: number): Promise<boolean> => record(await hashOf(id), ttlSeconds);
+  return spend({ store: { spendProof }, pseudonym: (_kind, id) => id }, proof, nowMs);
+}
+
+/** SHA-256 in hexadecimal digits: what is spent has the person's id in it, which is nothing for the keys of a store. */
+async function hashOf(text: string): Promise<string> {
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text));
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -16,10 +16,7 @@ export interface KnownActions {
 }
 
 /** @param declared the names in `actions`, of all files */
-export function knownActions(
-  declared: Iterable<string>,
-  rules: readonly { readonly when: Condition }[],
-): KnownActions {
+export function knownActions(declared: Iterable<string>, rules: readonly { readonly when: Condition }[]): KnownActions {
   const compared = rules.flatMap((rule) => [...comparisonsOf(rule.when)].filter(namesActions));
   const names = new Set([DEFAULT_ACTION, ...declared, ...compared.flatMap(exactNames)]);
   const patterns = compared.filter((each) => exactNames(each).length === 0);

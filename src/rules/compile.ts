@@ -26,7 +26,15 @@ import {
 import { traceRules } from './explain.ts';
 import { parseStrictJson } from './json.ts';
 import { MATCHES_INPUT_LIMIT } from './operators.ts';
-import { formatPath, nearestWord, nearMiss, type RuleProblem, type RuleProblemCode, RulesError, showFound } from './problems.ts';
+import {
+  formatPath,
+  nearestWord,
+  nearMiss,
+  type RuleProblem,
+  type RuleProblemCode,
+  RulesError,
+  showFound,
+} from './problems.ts';
 import type { MessagePart } from './reason.ts';
 import type { ActionPolicy, RoutePattern, RuleSet } from './ruleset.ts';
 import { decisionSchema, LANGUAGE_KEYS, pointsSchema, ruleFileSchema, ruleSchema } from './schema.ts';
@@ -187,7 +195,14 @@ function findNearMisses(files: readonly OpenedFile[], drafts: readonly DraftRule
       for (const name of exactNames(comparison)) named.add(name);
       for (const { word, nearest } of strangersIn(comparison, declared)) {
         const message = `No file declares the action "${word}". Correct it, or declare it: "actions": { "${word}": {} }.`;
-        findings.problems.push({ file, rule: head.id, path: comparison.path, code: 'unknown_action', message, nearest });
+        findings.problems.push({
+          file,
+          rule: head.id,
+          path: comparison.path,
+          code: 'unknown_action',
+          message,
+          nearest,
+        });
       }
     }
   }

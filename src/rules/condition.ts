@@ -1,16 +1,7 @@
 import type { FactCatalog, FactSpec, Facts, Json, JsonObject } from '../facts.ts';
 import { reportContradictions } from './contradictions.ts';
 import { FORBIDDEN_KEYS } from './json.ts';
-import {
-  FALSE,
-  type Held,
-  type Judge,
-  not,
-  OPERATORS,
-  type Operator,
-  TRUE,
-  type Truth,
-} from './operators.ts';
+import { FALSE, type Held, type Judge, not, OPERATORS, type Operator, TRUE, type Truth } from './operators.ts';
 import { formatPath, nearestWord, type RuleProblemCode, showFound } from './problems.ts';
 import { showValue } from './reason.ts';
 import { FREE_FACT, FREE_ROOTS, SCORE_FACT } from './schema.ts';
@@ -263,7 +254,12 @@ function compileComparison(written: Written, path: readonly PropertyKey[], scope
       scope.report(path, 'operand', `${word} of "${name}": ${expected}. Found ${showFound(operand)}.`);
     }
     for (const [at, value] of wrong) {
-      scope.report([...path, ...at], 'unknown_value', neverHolds(name, value, spec), nearestWord(value, spec?.values ?? []));
+      scope.report(
+        [...path, ...at],
+        'unknown_value',
+        neverHolds(name, value, spec),
+        nearestWord(value, spec?.values ?? []),
+      );
     }
     return null;
   }

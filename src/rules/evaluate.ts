@@ -9,8 +9,8 @@ import {
   type Verdict,
 } from '../decision.ts';
 import type { Facts } from '../facts.ts';
-import { TRUE } from './operators.ts';
 import type { KnownActions } from './actions.ts';
+import { TRUE } from './operators.ts';
 import { reasonOf, showValue, type Told } from './reason.ts';
 
 interface CompiledShared extends Told {

@@ -15,7 +15,8 @@ export const ROUTE_SHAPE =
 export function routeProblem(route: string): string | null {
   const instead = matchable(route);
   if (instead === route) return null;
-  const shape = 'Expected a method (or *) and a path as requests are matched with it, as in "POST /api/transfers/{id}/confirm" or "* /admin/*"';
+  const shape =
+    'Expected a method (or *) and a path as requests are matched with it, as in "POST /api/transfers/{id}/confirm" or "* /admin/*"';
   return instead === null ? shape : `${shape}. Write "${instead}"`;
 }
 
@@ -57,7 +58,8 @@ function matchableSegment(segment: string, isLast: boolean): string {
   return decoded.replace(/;.*$/s, '');
 }
 
-const REST = /^(?:\*\*?\w*|\{\*+\w*\}|\{\w+(?:\.\.\.|\+|:path|:\.\*)\}|<path:\w+>|\[{1,2}\.\.\.\w+\]{1,2}|:\w+[*+]|\(?\.\*\)?)$/;
+const REST =
+  /^(?:\*\*?\w*|\{\*+\w*\}|\{\w+(?:\.\.\.|\+|:path|:\.\*)\}|<path:\w+>|\[{1,2}\.\.\.\w+\]{1,2}|:\w+[*+]|\(?\.\*\)?)$/;
 
 /** Named after the last word that could be a name: `<int:id>` after `id`, `{id:int}` after `id` too. */
 function parameter(segment: string): string {

@@ -1,7 +1,7 @@
 import { ADDRESS_HASH_LENGTH, type KnownNetwork } from '../baseline.ts';
 import { CATEGORIES } from '../reputation/reputation.ts';
 import type { Pseudonym } from '../store/store.ts';
-import { baselineOf, failed, failureOf, measured, off, unknown } from './measurement.ts';
+import { failed, failureOf, measured, off, seenBaselineOf, unknown } from './measurement.ts';
 import type { Signal } from './signal.ts';
 
 const INNER_KINDS = ['private', 'loopback', 'link_local', 'cgnat'];
@@ -63,7 +63,7 @@ export const ip: Signal = {
       });
     }
     const slot = history.address?.state === 'read' ? history.address.value : null;
-    const baseline = baselineOf(history);
+    const baseline = seenBaselineOf(history);
     // No list holds an inner address (such entries are dropped), so this much is known without any.
     const inner = INNER_KINDS.includes(address.kind);
     const facts = {

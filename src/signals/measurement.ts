@@ -44,6 +44,12 @@ export function baselineOf(history: History): Baseline | null {
   return subjectOf(history)?.baseline ?? null;
 }
 
+/** The same where it holds more than that trust was taken away: of whom nothing was ever learned, nothing is new or dormant. */
+export function seenBaselineOf(history: History): Baseline | null {
+  const baseline = baselineOf(history);
+  return baseline !== null && (baseline.learned > 0 || baseline.devices.length > 0) ? baseline : null;
+}
+
 /** Whole days from `from` to `to` (epoch seconds), never negative. */
 export function daysBetween(from: number, to: number): number {
   return Math.max(0, Math.floor((to - from) / 86_400));

@@ -26,7 +26,7 @@ export const stepUp: Signal = {
     if (proof.subject !== request.subject) return unknown('subject_mismatch', { 'step_up.present': false });
     return measured({
       'step_up.present': proof.steppedUp,
-      'step_up.age_s': Math.max(0, Math.floor(nowMs / 1000 - proof.authTime)),
+      'step_up.age_s': proof.authTime === 0 ? null : Math.max(0, Math.floor(nowMs / 1000 - proof.authTime)),
       'step_up.acr': proof.acr,
       'step_up.amr': proof.amr,
     });

@@ -1,4 +1,4 @@
-import { daysBetween, failed, failureOf, measured, subjectOf, unknown } from './measurement.ts';
+import { daysBetween, failed, failureOf, measured, seenBaselineOf, subjectOf, unknown } from './measurement.ts';
 import type { Signal } from './signal.ts';
 
 /** How often and from how many places this subject has been seen lately, and how well it is known. */
@@ -39,7 +39,7 @@ export const velocity: Signal = {
     if (why !== null) return failed(why);
     const slot = subjectOf(history);
     if (slot === null) return unknown('no_history');
-    const { baseline } = slot;
+    const baseline = seenBaselineOf(history);
     const at = request.occurredAtMs / 1000;
     return measured({
       'subject.attempts_1m': slot.attempts1m,

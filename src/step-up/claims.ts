@@ -1,7 +1,7 @@
 import { isPlainSubject } from '../subject.ts';
-import { type IssuerSettings, mediaType } from './presets.ts';
+import { type IssuerSettings, mediaType, type StepUpMark } from './presets.ts';
 import { Refusal, show } from './refusal.ts';
-import type { Proof } from './verifier.ts';
+import type { Proof, ProofError } from './verifier.ts';
 
 /** A JWT claims set or a JOSE header: whatever the sender put there. */
 export interface Claims {
@@ -43,8 +43,9 @@ export function checkHeader(header: Claims, settings: IssuerSettings): void {
 }
 
 /**
- * What a token with a genuine signature shows. Times are epoch seconds; `now` may have a fraction.
- * @param id what the token is spent by when it has no `jti`
+ * What a token with a genuine signature shows. Times are epoch seconds; `now` may have a fraction. Who the subject is and how
+ * fresh its authentication is are two questions: a token that answers the first one alone is a {@link Proof} with a `flaw`.
+ * @param id names the token when it has no `jti`
  * @throws Refusal named after the claim that fails
  */
 export function readProof(claims: Claims, settings: IssuerSettings, now: number, id: string): Proof {
@@ -53,7 +54,8 @@ export function readProof(claims: Claims, settings: IssuerSettings, now: number,
   }
   checkTokenType(claims, settings);
   checkAudience(claims, settings);
-  const expiresAt = checkTimes(claims, settings, now);
+  checkUnbound(claims);
+  const { expiresAt, lifeFlaw } = checkTimes(claims, settings, now);
   const subject = claim(claims, settings.subjectClaim);
   if (typeof subject !== 'string' || subject.trim() === '') {
     throw new Refusal(
@@ -67,30 +69,67 @@ export function readProof(claims: Claims, settings: IssuerSettings, now: number,
       `claim ${settings.subjectClaim} is ${show(subject)}, which could pass for another subject; expected at most 256 characters, none of them invisible or a mere variant of another (Unicode NFKC), and no outer space`,
     );
   }
-  const authentication = authenticatedAt(claims, settings, now);
-  const evidence = evidenceOf(claims, settings);
+  const actor = actorOf(claims);
+  const methods = readMethods(claim(claims, 'amr'), latestMoment(claims, settings, now));
+  const evidence = evidenceOf(claims, settings, methods.names ?? []);
+  const unmarked = missingMark(claims, settings, evidence);
+  const authentication = authenticatedAt(claims, settings, now, methods);
+  const flaw =
+    actor === null
+      ? (lifeFlaw ?? methods.flaw ?? (unmarked === null ? authentication.flaw : null))
+      : flawOf(
+          'actor_not_subject',
+          `the token says that ${show(actor)} acts for its subject, who proves nothing by it`,
+        );
   const jti = claim(claims, 'jti');
   const session = settings.sessionClaim === null ? undefined : claim(claims, settings.sessionClaim);
-  const flaw =
-    authentication.known || settings.authTime === 'or_iat'
-      ? missingMark(claims, settings, evidence)
-      : 'it has no auth_time, and iat would make every refresh look like an authentication';
   return {
     issuer: settings.name,
     subject,
-    steppedUp: flaw === null,
-    stepUpFlaw: flaw ?? undefined,
+    actor,
+    steppedUp: unmarked === null && flaw === null,
+    stepUpFlaw: unmarked ?? undefined,
+    flaw: flaw ?? undefined,
     acr: evidence.acr,
     acrFlaw: evidence.acrFlaw ?? undefined,
     acrOrder: settings.acrOrder ?? undefined,
-    amr: evidence.amr,
+    amr: methods.names,
+    amrTimes: methods.times,
     authTime: authentication.at,
+    authTimeStated: authentication.stated,
     maxAgeSeconds: settings.maxAgeSeconds,
     expiresAt,
     id: hasId(claims) ? String(jti) : id,
     session: typeof session === 'string' && session !== '' ? session : null,
     toleranceSeconds: settings.toleranceSeconds,
   };
+}
+
+function flawOf(code: string, message: string): ProofError {
+  return { code, message, suspicious: false };
+}
+
+/** A token that is bound to a key of its holder (RFC 7800) proves nothing by itself, and possession is not checked here. */
+function checkUnbound(claims: Claims): void {
+  const bound = claim(claims, 'cnf');
+  if (bound === undefined) return;
+  throw new Refusal(
+    'sender_constrained',
+    `cnf is ${show(bound)}: the token is bound to a key of its holder, whose possession is not checked; expected a plain bearer token without cnf`,
+  );
+}
+
+/** Who acts for the subject: `sub`, else `client_id`, of the outermost `act`. */
+function actorOf(claims: Claims): string | null {
+  const act = claim(claims, 'act');
+  if (act === undefined) return null;
+  const isObject = typeof act === 'object' && act !== null && !Array.isArray(act);
+  const actor = isObject ? (claim(act as Claims, 'sub') ?? claim(act as Claims, 'client_id')) : undefined;
+  if (typeof actor === 'string' && actor.trim() !== '') return actor;
+  throw new Refusal(
+    'actor_invalid',
+    `act is ${show(act)}, expected an object whose sub names who acts for the subject`,
+  );
 }
 
 function checkTokenType(claims: Claims, { tokenType }: IssuerSettings): void {
@@ -121,8 +160,15 @@ function checkAudience(claims: Claims, settings: IssuerSettings): void {
   }
 }
 
-/** Returns `exp`. */
-function checkTimes(claims: Claims, settings: IssuerSettings, now: number): number {
+/** No moment that counts seconds lies behind it (the year 5138); one that counts milliseconds does since 1973. */
+const LATEST_SECONDS = 1e11;
+
+/** Returns `exp`, and what is wrong with a life that only a session may have. */
+function checkTimes(
+  claims: Claims,
+  settings: IssuerSettings,
+  now: number,
+): { readonly expiresAt: number; readonly lifeFlaw: ProofError | null } {
   const tolerance = settings.toleranceSeconds;
   const expiresAt = instant(claims, 'exp');
   if (expiresAt === undefined) throw new Refusal('exp_missing', 'the token has no exp: it would never expire');
@@ -144,13 +190,13 @@ function checkTimes(claims: Claims, settings: IssuerSettings, now: number): numb
     );
   }
   const life = expiresAt - (issuedAt ?? now);
-  if (life > settings.maxLifetimeSeconds) {
-    throw new Refusal(
-      'exp_implausible',
-      `exp ${expiresAt} gives a life of ${Math.round(life)} s, at most ${settings.maxLifetimeSeconds} s is taken; exp counts seconds, not milliseconds`,
-    );
-  }
-  return expiresAt;
+  if (life <= settings.maxLifetimeSeconds) return { expiresAt, lifeFlaw: null };
+  const tooLong = flawOf(
+    'exp_implausible',
+    `exp ${expiresAt} gives a life of ${Math.round(life)} s, at most ${settings.maxLifetimeSeconds} s is taken; exp counts seconds, not milliseconds`,
+  );
+  if (expiresAt > LATEST_SECONDS) throw new Refusal(tooLong.code, tooLong.message);
+  return { expiresAt, lifeFlaw: tooLong };
 }
 
 /** A NumericDate (RFC 7519, section 2). JSON can hold a number beyond what a double can, which reads as infinity. */
@@ -163,24 +209,125 @@ function instant(claims: Claims, name: 'exp' | 'iat' | 'nbf'): number | undefine
   return value;
 }
 
-/** `auth_time`, else `iat`; `known` tells which. */
-function authenticatedAt(claims: Claims, settings: IssuerSettings, now: number): { at: number; known: boolean } {
+interface Authentication {
+  /** Epoch seconds; 0 where `flaw` is set. */
+  readonly at: number;
+  /** False where it is the moment of the token, for want of another. */
+  readonly stated: boolean;
+  readonly flaw: ProofError | null;
+}
+
+/**
+ * The moment in `amr` of what makes the step-up, else `auth_time`, else `iat`. Never `iat` where moments stand in `amr`, or
+ * where the step-up is shown by `acr` or `amr`: a provider keeps both over a refresh, which renews `iat`.
+ */
+function authenticatedAt(claims: Claims, settings: IssuerSettings, now: number, methods: Methods): Authentication {
+  const authTime = checkAuthTime(claims, settings, now);
+  const moment = momentOfStepUp(settings.stepUp, methods);
+  const stated = moment ?? authTime;
+  if (stated !== undefined) return { at: stated, stated: true, flaw: null };
   const issuedAt = instant(claims, 'iat');
-  const value = claim(claims, 'auth_time');
-  if (value === undefined) {
-    if (issuedAt === undefined) {
-      throw new Refusal('auth_time_missing', 'neither auth_time nor iat tells when the subject authenticated');
-    }
-    return { at: issuedAt, known: false };
+  if (settings.authTime === 'or_iat' && !methods.hasMoments && issuedAt !== undefined) {
+    return { at: issuedAt, stated: false, flaw: null };
   }
+  const why = methods.hasMoments
+    ? 'amr tells moments, but not that of the step-up, and there is no auth_time'
+    : settings.authTime === 'required'
+      ? 'it has no auth_time, and iat would make every refresh look like an authentication'
+      : 'neither auth_time nor iat tells when the subject authenticated';
+  return { at: 0, stated: false, flaw: flawOf('auth_time_missing', why) };
+}
+
+/** @throws Refusal `auth_time_invalid` */
+function checkAuthTime(claims: Claims, settings: IssuerSettings, now: number): number | undefined {
+  const value = claim(claims, 'auth_time');
+  if (value === undefined) return undefined;
   const invalid = (expected: string) =>
     new Refusal('auth_time_invalid', `auth_time is ${show(value)}, expected ${expected}`);
   if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0) throw invalid('positive epoch seconds');
   if (value > now + settings.toleranceSeconds) throw invalid(`epoch seconds up to now, ${Math.floor(now)}`);
+  const issuedAt = instant(claims, 'iat');
   if (issuedAt !== undefined && Math.floor(value) > issuedAt + settings.toleranceSeconds) {
     throw invalid(`a moment up to iat, ${issuedAt}: nobody authenticates after the token was made`);
   }
-  return { at: value, known: true };
+  return value;
+}
+
+/** The last moment at which a method can have been used. */
+function latestMoment(claims: Claims, settings: IssuerSettings, now: number): number {
+  return Math.min(now, instant(claims, 'iat') ?? now) + settings.toleranceSeconds;
+}
+
+/** What `amr` tells. */
+interface Methods {
+  readonly names: readonly string[] | null;
+  readonly times: ReadonlyMap<string, number> | undefined;
+  /** Whether a method is told in the form that has a moment, even where that is left out. */
+  readonly hasMoments: boolean;
+  readonly flaw: ProofError | null;
+}
+
+const NO_METHODS: Methods = { names: null, times: undefined, hasMoments: false, flaw: null };
+
+/** `amr` as RFC 8176 has it, a list of names; or a list of `{"method", "timestamp"}`, each with its moment (Supabase). */
+function readMethods(amr: unknown, latest: number): Methods {
+  if (amr === undefined) return NO_METHODS;
+  const unread = (expected: string): Methods => ({
+    ...NO_METHODS,
+    flaw: flawOf('amr_invalid', `amr is ${show(amr)}, expected ${expected}`),
+  });
+  if (!Array.isArray(amr)) return unread('a list of methods');
+  const entries: readonly unknown[] = amr;
+  if (entries.every((entry) => typeof entry === 'string')) return { ...NO_METHODS, names: entries };
+  const names: string[] = [];
+  const times = new Map<string, number>();
+  for (const entry of entries) {
+    const isObject = typeof entry === 'object' && entry !== null && !Array.isArray(entry);
+    const method = isObject ? claim(entry as Claims, 'method') : entry;
+    if (typeof method !== 'string' || method === '') {
+      return unread('methods by name, or as objects with "method" and "timestamp"');
+    }
+    names.push(method);
+    const at = isObject ? claim(entry as Claims, 'timestamp') : undefined;
+    if (at === undefined) continue;
+    if (typeof at !== 'number' || !(at > 0 && at <= latest)) {
+      return unread(`a timestamp of ${show(method)} in epoch seconds up to ${Math.floor(latest)}`);
+    }
+    times.set(method, Math.max(at, times.get(method) ?? 0));
+  }
+  return { names, times, hasMoments: true, flaw: null };
+}
+
+/**
+ * When the step-up was made, by the moments of its methods. Where the entry names methods, all of them have to be young, so
+ * the oldest counts. Otherwise a claim says that there was a second factor: the newest use of one counts, and a password
+ * that was typed again makes it no younger.
+ */
+function momentOfStepUp(mark: StepUpMark, { names, times }: Methods): number | undefined {
+  if (names === null || times === undefined) return undefined;
+  if (mark.kind === 'amr') return oldestOf(mark.values, times);
+  if (mark.kind === 'includes' && mark.claim === 'amr') return times.get(mark.includes);
+  const used = names.filter((name) => name !== 'token_refresh');
+  const strongest = Math.max(...used.map(weightOf));
+  const moments = used.filter((name) => weightOf(name) === strongest).map((name) => times.get(name));
+  const told = moments.filter((moment) => moment !== undefined);
+  return told.length === 0 ? undefined : Math.max(...told);
+}
+
+/** The oldest of the moments at which these methods were used; undefined unless all are told. */
+function oldestOf(wanted: readonly string[], times: ReadonlyMap<string, number>): number | undefined {
+  const moments = wanted.map((method) => times.get(method));
+  const told = moments.filter((moment) => moment !== undefined);
+  return told.length === moments.length && told.length > 0 ? Math.min(...told) : undefined;
+}
+
+/** What providers that tell moments call a second factor, and what is never one. */
+const SECOND_FACTOR = /^(totp|mfa|mfa\/.+|webauthn|hwk|swk|sc)$/;
+const FIRST_FACTOR = /^(password|pwd|pin|kba|anonymous)$/;
+
+function weightOf(method: string): number {
+  if (SECOND_FACTOR.test(method)) return 2;
+  return FIRST_FACTOR.test(method) ? 0 : 1;
 }
 
 interface Evidence {
@@ -190,19 +337,22 @@ interface Evidence {
   readonly amr: readonly string[];
 }
 
-function evidenceOf(claims: Claims, settings: IssuerSettings): Evidence {
-  const amr = claim(claims, 'amr');
-  const methods = Array.isArray(amr) && amr.every((method) => typeof method === 'string') ? amr : [];
+function evidenceOf(claims: Claims, settings: IssuerSettings, amr: readonly string[]): Evidence {
   const mark = settings.stepUp;
   // A provider that lists the contexts a token is good for has no use for `acr`; the context is the assurance class.
-  if (mark.kind === 'includes' && includes(claim(claims, mark.claim), mark.includes)) {
-    return { acr: mark.includes, acrFlaw: null, amr: methods };
+  if (mark.kind === 'includes' && includes(listed(claims, mark.claim, amr), mark.includes)) {
+    return { acr: mark.includes, acrFlaw: null, amr };
   }
   const acr = claim(claims, 'acr');
-  if (acr === undefined) return { acr: null, acrFlaw: null, amr: methods };
-  if (typeof acr === 'string' && acr !== '' && acr === acr.trim()) return { acr, acrFlaw: null, amr: methods };
-  if (settings.acrNumbers && Number.isSafeInteger(acr)) return { acr: String(acr), acrFlaw: null, amr: methods };
-  return { acr: null, acrFlaw: `acr is ${show(acr)}, expected a string without outer space`, amr: methods };
+  if (acr === undefined) return { acr: null, acrFlaw: null, amr };
+  if (typeof acr === 'string' && acr !== '' && acr === acr.trim()) return { acr, acrFlaw: null, amr };
+  if (settings.acrNumbers && Number.isSafeInteger(acr)) return { acr: String(acr), acrFlaw: null, amr };
+  return { acr: null, acrFlaw: `acr is ${show(acr)}, expected a string without outer space`, amr };
+}
+
+/** A claim that lists something; `amr` by the names of its methods. */
+function listed(claims: Claims, name: string, amr: readonly string[]): unknown {
+  return name === 'amr' ? amr : claim(claims, name);
 }
 
 function includes(value: unknown, wanted: string): boolean {
@@ -218,7 +368,7 @@ function missingMark(claims: Claims, settings: IssuerSettings, { acr, acrFlaw, a
       return found === mark.equals ? null : `claim ${mark.claim} is ${show(found)}, expected ${show(mark.equals)}`;
     }
     case 'includes': {
-      const found = claim(claims, mark.claim);
+      const found = listed(claims, mark.claim, amr);
       return includes(found, mark.includes)
         ? null
         : `claim ${mark.claim} is ${show(found)}, expected a list that holds ${show(mark.includes)}`;

@@ -27,9 +27,12 @@ export type Presented =
 /** Records a single-use proof as spent: null at the first time, otherwise why it does not count. */
 export type SpendProof = (proof: Proof) => Promise<ProofError | null>;
 
+/** When trust was last taken away from the proof's subject, in epoch seconds; 0 where it never was or cannot be told. */
+export type ProofsNotBefore = (proof: Proof) => Promise<number>;
+
 /**
- * Verifies a token and judges it against a requirement, outside of a check. `spend` is asked only for a proof that is enough
- * and has to be single-use.
+ * Verifies a token and judges it against a requirement, outside of a check. `notBefore` is asked only for a proof that is
+ * enough, `spend` only where that has to be single-use.
  *
  * Codes beside those of the verifier and of {@link judgeProof}: `no_issuer`, `token_missing`.
  */
@@ -37,6 +40,7 @@ export async function present(
   verifier: ProofVerifier | null,
   { token, requirement, subject, session, nowMs }: ShownToken,
   spend: SpendProof,
+  notBefore: ProofsNotBefore = async () => 0,
 ): Promise<Presented> {
   const refused = (error: ProofError, issuer: string | null = null): Presented => ({
     valid: false,
@@ -49,8 +53,11 @@ export async function present(
   if (!verdict.valid) return refused(verdict.error);
   const { proof } = verdict;
   const presenter = subject === ANYBODY ? normaliseSubject(proof.subject) : subject;
-  const judged = judgeProof(proof, requirement, { subject: presenter, session, nowMs });
+  const presentation = { subject: presenter, session, nowMs };
+  const judged = judgeProof(proof, requirement, presentation);
   if (!judged.satisfied) return refused(judged.error, proof.issuer);
+  const current = judgeProof(proof, requirement, { ...presentation, proofsNotBefore: await notBefore(proof) });
+  if (!current.satisfied) return refused(current.error, proof.issuer);
   const spent = requirement.singleUse ? await spend(proof) : null;
   return spent === null ? { valid: true, proof } : refused(spent, proof.issuer);
 }

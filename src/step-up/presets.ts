@@ -65,7 +65,10 @@ export interface IssuerSettings {
   /** Null when tokens are not tied to a session. */
   readonly sessionClaim: string | null;
   readonly stepUp: StepUpMark;
-  /** `required`: `iat` never stands in for a missing `auth_time`, since a refresh renews it. */
+  /**
+   * `required`: `iat` never stands in for a missing `auth_time`, since a refresh renews it. `or_iat`: it does, and what single
+   * use can spend is then the token and not the log-in, for which another token may be had without asking anybody.
+   */
   readonly authTime: 'required' | 'or_iat';
   /** From weakest to strongest; null when acr values are compared for equality only. */
   readonly acrOrder: readonly string[] | null;
@@ -147,7 +150,7 @@ const shared = {
     .refine((values) => new Set(values).size === values.length, { error: 'names a value twice' })
     .optional(),
   acr_numbers: z.boolean().optional(),
-  max_age: seconds.optional(),
+  max_age: seconds.min(1, 'has to be 1 at least: nobody comes back from a provider in no time').optional(),
   clock_tolerance_s: seconds.max(300).optional(),
   max_lifetime_s: seconds.min(1).optional(),
   keys_cache_s: seconds.min(1).optional(),
@@ -316,7 +319,7 @@ function descope(projectId: string, base: string): Preset {
     audience: { values: [projectId], pinned: true },
     // Session and refresh tokens carry the same claims but this one.
     tokenType: { claim: 'drn', allowed: null, refused: ['DSR'] },
-    // Its tokens carry no `auth_time`, and a refresh drops `su`.
+    // Its tokens carry no `auth_time`, and a refresh drops `su`: single use spends one token, and no more can be told.
     authTime: 'or_iat',
   };
 }
@@ -369,6 +372,13 @@ const issuer = entry.transform((settings, context): IssuerSettings => {
   if (unranked.length > 0) {
     problem('acr_order', `lacks ${unranked.join(', ')} of step_up.acr_values; it lists ${acrOrder?.join(', ')}`);
   }
+  const survives = mark !== null && survivesRefresh(mark);
+  if (survives && settings.auth_time === 'or_iat') {
+    problem(
+      'auth_time',
+      'has to be "required" where acr or amr shows the step-up: a refresh keeps both and renews iat',
+    );
+  }
   if (keys === undefined || audience === undefined || allowed === null || mark === null) return z.NEVER;
   return {
     name: preset.name,
@@ -384,7 +394,7 @@ const issuer = entry.transform((settings, context): IssuerSettings => {
     subjectClaim: settings.subject_claim ?? preset.subjectClaim ?? 'sub',
     sessionClaim: settings.session_claim === undefined ? 'sid' : settings.session_claim,
     stepUp: mark,
-    authTime: settings.auth_time ?? preset.authTime ?? 'or_iat',
+    authTime: survives ? 'required' : (settings.auth_time ?? preset.authTime ?? 'or_iat'),
     acrOrder,
     acrNumbers: settings.acr_numbers ?? false,
     maxAgeSeconds: settings.max_age ?? DEFAULT_MAX_AGE_SECONDS,
@@ -402,8 +412,8 @@ const issuer = entry.transform((settings, context): IssuerSettings => {
  * algorithm that is missing, symmetric or `none`, and two entries for one issuer are refused.
  *
  * Defaults: `subject_claim` `sub`, `session_claim` `sid`, `step_up` `{"claim": "su", "equals": true}`, `auth_time`
- * `or_iat`, `max_age` 600, `clock_tolerance_s` 5, `max_lifetime_s` 86400, `keys_cache_s` 600, `keys_cooldown_s` 30,
- * `stale_keys_s` 3600.
+ * `or_iat` (always `required` where `acr` or `amr` shows the step-up), `max_age` 600, `clock_tolerance_s` 5, `max_lifetime_s` 86400,
+ * `keys_cache_s` 600, `keys_cooldown_s` 30, `stale_keys_s` 3600.
  */
 export const stepUpIssuers = z.array(issuer).pipe(z.array(z.custom<IssuerSettings>()).superRefine(refuseTwins));
 
@@ -458,6 +468,11 @@ function markOf(settings: z.output<typeof stepUp>): StepUpMark {
   if ('includes' in settings) return { kind: 'includes', claim: settings.claim, includes: settings.includes };
   if ('acr_values' in settings) return { kind: 'acr', values: settings.acr_values };
   return { kind: 'amr', values: settings.amr };
+}
+
+/** Whether a provider keeps the mark over a refresh, as it does what it knows of the log-in. */
+function survivesRefresh(mark: StepUpMark): boolean {
+  return mark.kind === 'acr' || mark.kind === 'amr' || ['acr', 'amr', 'acrs'].includes(mark.claim);
 }
 
 function typeClaim(settings: z.output<typeof tokenType> | null): IssuerSettings['tokenType'] {

@@ -16,6 +16,11 @@ export interface Presentation {
   readonly session: string | null;
   /** The real clock. */
   readonly nowMs: number;
+  /**
+   * Epoch seconds until which what was proven counts no more: when trust was last taken away from the subject. Default 0:
+   * it never was, or nobody can tell.
+   */
+  readonly proofsNotBefore?: number;
 }
 
 /** Whether a proof meets a requirement, and why not. */
@@ -25,8 +30,9 @@ export type Judgement = { readonly satisfied: true } | { readonly satisfied: fal
  * Whether a genuine proof is enough. Pure. The age limit is the smaller of the issuer's and the requirement's and is
  * itself still young enough; `exp` plus tolerance is the first moment at which a proof is too old, whatever its age.
  *
- * Codes: `requirement_unsatisfiable`, `subject_mismatch`, `session_mismatch`, `expired`, `acr_invalid`, `acr_missing`,
- * `acr_unknown`, `acr_too_low`, `acr_mismatch`, `amr_missing`, `not_stepped_up`, `token_too_old`.
+ * Codes: `requirement_unsatisfiable`, `subject_mismatch`, `session_mismatch`, those of the proof's own flaw
+ * (`actor_not_subject`, `exp_implausible`, `amr_invalid`, `auth_time_missing`), `acr_invalid`, `acr_missing`, `acr_unknown`,
+ * `acr_too_low`, `acr_mismatch`, `amr_missing`, `not_stepped_up`, `expired`, `token_too_old`, `proof_before_revocation`.
  */
 export function judgeProof(proof: Proof, requirement: Requirement, presentation: Presentation): Judgement {
   const error =
@@ -34,10 +40,12 @@ export function judgeProof(proof: Proof, requirement: Requirement, presentation:
       ? problem('requirement_unsatisfiable', 'the rules that matched exclude one another; no proof meets them all')
       : null) ??
     bindingProblem(proof, presentation) ??
+    proof.flaw ??
     acrProblem(proof, requirement) ??
     amrProblem(proof, requirement) ??
     (proof.steppedUp ? null : notSteppedUp(proof)) ??
-    ageProblem(proof, requirement, presentation.nowMs);
+    ageProblem(proof, requirement, presentation.nowMs) ??
+    revocationProblem(proof, presentation);
   return error === null ? { satisfied: true } : { satisfied: false, error };
 }
 
@@ -83,10 +91,10 @@ function acrProblem(proof: Proof, { acrValues }: Requirement): ProofError | null
 }
 
 function amrProblem(proof: Proof, { amrValues }: Requirement): ProofError | null {
-  const missing = amrValues.filter((method) => !proof.amr.includes(method));
+  const missing = amrValues.filter((method) => proof.amr?.includes(method) !== true);
   return missing.length === 0
     ? null
-    : problem('amr_missing', `amr is ${show(proof.amr)}, it lacks ${missing.map(show).join(' and ')}`);
+    : problem('amr_missing', `amr is ${show(proof.amr ?? undefined)}, it lacks ${missing.map(show).join(' and ')}`);
 }
 
 function notSteppedUp(proof: Proof): ProofError {
@@ -99,21 +107,55 @@ function ageProblem(proof: Proof, requirement: Requirement, nowMs: number): Proo
     return problem('expired', `exp ${proof.expiresAt} (tolerance ${proof.toleranceSeconds} s) is past`);
   }
   const limit = Math.min(proof.maxAgeSeconds, requirement.maxAgeSeconds);
-  const age = now - proof.authTime;
+  // Each method that the rule names has to be young, where the token tells when it was used.
+  const moments = requirement.amrValues.map((method) => proof.amrTimes?.get(method) ?? proof.authTime);
+  const age = now - Math.min(proof.authTime, ...moments);
   return age <= limit
     ? null
     : problem('token_too_old', `the subject authenticated ${Math.floor(age)} s ago, at most ${limit} s is taken`);
+}
+
+function revocationProblem(proof: Proof, { nowMs, proofsNotBefore = 0 }: Presentation): ProofError | null {
+  const at = provenAt(proof, nowMs);
+  return at > proofsNotBefore
+    ? null
+    : problem(
+        'proof_before_revocation',
+        `the subject authenticated at ${at}; trust was taken away at ${proofsNotBefore}, and what was proven up to that second with it`,
+      );
+}
+
+/** The second in which the subject authenticated: no later than now, whatever the clock of the provider says. */
+export function provenAt({ authTime }: Pick<Proof, 'authTime'>, nowMs: number): number {
+  return Math.floor(Math.min(authTime, nowMs / 1000));
+}
+
+/** Greatest age of a log-in that was made for one request, in seconds: the way back from the provider takes time. */
+const MADE_FOR_REQUEST_SECONDS = 60;
+
+/**
+ * What a caller asks for beside the rules. A `maxAgeSeconds` of 0 is a log-in made for this request (OpenID Connect Core, section
+ * 3.1.2.1, has `max_age=0` ask the person in any case): no older than a minute, and spent by the request. By its age alone
+ * nothing could meet it, since time passes on the way.
+ */
+export function statedRequirement(stated: Omit<Requirement, 'unsatisfiable'>): Requirement {
+  const plain = { ...stated, unsatisfiable: false };
+  return stated.maxAgeSeconds > 0 ? plain : { ...plain, maxAgeSeconds: MADE_FOR_REQUEST_SECONDS, singleUse: true };
 }
 
 /**
  * What a client has to ask its provider for, so that the token which it brings is enough: the requirement together with
  * the terms of the issuer, or of all where it is not known yet. Without them a challenge could be answered to the letter
  * and still be refused, for ever. An issuer whose terms no acr value of the rule meets leaves those of the rule.
+ *
+ * What is single-use takes a log-in of now, `max_age=0`: from one that it has, a provider makes further tokens without asking
+ * anybody, and they are spent already. The proof itself is judged by the requirement's own age.
  */
 export function demandOf(requirement: Requirement, terms: readonly ProofTerms[]): Requirement {
-  if (terms.length === 0) return requirement;
+  const asked = requirement.singleUse ? { ...requirement, maxAgeSeconds: 0 } : requirement;
+  if (terms.length === 0) return asked;
   const acrValues = new Set(terms.flatMap((each) => acrValuesUnder(each, requirement.acrValues)));
-  const maxAgeSeconds = Math.min(requirement.maxAgeSeconds, Math.max(...terms.map((each) => each.maxAgeSeconds)));
+  const maxAgeSeconds = Math.min(asked.maxAgeSeconds, Math.max(...terms.map((each) => each.maxAgeSeconds)));
   return { ...requirement, acrValues: [...acrValues], maxAgeSeconds };
 }
 

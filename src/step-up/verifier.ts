@@ -2,25 +2,37 @@
 export interface Proof {
   readonly issuer: string;
   readonly subject: string;
-  /** True when the issuer's `step_up` condition (`su: true`, acr, amr) holds. */
+  /** Who acts for the subject (`act`, RFC 8693, section 4.1); null where the token is the subject's own. */
+  readonly actor: string | null;
+  /** True when the issuer's `step_up` condition (`su: true`, acr, amr) holds and the token has no `flaw`. */
   readonly steppedUp: boolean;
-  /** What is missing when `steppedUp` is false, with found and expected values. */
+  /** What is missing when the condition does not hold, with found and expected values. */
   readonly stepUpFlaw?: string | undefined;
+  /** Why the token proves nothing to anybody, although it says who its subject is. */
+  readonly flaw?: ProofError | undefined;
   readonly acr: string | null;
   /** Set when the token has an `acr` that is no plain string, so that `acr` is null. */
   readonly acrFlaw?: string | undefined;
   /** The issuer's acr values from weakest to strongest, where they are ranked. */
   readonly acrOrder?: readonly string[] | undefined;
-  readonly amr: readonly string[];
-  /** Epoch seconds of the last active authentication: `auth_time`, else `iat`. */
+  /** Methods by name; null where the token has no `amr`, or one that cannot be read. */
+  readonly amr: readonly string[] | null;
+  /** When each method was used, in epoch seconds, as far as `amr` tells. */
+  readonly amrTimes?: ReadonlyMap<string, number> | undefined;
+  /**
+   * Epoch seconds of the last active authentication: the moment in `amr` of what makes the step-up, else `auth_time`, else
+   * `iat` where it may stand in; 0 where `flaw` is that nothing tells.
+   */
   readonly authTime: number;
+  /** Whether `authTime` is of the authentication, so that every token of one log-in has it, or that of the token. */
+  readonly authTimeStated: boolean;
   /** Greatest age in seconds that the issuer's setting permits. */
   readonly maxAgeSeconds: number;
   /** `exp` in epoch seconds. */
   readonly expiresAt: number;
   /**
-   * `jti`, else a SHA-256 of the token's signed part in base64url: what single use is spent by, within its issuer. The
-   * signature is left out, because a valid one can be rewritten into another valid one without the key.
+   * `jti`, else a SHA-256 of the token's signed part in base64url: names the token within its issuer. The signature is left
+   * out, because a valid one can be rewritten into another valid one without the key.
    */
   readonly id: string;
   /** Session id claim (`sid`), where the token has one. */

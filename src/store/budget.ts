@@ -134,13 +134,14 @@ export function budgetedStore(store: SlotStore, budget: Budget = {}): Store {
       return history;
     },
 
-    spendProof: (id, ttlSeconds, waitedMs = 0) => {
+    spendProof: (id, ttlSeconds, waitedMs = 0, atMs) => {
       const leftMs = timeoutMs - Math.max(waitedMs, 0);
       // With nothing left the store is not asked: a proof marked as spent but refused would be lost to its holder.
       return bounded('spendProof', leftMs, () =>
-        leftMs > 0 ? store.spendProof(id, ttlSeconds) : Promise.reject(lateAnswer(timeoutMs)),
+        leftMs > 0 ? store.spendProof(id, ttlSeconds, 0, atMs) : Promise.reject(lateAnswer(timeoutMs)),
       );
     },
+    spentAt: (id) => bounded('spentAt', backgroundTimeoutMs, () => store.spentAt(id)),
     recordOutcome: (outcome) => bounded('recordOutcome', backgroundTimeoutMs, () => store.recordOutcome(outcome)),
     readSubject: (subject, atMs) => bounded('readSubject', backgroundTimeoutMs, () => store.readSubject(subject, atMs)),
     updateBaseline: (subject, change, seen) =>

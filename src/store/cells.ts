@@ -42,11 +42,12 @@ export interface Touched {
 export interface Cells {
   /** Changes and reads one slot in one atomic step and one network wait. */
   touch(touch: Touch): Promise<Touched>;
+  /** Of a value or a claim. */
   get(key: string): Promise<string | null>;
   /** Writes `next` where the key still holds `expected`; otherwise tells what it holds. */
   swap(swap: Swap): Promise<Swapped>;
-  /** True for the first caller within the time to live. */
-  claim(key: string, ttlSeconds: number): Promise<boolean>;
+  /** True for the first caller within the time to live, whose `note` is kept. */
+  claim(key: string, ttlSeconds: number, note: string): Promise<boolean>;
   remove(keys: readonly string[]): Promise<void>;
   ping(): Promise<void>;
   close(): Promise<void>;

@@ -13,7 +13,8 @@ import type { Tally } from './windows.ts';
  * The stored form of a baseline: one JSON array of a version, numbers and lists. A list is one text: rows are parted by
  * `|`, fields by blanks, lists within a field by commas, and null is empty. Times are counted back from `lastSeen` in
  * seconds and written, like all numbers, in base 36; coordinates are kept to a thousandth of a degree (about 100 m),
- * accuracy to 0.1 km. Networks and the names of components stand once in a table and are named by their place in it.
+ * accuracy to 0.1 km. Networks and the names of components stand once in a table and are named by their place in it. At
+ * the end `proofsNotBefore` is written where it is not `trustNotBefore`, which it is in what versions before it wrote.
  */
 const VERSION = 1;
 
@@ -23,17 +24,19 @@ const CITY_LENGTH = 24;
 /** How many numbers, then lists, follow the version. */
 const NUMBERS = 4;
 const LISTS = 6;
+const LENGTH = 1 + NUMBERS + LISTS;
 
 /** By hand, and so are the rows: a baseline is read for every check. */
 function baselineFrom(stored: unknown): Baseline {
-  if (!Array.isArray(stored) || stored.length !== 1 + NUMBERS + LISTS || stored[0] !== VERSION) {
+  const isWhole = Array.isArray(stored) && (stored.length === LENGTH || stored.length === LENGTH + 1);
+  if (!isWhole || stored[0] !== VERSION) {
     throw new TypeError('no baseline of this version');
   }
   const [firstSeen = 0, lastSeen = 0, learned = 0, trustNotBefore = 0] = stored.slice(1, 1 + NUMBERS).map(integer);
   if (learned < 0) throw new RangeError('a count below zero');
   // Networks without a time are known from sessions only.
   const [places = [], countries = [], networks = [], devices = [], sessions = [], names = []] = stored
-    .slice(1 + NUMBERS)
+    .slice(1 + NUMBERS, LENGTH)
     .map(rowsOf);
   const ids = devices.map((fields) => text(fields, 0));
   return {
@@ -76,6 +79,7 @@ function baselineFrom(stored: unknown): Baseline {
       };
     }),
     trustNotBefore,
+    proofsNotBefore: stored.length > LENGTH ? integer(stored[LENGTH]) : trustNotBefore,
   };
 }
 
@@ -167,6 +171,7 @@ export function encodeBaseline(baseline: Baseline): string {
     devices.map(deviceRow).join('|'),
     sessions.map(sessionRow).join('|'),
     names.map(escaped).join('|'),
+    ...(baseline.proofsNotBefore === baseline.trustNotBefore ? [] : [baseline.proofsNotBefore]),
   ]);
 }
 

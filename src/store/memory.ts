@@ -49,10 +49,15 @@ export function memoryStore({ now, maxKeys = 100_000, maxBytes = 64 * MIB, onEvi
     });
   const tallies = bounded('tally', bytesOfTally);
   const values = bounded<string>('baseline', (text) => BYTES_PER_KEY + 2 * text.length);
-  const claims = new Map<string, number>();
+  const claims = new Map<string, { readonly until: number; readonly note: string }>();
 
   function dropExpiredClaims(at: number): void {
-    for (const [key, until] of claims) if (until <= at) claims.delete(key);
+    for (const [key, { until }] of claims) if (until <= at) claims.delete(key);
+  }
+
+  function claimOf(key: string, at: number) {
+    const claim = claims.get(key);
+    return claim !== undefined && claim.until > at ? claim : null;
   }
 
   const cells: Cells = {
@@ -68,7 +73,7 @@ export function memoryStore({ now, maxKeys = 100_000, maxBytes = 64 * MIB, onEvi
       };
     },
     async get(key) {
-      return values.get(key) ?? null;
+      return values.get(key) ?? claimOf(key, now())?.note ?? null;
     },
     async swap({ key, expected, next, ttlMs }) {
       const found = values.get(key) ?? null;
@@ -76,15 +81,14 @@ export function memoryStore({ now, maxKeys = 100_000, maxBytes = 64 * MIB, onEvi
       values.set(key, next, { ttl: ttlMs });
       return { written: true };
     },
-    async claim(key, ttlSeconds) {
+    async claim(key, ttlSeconds, note) {
       const at = now();
-      const until = claims.get(key);
-      if (until !== undefined && until > at) return false;
+      if (claimOf(key, at) !== null) return false;
       if (claims.size >= maxKeys) dropExpiredClaims(at);
       if (claims.size >= maxKeys) {
         throw new StoreError('rejected', `${maxKeys} spent proofs are kept already; no more can be until some expire`);
       }
-      claims.set(key, at + ttlSeconds * 1000);
+      claims.set(key, { until: at + ttlSeconds * 1000, note });
       return true;
     },
     async remove(keys) {

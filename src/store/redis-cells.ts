@@ -86,8 +86,8 @@ export function rawCells(link: RedisLink): RawCells {
         }
       }),
     get: (key) => link.ask((redis) => redis.get(key)),
-    async claim(key, ttlSeconds) {
-      return (await link.ask((redis) => redis.set(key, '1', 'EX', ttlSeconds, 'NX'))) === 'OK';
+    async claim(key, ttlSeconds, note) {
+      return (await link.ask((redis) => redis.set(key, note, 'EX', ttlSeconds, 'NX'))) === 'OK';
     },
     async remove(keys) {
       // Each by itself: while their slot moves, some may lie on the one server and some on the other.

@@ -67,7 +67,7 @@ export function redisPool(namespace: RedisPoolNamespace, options: RedisPoolOptio
   const raw: RawCells = {
     steps: (steps) => call(ANSWERS.steps, (pool) => pool.steps(steps)),
     get: (key) => call(ANSWERS.get, (pool) => pool.get(key)),
-    claim: (key, ttlSeconds) => call(ANSWERS.claim, (pool) => pool.claim(key, ttlSeconds)),
+    claim: (key, ttlSeconds, note) => call(ANSWERS.claim, (pool) => pool.claim(key, ttlSeconds, note)),
     remove: (keys) => call(ANSWERS.nothing, (pool) => pool.remove(keys)),
     ping: () => call(ANSWERS.nothing, (pool) => pool.ping()),
     close: async () => undefined,
@@ -130,7 +130,14 @@ const swap = z.strictObject({ key, expected: z.string().nullable(), next: z.stri
 const CALLS = {
   steps: z.tuple([z.array(z.union([touch, swap])).min(1)]),
   get: z.tuple([key]),
-  claim: z.tuple([key, ttl]),
+  claim: z.tuple([
+    key,
+    ttl,
+    z
+      .string()
+      .regex(/^\d{0,16}$/)
+      .default(''),
+  ]),
   remove: z.tuple([z.array(key).min(1)]),
   ping: z.tuple([]),
 } as const;

@@ -81,11 +81,16 @@ export function storeOver(driver: Store['driver'], cells: Cells): SlotStore {
 
     forgetSubject: (subject) => cells.remove([subjectTallyKey(subject), baselineKey(subject)]),
 
-    async spendProof(id, ttlSeconds) {
+    async spendProof(id, ttlSeconds, _waitedMs, atMs) {
       if (!(ttlSeconds > 0)) {
         throw new StoreError('rejected', `a proof is spent for more than 0 seconds, not for ${ttlSeconds}`);
       }
-      return cells.claim(spentProofKey(id), Math.ceil(ttlSeconds));
+      return cells.claim(spentProofKey(id), Math.ceil(ttlSeconds), atMs === undefined ? '' : String(Math.floor(atMs)));
+    },
+
+    async spentAt(id) {
+      const atMs = Number(await cells.get(spentProofKey(id)));
+      return atMs > 0 ? atMs : null;
     },
 
     ping: () => cells.ping(),

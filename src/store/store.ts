@@ -112,9 +112,11 @@ export interface Store {
   /**
    * Spends a proof: true exactly once per id within `ttlSeconds` (> 0), over all processes that share the store.
    * Rejects when the spending could not be recorded; the proof must then be refused. `waitedMs` is how long the check has
-   * waited for the store already, for a driver that keeps a budget; default 0.
+   * waited for the store already, for a driver that keeps a budget; default 0. `atMs` is what {@link spentAt} will tell.
    */
-  spendProof(id: Pseudonym, ttlSeconds: number, waitedMs?: number): Promise<boolean>;
+  spendProof(id: Pseudonym, ttlSeconds: number, waitedMs?: number, atMs?: number): Promise<boolean>;
+  /** When a proof was spent, epoch milliseconds; null where it was not, or where that was not told. */
+  spentAt(id: Pseudonym): Promise<number | null>;
   /** Resolves when the store answers; for `/readyz`. */
   ping(): Promise<void>;
   close(): Promise<void>;

@@ -27,6 +27,8 @@ export interface Visitor {
   confirmByCode(page?: Page): Promise<void>;
   makePasskey(): Promise<void>;
   usePasskey(): Promise<void>;
+  /** How often the passkeys of this browser have signed. */
+  signCount(): Promise<number>;
   /** Where the next requests come from. */
   goTo(place: string, page?: Page): Promise<void>;
   /** Copies the session to the thief's browser and opens that. */
@@ -40,7 +42,7 @@ export async function openVisitor(browser: Browser, demo: Demo, options: Browser
   const page = await context.newPage();
   const devtools = await context.newCDPSession(page);
   await devtools.send('WebAuthn.enable');
-  await devtools.send('WebAuthn.addVirtualAuthenticator', {
+  const { authenticatorId } = await devtools.send('WebAuthn.addVirtualAuthenticator', {
     options: {
       protocol: 'ctap2',
       transport: 'internal',
@@ -84,6 +86,10 @@ export async function openVisitor(browser: Browser, demo: Demo, options: Browser
     },
     makePasskey: () => page.getByRole('button', { name: 'Make a passkey' }).click(),
     usePasskey: () => page.getByRole('button', { name: 'Use your passkey' }).click(),
+    async signCount() {
+      const { credentials } = await devtools.send('WebAuthn.getCredentials', { authenticatorId });
+      return credentials.reduce((sum, { signCount }) => sum + signCount, 0);
+    },
     async goTo(place, on = page) {
       const moved = on.waitForResponse((response) => response.url().endsWith('/demo/place'));
       await on.getByText(place, { exact: true }).click();

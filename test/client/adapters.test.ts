@@ -1,8 +1,8 @@
 import createSdk from '@descope/web-js-sdk';
 import { type INavigator, InMemoryWebStorage, UserManager, WebStorageStateStore } from 'oidc-client-ts';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { StepUpRequirement } from '../../src/client/challenge.ts';
-import { descopeLogin } from '../../src/client/descope.ts';
+import { descopeFlow, descopeLogin } from '../../src/client/descope.ts';
 import { oidcPopup, oidcRedirect } from '../../src/client/oidc.ts';
 
 const PROVIDER = 'https://login.example';
@@ -53,12 +53,20 @@ describe('OpenID Connect by oidc-client-ts', () => {
     expect(Object.fromEntries(url?.searchParams ?? [])).toMatchObject({
       acr_values: 'phr phrh',
       max_age: '0',
+      prompt: 'login',
       response_type: 'code',
       state: expect.stringMatching(/.{20}/),
       code_challenge: expect.stringMatching(/.{40}/),
       code_challenge_method: 'S256',
     });
     expect(prepared).toMatchObject([{ popupAbortOnClose: true }]);
+  });
+
+  test('asks for a log-in page only where the challenge wants a log-in of now', async () => {
+    const { visited, navigator } = windowThat(() => Promise.reject(new Error('Popup closed by user')));
+    await oidcPopup(manager(navigator))({ ...ASKED, maxAge: 300 });
+    expect(Object.fromEntries(visited[0]?.searchParams ?? [])).toMatchObject({ max_age: '300' });
+    expect(visited[0]?.searchParams.has('prompt')).toBe(false);
   });
 
   test('asks for neither where the challenge names none', async () => {
@@ -102,7 +110,7 @@ describe('OpenID Connect by oidc-client-ts', () => {
       const ended = oidcRedirect({ signinRedirect: async (given) => void args.push(given) })(ASKED);
       await Promise.resolve();
       expect(args).toMatchObject([
-        { acr_values: 'phr phrh', max_age: 0, url_state: 'https://shop.example/basket?x=1' },
+        { acr_values: 'phr phrh', max_age: 0, prompt: 'login', url_state: 'https://shop.example/basket?x=1' },
       ]);
       browser.dispatchEvent(Object.assign(new Event('pageshow'), { persisted: false }));
       browser.dispatchEvent(Object.assign(new Event('pageshow'), { persisted: true }));
@@ -120,14 +128,27 @@ describe('OpenID Connect by oidc-client-ts', () => {
 describe('Descope by its SDK', () => {
   const sdk = createSdk({ projectId: `P${'2'.repeat(27)}`, persistTokens: true });
 
-  test('asks for a step-up and proves by the new session token', async () => {
+  test('asks for a step-up, says what was challenged, and proves by the new session token', async () => {
     const asked: unknown[] = [];
-    const stepUp = descopeLogin(async (loginOptions) => {
-      asked.push(loginOptions);
+    const stepUp = descopeLogin(async (...given) => {
+      asked.push(...given);
       return { ok: true, data: { sessionJwt: 'session' } };
     });
     expect(await stepUp(ASKED)).toBe('session');
-    expect(asked).toEqual([{ stepup: true }]);
+    expect(asked).toEqual([{ stepup: true }, ASKED]);
+  });
+
+  test('runs the flow with what was challenged, so that it can ask now', async () => {
+    const attributes = new Map<string, string>();
+    const setAttribute = (name: string, value: string) => void attributes.set(name, value);
+    const flow = Object.assign(new EventTarget(), { setAttribute });
+    vi.stubGlobal('document', { createElement: () => flow });
+    const ended = descopeFlow({ projectId: 'P2', show: () => () => undefined })(ASKED);
+    flow.dispatchEvent(new CustomEvent('success', { detail: { sessionJwt: 'session' } }));
+    expect(await ended).toBe('session');
+    vi.unstubAllGlobals();
+    expect(attributes.get('flow-id')).toBe('step-up');
+    expect(JSON.parse(attributes.get('client') ?? '')).toEqual({ acr_values: 'phr phrh', max_age: 0 });
   });
 
   test('takes the answers of the very SDK', () => {

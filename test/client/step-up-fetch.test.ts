@@ -173,6 +173,28 @@ describe('stepUpFetch', () => {
     expect(asked).toHaveLength(1);
   });
 
+  test('hands over the refusal of a proof that was spent before, and asks nobody again', async () => {
+    const sent: string[] = [];
+    const { asked, ask, onStepUp } = person();
+    const challenge = (code?: string) =>
+      wwwAuthenticate({ acrValues: [], maxAgeSeconds: 0, ...UNASKED }, code === undefined ? {} : { code });
+    const replayed = async (request: Request): Promise<Response> => {
+      sent.push(request.headers.get('x-step-up-token') ?? 'none');
+      return new Response('step up', {
+        status: 401,
+        headers: { 'WWW-Authenticate': challenge(sent.length > 1 ? 'replayed' : undefined) },
+      });
+    };
+    const answer = stepUpFetch({ onStepUp, fetch: replayed, collect, origins: [SHOP] })(`${SHOP}/pay`);
+    (await ask(0)).end('minted-without-asking');
+    const response = await answer;
+    expect(response.status).toBe(401);
+    expect(response.headers.get('www-authenticate')).toContain('replayed');
+    await turn();
+    expect(sent).toEqual(['none', 'minted-without-asking']);
+    expect(asked).toHaveLength(1);
+  });
+
   test('hands over the challenge, still readable, when the person declines', async () => {
     const { fetch, seen, ask } = shopper();
     const answer = fetch(`${SHOP}/pay`, { method: 'POST', body: 'x' });
@@ -284,6 +306,72 @@ describe('stepUpFetch', () => {
       expect(asked.map(({ requirement }) => requirement.acrValues)).toEqual([['one'], ['two']]);
       (await ask(1)).end('fresh-2');
       expect(await (await two).text()).toBe('done with fresh-2');
+    });
+
+    test('asks for each request that wants a log-in of now, one after the other, and lends its step-up to no other such', async () => {
+      const { fetch, seen, asked, ask } = shopper();
+      const answers = ['a', 'b'].map((name) => fetch(`${SHOP}/${name}?max_age=0`));
+      for (const nth of [0, 1]) {
+        await ask(nth);
+        await turn();
+        expect(asked).toHaveLength(nth + 1);
+        (await ask(nth)).end(`fresh-${nth}`);
+      }
+      const texts = await Promise.all(answers.map(async (answer) => (await answer).text()));
+      expect(texts.sort()).toEqual(['done with fresh-0', 'done with fresh-1']);
+      expect(asked.map(({ requirement }) => requirement.maxAge)).toEqual([0, 0]);
+      expect(seen).toHaveLength(4);
+    });
+
+    test('takes no step-up of before for one that wants a log-in of now', async () => {
+      const { fetch, asked, ask } = shopper();
+      const mild = fetch(`${SHOP}/a?max_age=600`);
+      await ask(0);
+      const now = fetch(`${SHOP}/b?max_age=0`);
+      await turn();
+      (await ask(0)).end('fresh-0');
+      expect(await (await mild).text()).toBe('done with fresh-0');
+      (await ask(1)).end('fresh-1');
+      expect(await (await now).text()).toBe('done with fresh-1');
+      expect(asked.map(({ requirement }) => requirement.maxAge)).toEqual([600, 0]);
+    });
+
+    test('asks nobody for more than they want because another wants a log-in of now', async () => {
+      const { fetch, asked, ask } = shopper();
+      const first = fetch(`${SHOP}/a?acr=one`);
+      await ask(0);
+      const mild = fetch(`${SHOP}/b?max_age=600&acr=two`);
+      await turn();
+      const now = fetch(`${SHOP}/c?max_age=0`);
+      await turn();
+      (await ask(0)).end('fresh-0');
+      await first;
+      (await ask(1)).end('fresh-1');
+      (await ask(2)).end('fresh-2');
+      expect([(await now).status, (await mild).status]).toEqual([200, 200]);
+      const asks = asked.map(({ requirement: { acrValues, maxAge } }) => [...acrValues, maxAge].join(' '));
+      expect(asks).toEqual(['one 600', 'two 600', '0']);
+    });
+
+    test('lets one that takes an older log-in go with the step-up of one that wants it of now', async () => {
+      const { fetch, asked, ask } = shopper();
+      const now = fetch(`${SHOP}/a?max_age=0`);
+      await ask(0);
+      const mild = fetch(`${SHOP}/b?max_age=600`);
+      await turn();
+      (await ask(0)).end('fresh-0');
+      expect(await (await mild).text()).toBe('done with fresh-0');
+      await now;
+      expect(asked).toHaveLength(1);
+    });
+
+    test('takes a decline for all that want a log-in of now as well', async () => {
+      const { fetch, asked, ask } = shopper();
+      const answers = ['a', 'b'].map((name) => fetch(`${SHOP}/${name}?max_age=0`));
+      (await ask(0)).end(false);
+      for (const answer of answers) expect((await answer).status).toBe(401);
+      await turn();
+      expect(asked).toHaveLength(1);
     });
 
     test('takes one decline, or one failure, for all that wait', async () => {

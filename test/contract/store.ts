@@ -407,6 +407,7 @@ export const BASELINE: Baseline = {
     { key: 'session-3', startedAt: NOON - 90, lastSeen: NOON - 80, networks: [], device: null, country: null },
   ],
   trustNotBefore: 0,
+  proofsNotBefore: 0,
 };
 
 /** A change that can be counted. */

@@ -40,6 +40,8 @@ function verdictOn(token: string): ProofVerdict {
     issuer: 'https://idp.example',
     subject,
     steppedUp: true,
+    actor: null,
+    authTimeStated: true,
     acr: null,
     amr: [],
     authTime: at,

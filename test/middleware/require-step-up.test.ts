@@ -125,8 +125,47 @@ describe.each([
     const answers = await Promise.all(Array.from({ length: 8 }, () => payOut(shop, bearer(accessToken))));
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
     expect(answers.filter(({ challenge }) => challenge.includes('replayed'))).toHaveLength(7);
+    advance(1);
     const again = await alice.authorize(parseChallenge((await payOut(shop)).challenge));
     expect((await payOut(shop, bearer(again.accessToken))).status).toBe(200);
+  });
+
+  test('what is single-use asks for a log-in of now, and takes no other token of one that was spent', async () => {
+    const shop = await openShop({ singleUse: true });
+    const first = await alice.authorize({ acrValues: [LOA2] });
+    expect((await payOut(shop, bearer(first.accessToken))).status).toBe(200);
+    advance(20);
+    const refreshed = await alice.refresh(first);
+    expect((await payOut(shop, bearer(refreshed.accessToken))).challenge).toContain('replayed');
+    const minted = await alice.authorize({ acrValues: [LOA2], maxAge: 300 });
+    expect(minted.pages).toEqual([]);
+    const refused = await payOut(shop, bearer(minted.accessToken));
+    expect(refused).toMatchObject({ status: 401, body: { max_age: 0 } });
+    expect(refused.challenge).toContain('replayed');
+
+    const asked = await alice.authorize(parseChallenge(refused.challenge));
+    expect(asked.pages).toHaveLength(1);
+    expect((await payOut(shop, bearer(asked.accessToken))).status).toBe(200);
+    expect(shop.served).toHaveLength(2);
+  });
+
+  test('a greatest age of 0 is met by a log-in of now, once, and by nothing else', async () => {
+    const shop = await openShop({ maxAgeSeconds: 0 });
+    const before = await alice.authorize({ acrValues: [LOA2] });
+    advance(300);
+    const challenged = await payOut(shop, bearer(before.accessToken));
+    expect(challenged).toMatchObject({ status: 401, body: { max_age: 0 } });
+    expect(challenged.challenge).toContain('token_too_old');
+
+    const { accessToken, pages } = await alice.authorize(parseChallenge(challenged.challenge));
+    expect(pages).toHaveLength(1);
+    // The way back from the provider takes time.
+    advance(3);
+    expect((await payOut(shop, bearer(accessToken))).status).toBe(200);
+    const again = await payOut(shop, bearer(accessToken));
+    expect(again).toMatchObject({ status: 401, body: { max_age: 0 } });
+    expect(again.challenge).toContain('replayed');
+    expect(shop.served).toHaveLength(1);
   });
 
   test('methods are asked for beside the class', async () => {
@@ -147,6 +186,29 @@ describe.each([
     expect((await payOut(shop, bearer(unknown.accessToken))).status).toBe(401);
     expect((await payOut(shop, bearer(known.accessToken))).status).toBe(200);
   });
+});
+
+test.each([{ singleUse: true }, { maxAgeSeconds: 0 }])(
+  '%j is refused where nothing records what was spent',
+  async (more) => {
+    const proofs = proofsByIssuers({ issuers: [] });
+    const opened = honoShop({ risk: { client: clientOf(bank.url) }, proof: { proofs, ...more } });
+    await expect(opened).rejects.toThrow('give proofsByIssuers a `spend`');
+  },
+);
+
+test('what is told to be spent names nobody', async () => {
+  const told: { readonly id: string; readonly ttlSeconds: number }[] = [];
+  const entry: IssuerEntry = { preset: 'oidc', issuer: idp.issuer, audience: API, step_up: { acr_values: [LOA2] } };
+  const spend = async (id: string, ttlSeconds: number) => told.push({ id, ttlSeconds }) > 0;
+  const { judge } = proofsByIssuers({ issuers: [entry], spend });
+  const requirement = { acrValues: [], amrValues: [], maxAgeSeconds: 300, singleUse: true, unsatisfiable: false };
+  const { accessToken } = await alice.authorize({ acrValues: [LOA2] });
+  expect(await judge({ token: accessToken, subject: 'alice', session: null, requirement })).toMatchObject({
+    valid: true,
+  });
+  expect(told).toHaveLength(1);
+  expect(told[0]?.id).toMatch(/^[0-9a-f]{64}$/);
 });
 
 test('a proof that Stepgate could not check is none, even for a client that allows on failure', async () => {

@@ -36,7 +36,7 @@ function trustedAfter(given: Given, known: Baseline | null, freshId = 'd-1'): Ba
   const match = matchDevice(seen, known);
   const lesson = lessonOf(seen, { id: match.id ?? freshId, proven: match.proven });
   if (lesson.device === null) throw new Error('no device to trust');
-  return grantTrust(known, { at: lesson.at, until: lesson.at + 30 * DAY, device: lesson.device });
+  return grantTrust(known, { at: lesson.at, until: lesson.at + 30 * DAY, provenAt: lesson.at, device: lesson.device });
 }
 
 const TRAITS = { ua: 'chrome', canvas: 'h1', fonts: 'f1', tz: 'Europe/Berlin', gpu: 'g1', audio: 'a1' };

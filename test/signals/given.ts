@@ -160,6 +160,7 @@ export function baseline(parts: Partial<Baseline> = {}): Baseline {
     devices: [],
     sessions: [],
     trustNotBefore: 0,
+    proofsNotBefore: 0,
     ...parts,
   };
 }

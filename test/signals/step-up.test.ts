@@ -7,10 +7,12 @@ describe('the step-up proof', () => {
   const proof: Proof = {
     issuer: 'https://idp.example',
     subject: 'u1',
+    actor: null,
     steppedUp: true,
     acr: 'urn:stepgate:su',
     amr: ['pwd', 'otp'],
     authTime: NOON - 5 * MINUTE,
+    authTimeStated: true,
     maxAgeSeconds: 600,
     expiresAt: NOON + HOUR,
     id: 'j1',

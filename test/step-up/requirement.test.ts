@@ -7,10 +7,12 @@ import { NOW, NOW_MS, proofOf, sign, signingKey, verifierOf } from './tokens.ts'
 const PROOF: Proof = {
   issuer: 'https://idp.example',
   subject: 'u1',
+  actor: null,
   steppedUp: true,
   acr: '2',
   amr: ['pwd', 'otp'],
   authTime: 1_741_608_000,
+  authTimeStated: true,
   maxAgeSeconds: 600,
   expiresAt: 1_741_608_300,
   id: 'j-1',

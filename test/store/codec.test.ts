@@ -79,6 +79,7 @@ const baseline: fc.Arbitrary<Baseline> = fc.record({
     BASELINE_CAPS.sessions,
   ),
   trustNotBefore: fc.oneof(fc.constant(0), time),
+  proofsNotBefore: fc.oneof(fc.constant(0), time),
 });
 
 test('what is written is read back', () => {

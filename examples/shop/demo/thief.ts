@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { DEVICE_HEADER, deviceHeader } from '../../../src/client/device-header.ts';
+import { returnPath } from '../shop/return-path.ts';
 import type { FrontOptions } from './front.ts';
 
 const USER_AGENT = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:144.0) Gecko/20100101 Firefox/144.0';
@@ -34,7 +35,7 @@ export function thiefDisguise(
       const { shop, issuer } = hosts();
       // The real browser is logged in at the provider, and a thief's is not.
       if (location.startsWith(issuer)) return '/demo/stuck';
-      return location.startsWith(shop) ? location.slice(shop.length) || '/' : location;
+      return location.startsWith(`${shop}/`) ? returnPath(location, shop) : location;
     },
   };
 }

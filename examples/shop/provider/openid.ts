@@ -79,7 +79,10 @@ export async function openProvider({ issuer, accounts, client, api }: ProviderOp
   });
 }
 
-/** The provider knows `max_age` and `prompt` by itself; that a session is too weak for `acr_values`, it has to be told. */
+/**
+ * The provider knows `max_age` and `prompt` by itself, `max_age=0` as `prompt=login`; that a session is too weak for `acr_values`,
+ * it has to be told.
+ */
 function loginPolicy() {
   const policy = interactionPolicy.base();
   const isTooWeak = ({ oidc: { params, session, result } }: Context): boolean =>

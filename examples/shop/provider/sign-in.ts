@@ -242,9 +242,10 @@ export function signInApp(options: SignInOptions): Hono<Env> {
     const attempt = attempts.get(uid) ?? newAttempt(now());
     attempts.set(uid, attempt);
     const wanted = classAsked(params.acr_values);
-    const asksAnew = params.prompt?.split(' ').includes('login') === true;
-    // A session stands for the password in a step-up; where nothing more than the password is wanted, it is asked for anew.
-    const resumes = session !== undefined && !asksAnew && wanted !== PASSWORD;
+    // A session says who steps up, and stands for the password. What is wanted beyond it is never taken from the session, so that a
+    // step-up which asks anew (`prompt=login`, or `max_age=0`, which is the same) gets a code or passkey of now. Where nothing more
+    // than the password is wanted, that is asked for anew.
+    const resumes = session !== undefined && wanted !== PASSWORD;
     if (attempt.accountId === null && resumes) {
       attempt.accountId = session.accountId;
       if (session.amr?.includes('pwd') === true) attempt.methods.add('pwd');

@@ -25,6 +25,7 @@ import {
   productPage,
 } from './pages.ts';
 import type { About, Protection } from './protection.ts';
+import { returnPath } from './return-path.ts';
 import { type Draft, type Errand, keepNewest, type Sessions, type ShopEnv } from './session.ts';
 import type { ShopStepgate } from './stepgate.ts';
 
@@ -195,7 +196,7 @@ export function shopApp(options: ShopOptions): Hono<ShopEnv> {
   );
 
   app.get('/log-in', async (c) =>
-    setOut(c, { purpose: 'log-in', returnTo: localPath(c.req.query('return_to')) }, { anew: true }),
+    setOut(c, { purpose: 'log-in', returnTo: returnPath(c.req.query('return_to'), origin) }, { anew: true }),
   );
 
   app.post('/log-out', (c) => {
@@ -212,7 +213,7 @@ export function shopApp(options: ShopOptions): Hono<ShopEnv> {
       confirmPage({
         acrValues: c.req.query('acr_values') ?? '',
         maxAge: c.req.query('max_age') ?? '',
-        returnTo: localPath(c.req.query('return_to')),
+        returnTo: returnPath(c.req.query('return_to'), origin),
       }),
     ),
   );
@@ -228,7 +229,7 @@ export function shopApp(options: ShopOptions): Hono<ShopEnv> {
     const acrValues = asked.acr_values.split(' ').filter((acr) => acr !== '');
     return setOut(
       c,
-      { purpose: 'step-up', returnTo: localPath(asked.return_to) },
+      { purpose: 'step-up', returnTo: returnPath(asked.return_to, origin) },
       { acrValues, ...(asked.max_age !== undefined && { maxAge: asked.max_age }) },
     );
   });
@@ -255,7 +256,7 @@ export function shopApp(options: ShopOptions): Hono<ShopEnv> {
   app.post('/theme', async (c) => {
     const { theme, return_to } = await fields(c, { theme: z.enum(['light', 'dark', '']), return_to: z.string() });
     setCookie(c, THEME_COOKIE, theme, { path: '/', sameSite: 'Lax', maxAge: theme === '' ? 0 : 31_536_000 });
-    return c.redirect(localPath(return_to), 303);
+    return c.redirect(returnPath(return_to, origin), 303);
   });
 
   app.notFound((c) => notFound(c));
@@ -358,12 +359,6 @@ export function shopApp(options: ShopOptions): Hono<ShopEnv> {
     // A page that takes a step-up would only ask again.
     const isGuardedPage = returnTo.startsWith('/admin');
     return c.redirect(isGuardedPage || purpose === 'log-in' ? '/' : returnTo, 303);
-  }
-
-  /** Where the answer to an absolute or relative `return_to` may lead: into this shop and nowhere else. */
-  function localPath(returnTo: string | undefined): string {
-    const url = URL.parse(returnTo ?? '/', origin);
-    return url === null || url.origin !== origin ? '/' : `${url.pathname}${url.search}`;
   }
 
   return app;

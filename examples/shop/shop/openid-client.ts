@@ -17,7 +17,7 @@ export interface OpenIdClient {
 export interface AuthorizationRequest {
   /** Classes of which one is wanted (RFC 9470). */
   readonly acrValues?: readonly string[];
-  /** Greatest age of the authentication, in seconds. */
+  /** Greatest age of the authentication, in seconds; 0 has the provider ask although it has a session. */
   readonly maxAge?: number;
   /** Asks for the password although the provider has a session. */
   readonly anew?: boolean;
@@ -108,7 +108,8 @@ export function openIdClient(options: OpenIdClientOptions): OpenIdClient {
         code_challenge_method: 'S256',
         ...(acrValues !== undefined && acrValues.length > 0 && { acr_values: acrValues.join(' ') }),
         ...(maxAge !== undefined && { max_age: String(maxAge) }),
-        ...(anew === true && { prompt: 'login' }),
+        // `max_age=0` means the same; what a provider does not know it leaves out of account.
+        ...((anew === true || maxAge === 0) && { prompt: 'login' }),
       };
       for (const [name, value] of Object.entries(parameters)) location.searchParams.set(name, value);
       return { location: location.href, transaction };
