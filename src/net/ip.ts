@@ -286,9 +286,14 @@ export function isUnixPeer(text: string): boolean {
   return text.startsWith('unix:');
 }
 
-/** Reads the address of a connection's other end. Zone ids are cut; a Unix socket (`unix:`) has no address: null. */
+/**
+ * Reads the address of a connection's other end. The zone id of a link-local address is cut, on any other it means nothing; a
+ * Unix socket (`unix:`) has no address: null.
+ */
 export function parsePeer(text: string): Address | null {
-  return parseAddress(withoutZone(text));
+  const bare = withoutZone(text);
+  const address = parseAddress(bare);
+  return bare !== text && address?.kind !== 'link_local' ? null : address;
 }
 
 const PORT = /^[1-9][0-9]{0,4}$/;

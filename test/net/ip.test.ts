@@ -250,6 +250,14 @@ describe('a peer', () => {
     expect(parsePeer('1.2.3.4%eth0')).toBeNull();
     expect(parsePeer('fe80::1%')).toBeNull();
   });
+
+  /** @see https://github.com/netaddr/netaddr/issues/140 */
+  it('may have a zone id on a link-local address alone', () => {
+    for (const entry of ['2001:db8::1%eth0', '2001:db8::1%25', '[2a00:1450:4001::1%25eth0]:443', 'fc00::1%eth0']) {
+      expect(parsePeer(entry), entry).toBeNull();
+      expect(parseForwardedEntry(entry), entry).toBeNull();
+    }
+  });
 });
 
 describe('a forwarded entry', () => {
