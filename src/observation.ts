@@ -1,6 +1,6 @@
 import type { Engine } from './engine.ts';
-import type { Located } from './geo/geo.ts';
-import type { Address } from './net/address.ts';
+import { type Located, whyUnlocatable } from './geo/geo.ts';
+import { whyNobodys } from './net/ip.ts';
 import type { CheckRequest } from './request.ts';
 import { clientTraits } from './signals/client.ts';
 import type { Observation } from './signals/signal.ts';
@@ -9,13 +9,14 @@ import type { Outcome } from './store/store.ts';
 /**
  * Works out all that can be known of a request without asking the store: place, standing, client, device token, and the
  * pseudonyms under which the store is then asked. Waits for no network, but where data lies beside the program and not yet in
- * its memory (Workers), and then for a bounded time.
+ * its memory (Workers), and then for a bounded time. An address that is nobody's is not located, looked up or counted.
  */
 export async function observe(engine: Engine, request: CheckRequest, nowMs: number): Promise<Observation> {
-  const { address, device } = request;
+  const { device } = request;
+  const address = request.address !== null && whyNobodys(request.address) === null ? request.address : null;
   const reputation = engine.reputation();
   // Begun first and together: where data has to be fetched, the rest is worked out meanwhile.
-  const place = locate(engine, request.place, address);
+  const place = locate(engine, request);
   const standing = address === null ? null : reputation.standing(address, nowMs);
   const deviceToken =
     device?.token == null ? ({ state: 'absent' } as const) : await engine.deviceTokens.verify(device.token, nowMs);
@@ -45,8 +46,12 @@ export function outcomeOf({ request, keys }: Observation, kind: Outcome['kind'])
   return { kind, atMs: request.occurredAtMs, subject: keys.subject, address };
 }
 
-function locate(engine: Engine, asserted: CheckRequest['place'], address: Address | null): Located | Promise<Located> {
-  if (asserted !== null) return { known: true, place: asserted };
+/** Where an address is nobody's, nobody can say where the person is: a caller that asserts a place all the same looked it up. */
+function locate(engine: Engine, { address, place }: CheckRequest): Located | Promise<Located> {
+  if (address !== null && whyNobodys(address) !== null) {
+    return { known: false, why: whyUnlocatable(address) ?? 'no_address' };
+  }
+  if (place !== null) return { known: true, place };
   return address === null ? { known: false, why: 'no_address' } : engine.geo.locate(address);
 }
 

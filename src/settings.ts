@@ -23,6 +23,10 @@ export type GeoData = (typeof GEO_DATA)[number];
 const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+/** Written in any other way, production could pass for development. */
+const ENVIRONMENTS: readonly string[] = ['development', 'test', 'production'];
+const ENVIRONMENTS_NAMED = 'development, test or production';
+
 /** Secrets that are made at start in development, and demanded with `NODE_ENV=production`. */
 const SECRET_NAMES = ['API_KEYS', 'DEVICE_TOKEN_SECRET', 'PRIVACY_KEY'] as const;
 export type SecretName = (typeof SECRET_NAMES)[number];
@@ -173,7 +177,14 @@ const publicUrl = z
 
 /** Every environment variable that is read, in the order of the README. */
 export const SETTINGS = {
-  NODE_ENV: text('development', '`production` refuses to start without the three secrets below'),
+  NODE_ENV: setting(
+    or(
+      'development',
+      z.string().refine((value) => ENVIRONMENTS.includes(value), `must be ${ENVIRONMENTS_NAMED}`),
+    ),
+    `${ENVIRONMENTS_NAMED}; \`production\` refuses to start without the three secrets below`,
+    '`development`',
+  ),
   PORT: wholeNumber(0, 65_535, 8787, 'port that Node listens on; 0 takes a free one and prints it', 'node'),
   HOST: text('127.0.0.1', 'address that Node listens on', 'node'),
   REDIS_URL: setting(
@@ -376,7 +387,6 @@ export function loadSettings(environment: Environment, makeSecret: () => string,
     const value = environment[name]?.trim();
     return value === '' ? undefined : value;
   };
-  const production = found('NODE_ENV') === 'production';
 
   /** Undefined when there is a fault: it is then listed, and nothing is returned in the end. */
   const read = <T>(name: string, spec: SettingSpec<T>, value = found(name)): T | undefined => {
@@ -388,6 +398,8 @@ export function loadSettings(environment: Environment, makeSecret: () => string,
     }
     return undefined;
   };
+  // As it is written: other programs, which do not cut blanks, read this variable too.
+  const production = read('NODE_ENV', SETTINGS.NODE_ENV, found('NODE_ENV') && environment.NODE_ENV) === 'production';
   const readSecret = <T>(name: SecretName, spec: SettingSpec<T>, wrap: (secret: string) => string): T | undefined => {
     if (found(name) !== undefined) return read(name, spec);
     if (production) {

@@ -286,6 +286,13 @@ describe('as a process', () => {
     for (const name of ['API_KEYS', 'DEVICE_TOKEN_SECRET', 'PRIVACY_KEY']) expect(child.stderr()).toContain(name);
   });
 
+  test('with a NODE_ENV that is none of the three words says so, prints no key and exits 2', async () => {
+    const child = run({ NODE_ENV: 'prod', PORT: '0', RULES_DIR: shop.dir });
+    expect(await child.exit).toBe(2);
+    expect(child.stderr()).toContain('NODE_ENV must be development, test or production (found "prod")');
+    expect(child.stderr()).not.toMatch(/curl|Bearer/);
+  });
+
   /** @see https://github.com/open-policy-agent/opa/issues/5914 */
   test('takes no connection before its rules are loaded: a slow source delays answers, it does not make up any', async () => {
     const slow = await mkdtemp(join(tmpdir(), 'stepgate-slow-'));

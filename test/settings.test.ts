@@ -57,6 +57,28 @@ describe('loadSettings', () => {
     expect(loadSettings(production, makeSecret).made).toEqual([]);
   });
 
+  /** @see https://github.com/UKHomeOfficeForms/hof/pull/108 */
+  test.each(['prod', 'Production', 'PRODUCTION', 'staging', ' production', 'production ', 'dev', 'productionn', '1'])(
+    'refuses NODE_ENV=%j: a live system never starts in development mode by a slip of the pen',
+    (value) => {
+      expect(faultsOf({ NODE_ENV: value })).toEqual([
+        {
+          code: 'invalid',
+          name: 'NODE_ENV',
+          message: `must be development, test or production (found ${JSON.stringify(value)})`,
+        },
+      ]);
+      expect(faultsOf({ ...production, NODE_ENV: value })).toHaveLength(1);
+    },
+  );
+
+  test('is in production only by that very word; development and test need no secrets, nor does an empty NODE_ENV', () => {
+    expect(loadSettings(production, makeSecret).production).toBe(true);
+    for (const value of ['development', 'test', '', '  ', undefined]) {
+      expect(loadSettings({ NODE_ENV: value }, makeSecret).production, value).toBe(false);
+    }
+  });
+
   test('takes an empty variable for an unset one', () => {
     expect(loadSettings({ PORT: '', REDIS_URL: ' ', LOG_LEVEL: '' }, makeSecret)).toMatchObject({
       port: 8787,

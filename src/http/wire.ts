@@ -3,7 +3,7 @@ import type { JsonObject } from '../facts.ts';
 import { assertedPlace } from '../geo/asserted.ts';
 import type { Place } from '../geo/geo.ts';
 import type { Address } from '../net/address.ts';
-import { type ClientAddressHeader, clientAddress, type TrustedProxies } from '../net/client-ip.ts';
+import { type ClientAddressHeader, clientAddress, isTrustedAddress, type TrustedProxies } from '../net/client-ip.ts';
 import { isUnixPeer, parseAddress, parsePeer } from '../net/ip.ts';
 import { type CheckRequest, type DeviceClaim, EVENT_TYPES, type NoAddress, type SubjectEvent } from '../request.ts';
 import { MAX_SUBJECT_LENGTH, normaliseSubject } from '../subject.ts';
@@ -296,7 +296,10 @@ function originOf(wire: OriginBody, { nowMs, trust }: WireContext) {
 }
 
 function addressOf(wire: OriginBody, trust: AddressTrust): Origin {
-  if (wire.ip != null) return { address: wire.ip, noAddress: null };
+  if (wire.ip != null) {
+    const isProxys = isTrustedAddress(trust.trusted, wire.ip);
+    return isProxys ? { address: null, noAddress: 'no_trusted_hop' } : { address: wire.ip, noAddress: null };
+  }
   if (wire.peer_ip == null && wire.headers == null) return { address: null, noAddress: 'absent' };
   return deriveOrigin(wire.peer_ip ?? null, wire.headers ?? {}, trust);
 }

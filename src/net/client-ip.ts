@@ -90,8 +90,13 @@ export function parseTrustedProxies(text: string): TrustedProxies {
 }
 
 /** True when the address belongs to a trusted block. Hop counts trust by position, never by address. */
-function isTrustedAddress(trusted: TrustedProxies, address: Address): boolean {
+export function isTrustedAddress(trusted: TrustedProxies, address: Address): boolean {
   return trusted.kind === 'cidrs' && trusted.cidrs.some((cidr) => cidrContains(cidr, address));
+}
+
+/** True for the address of the connection's other end. */
+function isPeers(peer: string | null, address: Address): boolean {
+  return peer !== null && parsePeer(peer)?.text === address.text;
 }
 
 const unknown = (why: NoAddress): ClientAddress => ({ address: null, why, malformed: why === 'malformed' });
@@ -143,7 +148,9 @@ function forwardedEntry(element: string): Entry {
   }
   if (node === null) return 'withheld';
   if (WITHHELD.test(node)) return 'withheld';
-  // RFC 7239 section 6: an IPv6 address is always in brackets there, and a port may be obfuscated too.
+  // RFC 7239 section 6: an IPv6 address is always in brackets there, or a port would pass for its last group.
+  if (!node.startsWith('[') && node.indexOf(':') !== node.lastIndexOf(':')) return 'malformed';
+  // The port may be obfuscated too.
   return parseForwardedEntry(node.replace(/(\]|\.\d+):_[A-Za-z0-9._-]+$/, '$1')) ?? 'malformed';
 }
 
@@ -161,7 +168,7 @@ function* forwardedEntries(value: string): Generator<Entry> {
 }
 
 /** Walks a chain from the right to the first entry that no trusted hop stands for. The peer is trusted already. */
-function walk(entries: Iterable<Entry>, trusted: TrustedProxies): ClientAddress {
+function walk(entries: Iterable<Entry>, trusted: TrustedProxies, peer: string | null): ClientAddress {
   let hopsLeft = trusted.kind === 'hops' ? trusted.hops : 0;
   for (const entry of entries) {
     // Whatever stands further left was written by somebody that nobody vouches for.
@@ -169,7 +176,7 @@ function walk(entries: Iterable<Entry>, trusted: TrustedProxies): ClientAddress 
     if (entry === 'withheld') return unknown('absent');
     if (trusted.kind === 'hops') {
       hopsLeft--;
-      if (hopsLeft === 0) return known(entry);
+      if (hopsLeft === 0) return isPeers(peer, entry) ? unknown('no_trusted_hop') : known(entry);
     } else if (!isTrustedAddress(trusted, entry)) return known(entry);
   }
   return unknown('no_trusted_hop');
@@ -187,6 +194,7 @@ function walk(entries: Iterable<Entry>, trusted: TrustedProxies): ClientAddress 
  *   taken instead. `for=unknown`, an obfuscated identifier or an element without `for` ends it as `absent`.
  * - When `X-Forwarded-For` and `Forwarded` are both there and do not give one and the same answer, a proxy wrote one and the
  *   client the other, and nobody can tell which: unknown (`malformed`). Declaring the header that the gateway writes settles it.
+ * - A trusted proxy's own address, in a declared header too, is no client's: unknown (`no_trusted_hop`).
  * - No header at all from a trusted peer: unknown (`absent`).
  */
 export function clientAddress(request: ForwardedRequest): ClientAddress {
@@ -205,15 +213,17 @@ export function clientAddress(request: ForwardedRequest): ClientAddress {
     const value = headers[declared];
     if (value === undefined) return unknown('absent');
     const address = parseForwardedEntry(value);
-    return address === null ? unknown('malformed') : known(address);
+    if (address === null) return unknown('malformed');
+    const isProxys = trusted.kind === 'hops' ? isPeers(peer, address) : isTrustedAddress(trusted, address);
+    return isProxys ? unknown('no_trusted_hop') : known(address);
   }
   const forwardedFor = declared === 'forwarded' ? undefined : headers['x-forwarded-for'];
   const forwarded = declared === 'x-forwarded-for' ? undefined : headers.forwarded;
   if (forwardedFor === undefined && forwarded === undefined) return unknown('absent');
-  if (forwarded === undefined) return walk(forwardedForEntries(forwardedFor ?? ''), trusted);
-  const byForwarded = walk(forwardedEntries(forwarded), trusted);
+  if (forwarded === undefined) return walk(forwardedForEntries(forwardedFor ?? ''), trusted, peer);
+  const byForwarded = walk(forwardedEntries(forwarded), trusted, peer);
   if (forwardedFor === undefined) return byForwarded;
-  const byForwardedFor = walk(forwardedForEntries(forwardedFor), trusted);
+  const byForwardedFor = walk(forwardedForEntries(forwardedFor), trusted, peer);
   const agree =
     byForwarded.address === null || byForwardedFor.address === null
       ? byForwarded.address === byForwardedFor.address

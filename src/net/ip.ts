@@ -261,6 +261,20 @@ export function parseAddress(text: string): Address | null {
   };
 }
 
+/** Why an address is nobody's: every host has it, or a provider puts it in place of all its clients'. */
+export type Nobodys = 'loopback_address' | 'link_local_address' | 'unspecified_address' | 'shared_address';
+
+/** The one address that Cloudflare states for every Worker which asks a zone that is not its own. */
+const CLOUDFLARE_WORKERS = '2a06:98c0:3600::103';
+
+/** Why the address tells no client from another; null when it may be somebody's. */
+export function whyNobodys({ kind, text, words }: Address): Nobodys | null {
+  if (kind === 'loopback') return 'loopback_address';
+  if (kind === 'link_local') return 'link_local_address';
+  if (kind === 'special' && words.every((word) => word === 0)) return 'unspecified_address';
+  return text === CLOUDFLARE_WORKERS ? 'shared_address' : null;
+}
+
 /** Cuts an RFC 4007 zone id (`%eth0`) off an IPv6 address; the text itself when there is none. */
 function withoutZone(text: string): string {
   const at = text.indexOf('%');
@@ -272,9 +286,14 @@ export function isUnixPeer(text: string): boolean {
   return text.startsWith('unix:');
 }
 
-/** Reads the address of a connection's other end. Zone ids are cut; a Unix socket (`unix:`) has no address: null. */
+/**
+ * Reads the address of a connection's other end. The zone id of a link-local address is cut, on any other it means nothing; a
+ * Unix socket (`unix:`) has no address: null.
+ */
 export function parsePeer(text: string): Address | null {
-  return parseAddress(withoutZone(text));
+  const bare = withoutZone(text);
+  const address = parseAddress(bare);
+  return bare !== text && address?.kind !== 'link_local' ? null : address;
 }
 
 const PORT = /^[1-9][0-9]{0,4}$/;

@@ -35,6 +35,30 @@ const messageOf = (error: unknown): string => {
   return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
 };
 
+const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
+const MAX_REDIRECTS = 5;
+
+/** Problems of a source that points somewhere else. */
+export const REDIRECT_PROBLEMS: readonly string[] = ['feed_redirected', 'feed_downgraded'];
+
+/** Where to ask next, or why nobody is asked. */
+function redirectOf(from: string, location: string | null, hops: number): string | Fetched {
+  const to = location !== null && URL.canParse(location, from) ? new URL(location, from) : null;
+  if (to === null) return problem('feed_status', 'redirect without an address that can be read');
+  const source = new URL(from);
+  const cure = 'if that is right, write its address into feeds.json as the source';
+  // From http on a port of its own to https on the usual one is the way up, not another service.
+  const isUp =
+    to.hostname === source.hostname && source.protocol === 'http:' && to.protocol === 'https:' && to.port === '';
+  if (to.host !== source.host && !isUp) {
+    return problem('feed_redirected', `redirect to another host, ${to.host || to.protocol}; ${cure}`);
+  }
+  if (to.protocol !== 'https:') {
+    return problem('feed_downgraded', `redirect to ${to.protocol}//${to.host}, and only https is followed; ${cure}`);
+  }
+  return hops < MAX_REDIRECTS ? to.href : problem('feed_redirected', `more than ${MAX_REDIRECTS} redirects`);
+}
+
 /** Reads a body up to a size; null when it is larger, which ends the connection. */
 async function readUpTo(body: ReadableStream<Uint8Array>, maxBytes: number): Promise<Uint8Array | null> {
   const chunks: Uint8Array[] = [];
@@ -68,24 +92,35 @@ function decodeText(bytes: Uint8Array): string | null {
 }
 
 /**
- * Fetches a feed once, conditionally. Never throws and never retries: whoever schedules updates does.
+ * Fetches a feed once, conditionally. Never throws and never retries: whoever schedules updates does. Redirects are followed to
+ * the same host over https, at most {@link MAX_REDIRECTS} times; nobody else is asked.
  *
- * Problems: `feed_unreachable`, `feed_timeout`, `feed_status` (anything but 200 and 304), `feed_downgraded` (https that ends at
- * http), `feed_too_large`, `feed_truncated`, `feed_empty`, `feed_not_text` (binary, or a page of HTML).
+ * Problems: `feed_unreachable`, `feed_timeout`, `feed_status` (anything but 200 and 304), `feed_redirected` (to another host, or
+ * too often), `feed_downgraded` (to http), `feed_too_large`, `feed_truncated`, `feed_empty`, `feed_not_text` (binary, or a page of HTML).
  */
 export async function fetchFeed(url: string, options: FetchOptions): Promise<Fetched> {
   const headers: Record<string, string> = { accept: 'text/plain, text/csv, application/json, */*;q=0.1' };
   if (options.etag !== null) headers['if-none-match'] = options.etag;
   else if (options.lastModified !== null) headers['if-modified-since'] = options.lastModified;
   const signal = AbortSignal.timeout(options.timeoutMs);
+  // By hand, for a feed must not choose whom inside this network the updater asks.
+  const ask = (address: string) => options.fetch(address, { headers, signal, redirect: 'manual' });
   const failure = (error: unknown, code: string): Fetched =>
     signal.aborted
       ? problem('feed_timeout', `no complete answer within ${options.timeoutMs} ms`)
       : problem(code, messageOf(error));
 
   let response: Response;
+  let asked = url;
   try {
-    response = await options.fetch(url, { headers, signal, redirect: 'follow' });
+    response = await ask(asked);
+    for (let hops = 0; REDIRECTS.includes(response.status); hops++) {
+      const next = redirectOf(asked, response.headers.get('location'), hops);
+      await response.body?.cancel();
+      if (typeof next !== 'string') return next;
+      asked = next;
+      response = await ask(asked);
+    }
   } catch (error) {
     return failure(error, 'feed_unreachable');
   }
@@ -109,8 +144,9 @@ export async function fetchFeed(url: string, options: FetchOptions): Promise<Fet
       `answered ${response.status}, expected 200${retryAfter === null ? '' : `; retry after ${retryAfter.slice(0, 40)}`}`,
     );
   }
-  if (url.startsWith('https:') && !response.url.startsWith('https:')) {
-    return refuse('feed_downgraded', `redirected from https to ${response.url.slice(0, 200)}`);
+  // A `fetch` that follows redirects whatever it is told ends somewhere else.
+  if (url.startsWith('https:') && response.url.startsWith('http:')) {
+    return refuse('feed_downgraded', `redirect from https to ${response.url.slice(0, 200)}`);
   }
   const contentType = response.headers.get('content-type') ?? '';
   if (/^(?:text\/html|application\/xhtml)/i.test(contentType)) {

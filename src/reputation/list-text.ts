@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { Address } from '../net/address.ts';
 import { isWithinNotPublicV4, isWithinNotPublicV6, parseAddress, parseCidr } from '../net/ip.ts';
 import type { ListConfig } from './lists.ts';
 import { type Span, wordsToBigint } from './ranges.ts';
@@ -21,9 +22,10 @@ export interface ListProblem {
 /**
  * How a list is written.
  *
- * - `text`: one address, CIDR or range `a-b` a line; `#` and `;` start comments; what follows the first blank is ignored, but a
- *   count there can be asked for with `minCount`. Netsets and ipsum are of this kind.
- * - `csv`: the same in one column.
+ * - `text`: one address, CIDR or range a line; a range is two addresses with a dash, blanks or a comma between them, or an
+ *   address and a netmask. `#` and `;` start comments; what else follows is ignored, but a count in the second field can be
+ *   asked for with `minCount`. Netsets, ipsum and DShield's blocks are of this kind.
+ * - `csv`: the same in one column, where a range may end in the next one.
  * - `json`: what AWS (`ip_prefix`, `ipv6_prefix`) and Google (`ipv4Prefix`, `ipv6Prefix`) publish.
  * - `json_lines`: one object with `cidr` a line, as Spamhaus DROP.
  * - `asn_csv`: `network,autonomous_system_number,…` (GeoLite2-ASN blocks).
@@ -102,28 +104,90 @@ function lastOf(words: readonly number[], prefix: number): number[] {
   });
 }
 
-/** Adds an address, CIDR or range `a-b`. */
-function addEntry(sink: Sink, text: string, value: number): void {
-  const dash = text.indexOf('-');
-  if (dash > 0) {
-    addRange(sink, text.slice(0, dash), text.slice(dash + 1), value, text);
-    return;
-  }
-  const cidr = parseCidr(text);
-  if (cidr === null) sink.unparsable(text);
-  else if (cidr.version === 4) {
-    const start = cidr.words[0] ?? 0;
-    sink.addV4(start, lastOf([start], cidr.prefix)[0] ?? 0, value, text);
-  } else sink.addV6(cidr.words, lastOf(cidr.words, cidr.prefix), value, text);
+/** A longer line or entry is unreadable, before any pattern looks at it. */
+const MAX_LENGTH = 1024;
+
+/** First and last address of an entry, as words. */
+interface Block {
+  readonly version: 4 | 6;
+  readonly first: readonly number[];
+  readonly last: readonly number[];
 }
 
-function addRange(sink: Sink, from: string, to: string, value: number, text: string): void {
+function addBlock(sink: Sink, block: Block | null, value: number, text: string): void {
+  if (block === null) sink.unparsable(text);
+  else if (block.version === 4) sink.addV4(block.first[0] ?? 0, block.last[0] ?? 0, value, text);
+  else sink.addV6(block.first, block.last, value, text);
+}
+
+/** Adds an address, CIDR or range `a-b`. */
+function addEntry(sink: Sink, text: string, value: number): void {
+  addBlock(sink, text.length > MAX_LENGTH ? null : blockOf(fieldsOf(text)), value, text);
+}
+
+/** Every dash but the plain one that people and word processors write between two addresses. */
+const DASHES = /[[\p{Pd}--\-]\u2212\u00ad]/gv;
+
+function fieldsOf(text: string): string[] {
+  return text
+    .trim()
+    .replace(DASHES, '-')
+    .split(/[\s,|;]+/);
+}
+
+/**
+ * What the fields of a line say: an address or block, and after it maybe a second address, which ends the range or is its
+ * netmask. Null when they say anything else: a line with two addresses is never one host.
+ */
+function blockOf([head = '', next = '', third = '', ...rest]: readonly string[]): Block | null {
+  const dash = head.indexOf('-');
+  if (dash === head.length - 1 && dash > 0) return alone(rangeOf(head.slice(0, -1), next), [third, ...rest]);
+  if (dash > 0) return alone(rangeOf(head.slice(0, dash), head.slice(dash + 1)), [next, third, ...rest]);
+  if (next === '-') return alone(rangeOf(head, third), rest);
+  if (next.startsWith('-') && isAddressed(next.slice(1))) return alone(rangeOf(head, next.slice(1)), [third, ...rest]);
+  if (!isAddressed(next)) return alone(singleOf(head), [third, ...rest]);
+  return alone(head.includes('/') ? null : (maskedOf(head, next) ?? rangeOf(head, next)), [third, ...rest]);
+}
+
+/** The block, unless one more address stands behind it. */
+function alone(block: Block | null, rest: readonly string[]): Block | null {
+  return rest.some(isAddressed) ? null : block;
+}
+
+function isAddressed(field: string): boolean {
+  return parseCidr(field) !== null;
+}
+
+/** An address, a CIDR, or a block with its netmask behind the slash. */
+function singleOf(text: string): Block | null {
+  const slash = text.indexOf('/');
+  const mask = slash > 0 ? text.slice(slash + 1) : '';
+  if (mask.includes('.') || mask.includes(':')) return maskedOf(text.slice(0, slash), mask);
+  const cidr = parseCidr(text);
+  return cidr && { version: cidr.version, first: cidr.words, last: lastOf(cidr.words, cidr.prefix) };
+}
+
+function rangeOf(from: string, to: string): Block | null {
   const first = parseAddress(from);
   const last = parseAddress(to);
-  if (first === null || last === null || first.version !== last.version) sink.unparsable(text);
-  else if (wordsToBigint(first.words) > wordsToBigint(last.words)) sink.unparsable(text);
-  else if (first.version === 4) sink.addV4(first.words[0] ?? 0, last.words[0] ?? 0, value, text);
-  else sink.addV6(first.words, last.words, value, text);
+  if (first === null || last === null || first.version !== last.version) return null;
+  // No client's address begins so: it is a netmask, with a hole or behind the wrong kind of address.
+  if (isMaskLike(last)) return null;
+  if (wordsToBigint(first.words) > wordsToBigint(last.words)) return null;
+  return { version: first.version, first: first.words, last: last.words };
+}
+
+function maskedOf(text: string, mask: string): Block | null {
+  const address = parseAddress(text);
+  const words = parseAddress(mask);
+  if (address === null || words === null || address.version !== words.version || !isMaskLike(words)) return null;
+  const bits = words.words.map((word) => word.toString(2).padStart(32, '0')).join('');
+  return /^1+0*$/.test(bits) ? singleOf(`${address.text}/${bits.lastIndexOf('1') + 1}`) : null;
+}
+
+/** Whether it begins as a netmask does: 255 in IPv4, ffff in IPv6. */
+function isMaskLike({ version, words: [word = 0] }: Address): boolean {
+  return version === 4 ? word >>> 24 === 0xff : word >>> 16 === 0xffff;
 }
 
 function* linesOf(text: string): Generator<string> {
@@ -137,19 +201,38 @@ function* linesOf(text: string): Generator<string> {
   }
 }
 
-function parseText(sink: Sink, text: string, minCount: number): void {
+/** Lines that patterns may look at, cut where a remark begins; those that are too long are counted as unreadable. */
+function* shortLinesOf(sink: Sink, text: string, remark?: string): Generator<string> {
   for (const raw of linesOf(text)) {
-    const line = raw
-      .replace(/[#;].*$/, '')
-      .replace(/\s+-\s+/, '-')
-      .trim();
-    if (line === '') continue;
-    sink.counts.lines++;
-    const [entry = '', count] = line.split(/[\s,|]+/, 2);
-    if (minCount > 0 && count !== undefined && /^\d+$/.test(count) && Number(count) < minCount)
-      sink.counts.belowCount++;
-    else addEntry(sink, entry, 0);
+    const line = remark === undefined ? raw : before(raw, remark);
+    if (line.length <= MAX_LENGTH) yield line;
+    else if (!line.startsWith('#')) {
+      sink.counts.lines++;
+      sink.unparsable(line);
+    }
   }
+}
+
+function parseText(sink: Sink, text: string, minCount: number): void {
+  for (const line of shortLinesOf(sink, text, '#')) {
+    if (line === '' || line.startsWith(';')) continue;
+    sink.counts.lines++;
+    const fields = fieldsOf(before(line, ';'));
+    if (line.includes(';')) {
+      // A remark, unless the mark separates the columns of a table and the next one is an address.
+      const [remark = ''] = fieldsOf(line.slice(line.indexOf(';') + 1));
+      if (isAddressed(remark)) fields.push(remark);
+    }
+    const [, count = ''] = fields;
+    if (minCount > 0 && /^\d+$/.test(count) && Number(count) < minCount) sink.counts.belowCount++;
+    else addBlock(sink, blockOf(fields), 0, line);
+  }
+}
+
+/** What stands before the mark, without blanks at its ends. */
+function before(line: string, mark: string): string {
+  const at = line.indexOf(mark);
+  return at < 0 ? line : line.slice(0, at).trim();
 }
 
 /** Splits one CSV line; a quoted field may hold commas and doubled quotes. */
@@ -164,7 +247,7 @@ function csvFields(line: string): string[] {
 
 function parseCsv(sink: Sink, text: string, column: number | string): void {
   let index = typeof column === 'number' ? column : -1;
-  for (const line of linesOf(text)) {
+  for (const line of shortLinesOf(sink, text)) {
     if (line.startsWith('#')) continue;
     const fields = csvFields(line);
     if (index < 0) {
@@ -178,8 +261,18 @@ function parseCsv(sink: Sink, text: string, column: number | string): void {
       continue;
     }
     sink.counts.lines++;
-    addEntry(sink, (fields[index] ?? '').replace(/\s*-\s*/, '-'), 0);
+    addBlock(sink, columnOf(fields, index), 0, line);
   }
+}
+
+/** The entry of a column. A single address there may have its end or netmask in the next column, and no other beside it. */
+function columnOf(fields: readonly string[], index: number): Block | null {
+  const entry = fieldsOf(fields[index] ?? '');
+  const saysItsEnd = entry.length > 1 || entry.some((field) => /[/-]/.test(field));
+  if (saysItsEnd) return blockOf(entry);
+  const [next = '', ...others] = fields.slice(index + 1);
+  if ([...fields.slice(0, index), ...others].some(isAddressed)) return null;
+  return blockOf(isAddressed(next) ? [...entry, next] : entry);
 }
 
 const cloudPrefixSchema = z.object({
@@ -237,7 +330,7 @@ function readAsn(text: string): number | null {
 }
 
 function parseAsn(sink: Sink, text: string, format: 'asn_csv' | 'asn_tsv'): void {
-  for (const line of linesOf(text)) {
+  for (const line of shortLinesOf(sink, text)) {
     if (line.startsWith('#') || line.startsWith('network,')) continue;
     const fields = format === 'asn_csv' ? csvFields(line) : line.split('\t');
     const [first = '', second = '', third = ''] = fields;
@@ -247,7 +340,7 @@ function parseAsn(sink: Sink, text: string, format: 'asn_csv' | 'asn_tsv'): void
     if (asn === 0 || (asn === null && format === 'asn_csv' && second === '')) continue;
     if (asn === null) sink.unparsable(line);
     else if (format === 'asn_csv') addEntry(sink, first, asn);
-    else addRange(sink, first, second, asn, line);
+    else addBlock(sink, rangeOf(first, second), asn, line);
   }
 }
 

@@ -5,7 +5,7 @@ import { isMissingFile } from '../missing-file.ts';
 import type { Address } from '../net/address.ts';
 import { COMPILED_SUFFIX, decodeList, encodeList } from './compiled-list.ts';
 import { DEFAULT_FEEDS } from './default-feeds.ts';
-import { DEFAULT_FEED_MAX_BYTES, DEFAULT_FEED_TIMEOUT_MS, fetchFeed } from './feeds.ts';
+import { DEFAULT_FEED_MAX_BYTES, DEFAULT_FEED_TIMEOUT_MS, fetchFeed, REDIRECT_PROBLEMS } from './feeds.ts';
 import { ListError, type ListProblem } from './list-text.ts';
 import {
   type CompiledList,
@@ -125,7 +125,7 @@ export interface ListOutcome {
   readonly name: string;
   /**
    * `built`: a new version is in force. `unchanged`: the source has nothing newer. `refused`: the new version does not pass the
-   * guards; `unavailable`: there is no new version. After the last two the old one goes on.
+   * guards, or the source redirects elsewhere; `unavailable`: there is no new version. After the last two the old one goes on.
    */
   readonly outcome: 'built' | 'unchanged' | 'refused' | 'unavailable';
   readonly problem: ListProblem | null;
@@ -263,7 +263,15 @@ async function updateOne(config: ListConfig, options: UpdateOptions): Promise<Li
     maxBytes: options.maxBytes ?? DEFAULT_FEED_MAX_BYTES,
     fetch: options.fetch,
   });
-  if (fetched.outcome === 'problem') return keepOld(config.name, 'unavailable', fetched.problem, previous);
+  if (fetched.outcome === 'problem') {
+    const { problem } = fetched;
+    return keepOld(
+      config.name,
+      REDIRECT_PROBLEMS.includes(problem.code) ? 'refused' : 'unavailable',
+      problem,
+      previous,
+    );
+  }
   if (fetched.outcome === 'new') {
     const { text, etag, lastModified } = fetched;
     const updatedAtMs = dataTime(lastModified, options.nowMs);

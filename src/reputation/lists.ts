@@ -78,9 +78,12 @@ export interface ListMeta {
   readonly lastModified: string | null;
 }
 
+/** Raised when the same text is read in another way than by the version before. */
+const READING = 2;
+
 /** Says how a list's text is read. When it changes, the same text gives another list and has to be fetched again. */
 export function recipeOf(config: ListConfig): string {
-  return `${config.category} ${config.format} ${config.column} ${config.minCount}`;
+  return `${config.category} ${config.format} ${config.column} ${config.minCount} ${READING}`;
 }
 
 /** A list ready for look-ups. */

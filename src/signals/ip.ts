@@ -1,10 +1,11 @@
 import { ADDRESS_HASH_LENGTH, type KnownNetwork } from '../baseline.ts';
+import { whyNobodys } from '../net/ip.ts';
 import { CATEGORIES } from '../reputation/reputation.ts';
 import type { Pseudonym } from '../store/store.ts';
 import { failed, failureOf, measured, off, seenBaselineOf, unknown } from './measurement.ts';
 import type { Signal } from './signal.ts';
 
-const INNER_KINDS = ['private', 'loopback', 'link_local', 'cgnat'];
+const INNER_KINDS = ['private', 'cgnat'];
 
 function isSameAddress(known: KnownNetwork, network: Pseudonym | null, address: Pseudonym | null): boolean {
   return known.key === network && address !== null && known.address === address.slice(-ADDRESS_HASH_LENGTH);
@@ -60,6 +61,15 @@ export const ip: Signal = {
     if (address === null) {
       return unknown(request.noAddress ?? 'absent', {
         'ip.unreadable': request.noAddress === 'malformed' ? true : null,
+      });
+    }
+    const whose = whyNobodys(address);
+    if (whose !== null) {
+      return unknown(whose, {
+        'ip.address': address.text,
+        'ip.version': address.version,
+        'ip.kind': address.kind,
+        'ip.unreadable': false,
       });
     }
     const slot = history.address?.state === 'read' ? history.address.value : null;

@@ -1,5 +1,5 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -70,6 +70,40 @@ test('lists update fetches configured feeds, and the second time finds nothing n
   const second = await stepgate(['lists', 'update', '--dir', lists]);
   expect(second.stdout).toMatch(/^exits +unchanged +1 /m);
   expect([first.code, second.code]).toEqual([0, 0]);
+});
+
+test('a feed that redirects to another host is refused, nobody there is asked, and the old version stays', async () => {
+  const lists = join(dir, 'ip');
+  await mkdir(lists);
+  let moved: string | null = null;
+  const asked: string[] = [];
+  const listen = async (name: string, answer: RequestListener): Promise<string> => {
+    const server = createServer(answer);
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return `http://${name}:${(server.address() as AddressInfo).port}`;
+  };
+  const inside = await listen('127.0.0.1', (request, response) => {
+    asked.push(request.url ?? '');
+    response.end('185.220.101.9\n');
+  });
+  const source = await listen('localhost', (_request, response) => {
+    if (moved === null) response.end('185.220.101.1\n');
+    else response.writeHead(302, { location: moved }).end();
+  });
+  await writeFile(
+    join(lists, 'feeds.json'),
+    JSON.stringify({
+      version: 1,
+      defaults: false,
+      lists: [{ name: 'exits', category: 'tor', format: 'text', source }],
+    }),
+  );
+  expect((await stepgate(['lists', 'update', '--dir', lists])).stdout).toMatch(/^exits +built +1 /m);
+  moved = `${inside}/latest/meta-data/`;
+  const { code, stdout } = await stepgate(['lists', 'update', '--dir', lists]);
+  expect(stdout).toMatch(/^exits +refused +1 .*redirect to another host/m);
+  expect([code, asked]).toEqual([1, []]);
 });
 
 test('a feed that cannot be had is named, exits with 1 and leaves the old version in force', async () => {

@@ -301,6 +301,58 @@ describe('the fields of a body', () => {
     for (const victim of victims) expect(await failuresOf(victim)).toEqual([0, 0]);
   });
 
+  /** @see https://github.com/sozu-proxy/sozu/issues/1254 */
+  test.each(['2001:db8::1:8080', '2a00:1450:4001::1:443'])(
+    'Forwarded with IPv6 %s and no brackets gives no address: unreadable, located nowhere, counted under nothing',
+    async (node) => {
+      const { post, settled, records } = testApp({
+        engine: { geo: geoipLiteSource({ city: false }) },
+        deps: { trust: { trusted: parseTrustedProxies('192.0.2.0/28'), declared: null } },
+      });
+      const headers = { forwarded: `proto=https;for="${node}";by="2001:db8::2"` };
+      const answer = await post('/v1/risk-check', { action: 'v', peer_ip: '192.0.2.10', headers });
+      expect(await answer.json()).toMatchObject({
+        signals: {
+          ip: { state: 'unknown', why: 'malformed', facts: { 'ip.unreadable': true } },
+          geo: { state: 'unknown' },
+        },
+      });
+      await settled();
+      expect(records[0]?.address).toBeNull();
+    },
+  );
+
+  test.each([
+    ['127.0.0.1', 'loopback_address', 'private_address'],
+    ['::1', 'loopback_address', 'private_address'],
+    ['169.254.7.7', 'link_local_address', 'private_address'],
+    ['0.0.0.0', 'unspecified_address', 'special_address'],
+    ['2a06:98c0:3600::103', 'shared_address', 'no_address'],
+  ])('%s is nobody’s: unknown, not located whatever the caller asserts, and not counted', async (ip, why, noPlace) => {
+    const { post, settled, records } = testApp({ engine: { geo: geoipLiteSource({ city: false }) } });
+    for (let i = 0; i < 6; i += 1) await post('/v1/events', { type: 'login.failed', subject: `u${i}`, ip });
+    await settled();
+    const geo = { lat: 52.37, lon: 4.9, country: 'NL' };
+    const { signals, decision } = await (await post('/v1/risk-check', { action: 'a', subject: 'u', ip, geo })).json();
+    expect(decision).toBe('allow');
+    expect(signals.ip).toMatchObject({ state: 'unknown', why });
+    expect(Object.keys(signals.ip.facts).sort()).toEqual(['ip.address', 'ip.kind', 'ip.unreadable', 'ip.version']);
+    expect(signals.geo).toEqual({ state: 'unknown', why: noPlace });
+    expect(signals.velocity.facts['subject.ips_1h']).toBe(0);
+    await settled();
+    expect(records.at(-1)?.address).toBeNull();
+  });
+
+  test('the address of a trusted proxy is no client’s, also where the caller states it; a private one beside it is', async () => {
+    const { post } = testApp({ deps: { trust: { trusted: parseTrustedProxies('10.0.0.0/24'), declared: null } } });
+    const ipSignal = async (ip: string) => {
+      const answer = await post('/v1/risk-check', { action: 'a', subject: 'u', ip });
+      return (await answer.json()).signals.ip;
+    };
+    expect(await ipSignal('10.0.0.7')).toEqual({ state: 'unknown', why: 'no_trusted_hop' });
+    expect((await ipSignal('10.0.1.7')).facts).toMatchObject({ 'ip.address': '10.0.1.7', 'ip.kind': 'private' });
+  });
+
   test('without ip, the address comes from the headers through the trusted proxies', async () => {
     const cidrs = testApp({ deps: { trust: { trusted: { kind: 'hops', hops: 1 }, declared: null } } });
     const body = { action: 'login', headers: { 'X-Forwarded-For': 'spoofed, 81.2.69.160' }, peer_ip: '10.0.0.9' };

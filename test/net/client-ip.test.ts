@@ -116,6 +116,29 @@ describe('X-Forwarded-For from a trusted peer', () => {
     expect(read({ xff: '0:0:0:0:0:ffff:cb00:7107' })).toBe('203.0.113.7');
   });
 
+  it('has IPv6 with a port in brackets; without them the last group is part of the address, and the counted /64 is one for all ports', () => {
+    expect(read({ xff: '[2a00:1450:4001::1]:443' })).toBe('2a00:1450:4001::1');
+    expect(read({ xff: '2a00:1450:4001::1' })).toBe('2a00:1450:4001::1');
+    expect(read({ xff: '2a00:1450:4001:0:0:0:0:1:443' })).toBe('malformed!');
+    const counterOf = (xff: string) =>
+      clientAddress({
+        peer: '192.0.2.10',
+        headers: { 'x-forwarded-for': xff },
+        trusted: parseTrustedProxies('192.0.2.0/28'),
+      }).address?.counterKey;
+    const groups = fc.array(
+      fc.integer({ min: 0, max: 0xffff }).map((value) => value.toString(16)),
+      { minLength: 1, maxLength: 6 },
+    );
+    const port = fc.integer({ min: 1, max: 9_999 });
+    fc.assert(
+      fc.property(groups, fc.nat(6), port, port, (all, gap, one, other) => {
+        const text = `2a00:${all.slice(0, gap).join(':')}::${all.slice(gap).join(':')}`;
+        expect(counterOf(`${text}:${one}`)).toBe(counterOf(`${text}:${other}`));
+      }),
+    );
+  });
+
   it('of trusted addresses only, or without any header, leaves the client unknown', () => {
     expect(read({ xff: '192.0.2.3, 192.0.2.4' })).toBe('no_trusted_hop');
     expect(read({})).toBe('absent');
@@ -149,6 +172,11 @@ describe('a number of hops', () => {
   it('leaves the client unknown when the chain is shorter: the request went round a proxy', () => {
     expect(read({ trusted: 'hops:2', peer: '10.0.0.1', xff: '81.2.69.160' })).toBe('no_trusted_hop');
     expect(read({ trusted: 'hops:1', peer: '10.0.0.1' })).toBe('absent');
+  });
+
+  it('is unknown where the entry is the address of the proxy itself', () => {
+    expect(read({ trusted: 'hops:1', peer: '10.0.0.1', xff: '81.2.69.160, 10.0.0.1' })).toBe('no_trusted_hop');
+    expect(read({ trusted: 'hops:1', peer: '::ffff:10.0.0.1', xff: '10.0.0.1:4711' })).toBe('no_trusted_hop');
   });
 
   it('ends at an unreadable entry on the way', () => {
@@ -188,6 +216,39 @@ describe('Forwarded from a trusted peer', () => {
     }
   });
 
+  /** @see https://github.com/sozu-proxy/sozu/issues/1254 */
+  it('is malformed where IPv6 stands without brackets, with a port or without: nobody can tell where the address ends', () => {
+    for (const node of [
+      '2001:db8::1:8080',
+      '2a00:1450:4001::1:443',
+      '2a00:1450:4001::1',
+      '::1',
+      '::ffff:81.2.69.160',
+      '::ffff:81.2.69.160:443',
+      '1:2:3:4:5:6:7:8:443',
+      '2a00:1450:4001::1%eth0',
+      '2a00:1450:4001::1]:443',
+    ]) {
+      expect(read({ forwarded: `proto=https;for="${node}";by="2001:db8::2"` }), node).toBe('malformed!');
+      expect(read({ forwarded: `for=81.2.69.160, for="${node}", for=192.0.2.3` }), node).toBe('malformed!');
+    }
+  });
+
+  it('reads an IPv6 address in brackets, and never one whose text depends on the port', () => {
+    const group = fc.integer({ min: 0, max: 0xffff }).map((value) => value.toString(16));
+    const address = fc
+      .tuple(fc.array(group, { minLength: 1, maxLength: 2 }), fc.array(group, { maxLength: 4 }))
+      .map(([left, right]) => `2a00:${left.join(':')}::${right.join(':')}`);
+    fc.assert(
+      fc.property(address, fc.integer({ min: 1, max: 65_535 }), (text, port) => {
+        const alone = read({ forwarded: `for="[${text}]"` });
+        expect(alone).not.toBe('malformed!');
+        expect(read({ forwarded: `for="[${text}]:${port}"` })).toBe(alone);
+        expect(read({ forwarded: `for="${text}:${port}"` })).toBe('malformed!');
+      }),
+    );
+  });
+
   it('keeps the element of the trusted proxy whatever a client wrote before it', () => {
     const invented = fc.string({ unit: fc.constantFrom(...'for=61.";,\\ '), maxLength: 20 });
     fc.assert(
@@ -214,6 +275,13 @@ describe('a declared header', () => {
     expect(read({ declared, headers: { [declared]: '81.2.69.160' }, xff: '6.6.6.6' })).toBe('81.2.69.160');
     expect(read({ declared, xff: '6.6.6.6' })).toBe('absent');
     expect(read({ headers: { [declared]: '6.6.6.6' }, xff: '81.2.69.160' })).toBe('81.2.69.160');
+  });
+
+  it('that holds the address of a trusted proxy names no client', () => {
+    expect(read({ declared, headers: { [declared]: '192.0.2.3' } })).toBe('no_trusted_hop');
+    expect(read({ declared, headers: { [declared]: '192.0.2.10:443' } })).toBe('no_trusted_hop');
+    expect(read({ declared, trusted: 'hops:1', headers: { [declared]: '192.0.2.10' } })).toBe('no_trusted_hop');
+    expect(read({ declared, trusted: 'hops:1', headers: { [declared]: '192.0.2.3' } })).toBe('192.0.2.3');
   });
 
   it('holds exactly one address', () => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import ipaddr from 'ipaddr.js';
 import { describe, expect, it } from 'vitest';
+import type { Address } from '../../src/net/address.ts';
 import {
   cidrContains,
   formatCidr,
@@ -10,6 +11,7 @@ import {
   parseCidr,
   parseForwardedEntry,
   parsePeer,
+  whyNobodys,
 } from '../../src/net/ip.ts';
 
 const text = (input: string): string | null => parseAddress(input)?.text ?? null;
@@ -209,6 +211,29 @@ describe('an address', () => {
   });
 });
 
+describe('an address that is nobody’s', () => {
+  it.each([
+    ['127.0.0.1', 'loopback_address'],
+    ['127.8.9.10', 'loopback_address'],
+    ['::1', 'loopback_address'],
+    ['::ffff:127.0.0.1', 'loopback_address'],
+    ['64:ff9b::7f00:1', 'loopback_address'],
+    ['169.254.10.10', 'link_local_address'],
+    ['fe80::1', 'link_local_address'],
+    ['0.0.0.0', 'unspecified_address'],
+    ['::', 'unspecified_address'],
+    ['2a06:98c0:3600::103', 'shared_address'],
+  ] as const)('%s: %s', (text, why) => {
+    expect(whyNobodys(addressOf(text))).toBe(why);
+  });
+
+  it('is not a private, carrier, documentation, tunnel or public one', () => {
+    for (const text of ['10.1.2.3', '100.64.0.1', 'fc00::1', '203.0.113.7', '2001::1', '81.2.69.160', '::2']) {
+      expect(whyNobodys(addressOf(text)), text).toBeNull();
+    }
+  });
+});
+
 describe('a peer', () => {
   /** @see https://github.com/autocracy/python-ipy/issues/28 */
   it('loses its zone id', () => {
@@ -224,6 +249,14 @@ describe('a peer', () => {
   it('may not have a zone id on an IPv4 address, or an empty one', () => {
     expect(parsePeer('1.2.3.4%eth0')).toBeNull();
     expect(parsePeer('fe80::1%')).toBeNull();
+  });
+
+  /** @see https://github.com/netaddr/netaddr/issues/140 */
+  it('may have a zone id on a link-local address alone', () => {
+    for (const entry of ['2001:db8::1%eth0', '2001:db8::1%25', '[2a00:1450:4001::1%25eth0]:443', 'fc00::1%eth0']) {
+      expect(parsePeer(entry), entry).toBeNull();
+      expect(parseForwardedEntry(entry), entry).toBeNull();
+    }
   });
 });
 
@@ -330,3 +363,9 @@ describe('a CIDR', () => {
     }
   });
 });
+
+function addressOf(text: string): Address {
+  const address = parseAddress(text);
+  if (address === null) throw new Error(`${text} is no address`);
+  return address;
+}

@@ -59,15 +59,26 @@ const ANSWERS: { readonly [path: string]: (request: IncomingMessage, response: S
   },
   '/drops': (_request, response) => void response.destroy(),
   '/moved': (_request, response) => void response.writeHead(302, { location: '/good' }).end(),
+  '/moved-twice': (_request, response) =>
+    void response.writeHead(308, { location: 'https://LISTS.example:443/moved' }).end('gone'),
   '/circle': (_request, response) => void response.writeHead(302, { location: '/circle' }).end(),
+  '/lost': (_request, response) => void response.writeHead(301).end(),
+  '/nonsense': (_request, response) => void response.writeHead(302, { location: 'https://[' }).end(),
+  '/to': (request, response) => {
+    const to = new URL(request.url ?? '', base).searchParams.get('to') ?? '';
+    response.writeHead(302, { location: to, 'content-type': 'text/plain' }).end(LIST);
+  },
 };
 
 let server: Server;
 let base: string;
+/** Targets that the server was asked for. */
+const asked: string[] = [];
 
 beforeAll(async () => {
   server = createServer((request, response) => {
-    const answer = ANSWERS[request.url ?? ''];
+    asked.push(request.url ?? '');
+    const answer = ANSWERS[(request.url ?? '').split('?')[0] ?? ''];
     if (answer === undefined) response.writeHead(404).end();
     else answer(request, response);
   });
@@ -94,9 +105,8 @@ const get = (path: string, changes: Partial<FetchOptions> = {}): Promise<Fetched
 const codeOf = (fetched: Fetched): string => (fetched.outcome === 'problem' ? fetched.problem.code : fetched.outcome);
 
 describe('a feed', () => {
-  it('brings its text and validators, compressed or redirected', async () => {
+  it('brings its text and validators, also compressed', async () => {
     expect(await get('/good')).toEqual({ outcome: 'new', text: LIST, etag: ETAG, lastModified: MODIFIED });
-    expect(await get('/moved')).toMatchObject({ outcome: 'new', text: LIST });
     expect(await get('/gzip')).toMatchObject({ outcome: 'new', text: LIST });
   });
 
@@ -139,7 +149,6 @@ describe('a feed', () => {
 
   it('that cannot be reached is a problem, not an exception', async () => {
     expect(codeOf(await get('/drops'))).toBe('feed_unreachable');
-    expect(codeOf(await get('/circle'))).toBe('feed_unreachable');
     expect(codeOf(await get('http://127.0.0.1:1/list'))).toBe('feed_unreachable');
   });
 
@@ -147,5 +156,78 @@ describe('a feed', () => {
     // The answer comes from the local server; only the address asked for is another.
     const viaHttp: typeof fetch = (_url, init) => fetch(`${base}/good`, init);
     expect(codeOf(await get('https://lists.example/good', { fetch: viaHttp }))).toBe('feed_downgraded');
+  });
+
+  describe('that redirects', () => {
+    /** `https://lists.example` is the local server; whoever asks for another host is told so. */
+    const sent: string[] = [];
+    const viaLocal: typeof fetch = async (url, init) => {
+      sent.push(String(url));
+      if (!String(url).startsWith('https://lists.example/')) throw new Error('nobody but the feed is to be asked');
+      const answer = await fetch(String(url).replace('https://lists.example', base), init);
+      return new Response(answer.body, { status: answer.status, headers: answer.headers });
+    };
+    const getSecure = async (path: string) => {
+      sent.length = 0;
+      return get(`https://lists.example${path}`, { fetch: viaLocal });
+    };
+
+    it('is followed to the same host over https', async () => {
+      expect(await getSecure('/moved-twice')).toEqual({
+        outcome: 'new',
+        text: LIST,
+        etag: ETAG,
+        lastModified: MODIFIED,
+      });
+      expect(sent).toEqual(['/moved-twice', '/moved', '/good'].map((path) => `https://lists.example${path}`));
+    });
+
+    it.each([
+      'http://127.0.0.1:9000/latest/meta-data/',
+      'https://127.0.0.1/',
+      'https://other.example/good',
+      'https://sub.lists.example/good',
+      'https://lists.example.evil.example/good',
+      'https://lists.example@127.0.0.1/good',
+      '//169.254.169.254/latest',
+      '\\\\127.0.0.1\\x',
+      'file:///etc/passwd',
+      'data:text/plain,1.1.1.1',
+    ])('to another host is refused before anybody is asked: %s', async (to) => {
+      const fetched = await getSecure(`/to?to=${encodeURIComponent(to)}`);
+      expect(fetched).toMatchObject({
+        outcome: 'problem',
+        problem: { code: 'feed_redirected', message: expect.stringContaining('redirect to another host') },
+      });
+      expect(sent).toHaveLength(1);
+    });
+
+    it.each([
+      ['http://lists.example/good', 'feed_downgraded'],
+      ['https://lists.example:9000/good', 'feed_redirected'],
+      ['ftp://lists.example/good', 'feed_downgraded'],
+    ])('on its own host is followed over https and its own port only: %s', async (to, code) => {
+      expect(codeOf(await getSecure(`/to?to=${encodeURIComponent(to)}`))).toBe(code);
+      expect(sent).toHaveLength(1);
+    });
+
+    it('over http is not followed, unless up to https', async () => {
+      asked.length = 0;
+      expect(codeOf(await get('/moved'))).toBe('feed_downgraded');
+      expect(asked).toEqual(['/moved']);
+      const up: typeof fetch = async (url, init) =>
+        String(url) === 'https://127.0.0.1/good' ? new Response(LIST) : fetch(url, init);
+      expect(await get(`/to?to=${encodeURIComponent('https://127.0.0.1/good')}`, { fetch: up })).toMatchObject({
+        outcome: 'new',
+        text: LIST,
+      });
+    });
+
+    it('in a circle, or nowhere, is given up', async () => {
+      expect(codeOf(await getSecure('/circle'))).toBe('feed_redirected');
+      expect(sent).toHaveLength(6);
+      expect(codeOf(await getSecure('/lost'))).toBe('feed_status');
+      expect(codeOf(await getSecure('/nonsense'))).toBe('feed_status');
+    });
   });
 });

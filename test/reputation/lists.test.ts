@@ -5,6 +5,7 @@ import { decodeList, encodeList } from '../../src/reputation/compiled-list.ts';
 import { DEFAULT_FEEDS } from '../../src/reputation/default-feeds.ts';
 import { ListError, parseList } from '../../src/reputation/list-text.ts';
 import { type CompiledList, compileList, type ListConfig, listConfigSchema } from '../../src/reputation/lists.ts';
+import { wordsToBigint } from '../../src/reputation/ranges.ts';
 import type { Standing } from '../../src/reputation/reputation.ts';
 import { createReputation, NO_REPUTATION } from '../../src/reputation/standing.ts';
 
@@ -71,6 +72,153 @@ describe('a list in text', () => {
     }
   });
 
+  /** @see https://github.com/pfBlockerNG/pfBlockerNG/issues/2602 */
+  it('with start, end and prefix on each line is read as ranges, not as single hosts', () => {
+    const lines = Array.from({ length: 20 }, (_, i) => `5.61.${209 + i}.0\t5.61.${209 + i}.255\t24\t99\tSOME-NET\tUS`);
+    const list = compile(`Start\tEnd\tNetmask\tAttacks\n${lines.join('\n')}`);
+    expect(list.meta).toMatchObject({ entries: 20, unparsable: 1 });
+    for (const inside of ['5.61.209.0', '5.61.209.77', '5.61.209.255', '5.61.228.77']) {
+      expect(hit(list, inside), inside).toBe(true);
+    }
+    for (const outside of ['5.61.208.255', '5.61.229.0']) expect(hit(list, outside), outside).toBe(false);
+  });
+
+  it.each([
+    '8.8.8.0\t8.8.8.255',
+    '8.8.8.0 8.8.8.255 24 99',
+    '8.8.8.0,8.8.8.255,24',
+    '8.8.8.0 , 8.8.8.255',
+    '8.8.8.0;8.8.8.255;24',
+    '8.8.8.0 | 8.8.8.255 | name',
+    '8.8.8.0-8.8.8.255',
+    '8.8.8.0 -8.8.8.255',
+    '8.8.8.0- 8.8.8.255 24',
+    '8.8.8.0 – 8.8.8.255',
+    '8.8.8.0–8.8.8.255',
+    '8.8.8.0 — 8.8.8.255',
+    '8.8.8.0‐8.8.8.255',
+    '8.8.8.0\u20118.8.8.255',
+    '8.8.8.0 \u2212 8.8.8.255',
+    '8.8.8.0\u00a0-\u00a08.8.8.255',
+    '8.8.8.0 255.255.255.0',
+    '8.8.8.0\t255.255.255.0\t99',
+    '8.8.8.0/255.255.255.0',
+    '8.8.8.77 255.255.255.0 # host bits are cleared',
+    '8.8.8.0/24 24 99',
+    '::ffff:8.8.8.0 ::ffff:8.8.8.255',
+  ])('takes %j for one block of 256', (line) => {
+    const list = compile(line);
+    expect(list.meta).toMatchObject({ entries: 1, unparsable: 0 });
+    expect(['8.8.7.255', '8.8.8.0', '8.8.8.77', '8.8.8.255', '8.8.9.0'].map((one) => hit(list, one))).toEqual([
+      false,
+      true,
+      true,
+      true,
+      false,
+    ]);
+  });
+
+  it.each([
+    '2a00:1450:: 2a00:1450:0:ffff:ffff:ffff:ffff:ffff',
+    '2a00:1450::\t2a00:1450:0:ffff:ffff:ffff:ffff:ffff\t48',
+    '2a00:1450:: – 2a00:1450:0:ffff:ffff:ffff:ffff:ffff',
+    '2a00:1450::-2a00:1450:0:ffff:ffff:ffff:ffff:ffff',
+    '2a00:1450:: ffff:ffff:ffff::',
+    '2a00:1450::/ffff:ffff:ffff::',
+  ])('takes %j for one /48', (line) => {
+    const list = compile(line);
+    expect(list.meta).toMatchObject({ entries: 1, unparsable: 0 });
+    expect(['2a00:1450::', '2a00:1450:0:77::1', '2a00:1450:1::'].map((one) => hit(list, one))).toEqual([
+      true,
+      true,
+      false,
+    ]);
+  });
+
+  it.each([
+    '8.8.8.255 8.8.8.0',
+    '8.8.8.0 0.0.0.255',
+    '8.8.8.0 255.0.255.0',
+    '8.8.8.0/255.255.0.255',
+    '8.8.8.0 2a00:1450::1',
+    '8.8.8.0 ffff:ffff::',
+    '8.8.8.0 to 8.8.8.255',
+    '8.8.8.0 ... 8.8.8.255',
+    '8.8.8.0 24 8.8.8.255',
+    '8.8.8.0 8.8.8.9 8.8.8.255',
+    '8.8.8.0-8.8.8.9 8.8.8.255',
+    '8.8.8.0/24 8.8.8.255',
+    '8.8.8.0 8.8.8.0/24',
+    '8.8.8.0 - 8.8.8.300',
+    '8.8.8.0-255',
+    '8.8.8.0 -',
+    '8.8.8.0~8.8.8.255',
+    '2a00::2 2a00::1',
+    '2a00::1 8.8.8.8',
+  ])('cannot read %j: two addresses are never one host', (line) => {
+    const parsed = parseList(`${line}\n`, { format: 'text', column: 0, minCount: 0 });
+    expect(parsed).toMatchObject({ entries: 0, notPublic: 0, lines: 1, unparsable: 1 });
+    expect(codeOf(() => compile(`${line}\n`.repeat(20)))).toBe('list_not_parsable');
+  });
+
+  it('reads two addresses in any order and spelling as their range, or not at all', () => {
+    const v4 = fc.integer({ min: 0x08000000, max: 0x08ffffff }).map(formatV4);
+    const v6 = fc.integer({ min: 0, max: 0xffff }).map((group) => `2a00:1450::${group.toString(16)}:1`);
+    const between = fc.constantFrom('\t', ' ', ' - ', '-', '–', ' —', '‐ ', ', ', '|', ';', ' ; ', '\t \t');
+    const behind = fc.constantFrom('', '\t24\t99', ' name', '# 9.9.9.9');
+    fc.assert(
+      fc.property(fc.oneof(v4, v6), fc.oneof(v4, v6), between, behind, (one, other, mark, rest) => {
+        const { v4: spans4, v6: spans6, unparsable } = parseList(one + mark + other + rest, config());
+        const ends = [one, other].map((text) => wordsToBigint(parseAddress(text)?.words ?? []));
+        const [first = 0n, last = 0n] = ends;
+        if (one.includes(':') !== other.includes(':') || first > last) {
+          expect([spans4.length + spans6.length, unparsable]).toEqual([0, 1]);
+        } else {
+          expect([...spans4, ...spans6].map(({ start, end }) => [BigInt(start), BigInt(end)])).toEqual([[first, last]]);
+        }
+      }),
+    );
+  });
+
+  it('reads a netmask as the prefix that it spells', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0x08000000, max: 0x08ffffff }), fc.integer({ min: 9, max: 32 }), (word, prefix) => {
+        const mask = formatV4((0xffffffff << (32 - prefix)) >>> 0);
+        const expected = parseList(`${formatV4(word)}/${prefix}`, config()).v4;
+        expect(parseList(`${formatV4(word)} ${mask}`, config()).v4).toEqual(expected);
+        expect(parseList(`${formatV4(word)}/${mask}`, config()).v4).toEqual(expected);
+      }),
+    );
+  });
+
+  it('takes a remark for a remark, also where it has dashes or an address', () => {
+    const list = compile(
+      [
+        '8.8.8.1 # was 9.9.9.9',
+        '8.8.8.2 ; see 9.9.9.9',
+        '8.8.8.3 some-name - of somebody',
+        '8.8.8.4\t-x',
+        '; 9.9.9.9',
+      ].join('\n'),
+    );
+    expect(list.meta).toMatchObject({ entries: 4, unparsable: 0 });
+    expect(hit(list, '9.9.9.9')).toBe(false);
+  });
+
+  it('counts a line of more than 1,024 characters as unreadable before any pattern looks at it', () => {
+    const blanks = ' '.repeat(2_000_000);
+    const good = Array.from({ length: 200 }, (_, i) => `8.8.8.${i}`).join('\n');
+    const list = compile(`1.2.3.4${blanks}x\n${good}\n# ${blanks}x\n8.8.9.9 # ${blanks}x\n`);
+    expect(list.meta).toMatchObject({ entries: 201, unparsable: 1 });
+    expect([hit(list, '1.2.3.4'), hit(list, '8.8.9.9')]).toEqual([false, true]);
+    for (const format of ['csv', 'asn_csv', 'asn_tsv'] as const) {
+      const parsed = parseList(`8.8.8.8,${blanks}"x`, config({ format, category: 'asn' }));
+      expect(parsed, format).toMatchObject({ entries: 0, lines: 1, unparsable: 1 });
+    }
+    const json = JSON.stringify({ prefixes: [{ ip_prefix: `8.8.8.8${blanks}-` }] });
+    expect(parseList(json, config({ format: 'json' }))).toMatchObject({ entries: 0, unparsable: 1 });
+  });
+
   it('leaves out entries that too few others name', () => {
     const parsed = parseList('1.1.1.1\t5\n1.1.1.2\t2\n1.1.1.3\t3\n', { format: 'text', column: 0, minCount: 3 });
     expect(parsed).toMatchObject({ entries: 2, belowCount: 1 });
@@ -102,6 +250,18 @@ describe('a list in another format', () => {
     expect(list.meta.entries).toBe(2);
     expect(hit(list, '8.8.8.8')).toBe(true);
     expect(codeOf(() => compile('ip,name\n8.8.8.8,a\n', named))).toBe('list_not_parsable');
+  });
+
+  it('in a CSV column takes the next one for the end or the netmask where it is an address, and reads no other beside it', () => {
+    const rows = (...lines: string[]) => parseList(lines.join('\n'), config({ format: 'csv' }));
+    expect(rows('8.8.8.0,8.8.8.255,24')).toMatchObject({ v4: [{ start: 0x08080800, end: 0x080808ff }] });
+    expect(rows('"8.8.8.0","255.255.255.0"')).toMatchObject({ v4: [{ start: 0x08080800, end: 0x080808ff }] });
+    expect(rows('8.8.8.0 – 8.8.8.255,x')).toMatchObject({ v4: [{ start: 0x08080800, end: 0x080808ff }] });
+    expect(rows('8.8.8.8,-,name')).toMatchObject({ v4: [{ start: 0x08080808, end: 0x08080808 }] });
+    expect(rows('8.8.8.0,24,8.8.8.255')).toMatchObject({ entries: 0, unparsable: 1 });
+    const named = config({ format: 'csv', column: 'network' });
+    const table = 'first,last,network\n8.8.8.0,8.8.8.255,8.8.8.0/24\n8.8.9.0,8.8.9.255,8.8.9.0\n';
+    expect(parseList(table, named)).toMatchObject({ entries: 1, unparsable: 1 });
   });
 
   it('is read from the JSON of AWS and of Google', () => {
