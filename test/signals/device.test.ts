@@ -156,6 +156,7 @@ describe('a device token', () => {
     const chrome = (version: number): Given => ({
       userAgent: `Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/${version}.0.0.0 Safari/537.36`,
       fingerprint: 'fp-1',
+      components: TRAITS,
       token: genuine(),
     });
     const after = learnedFrom([observation(chrome(133))], known);
@@ -172,8 +173,8 @@ describe('a device token', () => {
     const token = genuine({ device: 'd-pc', subject: 'u2', others: othersOn(ofFirst, 'd-pc', 'u2', NOON) });
     expect(stateOf({ subject: 'u1', fingerprint: 'fp', token }, first)).toBe('trusted');
     expect(stateOf({ subject: 'u2', fingerprint: 'fp', token }, second)).toBe('trusted');
-    expect(stateOf({ subject: 'u2', token }, revokeDevice(second, 'd-pc', NOON))).toBe('revoked');
-    expect(stateOf({ subject: 'u1', token }, first)).toBe('trusted');
+    expect(stateOf({ subject: 'u2', fingerprint: 'fp', token }, revokeDevice(second, 'd-pc', NOON))).toBe('revoked');
+    expect(stateOf({ subject: 'u1', fingerprint: 'fp', token }, first)).toBe('trusted');
   });
 
   it('that was left in a browser does not follow whoever earns trust there', () => {
@@ -193,7 +194,7 @@ describe('a device token', () => {
       others: othersOn(stolen, 'd-1', 'attacker', NOON),
     });
     const trusted = baseline({ devices: [knownDevice({ trustedUntil: LIVE })] });
-    expect(stateOf({ token: laundered }, trusted)).toBe('trusted');
+    expect(stateOf({ fingerprint: 'fp-1', token: laundered }, trusted)).toBe('trusted');
     expect(stateOf({ token: laundered, nowMs: (NOON + HOUR) * 1000 }, trusted)).toBe('mismatch');
     const revoked = revokeAllDevices(trusted, NOON);
     const again = trustedAfter({ token: stolen }, revoked);
@@ -223,12 +224,13 @@ describe('a device token', () => {
 
   it('is not called carried away by fewer than four components', () => {
     const few = { canvas: 'x', fonts: 'x', gpu: 'x' };
-    expect(stateOf({ token: genuine(), fingerprint: 'fp-2', components: few }, known)).toBe('trusted');
+    expect(stateOf({ token: genuine(), fingerprint: 'fp-2', components: few }, known)).toBe('unconfirmed');
   });
 
   it('trusts for as long as was granted and no longer', () => {
-    expect(stateOf({ token: genuine(), nowMs: LIVE * 1000 - 1 }, known)).toBe('trusted');
-    expect(stateOf({ token: genuine(), nowMs: LIVE * 1000 }, known)).toBe('known');
+    const whole = { token: genuine(), fingerprint: 'fp-1', components: TRAITS };
+    expect(stateOf({ ...whole, nowMs: LIVE * 1000 - 1 }, known)).toBe('trusted');
+    expect(stateOf({ ...whole, nowMs: LIVE * 1000 }, known)).toBe('known');
   });
 
   it('trusts by the real clock, whatever moment is replayed', () => {
@@ -241,7 +243,7 @@ describe('a device token', () => {
     expect(stateOf({ token: stolen, fingerprint: 'fp-1' }, revoked)).toBe('revoked');
     const again = trustedAfter({ token: stolen, fingerprint: 'fp-1' }, revoked);
     expect(stateOf({ token: stolen }, again)).toBe('revoked');
-    expect(stateOf({ token: genuine({ issuedAt: NOON }) }, again)).toBe('trusted');
+    expect(stateOf({ token: genuine({ issuedAt: NOON }), fingerprint: 'fp-1' }, again)).toBe('trusted');
   });
 
   it('issued before all devices were revoked is revoked', () => {
@@ -274,7 +276,9 @@ describe('a device token', () => {
     const three = baseline({
       devices: ['a', 'b', 'c'].map((id) => knownDevice({ id, fingerprint: `fp-${id}`, trustedUntil: LIVE })),
     });
-    for (const id of ['a', 'b', 'c']) expect(stateOf({ token: genuine({ device: id }) }, three)).toBe('trusted');
+    for (const id of ['a', 'b', 'c']) {
+      expect(stateOf({ token: genuine({ device: id }), fingerprint: `fp-${id}` }, three)).toBe('trusted');
+    }
   });
 });
 
