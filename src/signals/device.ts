@@ -103,9 +103,11 @@ function compareTraits(
   if (keys.fingerprint !== null && keys.fingerprint === device.fingerprint) {
     return { resemblance: isLess ? 'part' : 'full', similarity: null };
   }
-  const shown = keys.components;
+  // What is shown beyond the record neither helps nor harms: collectors learn to see more.
+  const shown = only(keys.components, (name) => Object.hasOwn(recorded, name));
   const similarity = similarityOf(shown, recorded);
-  const [ownShown, ownRecorded] = [without(shown, keys.shared), without(recorded, keys.shared)];
+  const isOwn = (name: string): boolean => !keys.shared.includes(name);
+  const [ownShown, ownRecorded] = [only(shown, isOwn), only(recorded, isOwn)];
   const isFar = isBelowHalf(similarity);
   const isOwnFar = isBelowHalf(similarityOf(ownShown, ownRecorded));
   const isOther = (isFar && enoughToTell(shown, recorded)) || (isOwnFar && enoughToTell(ownShown, ownRecorded));
@@ -118,13 +120,11 @@ function isBelowHalf(similarity: number | null): boolean {
 
 /** What is on record of a device, less what its browser sends for everybody: it was learned before that was known. */
 function tellingOf({ components }: KnownDevice, constants: readonly string[]): Components {
-  return constants.length === 0
-    ? components
-    : Object.fromEntries(Object.entries(components).filter(([, value]) => !constants.includes(value)));
+  return constants.length === 0 ? components : only(components, (_name, value) => !constants.includes(value));
 }
 
-function without(components: Components, names: readonly string[]): Components {
-  return Object.fromEntries(Object.entries(components).filter(([name]) => !names.includes(name)));
+function only(components: Components, isWanted: (name: string, value: string) => boolean): Components {
+  return Object.fromEntries(Object.entries(components).filter(([name, value]) => isWanted(name, value)));
 }
 
 function matchByTraits({ keys }: Observation, devices: readonly KnownDevice[], now: number): DeviceMatch {

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Baseline, grantTrust, revokeAllDevices, revokeDevice } from '../../src/baseline.ts';
 import { device, matchDevice, similarityOf } from '../../src/signals/device.ts';
@@ -279,6 +280,111 @@ describe('a device token', () => {
     for (const id of ['a', 'b', 'c']) {
       expect(stateOf({ token: genuine({ device: id }), fingerprint: `fp-${id}` }, three)).toBe('trusted');
     }
+  });
+});
+
+describe('a device token beside the traits on record', () => {
+  const known = baseline({
+    devices: [knownDevice({ trustedUntil: LIVE, components: TRAITS, client: 'chrome/linux' })],
+  });
+
+  it('is unconfirmed where they are left out or fewer, names its device all the same, and changes nothing of what is on record', () => {
+    const { audio: _audio, ...five } = TRAITS;
+    const less: Given[] = [
+      {},
+      { fingerprint: 'fp-1' },
+      { fingerprint: 'fp-1', components: five },
+      { fingerprint: 'fp-2', components: five },
+      { components: TRAITS },
+      { fingerprint: 'fp-2' },
+    ];
+    for (const shown of less) {
+      const seen: Given = { ...shown, token: genuine() };
+      expect(measureDevice(seen, known).facts).toMatchObject({
+        'device.state': 'unconfirmed',
+        'device.trusted': false,
+      });
+      expect(matchDevice(observation(seen), known)).toMatchObject({ id: 'd-1', proven: true });
+    }
+    expect(stateOf({ token: genuine(), nowMs: LIVE * 1000 }, known)).toBe('known');
+    expect(stateOf({ token: genuine() }, revokeDevice(known, 'd-1', NOON))).toBe('revoked');
+  });
+
+  it('is trusted alone where the device never had any, and where more is shown than is on record', () => {
+    const bare = baseline({ devices: [knownDevice({ fingerprint: null, trustedUntil: LIVE })] });
+    expect(stateOf({ token: genuine() }, bare)).toBe('trusted');
+    expect(stateOf({ token: genuine(), fingerprint: 'fp-9', components: TRAITS }, bare)).toBe('trusted');
+    const few = baseline({ devices: [knownDevice({ trustedUntil: LIVE, components: { ua: 'chrome', gpu: 'g1' } })] });
+    expect(stateOf({ token: genuine(), fingerprint: 'fp-9', components: TRAITS }, few)).toBe('trusted');
+  });
+
+  it('is confirmed by a step-up, with the traits that are shown then, or else with those on record', () => {
+    const blocked: Given = { token: genuine(), fingerprint: 'fp-blocked' };
+    expect(stateOf(blocked, known)).toBe('unconfirmed');
+    expect(stateOf(blocked, trustedAfter(blocked, known))).toBe('trusted');
+    const navigation = trustedAfter({ token: genuine() }, known);
+    expect(navigation.devices).toMatchObject([{ fingerprint: 'fp-1', components: TRAITS }]);
+    expect(stateOf({ token: genuine() }, navigation)).toBe('unconfirmed');
+  });
+
+  it('takes groups that strangers with the same browser share for no sign of the same machine', () => {
+    const groups = { audio: 'a', browser: 'b', locale: 'l', fonts: 'f', machine: 'm', screen: 's', webgl: 'w' };
+    const firefox = baseline({ devices: [knownDevice({ trustedUntil: LIVE, components: groups })] });
+    const stolen = observation({
+      token: genuine(),
+      fingerprint: 'fp-thief',
+      components: { ...groups, machine: 'x', screen: 'x', webgl: 'x' },
+    });
+    const seen = { ...stolen, keys: { ...stolen.keys, shared: ['audio', 'browser', 'locale'] } };
+    expect(device.measure(seen, history(firefox), null).facts).toMatchObject({
+      'device.state': 'mismatch',
+      'device.similarity': 0.57,
+    });
+    // Without the names nothing but half of all groups could be asked for.
+    expect(device.measure(stolen, history(firefox), null).facts).toMatchObject({ 'device.state': 'trusted' });
+  });
+
+  it('does not miss a constant that was learned before it was known to be one', () => {
+    const learned = baseline({
+      devices: [knownDevice({ trustedUntil: LIVE, components: { ...TRAITS, canvas: 'CONST' } })],
+    });
+    const { canvas: _canvas, ...rest } = TRAITS;
+    const shown = observation({ token: genuine(), fingerprint: 'fp-1', components: rest });
+    const stateNow = (constants: readonly string[]) =>
+      device.measure({ ...shown, keys: { ...shown.keys, constants } }, history(learned), null).facts['device.state'];
+    expect(stateNow([])).toBe('unconfirmed');
+    expect(stateNow(['CONST'])).toBe('trusted');
+  });
+
+  it('is never believed more for showing less', () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    const components = fc.dictionary(fc.constantFrom(...names), fc.constantFrom('1', '2'));
+    const traits = fc.record({ fingerprint: fc.constantFrom(null, 'fp-1', 'fp-2'), components });
+    const some = fc.record({ fingerprint: fc.boolean(), names: fc.subarray(names) });
+    fc.assert(
+      fc.property(traits, traits, some, fc.subarray(names), (recorded, shown, kept, shared) => {
+        const on = baseline({ devices: [knownDevice({ ...recorded, trustedUntil: LIVE })] });
+        const state = (given: Given) => {
+          const seen = observation({ ...given, token: genuine() });
+          return matchDevice({ ...seen, keys: { ...seen.keys, shared } }, on).state;
+        };
+        const less = {
+          fingerprint: kept.fingerprint ? shown.fingerprint : null,
+          components: Object.fromEntries(
+            Object.entries(shown.components).filter(([name]) => kept.names.includes(name)),
+          ),
+        };
+        expect(state(less) !== 'trusted' || state(shown) === 'trusted').toBe(true);
+        expect(['trusted', 'unconfirmed', 'mismatch']).toContain(state(shown));
+        if (recorded.fingerprint === null && Object.keys(recorded.components).length === 0) {
+          expect(state(shown)).toBe('trusted');
+        } else {
+          expect(state({})).toBe('unconfirmed');
+        }
+        expect(state(recorded)).toBe('trusted');
+      }),
+      { numRuns: 500 },
+    );
   });
 });
 
