@@ -20,7 +20,7 @@ import type { Observation } from './signals/signal.ts';
 import { demandOf, judgeProof } from './step-up/requirement.ts';
 import { spend } from './step-up/spend.ts';
 import type { ProofError, ProofVerdict } from './step-up/verifier.ts';
-import { type Attempt, type History, type Pseudonym, StoreError } from './store/store.ts';
+import { type Attempt, type History, type Outcome, type Pseudonym, StoreError } from './store/store.ts';
 import { normaliseSubject } from './subject.ts';
 
 /** An answered check. */
@@ -32,9 +32,10 @@ export interface Checked {
   readonly pseudonyms: { readonly subject: Pseudonym | null; readonly address: Pseudonym | null };
   /**
    * Writes what the answer teaches: baseline, trust, denies, forged proofs. The caller runs it after the answer is sent
-   * (`waitUntil` on Workers). Rejects with {@link StoreError} when the store would not take it.
+   * (`waitUntil` on Workers). Rejects with {@link StoreError} when the store would not take it. The checks of one request share
+   * `counted`, so that together they count one bad end of a subject and an address.
    */
-  readonly learn: () => Promise<void>;
+  readonly learn: (counted?: Set<string>) => Promise<void>;
 }
 
 /**
@@ -86,10 +87,10 @@ export async function check(engine: Engine, request: CheckRequest): Promise<Chec
     device: device === null ? null : { id: device.id, token: device.token, expiresAtMs: device.expiresAtMs },
     rulesRevision: rules.revision,
   };
-  const learn = async (): Promise<void> => {
+  const learn = async (counted = new Set<string>()): Promise<void> => {
     await Promise.all([
       learnLessons(engine, observation, baseline, device, lessons),
-      countBadEnd(engine, observation, decision, refusalOf(stepUp, proof)),
+      countBadEnd(engine, observation, decision, refusalOf(stepUp, proof), counted),
     ]);
   };
   return { result, facts, pseudonyms: observation.keys, learn };
@@ -219,10 +220,18 @@ async function countBadEnd(
   observation: Observation,
   decision: Decision,
   refusal: ProofError | null,
+  counted: Set<string>,
 ): Promise<void> {
   if (observation.request.dryRun) return;
+  const count = async (kind: Outcome['kind']): Promise<void> => {
+    const { subject, address } = observation.keys;
+    const end = JSON.stringify(kind === 'deny' ? [kind, address] : [kind, address, subject]);
+    if (counted.has(end)) return;
+    counted.add(end);
+    await engine.store.recordOutcome(outcomeOf(observation, kind));
+  };
   await Promise.all([
-    decision === 'deny' ? engine.store.recordOutcome(outcomeOf(observation, 'deny')) : null,
-    refusal?.suspicious === true ? engine.store.recordOutcome(outcomeOf(observation, 'failure')) : null,
+    decision === 'deny' ? count('deny') : null,
+    refusal?.suspicious === true ? count('failure') : null,
   ]);
 }

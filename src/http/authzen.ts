@@ -160,7 +160,7 @@ async function evaluateAll(
   semantic: (typeof SEMANTICS)[number],
 ): Promise<DecisionAnswer[]> {
   // A page that asks about fifty buttons is one attempt of its subject, not fifty.
-  const counted = new Set<string | null>();
+  const counted: Counted = { subjects: new Set(), ends: new Set() };
   if (semantic === 'execute_all') {
     return Promise.all(items.map((item) => evaluateItem(deps, c, resolved(defaults, item), counted)));
   }
@@ -175,12 +175,7 @@ async function evaluateAll(
 }
 
 /** One item of a batch: what cannot be resolved is refused in its place and spoils none of the others. */
-async function evaluateItem(
-  deps: AppDeps,
-  c: AppContext,
-  item: JsonObject,
-  counted: Set<string | null>,
-): Promise<DecisionAnswer> {
+async function evaluateItem(deps: AppDeps, c: AppContext, item: JsonObject, counted: Counted): Promise<DecisionAnswer> {
   try {
     return await evaluate(deps, c, item, counted);
   } catch (error) {
@@ -225,24 +220,31 @@ function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** `counted` holds the subjects whose attempt is counted already. */
+/** What one request has counted already, whatever number of items it has. */
+interface Counted {
+  readonly subjects: Set<string | null>;
+  /** As `Checked.learn` keeps them. */
+  readonly ends: Set<string>;
+}
+
 async function evaluate(
   deps: AppDeps,
   c: AppContext,
   body: JsonObject,
-  counted = new Set<string | null>(),
+  counted: Counted = { subjects: new Set(), ends: new Set() },
 ): Promise<DecisionAnswer> {
   const startedMs = deps.elapsedMs();
   const scope = deps.scopeOf(c);
   validated(evaluationBody, body);
   const asked = inWords(() => checkRequestOf(nativeBody(body), { nowMs: scope.engine.now(), trust: deps.trust }));
-  const request = { ...asked, isCounted: !counted.has(asked.subject) };
-  counted.add(asked.subject);
+  const request = { ...asked, isCounted: !counted.subjects.has(asked.subject) };
+  counted.subjects.add(asked.subject);
   const checked = await check(scope.engine, request);
   const requestId = c.get('requestId');
   const caller = c.get('caller');
   const latencyMs = deps.elapsedMs() - startedMs;
-  afterAnswer(deps, scope, { ...checked, request, requestId, caller, latencyMs });
+  const learn = () => checked.learn(counted.ends);
+  afterAnswer(deps, scope, { ...checked, learn, request, requestId, caller, latencyMs });
   return decisionOf(checked.result);
 }
 
