@@ -190,10 +190,20 @@ export function grantTrust(before: Baseline | null, { at, until, provenAt, devic
   return {
     ...base,
     devices: keepDevices(
-      devices.map((known) => (known.id === device.id ? { ...known, trustedUntil: until } : known)),
+      devices.map((known) =>
+        known.id === device.id ? { ...known, ...traitsOf(known, device), trustedUntil: until } : known,
+      ),
       at,
     ),
   };
+}
+
+/** What was shown when trust was earned is what the token is held to from then on; where nothing was, what is on record stays. */
+function traitsOf(known: KnownDevice, shown: DeviceLesson): Pick<KnownDevice, 'fingerprint' | 'components'> {
+  const components = cappedComponents(shown.components);
+  return shown.fingerprint === null && Object.keys(components).length === 0
+    ? known
+    : { fingerprint: shown.fingerprint, components };
 }
 
 /** Ends the trust of one device. The same object when the subject has no such device. */

@@ -22,7 +22,7 @@ import type { Observation } from './signals/signal.ts';
 import { demandOf, judgeProof } from './step-up/requirement.ts';
 import { type SpentTogether, spend, wasSentTwice } from './step-up/spend.ts';
 import type { Proof, ProofError, ProofVerdict } from './step-up/verifier.ts';
-import { type Attempt, type History, type Pseudonym, StoreError } from './store/store.ts';
+import { type Attempt, type History, type Outcome, type Pseudonym, StoreError } from './store/store.ts';
 import { normaliseSubject } from './subject.ts';
 
 /** An answered check. */
@@ -41,6 +41,19 @@ export interface Checked {
   readonly learn: () => Promise<void>;
 }
 
+/** What the checks of one request do once together. */
+export interface OneRequest {
+  /** A proof that several of them ask for is spent once, and its outcome shared. */
+  readonly spent: SpentTogether;
+  /** Bad ends of a subject and an address that are counted already. */
+  readonly badEnds: Set<string>;
+}
+
+/** One request whose checks have not begun. */
+export function oneRequest(): OneRequest {
+  return { spent: new Map(), badEnds: new Set() };
+}
+
 /** What a check is part of. */
 export interface CheckOptions {
   /**
@@ -48,8 +61,8 @@ export interface CheckOptions {
    * judged, and the strictest decision holds.
    */
   readonly others?: readonly CheckRequest[];
-  /** Shared by checks that belong to one request: a proof that several of them ask for is spent once. */
-  readonly together?: SpentTogether;
+  /** Shared by checks that belong to one request. */
+  readonly together?: OneRequest;
 }
 
 /**
@@ -59,7 +72,7 @@ export interface CheckOptions {
 export async function check(
   engine: Engine,
   request: CheckRequest,
-  { others = [], together }: CheckOptions = {},
+  { others = [], together = oneRequest() }: CheckOptions = {},
 ): Promise<Checked> {
   const nowMs = engine.now();
   const rules = engine.rules();
@@ -94,7 +107,7 @@ export async function check(
     judgeOne(request, measurements.facts),
   );
   const { facts, verdict, policy, hold, floored, demanded } = judged;
-  const stepUp = await spendProof(engine, observation, judged.stepUp, proof, { waitedMs, together });
+  const stepUp = await spendProof(engine, observation, judged.stepUp, proof, { waitedMs, spent: together.spent });
   const decision: Decision = stepUp?.satisfied === true ? 'allow' : demanded;
 
   const earnedBy = stepUp?.satisfied === true && proof?.valid === true ? proof.proof : null;
@@ -124,7 +137,10 @@ export async function check(
   const learn = async (): Promise<void> => {
     await Promise.all([
       learnLessons(engine, observation, baseline, device, lessons),
-      countBadEnd(engine, observation, decision, refusalOf(stepUp, proof), proof?.valid === true ? proof.proof : null),
+      countBadEnd(engine, observation, decision, refusalOf(stepUp, proof), {
+        proof: proof?.valid === true ? proof.proof : null,
+        counted: together.badEnds,
+      }),
     ]);
   };
   return { request: judged.request, result, facts, pseudonyms: observation.keys, learn };
@@ -259,7 +275,7 @@ interface AppliedProof {
 interface SpendingOfCheck {
   /** What the check has waited for the store. */
   readonly waitedMs: number;
-  readonly together: SpentTogether | undefined;
+  readonly spent: SpentTogether;
 }
 
 /** The requirement of the answer is what the client has to ask for; the proof is judged by the rules' own. */
@@ -288,11 +304,11 @@ async function spendProof(
   { request, nowMs }: Observation,
   stepUp: AppliedProof | null,
   verdict: ProofVerdict | null,
-  { waitedMs, together }: SpendingOfCheck,
+  { waitedMs, spent }: SpendingOfCheck,
 ): Promise<AppliedProof | null> {
   if (stepUp?.satisfied !== true || verdict?.valid !== true) return stepUp;
   if (!stepUp.requirement.singleUse || request.dryRun) return stepUp;
-  const error = await spend(engine, verdict.proof, nowMs, waitedMs, together);
+  const error = await spend(engine, verdict.proof, nowMs, waitedMs, spent);
   return error === null ? stepUp : { ...stepUp, satisfied: false, error };
 }
 
@@ -345,16 +361,23 @@ async function countBadEnd(
   observation: Observation,
   decision: Decision,
   refusal: ProofError | null,
-  proof: Proof | null,
+  { proof, counted }: { readonly proof: Proof | null; readonly counted: Set<string> },
 ): Promise<void> {
   if (observation.request.dryRun) return;
+  const count = async (kind: Outcome['kind']): Promise<void> => {
+    const { subject, address } = observation.keys;
+    const end = JSON.stringify(kind === 'deny' ? [kind, address] : [kind, address, subject]);
+    if (counted.has(end)) return;
+    counted.add(end);
+    await engine.store.recordOutcome(outcomeOf(observation, kind));
+  };
   const countFailure = async (): Promise<void> => {
     const isReplay = refusal?.code === 'replayed' && proof !== null;
     if (isReplay && (await wasSentTwice(engine, proof, observation.nowMs))) return;
-    await engine.store.recordOutcome(outcomeOf(observation, 'failure'));
+    await count('failure');
   };
   await Promise.all([
-    decision === 'deny' ? engine.store.recordOutcome(outcomeOf(observation, 'deny')) : null,
+    decision === 'deny' ? count('deny') : null,
     refusal?.suspicious === true ? countFailure() : null,
   ]);
 }

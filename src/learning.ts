@@ -42,12 +42,15 @@ export async function nameDevice(
 ): Promise<NamedDevice | null> {
   const { keys, nowMs } = observation;
   if (keys.subject === null || keys.device === null) return null;
+  const showsTraits = keys.fingerprint !== null || Object.keys(keys.components).length > 0;
   const { id: knownId, proven, state, device } = matchDevice(observation, baseline);
   const id = knownId ?? (sighting || trustDays !== null ? freshId(engine, observation, earnedBy) : null);
   if (id === null) return null;
   const issuedAt = Math.floor(nowMs / 1000);
   const life = (trustDays ?? 0) * 86_400;
-  const isFresh = state === 'trusted' && (device?.trustedUntil ?? 0) - issuedAt > life / 2;
+  // A step-up confirms the traits that are shown now, so that the device need not be asked again and again.
+  const isHeld = state === 'trusted' || (state === 'unconfirmed' && !showsTraits);
+  const isFresh = isHeld && (device?.trustedUntil ?? 0) - issuedAt > life / 2;
   if (trustDays === null || isFresh) return { id, proven, token: null, expiresAtMs: null };
   const expiresAt = issuedAt + life;
   const others = othersOn(observation.deviceToken, id, keys.subject, issuedAt);
@@ -70,7 +73,9 @@ export async function learnLessons(
   const until = device === null || device.expiresAtMs === null ? null : Math.floor(device.expiresAtMs / 1000);
   if (keys.subject === null || (!sighting && until === null)) return;
   // A device that earns trust is itself; a fingerprint that merely resembles it plays no part.
-  const lesson = lessonOf(observation, device && { id: device.id, proven: device.proven || until !== null });
+  const earned = until !== null;
+  const hidesTraits = !earned && matchDevice(observation, seen).state === 'unconfirmed';
+  const lesson = lessonOf(observation, device && { id: device.id, proven: device.proven || earned, hidesTraits });
   const proven = provenAt({ authTime: earnedBy?.authTime ?? request.occurredAtMs / 1000 }, nowMs);
   const learn = (stored: Baseline | null): Baseline | null => {
     // Trust may have been taken away since the proof was judged: what it let in was not let in by the subject.

@@ -3,6 +3,7 @@ import { type Located, whyUnlocatable } from './geo/geo.ts';
 import { whyNobodys } from './net/ip.ts';
 import type { CheckRequest } from './request.ts';
 import { clientTraits } from './signals/client.ts';
+import { CANVAS_CONSTANTS } from './signals/placeholder.ts';
 import type { Observation } from './signals/signal.ts';
 import type { Outcome } from './store/store.ts';
 
@@ -35,6 +36,8 @@ export async function observe(engine: Engine, request: CheckRequest, nowMs: numb
       session: request.session === null ? null : engine.pseudonym('session', request.session),
       fingerprint,
       components: pseudonymousComponents(engine, device?.components ?? {}),
+      constants: device?.components.canvas === undefined ? CONSTANTS.map((pair) => componentHash(engine, pair)) : [],
+      shared: deviceToken.state === 'genuine' ? SHARED_GROUPS.map((name) => componentHash(engine, name)) : [],
       device: deviceToken.state === 'genuine' ? engine.pseudonym('device', deviceToken.device) : fingerprint,
     },
   };
@@ -61,11 +64,23 @@ function pseudonymousComponents(
 ): { readonly [name: string]: string } {
   const hashed: { [name: string]: string } = {};
   for (const name of Object.keys(components)) {
-    const key = engine.pseudonym('component', name).slice(0, COMPONENT_HASH_LENGTH);
-    hashed[key] = engine.pseudonym('component', `${name}=${components[name]}`).slice(0, COMPONENT_HASH_LENGTH);
+    hashed[componentHash(engine, name)] = componentHash(engine, `${name}=${components[name]}`);
   }
   return hashed;
 }
+
+function componentHash(engine: Engine, text: string): string {
+  return engine.pseudonym('component', text).slice(0, COMPONENT_HASH_LENGTH);
+}
+
+/** As the collector of `stepgate/client` sent them before it left them out. */
+const CONSTANTS: readonly string[] = CANVAS_CONSTANTS.map((digest) => `canvas=${digest.slice(0, 4)}`);
+
+/**
+ * Groups of that collector that follow from the browser, its version and the country: a thief who takes the victim's browser has them.
+ * They tell that a machine is another one, and never that it is the same.
+ */
+const SHARED_GROUPS: readonly string[] = ['audio', 'browser', 'locale'];
 
 /** 24 bits in base64url: enough to compare a device with itself, too little to recover what was hashed. */
 const COMPONENT_HASH_LENGTH = 4;

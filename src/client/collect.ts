@@ -120,7 +120,7 @@ async function look(): Promise<Traits | AbsentDevice> {
   const components: { [name: string]: string } = {};
   for (const [name, sources] of Object.entries(GROUPS)) {
     const group = only(found, sources);
-    if (Object.values(group).some(isUnseen)) continue;
+    if (Object.values(group).some(isUnseen) || (name === 'canvas' && !showsPictures(group))) continue;
     components[name] = hashComponents(group).slice(0, COMPONENT_DIGITS);
   }
   if (Object.keys(components).length < LEAST_GROUPS) return absent('blocked');
@@ -131,6 +131,27 @@ async function look(): Promise<Traits | AbsentDevice> {
 /** A source that threw, or that says by a negative number why it has no value. */
 function isUnseen(component: Component): boolean {
   return 'error' in component || (typeof component.value === 'number' && component.value < 0);
+}
+
+/**
+ * False where the browser hands out something else than what was drawn: it is the same in every such browser, whatever the machine. The
+ * library says so in words; some browsers give one and the same picture for everything.
+ */
+function showsPictures({ canvas }: Partial<Sources>): boolean {
+  if (canvas === undefined || 'error' in canvas) return false;
+  const { geometry, text } = canvas.value;
+  return isPicture(geometry) && isPicture(text) && drawingShows();
+}
+
+function isPicture(value: string): boolean {
+  return value.startsWith('data:image/');
+}
+
+function drawingShows(): boolean {
+  const canvas = document.createElement('canvas');
+  const blank = canvas.toDataURL();
+  canvas.getContext('2d')?.fillRect(0, 0, canvas.width / 2, canvas.height);
+  return canvas.toDataURL() !== blank;
 }
 
 /** What was asked of WebGL, not what the device is: Chromium gives frames of another site another power preference. */

@@ -1,9 +1,8 @@
 import * as z from 'zod';
-import { check } from '../check.ts';
+import { check, type OneRequest, oneRequest } from '../check.ts';
 import type { CheckResult } from '../decision.ts';
 import type { Json, JsonObject } from '../facts.ts';
 import { ANY_STEP_UP } from '../step-up/requirement.ts';
-import type { SpentTogether } from '../step-up/spend.ts';
 import { afterAnswer } from './aftermath.ts';
 import { answerOf } from './answer.ts';
 import { requestsOfRoute } from './authzen-route.ts';
@@ -161,7 +160,7 @@ async function evaluateAll(
   items: readonly Json[],
   semantic: (typeof SEMANTICS)[number],
 ): Promise<DecisionAnswer[]> {
-  const batch: Batch = { counted: new Set(), spent: new Map() };
+  const batch: Batch = { counted: new Set(), together: oneRequest() };
   if (semantic === 'execute_all') {
     return Promise.all(items.map((item) => evaluateItem(deps, c, resolved(defaults, item), batch)));
   }
@@ -179,7 +178,7 @@ async function evaluateAll(
 interface Batch {
   /** Subjects whose attempt is counted already. */
   readonly counted: Set<string | null>;
-  readonly spent: SpentTogether;
+  readonly together: OneRequest;
 }
 
 /** One item of a batch: what cannot be resolved is refused in its place and spoils none of the others. */
@@ -232,7 +231,7 @@ async function evaluate(
   deps: AppDeps,
   c: AppContext,
   body: JsonObject,
-  { counted, spent }: Batch = { counted: new Set(), spent: new Map() },
+  { counted, together }: Batch = { counted: new Set(), together: oneRequest() },
 ): Promise<DecisionAnswer> {
   const startedMs = deps.elapsedMs();
   const scope = deps.scopeOf(c);
@@ -242,7 +241,7 @@ async function evaluate(
   counted.add(asked.subject);
   const routed = requestsOfRoute(scope.engine.rules(), request);
   const [first, ...others] = routed ?? [request];
-  const checked = await check(scope.engine, first, { others, together: spent });
+  const checked = await check(scope.engine, first, { others, together });
   const requestId = c.get('requestId');
   const caller = c.get('caller');
   const latencyMs = deps.elapsedMs() - startedMs;

@@ -1,4 +1,5 @@
 import type { DeviceClaim } from '../request.ts';
+import { withoutPlaceholders } from '../signals/placeholder.ts';
 
 /** Header with what a collector says of the client's device, as `stepgate/client` writes it. */
 export const DEVICE_HEADER = 'x-stepgate-device';
@@ -48,9 +49,9 @@ export function readDeviceHeader(text: string): DeviceTraits | null {
 export function deviceShown(token: string | null, header: string | null): DeviceClaim | null {
   if (token === null && header === null) return null;
   const traits = header === null ? null : readDeviceHeader(header);
-  return {
+  return withoutPlaceholders({
     ...(traits ?? { fingerprint: null, confidence: null, bot: null, components: {} }),
     token,
     malformed: header !== null && traits === null,
-  };
+  });
 }

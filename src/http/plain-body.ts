@@ -83,7 +83,7 @@ function plainDevice(claim: JsonObject): Device | null {
     const value = claim[key];
     switch (key) {
       case 'fingerprint':
-        if (!isLine(value, MAX_LINE_LENGTH)) return null;
+        if (value !== '' && !isLine(value, MAX_LINE_LENGTH)) return null;
         plain.fingerprint = value;
         break;
       case 'token':

@@ -6,6 +6,7 @@ import type { Address } from '../net/address.ts';
 import { type ClientAddressHeader, clientAddress, isTrustedAddress, type TrustedProxies } from '../net/client-ip.ts';
 import { isUnixPeer, parseAddress, parsePeer } from '../net/ip.ts';
 import { type CheckRequest, type DeviceClaim, EVENT_TYPES, type NoAddress, type SubjectEvent } from '../request.ts';
+import { withoutPlaceholders } from '../signals/placeholder.ts';
 import { MAX_SUBJECT_LENGTH, normaliseSubject } from '../subject.ts';
 import { DEVICE_HEADER, deviceShown } from './device-header.ts';
 import { type Fault, faultsInBrief, ProblemError } from './problem.ts';
@@ -84,7 +85,11 @@ const occurredAt = z.iso.datetime({
 });
 
 const device = z.strictObject({
-  fingerprint: line(MAX_LINE_LENGTH)
+  // Empty as well: it comes from a blocked collector and spoils nothing else.
+  fingerprint: z
+    .string()
+    .max(MAX_LINE_LENGTH)
+    .regex(NO_CONTROLS, 'must not hold control characters')
     .nullish()
     .describe('Of any collector. A claim: it makes a device known, never trusted.'),
   token: z
@@ -323,7 +328,7 @@ function deviceOf({ device, headers }: OriginBody): DeviceClaim | null {
   if (fingerprint === null && confidence === null && bot === null && Object.keys(components).length === 0) {
     return deviceShown(token, lowerCased(headers ?? {})[DEVICE_HEADER] || null);
   }
-  return { fingerprint, token, confidence, bot, components, malformed: false };
+  return withoutPlaceholders({ fingerprint, token, confidence, bot, components, malformed: false });
 }
 
 function placeOf(wire: OriginBody['geo']): Place | null {

@@ -4,18 +4,23 @@ import { baselineOf, daysBetween, failed, failureOf, measured, unknown } from '.
 import type { Observation, Signal } from './signal.ts';
 
 /**
- * `trusted`: a genuine token that this subject holds, and its trust in that device is live. `known`: seen before with this subject.
+ * `trusted`: a genuine token that this subject holds, its trust in that device is live, and the traits on record are shown with it.
+ * `unconfirmed`: the same, but traits on record are not shown, or too few of them agree: a token that was copied alone looks like that.
+ * `known`: seen before with this subject.
  * `drifted`: a changed fingerprint whose components still resemble a known device. `mismatch`: a genuine token that
  * belongs to another subject or another machine. `revoked`: a genuine token whose trust was taken away. `absent`: neither
  * token nor fingerprint. `new`: everything else.
  */
-const DEVICE_STATES = ['trusted', 'known', 'new', 'drifted', 'mismatch', 'revoked', 'absent'] as const;
+const DEVICE_STATES = ['trusted', 'unconfirmed', 'known', 'new', 'drifted', 'mismatch', 'revoked', 'absent'] as const;
 export type DeviceState = (typeof DEVICE_STATES)[number];
 
 /** From this share of equal components on, a changed fingerprint is the same device grown older. */
 const DRIFT_SIMILARITY = 0.6;
 
-/** Below this share of equal components a token has been carried to another machine. */
+/**
+ * Below this share of equal components, of all or of those that tell machines of one browser apart, a token has been carried to another
+ * machine. Half is still the same: an update may change two of four.
+ */
 const CLONE_SIMILARITY = 0.5;
 
 /** Fewer components than this on either side are too few to call a token carried away. */
@@ -30,7 +35,7 @@ export interface DeviceMatch {
   readonly device: KnownDevice | null;
   /** True when a genuine token names `id`. */
   readonly proven: boolean;
-  /** 0..1; null when the fingerprint is unchanged or one side has no components. */
+  /** 0..1; null when the fingerprint is the same or one side has no components. */
   readonly similarity: number | null;
 }
 
@@ -68,19 +73,58 @@ function matchNow(observation: Observation, baseline: Baseline | null): DeviceMa
     return { ...matchByTraits(observation, devices, now), id, proven: true };
   }
 
-  const changed = keys.fingerprint !== null && keys.fingerprint !== device.fingerprint;
-  const similarity = changed ? similarityOf(keys.components, device.components) : null;
+  const { resemblance, similarity } = compareTraits(observation, device);
   const live = hasLiveTrust(device, now);
   if ((holder !== null && holder.issuedAt <= notBefore) || (device.revokedAt !== null && !live)) {
     return { state: 'revoked', id, device, proven: true, similarity };
   }
   // The record that a subject trusts is not for holders of other tokens to change.
   if (holder === null && live) return { state: 'mismatch', id: null, device: null, proven: false, similarity };
-  if (similarity !== null && similarity < CLONE_SIMILARITY && enoughToTell(keys.components, device.components)) {
+  if (resemblance === 'none') {
     // Remembered under a fresh id: the record of the machine that the token was made for must not follow the other one.
     return { state: 'mismatch', id: null, device: null, proven: false, similarity };
   }
-  return { state: live ? 'trusted' : 'known', id, device, proven: true, similarity };
+  const state = !live ? 'known' : resemblance === 'full' ? 'trusted' : 'unconfirmed';
+  return { state, id, device, proven: true, similarity };
+}
+
+/**
+ * How far a claim shows the traits on record: `full` where nothing of them is left out and enough agree, `part` where less is shown
+ * or agrees, `none` where so much differs that it is another machine. Whoever shows less is never believed more.
+ */
+function compareTraits(
+  { keys }: Observation,
+  device: KnownDevice,
+): { readonly resemblance: 'full' | 'part' | 'none'; readonly similarity: number | null } {
+  const recorded = tellingOf(device, keys.constants);
+  const isLess =
+    (device.fingerprint !== null && keys.fingerprint === null) ||
+    Object.keys(recorded).some((name) => !Object.hasOwn(keys.components, name));
+  if (keys.fingerprint !== null && keys.fingerprint === device.fingerprint) {
+    return { resemblance: isLess ? 'part' : 'full', similarity: null };
+  }
+  // What is shown beyond the record neither helps nor harms: collectors learn to see more.
+  const shown = only(keys.components, (name) => Object.hasOwn(recorded, name));
+  const similarity = similarityOf(shown, recorded);
+  const isOwn = (name: string): boolean => !keys.shared.includes(name);
+  const [ownShown, ownRecorded] = [only(shown, isOwn), only(recorded, isOwn)];
+  const isFar = isBelowHalf(similarity);
+  const isOwnFar = isBelowHalf(similarityOf(ownShown, ownRecorded));
+  const isOther = (isFar && enoughToTell(shown, recorded)) || (isOwnFar && enoughToTell(ownShown, ownRecorded));
+  return { resemblance: isOther ? 'none' : isLess || isFar || isOwnFar ? 'part' : 'full', similarity };
+}
+
+function isBelowHalf(similarity: number | null): boolean {
+  return similarity !== null && similarity < CLONE_SIMILARITY;
+}
+
+/** What is on record of a device, less what its browser sends for everybody: it was learned before that was known. */
+function tellingOf({ components }: KnownDevice, constants: readonly string[]): Components {
+  return constants.length === 0 ? components : only(components, (_name, value) => !constants.includes(value));
+}
+
+function only(components: Components, isWanted: (name: string, value: string) => boolean): Components {
+  return Object.fromEntries(Object.entries(components).filter(([name, value]) => isWanted(name, value)));
 }
 
 function matchByTraits({ keys }: Observation, devices: readonly KnownDevice[], now: number): DeviceMatch {
@@ -102,7 +146,7 @@ function matchByTraits({ keys }: Observation, devices: readonly KnownDevice[], n
   let nearest: KnownDevice | null = null;
   let similarity: number | null = null;
   for (const known of candidates) {
-    const share = similarityOf(keys.components, known.components);
+    const share = similarityOf(keys.components, tellingOf(known, keys.constants));
     if (share !== null && (similarity === null || share > similarity)) {
       nearest = known;
       similarity = share;
@@ -137,7 +181,8 @@ export const device: Signal = {
   facts: {
     'device.state': {
       type: 'string',
-      meaning: 'What the device is to this subject; only a live device token makes it `trusted`',
+      meaning:
+        'What the device is to this subject; only a live device token makes it `trusted`, and only together with the traits on record: alone or with fewer of them it is `unconfirmed`',
       values: DEVICE_STATES,
     },
     'device.trusted': { type: 'boolean', meaning: 'Whether `device.state` is `trusted`' },

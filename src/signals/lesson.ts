@@ -9,11 +9,11 @@ import type { Observation } from './signal.ts';
  * place, country or network; a place of country precision teaches its country and network, but is no sighting.
  *
  * `device` is the id under which the device is remembered (from `matchDevice`, else a fresh one) and whether a genuine
- * token names it; null when the request names no device.
+ * token names it; null when the request names no device. `hidesTraits` keeps the traits on record, since fewer were shown.
  */
 export function lessonOf(
   observation: Observation,
-  device: { readonly id: string; readonly proven: boolean } | null,
+  device: { readonly id: string; readonly proven: boolean; readonly hidesTraits?: boolean } | null,
 ): Lesson {
   const { request, located, keys, client } = observation;
   const meant = whyPlaceless(observation) === null;
@@ -41,8 +41,8 @@ export function lessonOf(
         : {
             id: device.id,
             proven: device.proven,
-            fingerprint: keys.fingerprint,
-            components: keys.components,
+            fingerprint: device.hidesTraits === true ? null : keys.fingerprint,
+            components: device.hidesTraits === true ? {} : keys.components,
             client: client === null ? null : clientFamily(client),
           },
   };

@@ -33,6 +33,10 @@ export interface Observation {
     readonly fingerprint: Pseudonym | null;
     /** Hashed components by hashed name. */
     readonly components: { readonly [name: string]: string };
+    /** Hashed values of components that every browser of a kind sends: no evidence where they are on record. */
+    readonly constants: readonly string[];
+    /** Hashed names of components in which strangers with the same browser agree. */
+    readonly shared: readonly string[];
     /** Slot of the device: the id of a genuine token, else the fingerprint, else null (no fallback identity). */
     readonly device: Pseudonym | null;
   };

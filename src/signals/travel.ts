@@ -102,7 +102,12 @@ function referenceOf(
   baseline: Baseline,
 ): { readonly of: 'device' | 'subject'; readonly sighting: Sighting } | null {
   const { state, proven, device } = matchDevice(observation, baseline);
-  if (proven && (state === 'trusted' || state === 'known') && device !== null && device.sighting !== null) {
+  if (
+    proven &&
+    (state === 'trusted' || state === 'unconfirmed' || state === 'known') &&
+    device !== null &&
+    device.sighting !== null
+  ) {
     return { of: 'device', sighting: device.sighting };
   }
   const newest = newestPlace(baseline);

@@ -193,6 +193,42 @@ describe('collectDevice in Chromium', () => {
     await page.context().close();
   });
 
+  test.each([
+    [
+      'one picture for everything',
+      () => {
+        HTMLCanvasElement.prototype.toDataURL = () => 'data:image/png;base64,AAAA';
+      },
+    ],
+    [
+      'another picture each time',
+      () => {
+        let n = 0;
+        HTMLCanvasElement.prototype.toDataURL = () => `data:image/png;base64,${n++}`;
+      },
+    ],
+    [
+      'no context to draw in',
+      () => {
+        HTMLCanvasElement.prototype.getContext = () => null;
+      },
+    ],
+    [
+      'a word',
+      () => {
+        HTMLCanvasElement.prototype.toDataURL = () => 'data:,';
+      },
+    ],
+  ] as const)('leaves the canvas out where the browser hands out %s', async (_what, spoil) => {
+    const page = await visit(shop.url, (opened) => opened.addInitScript(spoil));
+    const device = await collected(page);
+    if (device.state !== 'collected') throw new Error(device.why);
+    expect(Object.keys(device.components)).not.toContain('canvas');
+    expect(Object.keys(device.components)).toContain('fonts');
+    expect(device.header).not.toContain('c.canvas');
+    await page.context().close();
+  });
+
   /** @see https://github.com/fingerprintjs/fingerprintjs/issues/698 */
   test('gives the same after a reload, in a private window, as a module, and on an insecure page of the same site', async () => {
     const profile = await mkdtemp(join(tmpdir(), 'stepgate-profile-'));

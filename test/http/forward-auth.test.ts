@@ -632,9 +632,14 @@ describe('the device', () => {
 
     await rig.settled();
     const kept = { Cookie: cookie.split(';')[0] ?? '' };
-    await rig.forward('GET', '/public/a', { ...(await bearer('d1')), ...kept });
+    await rig.forward('GET', '/public/a', { ...(await bearer('d1')), ...FINGERPRINT, ...kept });
     await rig.settled();
     expect(rig.records.at(-1)?.facts).toMatchObject({ 'device.state': 'trusted' });
+
+    const alone = await rig.forward('GET', '/public/a', { ...(await bearer('d1')), ...kept });
+    expect(alone.status).toBe(200);
+    await rig.settled();
+    expect(rig.records.at(-1)?.facts).toMatchObject({ 'device.state': 'unconfirmed', 'device.trusted': false });
   });
 
   test('is told by its header with all that the collector says', async () => {
@@ -652,6 +657,7 @@ describe('the device', () => {
     ['in two lines', ['v=1;fp=abc', 'v=1;fp=abc']],
     ['that is too long', [`v=1;fp=${'a'.repeat(5000)}`]],
     ['that is none', ['ü%00,;=']],
+    ['of a blocked collector', ['v=1;fp=undefined;confidence=0.9;c.canvas=a1b2']],
   ])('with a header %s counts as absent, says why, and fails nothing', async (_case, lines) => {
     const answer = await rig.forward('GET', '/public/a', { ...(await bearer('d4')), 'X-Stepgate-Device': lines });
     expectContract(answer);

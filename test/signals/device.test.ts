@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Baseline, grantTrust, revokeAllDevices, revokeDevice } from '../../src/baseline.ts';
 import { device, matchDevice, similarityOf } from '../../src/signals/device.ts';
@@ -156,6 +157,7 @@ describe('a device token', () => {
     const chrome = (version: number): Given => ({
       userAgent: `Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/${version}.0.0.0 Safari/537.36`,
       fingerprint: 'fp-1',
+      components: TRAITS,
       token: genuine(),
     });
     const after = learnedFrom([observation(chrome(133))], known);
@@ -172,8 +174,8 @@ describe('a device token', () => {
     const token = genuine({ device: 'd-pc', subject: 'u2', others: othersOn(ofFirst, 'd-pc', 'u2', NOON) });
     expect(stateOf({ subject: 'u1', fingerprint: 'fp', token }, first)).toBe('trusted');
     expect(stateOf({ subject: 'u2', fingerprint: 'fp', token }, second)).toBe('trusted');
-    expect(stateOf({ subject: 'u2', token }, revokeDevice(second, 'd-pc', NOON))).toBe('revoked');
-    expect(stateOf({ subject: 'u1', token }, first)).toBe('trusted');
+    expect(stateOf({ subject: 'u2', fingerprint: 'fp', token }, revokeDevice(second, 'd-pc', NOON))).toBe('revoked');
+    expect(stateOf({ subject: 'u1', fingerprint: 'fp', token }, first)).toBe('trusted');
   });
 
   it('that was left in a browser does not follow whoever earns trust there', () => {
@@ -193,7 +195,7 @@ describe('a device token', () => {
       others: othersOn(stolen, 'd-1', 'attacker', NOON),
     });
     const trusted = baseline({ devices: [knownDevice({ trustedUntil: LIVE })] });
-    expect(stateOf({ token: laundered }, trusted)).toBe('trusted');
+    expect(stateOf({ fingerprint: 'fp-1', token: laundered }, trusted)).toBe('trusted');
     expect(stateOf({ token: laundered, nowMs: (NOON + HOUR) * 1000 }, trusted)).toBe('mismatch');
     const revoked = revokeAllDevices(trusted, NOON);
     const again = trustedAfter({ token: stolen }, revoked);
@@ -223,12 +225,13 @@ describe('a device token', () => {
 
   it('is not called carried away by fewer than four components', () => {
     const few = { canvas: 'x', fonts: 'x', gpu: 'x' };
-    expect(stateOf({ token: genuine(), fingerprint: 'fp-2', components: few }, known)).toBe('trusted');
+    expect(stateOf({ token: genuine(), fingerprint: 'fp-2', components: few }, known)).toBe('unconfirmed');
   });
 
   it('trusts for as long as was granted and no longer', () => {
-    expect(stateOf({ token: genuine(), nowMs: LIVE * 1000 - 1 }, known)).toBe('trusted');
-    expect(stateOf({ token: genuine(), nowMs: LIVE * 1000 }, known)).toBe('known');
+    const whole = { token: genuine(), fingerprint: 'fp-1', components: TRAITS };
+    expect(stateOf({ ...whole, nowMs: LIVE * 1000 - 1 }, known)).toBe('trusted');
+    expect(stateOf({ ...whole, nowMs: LIVE * 1000 }, known)).toBe('known');
   });
 
   it('trusts by the real clock, whatever moment is replayed', () => {
@@ -241,7 +244,7 @@ describe('a device token', () => {
     expect(stateOf({ token: stolen, fingerprint: 'fp-1' }, revoked)).toBe('revoked');
     const again = trustedAfter({ token: stolen, fingerprint: 'fp-1' }, revoked);
     expect(stateOf({ token: stolen }, again)).toBe('revoked');
-    expect(stateOf({ token: genuine({ issuedAt: NOON }) }, again)).toBe('trusted');
+    expect(stateOf({ token: genuine({ issuedAt: NOON }), fingerprint: 'fp-1' }, again)).toBe('trusted');
   });
 
   it('issued before all devices were revoked is revoked', () => {
@@ -274,7 +277,114 @@ describe('a device token', () => {
     const three = baseline({
       devices: ['a', 'b', 'c'].map((id) => knownDevice({ id, fingerprint: `fp-${id}`, trustedUntil: LIVE })),
     });
-    for (const id of ['a', 'b', 'c']) expect(stateOf({ token: genuine({ device: id }) }, three)).toBe('trusted');
+    for (const id of ['a', 'b', 'c']) {
+      expect(stateOf({ token: genuine({ device: id }), fingerprint: `fp-${id}` }, three)).toBe('trusted');
+    }
+  });
+});
+
+describe('a device token beside the traits on record', () => {
+  const known = baseline({
+    devices: [knownDevice({ trustedUntil: LIVE, components: TRAITS, client: 'chrome/linux' })],
+  });
+
+  it('is unconfirmed where they are left out or fewer, names its device all the same, and changes nothing of what is on record', () => {
+    const { audio: _audio, ...five } = TRAITS;
+    const less: Given[] = [
+      {},
+      { fingerprint: 'fp-1' },
+      { fingerprint: 'fp-1', components: five },
+      { fingerprint: 'fp-2', components: five },
+      { components: TRAITS },
+      { fingerprint: 'fp-2' },
+    ];
+    for (const shown of less) {
+      const seen: Given = { ...shown, token: genuine() };
+      expect(measureDevice(seen, known).facts).toMatchObject({
+        'device.state': 'unconfirmed',
+        'device.trusted': false,
+      });
+      expect(matchDevice(observation(seen), known)).toMatchObject({ id: 'd-1', proven: true });
+    }
+    expect(stateOf({ token: genuine(), nowMs: LIVE * 1000 }, known)).toBe('known');
+    expect(stateOf({ token: genuine() }, revokeDevice(known, 'd-1', NOON))).toBe('revoked');
+  });
+
+  it('is trusted alone where the device never had any, and where more is shown than is on record', () => {
+    const bare = baseline({ devices: [knownDevice({ fingerprint: null, trustedUntil: LIVE })] });
+    expect(stateOf({ token: genuine() }, bare)).toBe('trusted');
+    expect(stateOf({ token: genuine(), fingerprint: 'fp-9', components: TRAITS }, bare)).toBe('trusted');
+    const few = baseline({ devices: [knownDevice({ trustedUntil: LIVE, components: { ua: 'chrome', gpu: 'g1' } })] });
+    expect(stateOf({ token: genuine(), fingerprint: 'fp-9', components: TRAITS }, few)).toBe('trusted');
+  });
+
+  it('is confirmed by a step-up, with the traits that are shown then, or else with those on record', () => {
+    const blocked: Given = { token: genuine(), fingerprint: 'fp-blocked' };
+    expect(stateOf(blocked, known)).toBe('unconfirmed');
+    expect(stateOf(blocked, trustedAfter(blocked, known))).toBe('trusted');
+    const navigation = trustedAfter({ token: genuine() }, known);
+    expect(navigation.devices).toMatchObject([{ fingerprint: 'fp-1', components: TRAITS }]);
+    expect(stateOf({ token: genuine() }, navigation)).toBe('unconfirmed');
+  });
+
+  it('takes groups that strangers with the same browser share for no sign of the same machine', () => {
+    const groups = { audio: 'a', browser: 'b', locale: 'l', fonts: 'f', machine: 'm', screen: 's', webgl: 'w' };
+    const firefox = baseline({ devices: [knownDevice({ trustedUntil: LIVE, components: groups })] });
+    const stolen = observation({
+      token: genuine(),
+      fingerprint: 'fp-thief',
+      components: { ...groups, machine: 'x', screen: 'x', webgl: 'x' },
+    });
+    const seen = { ...stolen, keys: { ...stolen.keys, shared: ['audio', 'browser', 'locale'] } };
+    expect(device.measure(seen, history(firefox), null).facts).toMatchObject({
+      'device.state': 'mismatch',
+      'device.similarity': 0.57,
+    });
+    // Without the names nothing but half of all groups could be asked for.
+    expect(device.measure(stolen, history(firefox), null).facts).toMatchObject({ 'device.state': 'trusted' });
+  });
+
+  it('does not miss a constant that was learned before it was known to be one', () => {
+    const learned = baseline({
+      devices: [knownDevice({ trustedUntil: LIVE, components: { ...TRAITS, canvas: 'CONST' } })],
+    });
+    const { canvas: _canvas, ...rest } = TRAITS;
+    const shown = observation({ token: genuine(), fingerprint: 'fp-1', components: rest });
+    const stateNow = (constants: readonly string[]) =>
+      device.measure({ ...shown, keys: { ...shown.keys, constants } }, history(learned), null).facts['device.state'];
+    expect(stateNow([])).toBe('unconfirmed');
+    expect(stateNow(['CONST'])).toBe('trusted');
+  });
+
+  it('is never believed more for showing less', () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    const components = fc.dictionary(fc.constantFrom(...names), fc.constantFrom('1', '2'));
+    const traits = fc.record({ fingerprint: fc.constantFrom(null, 'fp-1', 'fp-2'), components });
+    const some = fc.record({ fingerprint: fc.boolean(), names: fc.subarray(names) });
+    fc.assert(
+      fc.property(traits, traits, some, fc.subarray(names), (recorded, shown, kept, shared) => {
+        const on = baseline({ devices: [knownDevice({ ...recorded, trustedUntil: LIVE })] });
+        const state = (given: Given) => {
+          const seen = observation({ ...given, token: genuine() });
+          return matchDevice({ ...seen, keys: { ...seen.keys, shared } }, on).state;
+        };
+        const less = {
+          fingerprint: kept.fingerprint ? shown.fingerprint : null,
+          components: Object.fromEntries(
+            Object.entries(shown.components).filter(([name]) => kept.names.includes(name)),
+          ),
+        };
+        expect(state(less) !== 'trusted' || state(shown) === 'trusted').toBe(true);
+        expect(['trusted', 'unconfirmed', 'mismatch']).toContain(state(shown));
+        if (recorded.fingerprint === null && Object.keys(recorded.components).length === 0) {
+          expect(state(shown)).toBe('trusted');
+        } else {
+          expect(state({})).toBe('unconfirmed');
+        }
+        expect(state(recorded)).toBe('trusted');
+      }),
+      { numRuns: 500 },
+    );
   });
 });
 

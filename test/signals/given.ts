@@ -94,6 +94,8 @@ export function observation(given: Given = {}): Observation {
       session: given.session ?? null,
       fingerprint,
       components,
+      constants: [],
+      shared: [],
       device: token.state === 'genuine' ? token.device : fingerprint,
     },
   };
