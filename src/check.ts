@@ -164,7 +164,7 @@ async function applyProof(
   if (verdict === null) return refused(null);
   if (!verdict.valid) return refused(verdict.error);
   const { proof } = verdict;
-  const judged = judgeProof(proof, requirement, { subject: request.subject, session: request.session, nowMs });
+  const judged = judgeProof(proof, requirement, { ...request, nowMs });
   if (!judged.satisfied) return refused(judged.error);
   if (requirement.singleUse && !request.dryRun) {
     const spent = await spend(engine, proof, nowMs, waitedMs);

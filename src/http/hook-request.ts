@@ -2,7 +2,7 @@ import type { Engine } from '../engine.ts';
 import { parsePeer } from '../net/ip.ts';
 import type { CheckRequest } from '../request.ts';
 import type { Proof, ProofVerdict } from '../step-up/verifier.ts';
-import { normaliseSubject } from '../subject.ts';
+import { DEFAULT_SPACE, normaliseSubject, subjectText, USER_TYPE } from '../subject.ts';
 import { bearerOf, deviceTokenOf, MAX_TOKEN_LENGTH, type ReadHeader } from './client-headers.ts';
 import type { Connection } from './connection.ts';
 import { cookieValue, cookieValues, STEP_UP_COOKIE } from './cookies.ts';
@@ -88,11 +88,15 @@ export async function hookCheckRequest(
   if (tokens.length > MAX_SESSION_TOKENS) return 'session_ambiguous';
   const { sessions, heldUp } = await judgedSessions(engine, nowMs, tokens);
   const [session = null] = sessions;
-  if (sessions.some(({ proof }) => proof.subject !== session?.proof.subject)) return 'session_ambiguous';
+  if (sessions.some(({ proof }) => proof.subject !== session?.proof.subject || proof.space !== session.proof.space)) {
+    return 'session_ambiguous';
+  }
   const offered = [header('x-step-up-token'), cookieValue(cookies, STEP_UP_COOKIE)];
   const proof = heldUp ?? (await newestStepUp(engine, nowMs, session, offered));
   return {
     subject: subjectOf(session),
+    subjectSpace: session?.proof.space ?? DEFAULT_SPACE,
+    subjectType: USER_TYPE,
     ...origin,
     session: sessionOf(session?.proof ?? null, proof?.proof ?? null),
     userAgent: header('user-agent')?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
@@ -135,6 +139,12 @@ interface Verified {
 
 function subjectOf(holder: Verified | null): string | null {
   return holder === null ? null : normaliseSubject(holder.proof.subject);
+}
+
+/** Whose token it is: one id in two subject spaces is two people. */
+function holderOf(holder: Verified | null): string | null {
+  const id = subjectOf(holder);
+  return holder === null || id === null ? null : subjectText({ space: holder.proof.space, type: USER_TYPE, id });
 }
 
 async function verdictOn(engine: Engine, nowMs: number, token: string): Promise<ProofVerdict | null> {
@@ -203,7 +213,7 @@ async function newestStepUp(
   const offered = tokens.filter((token) => token !== null).map((token) => token.slice(0, MAX_TOKEN_LENGTH));
   const candidates = [...(await Promise.all(offered.map((token) => verified(engine, nowMs, token)))), session];
   const stepUps = candidates.filter((candidate) => candidate?.proof.steppedUp === true);
-  const own = stepUps.filter((candidate) => subjectOf(candidate) === subjectOf(session));
+  const own = stepUps.filter((candidate) => holderOf(candidate) === holderOf(session));
   const steppedUp = (own.length > 0 ? own : stepUps).reduce(
     (newest, other) => ((other?.proof.authTime ?? 0) > (newest?.proof.authTime ?? 0) ? other : newest),
     null,

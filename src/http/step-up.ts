@@ -3,12 +3,13 @@ import { DEFAULT_MAX_AGE_SECONDS, type Requirement } from '../decision.ts';
 import type { Engine } from '../engine.ts';
 import { ANYBODY, present, type ShownToken } from '../step-up/present.ts';
 import { spend } from '../step-up/spend.ts';
+import { USER_TYPE } from '../subject.ts';
 import { type VerifyAnswer, verifyAnswer, verifyAnswerOf } from './answer.ts';
 import { jsonBody } from './body.ts';
 import type { AppDeps } from './deps.ts';
 import { jsonReply } from './reply.ts';
 import type { Route } from './route.ts';
-import { validated, verifyBody } from './wire.ts';
+import { spaceDemanded, spaceNamed, subjectSpaces, validated, verifyBody } from './wire.ts';
 
 /** `POST /v1/step-up/verify`: is this token proof enough? Answers 200 either way. */
 export function stepUpRoutes(deps: AppDeps): Route[] {
@@ -37,12 +38,24 @@ async function verify(engine: Engine, body: z.output<typeof verifyBody>): Promis
     singleUse: body.single_use ?? false,
     unsatisfiable: false,
   };
+  const spaces = subjectSpaces(engine.verifier);
   const shown: ShownToken = {
     token: body.token ?? null,
     requirement,
     subject: body.subject ?? ANYBODY,
+    subjectSpace: spaceShown(body, spaces),
+    subjectType: body.subject_type ?? USER_TYPE,
     session: body.session ?? null,
     nowMs,
   };
   return verifyAnswerOf(await present(engine.verifier, shown, (proof) => spend(engine, proof, nowMs)));
+}
+
+/** Anybody's proof may be of any space, unless the caller names one. */
+function spaceShown(
+  { subject, subject_space: named }: z.output<typeof verifyBody>,
+  spaces: readonly string[],
+): string | null {
+  if (subject != null) return spaceDemanded(named, spaces);
+  return named == null ? null : spaceNamed(named, spaces);
 }

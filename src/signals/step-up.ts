@@ -1,3 +1,4 @@
+import { isProofOf } from '../subject.ts';
 import { failed, measured, unknown } from './measurement.ts';
 import type { Signal } from './signal.ts';
 
@@ -22,7 +23,7 @@ export const stepUp: Signal = {
         : unknown(verdict.error.code, { 'step_up.present': false });
     }
     const { proof } = verdict;
-    if (proof.subject !== request.subject) return unknown('subject_mismatch', { 'step_up.present': false });
+    if (!isProofOf(proof, request)) return unknown('subject_mismatch', { 'step_up.present': false });
     return measured({
       'step_up.present': proof.steppedUp,
       'step_up.age_s': Math.max(0, Math.floor(nowMs / 1000 - proof.authTime)),

@@ -78,6 +78,7 @@ export function readProof(claims: Claims, settings: IssuerSettings, now: number,
   return {
     issuer: settings.name,
     subject,
+    space: settings.subjects,
     steppedUp: flaw === null,
     stepUpFlaw: flaw ?? undefined,
     acr: evidence.acr,

@@ -8,6 +8,8 @@ import { testApp } from './test-app.ts';
 
 const REQUEST: Omit<CheckRequest, 'action'> = {
   subject: 'u1',
+  subjectSpace: 'default',
+  subjectType: 'user',
   address: null,
   noAddress: 'absent',
   session: null,

@@ -7,6 +7,7 @@ describe('the step-up proof', () => {
   const proof: Proof = {
     issuer: 'https://idp.example',
     subject: 'u1',
+    space: 'default',
     steppedUp: true,
     acr: 'urn:stepgate:su',
     amr: ['pwd', 'otp'],

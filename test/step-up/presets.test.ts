@@ -42,6 +42,7 @@ describe('an entry without preset', () => {
       types: null,
       tokenType: null,
       subjectClaim: 'sub',
+      subjects: 'default',
       sessionClaim: 'sid',
       stepUp: { kind: 'equals', claim: 'su', equals: true },
       authTime: 'or_iat',
@@ -264,7 +265,15 @@ describe('tokens as the providers make them', () => {
     };
     const proof = await proofOf(verifier, await sign(key, { ...claims, acrs: ['c2', 'c1'] }));
     expect(proof).toMatchObject({ steppedUp: true, subject: 'u1', acr: 'c1' });
-    expect(judgeProof(proof, demand(['c1']), { subject: 'u1', session: null, nowMs: NOW_MS }).satisfied).toBe(true);
+    expect(
+      judgeProof(proof, demand(['c1']), {
+        subject: 'u1',
+        subjectSpace: 'default',
+        subjectType: 'user',
+        session: null,
+        nowMs: NOW_MS,
+      }).satisfied,
+    ).toBe(true);
     for (const acrs of [['c2'], 'c1', undefined]) {
       expect((await proofOf(verifier, await sign(key, { ...claims, acrs }))).steppedUp).toBe(false);
     }
@@ -273,8 +282,8 @@ describe('tokens as the providers make them', () => {
   test('Auth0 and Okta: a second factor is seen in amr, or in an acr that one factor cannot meet', async () => {
     const verifier = joseVerifier({
       issuers: stepUpIssuers.parse([
-        { preset: 'auth0', domain: 'a.auth0.com', audience: 'api', jwks: jwks() },
-        { preset: 'okta', domain: 'a.okta.com', audience: 'api', jwks: jwks() },
+        { preset: 'auth0', subjects: 'auth0', domain: 'a.auth0.com', audience: 'api', jwks: jwks() },
+        { preset: 'okta', subjects: 'okta', domain: 'a.okta.com', audience: 'api', jwks: jwks() },
       ]),
       fetch,
     });

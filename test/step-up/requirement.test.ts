@@ -7,6 +7,7 @@ import { NOW, NOW_MS, proofOf, sign, signingKey, verifierOf } from './tokens.ts'
 const PROOF: Proof = {
   issuer: 'https://idp.example',
   subject: 'u1',
+  space: 'default',
   steppedUp: true,
   acr: '2',
   amr: ['pwd', 'otp'],
@@ -18,7 +19,7 @@ const PROOF: Proof = {
   toleranceSeconds: 5,
 };
 const ANY: Requirement = { acrValues: [], amrValues: [], maxAgeSeconds: 600, singleUse: false, unsatisfiable: false };
-const BY_U1 = { subject: 'u1', session: 's1', nowMs: NOW_MS };
+const BY_U1 = { subject: 'u1', subjectSpace: 'default', subjectType: 'user', session: 's1', nowMs: NOW_MS };
 
 function codeFor(
   proof: Partial<Proof>,
