@@ -316,3 +316,37 @@ test.each([
 ])('iss %j names the Descope project P2abc: %s', (iss, expected) => {
   expect(isDescopeIssuer(iss, 'P2abc')).toBe(expected);
 });
+
+describe('the subject spaces of several issuers', () => {
+  const bank = { ...GENERIC, issuer: 'https://bank.example' };
+  const shop = { ...GENERIC, issuer: 'https://shop.example' };
+  const spacesOf = (...entries: object[]) => stepUpIssuers.parse(entries).map(({ subjects }) => subjects);
+
+  test('a single issuer need not say, and has the default one', () => {
+    expect(spacesOf(bank)).toEqual(['default']);
+    expect(spacesOf({ ...bank, subjects: 'bank' })).toEqual(['bank']);
+  });
+
+  test.each([
+    ['neither says', bank, shop, 'https://bank.example and https://shop.example:'],
+    ['only the first says', { ...bank, subjects: 'bank' }, shop, 'https://shop.example:'],
+    ['only the second says', bank, { ...shop, subjects: 'default' }, 'https://bank.example:'],
+  ])('two of which %s are refused, both named, with what to write', (_what, one, other, silent) => {
+    const problems = problemsOf(one, other);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain('https://bank.example and https://shop.example may know two people by one id');
+    expect(problems[0]).toContain(`Write "subjects": "<name>" in the entry of ${silent}`);
+  });
+
+  test('two that say may have two, or one where both say so', () => {
+    expect(spacesOf({ ...bank, subjects: 'bank' }, { ...shop, subjects: 'shop' })).toEqual(['bank', 'shop']);
+    expect(spacesOf({ ...bank, subjects: 'default' }, { ...shop, subjects: 'default' })).toEqual([
+      'default',
+      'default',
+    ]);
+  });
+
+  test.each(['', 'Bank', '1st', 'a b', 'bank\0', 'a'.repeat(33), 7, null])('%j names none', (subjects) => {
+    expect(problemsOf({ ...bank, subjects })[0]).toMatch(/^0\.subjects /);
+  });
+});

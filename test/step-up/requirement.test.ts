@@ -171,3 +171,30 @@ describe('methods, age and the rest', () => {
     });
   });
 });
+
+describe('a subject space', () => {
+  test('is part of who a proof is of: the same id in another one is somebody else, and an attack', () => {
+    const judged = judgeProof({ ...PROOF, space: 'shop' }, ANY, { ...BY_U1, subjectSpace: 'bank' });
+    expect(judged).toEqual({
+      satisfied: false,
+      error: {
+        code: 'subject_mismatch',
+        message: 'the proof is of "u1" in the subject space "shop", the request is of "u1" in the subject space "bank"',
+        suspicious: true,
+      },
+    });
+    expect(codeFor({ space: 'bank' }, {}, { subjectSpace: 'bank' })).toBe('satisfied');
+  });
+
+  test('has proofs of its users only: a service of the same name is none', () => {
+    const judged = judgeProof(PROOF, ANY, { ...BY_U1, subjectType: 'service' });
+    expect(judged).toEqual({
+      satisfied: false,
+      error: {
+        code: 'subject_mismatch',
+        message: 'the proof is of "u1", a user; the request is of "u1", of type "service"',
+        suspicious: true,
+      },
+    });
+  });
+});
