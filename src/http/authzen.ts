@@ -72,7 +72,7 @@ export function authzenRoutes(deps: AppDeps): Route[] {
     {
       method: 'POST',
       path: EVALUATION,
-      access: 'key',
+      access: 'check',
       summary: 'AuthZEN 1.0 access evaluation',
       body: evaluationBody,
       answers: { 200: { description: 'The decision; a step-up is false with its obligation', schema: decisionAnswer } },
@@ -81,7 +81,7 @@ export function authzenRoutes(deps: AppDeps): Route[] {
     {
       method: 'POST',
       path: EVALUATIONS,
-      access: 'key',
+      access: 'check',
       summary: 'AuthZEN 1.0 access evaluations (batch)',
       body: evaluationsBody,
       answers: {

@@ -12,7 +12,7 @@ export function eventRoutes(deps: AppDeps): Route[] {
     {
       method: 'POST',
       path: '/v1/events',
-      access: 'key',
+      access: 'events',
       summary: 'Report an outcome: a log-in, a step-up, a revoked session, a changed credential',
       body: eventBody,
       answers: {

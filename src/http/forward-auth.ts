@@ -1,5 +1,6 @@
 import { afterAnswer } from './aftermath.ts';
 import { challengeOf } from './answer.ts';
+import { hasRight } from './caller.ts';
 import { isNavigation, type ReadHeader } from './client-headers.ts';
 import { type Connection, connectionOf, EXT_AUTHZ_PREFIX } from './connection.ts';
 import { deviceCookie } from './cookies.ts';
@@ -124,7 +125,11 @@ async function decide(
   const startedMs = deps.elapsedMs();
   const caller = deps.findCaller(header(CALLER_KEY_HEADER) ?? '');
   if (caller === null) return refused('unauthorized', requestId);
-  c.set('caller', caller);
+  c.set('caller', caller.name);
+  if (!hasRight(caller, 'check')) {
+    deps.metrics.rightRefused(caller.name, 'check');
+    return refused('right_missing', requestId);
+  }
 
   const connection = connectionOf(c);
   const call = callOf(header, connection);
@@ -148,7 +153,7 @@ async function decide(
   if (request === 'session_ambiguous') return refused(request, requestId);
   const checked = await checkStrictest(engine, request, actions);
   const latencyMs = deps.elapsedMs() - startedMs;
-  afterAnswer(deps, scope, { ...checked, requestId, caller, latencyMs });
+  afterAnswer(deps, scope, { ...checked, requestId, caller: caller.name, latencyMs });
   return decided(deps.gateway, checked, { ...call, target: call.target }, header, requestId, engine.now());
 }
 

@@ -14,7 +14,7 @@ export function riskCheckRoutes(deps: AppDeps): Route[] {
     {
       method: 'POST',
       path: '/v1/risk-check',
-      access: 'key',
+      access: 'check',
       summary: 'Decide about one request: allow, step-up or deny',
       body: riskCheckBody,
       answers: { 200: { description: 'The decision, whatever it is', schema: riskCheckAnswer } },

@@ -29,7 +29,7 @@ export function subjectRoutes(deps: AppDeps): Route[] {
     {
       method: 'GET',
       path: '/v1/subjects/:id',
-      access: 'key',
+      access: 'subjects.read',
       summary: 'What is stored about a subject',
       answers: { 200: { description: 'Baseline and counters', schema: subjectAnswer } },
       handle: async (c) => {
@@ -42,7 +42,7 @@ export function subjectRoutes(deps: AppDeps): Route[] {
     {
       method: 'DELETE',
       path: '/v1/subjects/:id',
-      access: 'key',
+      access: 'subjects.erase',
       summary: 'Erase all that is stored about a subject',
       answers: { 204: { description: 'Nothing is stored about the subject any more' } },
       handle: async (c) => {
@@ -54,7 +54,7 @@ export function subjectRoutes(deps: AppDeps): Route[] {
     {
       method: 'GET',
       path: '/v1/subjects/:id/devices',
-      access: 'key',
+      access: 'subjects.read',
       summary: 'The devices of a subject',
       answers: { 200: { description: 'Devices, newest first', schema: devicesAnswer } },
       handle: async (c) => {
@@ -67,7 +67,7 @@ export function subjectRoutes(deps: AppDeps): Route[] {
     {
       method: 'DELETE',
       path: '/v1/subjects/:id/devices',
-      access: 'key',
+      access: 'subjects.erase',
       summary: 'End the trust of every device of a subject',
       answers: { 204: { description: 'No device of the subject is trusted any more' } },
       handle: async (c) => {
@@ -79,7 +79,7 @@ export function subjectRoutes(deps: AppDeps): Route[] {
     {
       method: 'DELETE',
       path: '/v1/subjects/:id/devices/:device',
-      access: 'key',
+      access: 'subjects.erase',
       summary: 'End the trust of one device',
       answers: { 204: { description: 'The device is not trusted any more' } },
       handle: async (c) => {
