@@ -30,7 +30,7 @@ const micro = (us: number | undefined): string => `${(us ?? Number.NaN).toFixed(
 
 {
   const key = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN';
-  const find = callers([{ name: 'a', kind: 'secret', secret: key }]);
+  const find = callers([{ name: 'a', kind: 'secret', rights: ['admin'], secret: key }]);
   const shared = [0, 1, 10, 20, 39];
   const guesses = shared.map((length) => key.slice(0, length) + '#'.repeat(key.length - length));
   const times = medians(

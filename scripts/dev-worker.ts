@@ -3,7 +3,7 @@
  * `REDIS_URL`, else one that answers on 127.0.0.1:6379, else none; starts none. `PORT` is where it listens, 8787 by default.
  */
 import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -53,7 +53,7 @@ writeFileSync(
   variables,
   [
     'NODE_ENV=development',
-    `API_KEYS=development:${key}`,
+    `API_KEYS='${JSON.stringify({ version: 1, keys: [{ name: 'development', sha256: hash('sha256', key), rights: ['admin'] }] })}'`,
     // Made here and not by the Worker: what is stored is found again after it was built anew.
     `PRIVACY_KEY=${randomBytes(48).toString('base64url')}`,
     `DEVICE_TOKEN_SECRET=${randomBytes(48).toString('base64url')}`,

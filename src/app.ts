@@ -1,6 +1,7 @@
 import { Hono } from 'hono';
+import type { Right } from './api-keys.ts';
 import { authzenRoutes } from './http/authzen.ts';
-import { authenticate } from './http/caller.ts';
+import { authenticate, hasRight, rightMissing } from './http/caller.ts';
 import { clientScriptRoutes } from './http/client-script.ts';
 import { routePath } from './http/connection.ts';
 import type { AppDeps } from './http/deps.ts';
@@ -34,7 +35,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
       }
       // The key is asked for inside the matched route: no spelling of a path can reach the handler beside it.
       if (route.access !== 'own' && c.req.header(CALLER_KEY_HEADER) !== undefined) throw notAHook();
-      if (route.access === 'key') c.set('caller', authenticate(deps.findCaller, c.req.header('authorization')));
+      if (route.access !== 'own' && route.access !== 'public') admit(c, deps, route.access);
       return responseOf(await route.handle(c), requestId);
     });
   }
@@ -62,6 +63,15 @@ export function routesOf(deps: AppDeps): readonly Route[] {
     ...healthRoutes(deps),
   ];
   return [...routes, openApiRoute(routes)];
+}
+
+/** Lets a caller in that has the right. */
+function admit(c: AppContext, deps: AppDeps, right: Right): void {
+  const caller = authenticate(deps.findCaller, c.req.header('authorization'));
+  c.set('caller', caller.name);
+  if (hasRight(caller, right)) return;
+  deps.metrics.rightRefused(caller.name, right);
+  throw rightMissing(caller, right);
 }
 
 /** A gateway that asks the wrong route would read its 200 as "let in", whatever the body says. */

@@ -293,8 +293,7 @@ function applyProof(
   if (!verdict.valid) return refused(verdict.error);
   const { proof } = verdict;
   const proofsNotBefore = baseline?.proofsNotBefore ?? 0;
-  const { subject, session } = request;
-  const judged = judgeProof(proof, requirement, { subject, session, nowMs, proofsNotBefore });
+  const judged = judgeProof(proof, requirement, { ...request, nowMs, proofsNotBefore });
   return judged.satisfied ? { satisfied: true, requirement: demand, error: null } : refused(judged.error);
 }
 
@@ -376,8 +375,5 @@ async function countBadEnd(
     if (isReplay && (await wasSentTwice(engine, proof, observation.nowMs))) return;
     await count('failure');
   };
-  await Promise.all([
-    decision === 'deny' ? count('deny') : null,
-    refusal?.suspicious === true ? countFailure() : null,
-  ]);
+  await Promise.all([decision === 'deny' ? count('deny') : null, refusal?.suspicious === true ? countFailure() : null]);
 }

@@ -6,6 +6,7 @@ import { resolve } from 'node:path';
 import { getHeapStatistics } from 'node:v8';
 import { getRequestListener, RequestError } from '@hono/node-server';
 import { monotonicFactory } from 'ulid';
+import type { ApiKey } from './api-keys.ts';
 import { createApp } from './app.ts';
 import { afterwork, liveRules, openVerifier, randomFractions, textOf, unmetBy, warnOfIgnored } from './assembly.ts';
 import type { Log } from './audit/log.ts';
@@ -14,12 +15,13 @@ import { type LineStream, pinoLines, standardOutput } from './audit/pino.ts';
 import { prometheusMetrics } from './audit/prometheus.ts';
 import type { Engine } from './engine.ts';
 import { openLocalGeo, type WatchedGeo } from './geo/local-geo.ts';
-import { callers } from './http/caller.ts';
+import { callers, type FindCaller } from './http/caller.ts';
 import type { ClientScripts } from './http/client-script.ts';
 import type { RequestScope } from './http/deps.ts';
 import { readIncoming } from './http/node-body.ts';
 import { refuseUnparsed } from './http/node-refusal.ts';
 import { ProblemError, problemResponse } from './http/problem.ts';
+import { KeysFileError, type KeysWatchOptions, type WatchedKeys, watchKeys } from './keys-file.ts';
 import { watchReputation } from './reputation/lists-file.ts';
 import { loadRules, watchRules } from './rules/load.ts';
 import { RulesError } from './rules/problems.ts';
@@ -56,7 +58,7 @@ const DRAIN_STEP_MS = 50;
 export interface RunningServer {
   /** `http://127.0.0.1:8787`, with the port that was taken. */
   readonly url: string;
-  /** Takes over what changed in the rules and lists directories without waiting to notice. */
+  /** Takes over what changed in the keys file and in the rules and lists directories without waiting to notice. */
   reload(): Promise<void>;
   /**
    * Stops: readiness turns red, no connection is accepted, open ones are told to close with their next answer, those that stay
@@ -84,6 +86,7 @@ export interface StartOptions {
  * Starts the service on Node. Resolves once it listens.
  *
  * @throws {RulesError} when the rules cannot be used
+ * @throws {SettingsError} when the keys file cannot be used
  * @throws {Error} of Node when the port cannot be had
  */
 export async function startServer(settings: Settings, options: StartOptions = {}): Promise<RunningServer> {
@@ -94,6 +97,16 @@ export async function startServer(settings: Settings, options: StartOptions = {}
   warnOfIgnored(log, settings);
   const unmet = unmetBy(settings);
   const rules = liveRules(await loadRules(settings.rulesDir, FACT_CATALOG, unmet), log);
+  const callersOf = (keys: readonly ApiKey[]): FindCaller =>
+    callers([...settings.apiKeys, ...keys], (text) => hash('sha256', text, 'buffer'));
+  const keysWatch = await openKeysFile(settings, {
+    onSwap: (keys) => {
+      findCaller = callersOf(keys);
+      log.info('the API keys of the keys file were loaded anew', { callers: keys.map(({ name }) => name) });
+    },
+    onRefused: (error) => log.error('a changed keys file was refused, the old keys stay', { problem: error.message }),
+  });
+  let findCaller = callersOf(keysWatch?.keys ?? []);
   const rulesWatch = watchRules({
     dir: settings.rulesDir,
     catalog: FACT_CATALOG,
@@ -130,7 +143,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
   const scope: RequestScope = { engine, later };
   const app = createApp({
     scopeOf: () => scope,
-    findCaller: callers(settings.apiKeys, (text) => hash('sha256', text, 'buffer')),
+    findCaller: (credential) => findCaller(credential),
     readBody: readIncoming,
     trust: { trusted: settings.trustedProxies, declared: settings.clientIpHeader },
     gateway: settings,
@@ -164,6 +177,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
   // An `Expect` that a gateway copies from its client is no reason to leave the gateway without a decision.
   server.on('checkExpectation', answer);
   const closeAll = async (): Promise<void> => {
+    keysWatch?.close();
     rulesWatch.close();
     lists.close();
     geoWatch.close();
@@ -195,7 +209,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
   return {
     url,
     reload: async () => {
-      await Promise.all([rulesWatch.reload(), lists.reload(), geoWatch.reload()]);
+      await Promise.all([keysWatch?.reload(), rulesWatch.reload(), lists.reload(), geoWatch.reload()]);
     },
     stop: () => {
       stopping = true;
@@ -203,6 +217,20 @@ export async function startServer(settings: Settings, options: StartOptions = {}
       return stopped;
     },
   };
+}
+
+/** @throws {SettingsError} when there is a keys file that cannot be used */
+async function openKeysFile(
+  { apiKeys, apiKeysFile }: Settings,
+  options: KeysWatchOptions,
+): Promise<WatchedKeys | null> {
+  if (apiKeysFile === null) return null;
+  try {
+    return await watchKeys(apiKeysFile, { ...options, reserved: apiKeys.map(({ name }) => name) });
+  } catch (error) {
+    if (!(error instanceof KeysFileError)) throw error;
+    throw new SettingsError([{ code: 'invalid', name: 'API_KEYS_FILE', message: error.message }]);
+  }
 }
 
 /** A source that cannot answer, or is old, stops nothing: it is told here once and by /readyz at any time. */

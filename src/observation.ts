@@ -5,6 +5,7 @@ import type { CheckRequest } from './request.ts';
 import { clientTraits } from './signals/client.ts';
 import { CANVAS_CONSTANTS } from './signals/placeholder.ts';
 import type { Observation } from './signals/signal.ts';
+import { subjectPseudonym } from './store/keys.ts';
 import type { Outcome } from './store/store.ts';
 
 /**
@@ -30,7 +31,14 @@ export async function observe(engine: Engine, request: CheckRequest, nowMs: numb
     client: request.userAgent === null ? null : clientTraits(request.userAgent),
     deviceToken,
     keys: {
-      subject: request.subject === null ? null : engine.pseudonym('subject', request.subject),
+      subject:
+        request.subject === null
+          ? null
+          : subjectPseudonym(engine.pseudonym, {
+              space: request.subjectSpace,
+              type: request.subjectType,
+              id: request.subject,
+            }),
       address: address === null ? null : engine.pseudonym('address', address.counterKey),
       network: address === null ? null : engine.pseudonym('network', address.networkKey),
       session: request.session === null ? null : engine.pseudonym('session', request.session),

@@ -2,6 +2,7 @@ import type { JsonObject } from './facts.ts';
 import type { Place } from './geo/geo.ts';
 import type { Address } from './net/address.ts';
 import type { ProofVerdict } from './step-up/verifier.ts';
+import type { NamedSubject } from './subject.ts';
 
 /** What the client claims about its device. Everything here but a verified token is a claim. */
 export interface DeviceClaim {
@@ -29,9 +30,7 @@ export interface Credential {
 }
 
 /** The four parts of a question, already parsed and normalised. The only shape that the core sees. */
-export interface CheckRequest {
-  /** Normalised subject id; null for an anonymous request. */
-  readonly subject: string | null;
+export interface CheckRequest extends NamedSubject {
   readonly action: string;
   readonly address: Address | null;
   /** Set exactly when `address` is null. */
@@ -71,7 +70,18 @@ export type EventType = (typeof EVENT_TYPES)[number];
 
 /** A reported outcome. */
 export interface SubjectEvent
-  extends Pick<CheckRequest, 'address' | 'noAddress' | 'session' | 'userAgent' | 'device' | 'place' | 'occurredAtMs'> {
+  extends Pick<
+    CheckRequest,
+    | 'subjectSpace'
+    | 'subjectType'
+    | 'address'
+    | 'noAddress'
+    | 'session'
+    | 'userAgent'
+    | 'device'
+    | 'place'
+    | 'occurredAtMs'
+  > {
   readonly type: EventType;
   readonly subject: string;
   /** Grants trust to the device of a success; ignored for every other event. */

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { type ApiKey, keysText, USUAL_RIGHTS } from './api-keys.ts';
 import {
   CLIENT_ADDRESS_HEADERS,
   type ClientAddressHeader,
@@ -9,11 +10,6 @@ import {
 import { type IssuerSettings, stepUpIssuersText } from './step-up/presets.ts';
 import { POOL_LOCATIONS, type PoolLocation } from './store/pool-location.ts';
 import { parseRedisUrl, RedisUrlError } from './store/redis-url.ts';
-
-/** One caller's key as `API_KEYS` gives it: in clear or as its SHA-256. */
-export type ApiKey =
-  | { readonly name: string; readonly kind: 'secret'; readonly secret: string }
-  | { readonly name: string; readonly kind: 'sha256'; readonly hex: string };
 
 /** What is loaded of the geo data: cities, countries only, nothing. */
 export const GEO_DATA = ['city', 'country', 'none'] as const;
@@ -88,7 +84,7 @@ const longSecret = z
     `must be at least ${MIN_SECRET_BYTES} bytes; make one with \`openssl rand -base64 48\``,
   );
 
-const apiKeys = z.string().transform((value, context): readonly ApiKey[] => {
+const namedKeys = z.string().transform((value, context): readonly ApiKey[] => {
   const keys: ApiKey[] = [];
   for (const [i, entry] of listOf(value).entries()) {
     const [, name, rest] = /^([A-Za-z0-9._-]{1,64}):(.+)$/.exec(entry) ?? [];
@@ -99,16 +95,25 @@ const apiKeys = z.string().transform((value, context): readonly ApiKey[] => {
       fault(`names the caller ${name} again; use one name for each key`);
     } else if (rest.startsWith('sha256:')) {
       const hex = rest.slice('sha256:'.length);
-      if (/^[0-9a-f]{64}$/i.test(hex)) keys.push({ name, kind: 'sha256', hex: hex.toLowerCase() });
+      if (/^[0-9a-f]{64}$/i.test(hex))
+        keys.push({ name, rights: USUAL_RIGHTS, kind: 'sha256', hex: hex.toLowerCase() });
       else fault('must have 64 hexadecimal digits after `sha256:`');
     } else if (rest.length < MIN_API_KEY_LENGTH || !/^[!-~]+$/.test(rest)) {
       fault(`must have a secret of at least ${MIN_API_KEY_LENGTH} printable ASCII characters without spaces`);
     } else {
-      keys.push({ name, kind: 'secret', secret: rest });
+      keys.push({ name, rights: USUAL_RIGHTS, kind: 'secret', secret: rest });
     }
   }
   if (keys.length === 0 && context.issues.length === 0) context.addIssue({ code: 'custom', message: 'names no key' });
   return keys;
+});
+
+/** The text of a keys file begins as no name of a caller does. */
+const apiKeys = z.string().transform((value, context): readonly ApiKey[] => {
+  const read = (value.startsWith('{') ? keysText : namedKeys).safeParse(value, { reportInput: true });
+  if (read.success) return read.data;
+  for (const issue of read.error.issues) context.addIssue({ code: 'custom', message: messageOf(issue) });
+  return z.NEVER;
 });
 
 /** Shortest API key that is taken in clear, in characters. */
@@ -208,9 +213,15 @@ export const SETTINGS = {
   ),
   API_KEYS: setting(
     apiKeys,
-    '`name:secret` or `name:sha256:hex`, comma-separated',
-    'none: made and printed at start in development, start refused in production',
+    '`name:secret` or `name:sha256:hex`, comma-separated, each with the rights `check` and `events`; or the text of a keys file',
+    'none: where API_KEYS_FILE is not set either, one with all rights is made and printed at start in development, start refused in production',
     { secret: true },
+  ),
+  API_KEYS_FILE: setting(
+    or(null, z.string()),
+    'keys file: callers with the rights of each, hashed; changes are taken over within a second',
+    'none',
+    { only: 'node' },
   ),
   DEVICE_TOKEN_SECRET: setting(
     z.string().transform(listOf).pipe(z.array(longSecret).min(1)),
@@ -318,6 +329,7 @@ export interface Settings {
   /** Null: near to the first request. */
   readonly redisPoolLocation: PoolLocation | null;
   readonly apiKeys: readonly ApiKey[];
+  readonly apiKeysFile: string | null;
   /** The first signs, all verify. */
   readonly deviceTokenSecrets: readonly string[];
   readonly privacyKey: string;
@@ -414,6 +426,13 @@ export function loadSettings(environment: Environment, makeSecret: () => string,
     return read(name, spec, wrap(makeSecret()));
   };
 
+  const readApiKeys = (): readonly ApiKey[] | undefined => {
+    const isInFile = runtime === 'node' && found('API_KEYS_FILE') !== undefined;
+    if (isInFile && found('API_KEYS') === undefined) return [];
+    const keys = readSecret('API_KEYS', SETTINGS.API_KEYS, (secret) => `development:${secret}`);
+    return made.includes('API_KEYS') ? keys?.map((key) => ({ ...key, rights: ['admin'] })) : keys;
+  };
+
   if (runtime === 'workers' && production && found('REDIS_URL') === undefined) {
     faults.push({ code: 'missing', name: 'REDIS_URL', message: NO_STORE_ON_WORKERS });
   }
@@ -425,7 +444,8 @@ export function loadSettings(environment: Environment, makeSecret: () => string,
     redisUrl: read('REDIS_URL', SETTINGS.REDIS_URL),
     redisPoolSize: read('REDIS_POOL_SIZE', SETTINGS.REDIS_POOL_SIZE),
     redisPoolLocation: read('REDIS_POOL_LOCATION', SETTINGS.REDIS_POOL_LOCATION),
-    apiKeys: readSecret('API_KEYS', SETTINGS.API_KEYS, (secret) => `development:${secret}`),
+    apiKeys: readApiKeys(),
+    apiKeysFile: read('API_KEYS_FILE', SETTINGS.API_KEYS_FILE),
     deviceTokenSecrets: readSecret('DEVICE_TOKEN_SECRET', SETTINGS.DEVICE_TOKEN_SECRET, (secret) => secret),
     privacyKey: readSecret('PRIVACY_KEY', SETTINGS.PRIVACY_KEY, (secret) => secret),
     rulesDir: read('RULES_DIR', SETTINGS.RULES_DIR),
@@ -462,7 +482,8 @@ function isComplete(settings: { readonly [K in keyof Settings]: Settings[K] | un
   return Object.values(settings).every((value) => value !== undefined);
 }
 
-function messageOf(issue: z.core.$ZodIssue): string {
+/** One fault of a setting, where it is inside it, and what is allowed. */
+export function messageOf(issue: z.core.$ZodIssue): string {
   const isMissing = issue.code === 'invalid_type' && issue.input === undefined && issue.path.length > 0;
   const said = isMissing ? `is missing; expected ${issue.expected}` : issue.message;
   const allowed = issue.code === 'invalid_value' ? `must be one of ${issue.values.join(', ')}` : said;

@@ -32,3 +32,51 @@ const VISIBLE_ASCII = /^[!-~]*$/;
 
 /** Unicode 16, general categories Cc (control) and Cf (format: zero-width and direction marks, BOM, tags). */
 const INVISIBLE = /[\p{Cc}\p{Cf}]/gu;
+
+/** The space of subjects where no issuer names another. */
+export const DEFAULT_SPACE = 'default';
+
+/** The type of a person: what a token of an issuer names, and what a caller means who says nothing else. */
+export const USER_TYPE = 'user';
+
+/**
+ * Who somebody is: an id means nothing without the space that gave it out and the type of what it names. Two issuers may each
+ * know a number 1001, and a service may be called what a person is called.
+ */
+export interface SubjectName {
+  readonly space: string;
+  readonly type: string;
+  /** Normalised. */
+  readonly id: string;
+}
+
+/**
+ * One text for each subject, and no text for two. A user of the default space is its bare id; whatever else, its three parts,
+ * set apart by a character that none of them can hold.
+ */
+export function subjectText({ space, type, id }: SubjectName): string {
+  return space === DEFAULT_SPACE && type === USER_TYPE ? id : `${space}\0${type}\0${id}`;
+}
+
+/** A subject as a request names it; the id is null for an anonymous request. */
+export interface NamedSubject {
+  readonly subject: string | null;
+  readonly subjectSpace: string;
+  readonly subjectType: string;
+}
+
+/** Whether a proof is of this subject. Issuers vouch for users of their own space, so it never is of anything else. */
+export function isProofOf(
+  proof: { readonly subject: string; readonly space: string },
+  { subject, subjectSpace, subjectType }: NamedSubject,
+): boolean {
+  if (subject === null || subjectType !== USER_TYPE || proof.space !== subjectSpace) return false;
+  return normaliseSubject(proof.subject) === subject;
+}
+
+/** The space that a caller means who names none; null where several are configured and none is the default. */
+export function impliedSpace(spaces: readonly string[]): string | null {
+  const [first = DEFAULT_SPACE, ...others] = spaces;
+  if (others.length === 0) return first;
+  return spaces.includes(DEFAULT_SPACE) ? DEFAULT_SPACE : null;
+}

@@ -58,6 +58,7 @@ const DRIVERS: readonly RegExp[] = [
   /^http\/node-(?:body|refusal)\.ts$/,
   /^reputation\/(?:fetched-lists|lists-file|publish-lists)\.ts$/,
   /^rules\/load\.ts$/,
+  /^keys-file\.ts$/,
 ];
 
 /** Drivers that touch the disk, sockets or Node's own modules. */
@@ -70,6 +71,7 @@ const NODE_ONLY: readonly RegExp[] = [
   /^http\/node-(?:body|refusal)\.ts$/,
   /^reputation\/(?:lists-file|publish-lists)\.ts$/,
   /^rules\/load\.ts$/,
+  /^keys-file\.ts$/,
 ];
 
 /** Who may import a package; types count, for they bind as well. */
@@ -97,7 +99,7 @@ const LAYERS: readonly (readonly [string, readonly RegExp[]])[] = [
   ['app', [/^app\.ts$/]],
   ['http', [/^http\//]],
   ['audit', [/^audit\//]],
-  ['settings', [/^settings\.ts$/]],
+  ['settings', [/^(?:settings|api-keys|keys-file)\.ts$/]],
   ['check', [/^(?:check|event|learning|observation|explain)\.ts$/]],
   ['signals, rules, step-up', [/^(?:signals|rules|step-up)\//]],
   ['drivers and data', [/^(?:store|geo|reputation)\//]],

@@ -293,6 +293,19 @@ describe('as a process', () => {
     expect(child.stderr()).not.toMatch(/curl|Bearer/);
   });
 
+  test('with two issuers that do not say whose ids they know refuses to start, names both and exits 2', async () => {
+    const issuers = ['https://bank.example', 'https://shop.example'].map((issuer) => ({
+      issuer,
+      audience: 'app',
+      jwks_uri: `${issuer}/keys`,
+      algorithms: ['ES256'],
+    }));
+    const child = run({ ...shop.environment(), STEP_UP_ISSUERS: JSON.stringify(issuers) });
+    expect(await child.exit).toBe(2);
+    for (const { issuer } of issuers) expect(child.stderr()).toContain(issuer);
+    expect(child.stderr()).toContain('"subjects": "<name>"');
+  });
+
   /** @see https://github.com/open-policy-agent/opa/issues/5914 */
   test('takes no connection before its rules are loaded: a slow source delays answers, it does not make up any', async () => {
     const slow = await mkdtemp(join(tmpdir(), 'stepgate-slow-'));

@@ -41,7 +41,8 @@ describe('loadSettings', () => {
       trustedProxies: { kind: 'none' },
       clientIpHeader: null,
       stepUpIssuers: [],
-      apiKeys: [{ name: 'development', kind: 'secret', secret: MADE }],
+      apiKeys: [{ name: 'development', rights: ['admin'], kind: 'secret', secret: MADE }],
+      apiKeysFile: null,
       deviceTokenSecrets: [MADE],
       privacyKey: MADE,
       made: ['API_KEYS', 'DEVICE_TOKEN_SECRET', 'PRIVACY_KEY'],
@@ -91,8 +92,8 @@ describe('loadSettings', () => {
     const hex = 'AB'.repeat(32);
     const { apiKeys } = loadSettings({ API_KEYS: `nginx:with:colons:0123456789, envoy:sha256:${hex},` }, makeSecret);
     expect(apiKeys).toEqual([
-      { name: 'nginx', kind: 'secret', secret: 'with:colons:0123456789' },
-      { name: 'envoy', kind: 'sha256', hex: hex.toLowerCase() },
+      { name: 'nginx', rights: ['check', 'events'], kind: 'secret', secret: 'with:colons:0123456789' },
+      { name: 'envoy', rights: ['check', 'events'], kind: 'sha256', hex: hex.toLowerCase() },
     ]);
   });
 

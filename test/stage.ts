@@ -44,7 +44,11 @@ export async function stage(rules: object, more: Partial<Engine> = {}): Promise<
     }),
     ...more,
   };
-  const context = () => ({ nowMs: now(), trust: { trusted: { kind: 'none' } as const, declared: null } });
+  const context = () => ({
+    nowMs: now(),
+    trust: { trusted: { kind: 'none' } as const, declared: null },
+    spaces: ['default'],
+  });
   return {
     clock,
     engine,

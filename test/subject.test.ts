@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isPlainSubject, MAX_SUBJECT_LENGTH, normaliseSubject } from '../src/subject.ts';
+import { impliedSpace, isPlainSubject, MAX_SUBJECT_LENGTH, normaliseSubject, subjectText } from '../src/subject.ts';
 
 describe('normaliseSubject', () => {
   /** @see https://github.com/rack/rack-attack/issues/493 */
@@ -66,5 +66,50 @@ describe('isPlainSubject', () => {
     ['too much', 'x'.repeat(MAX_SUBJECT_LENGTH + 1)],
   ])('takes no %s', (_what, text) => {
     expect(isPlainSubject(text)).toBe(false);
+  });
+});
+
+describe('the text that a subject goes by', () => {
+  const normalised = fc
+    .oneof(
+      fc.string({ minLength: 1 }),
+      fc.string({ unit: 'binary', minLength: 1 }),
+      fc.constantFrom('user', 'bank', 'a'),
+    )
+    .map((text) => normaliseSubject(text))
+    .filter((id) => id !== null);
+  const space = fc.constantFrom('default', 'bank', 'shop', 'user', 'a');
+  const type = fc.oneof(
+    fc.constantFrom('user', 'service', 'default', 'bank', 'a', 'User'),
+    fc.string({ minLength: 1 }).filter((text) => /^\P{Cc}*$/u.test(text)),
+  );
+  const names = fc.record({ space, type, id: normalised });
+
+  test('is the bare id for a user of the default space, as before there were spaces', () => {
+    expect(subjectText({ space: 'default', type: 'user', id: 'ann@example.com' })).toBe('ann@example.com');
+  });
+
+  test('is no other subject’s', () => {
+    fc.assert(
+      fc.property(names, names, (one, other) => {
+        const isSame = one.space === other.space && one.type === other.type && one.id === other.id;
+        expect(subjectText(one) === subjectText(other)).toBe(isSame);
+      }),
+    );
+  });
+
+  test('is not made by an id that spells out space and type: no id holds what sets the parts apart', () => {
+    expect(normaliseSubject('bank\0user\x001001')).toBe('bankuser1001');
+  });
+});
+
+describe('the space that goes without saying', () => {
+  test.each([
+    ['without issuers', [], 'default'],
+    ['with one', ['bank'], 'bank'],
+    ['with several, of which one is the default', ['bank', 'default'], 'default'],
+    ['with several others', ['bank', 'shop'], null],
+  ])('%s', (_what, spaces, implied) => {
+    expect(impliedSpace(spaces)).toBe(implied);
   });
 });

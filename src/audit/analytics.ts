@@ -36,7 +36,7 @@ export const DECISION_BLOBS = [
 ] as const;
 export const DECISION_DOUBLES = ['score', 'latency_ms', 'degraded_parts'] as const;
 
-/** Columns of what went wrong beside the decisions; `kind` is one of `store`, `evicted`, `learn`, `record`, `keys`. */
+/** Columns of what went wrong beside the decisions; `kind` is one of `store`, `evicted`, `learn`, `record`, `right`, `keys`. */
 export const EVENT_BLOBS = ['kind', 'what', 'code'] as const;
 
 /** An index longer than this is refused by Analytics Engine, in bytes. */
@@ -93,6 +93,7 @@ export function analyticsMetrics(dataset: Dataset | null): Metrics {
     storeFailed: (operation, code) => tell('store', operation, code),
     storeEvicted: (kind) => tell('evicted', kind, ''),
     recordFailed: () => tell('record', '', ''),
+    rightRefused: (caller, right) => tell('right', caller, right),
     keysAsked: (issuer, outcome) => tell('keys', issuer, outcome),
     render: async () => null,
   };

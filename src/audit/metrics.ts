@@ -1,3 +1,4 @@
+import type { Right } from '../api-keys.ts';
 import type { CheckResult } from '../decision.ts';
 import type { StoreOperation } from '../store/budget.ts';
 import type { StoreFailure } from '../store/store.ts';
@@ -11,6 +12,8 @@ export interface Metrics {
   /** The embedded store had no room left and gave up what was used longest ago. */
   storeEvicted(kind: 'tally' | 'baseline'): void;
   recordFailed(): void;
+  /** A caller asked for what its key has no right to. */
+  rightRefused(caller: string, right: Right): void;
   /** An issuer was asked for its keys. `stale`: it could not give them, and those of before are used on. */
   keysAsked(issuer: string, outcome: 'fetched' | 'stale' | 'failed'): void;
   /** The exposition of everything counted; null where no process sees more than a part of it. */
@@ -24,6 +27,7 @@ export const noMetrics: Metrics = {
   storeFailed: () => undefined,
   storeEvicted: () => undefined,
   recordFailed: () => undefined,
+  rightRefused: () => undefined,
   keysAsked: () => undefined,
   render: async () => null,
 };

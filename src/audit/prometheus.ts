@@ -85,6 +85,12 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
     help: 'Decision records that no sink took.',
     registers,
   });
+  const rightsRefused = new Counter({
+    name: 'stepgate_rights_refused_total',
+    help: 'Calls that were refused because the API key of the caller lacks the right.',
+    labelNames: ['caller', 'right'],
+    registers,
+  });
   const keyFetches = new Counter({
     name: 'stepgate_key_fetches_total',
     help: 'Times that an issuer was asked for its keys: `fetched`; `stale`: in vain, those of before go on; `failed`: none.',
@@ -133,6 +139,7 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
     storeFailed: (operation, code) => storeErrors.inc({ operation, code }),
     storeEvicted: (kind) => storeEvictions.inc({ kind }),
     recordFailed: () => recordFailures.inc(),
+    rightRefused: (caller, right) => rightsRefused.inc({ caller, right }),
     keysAsked: (issuer, outcome) => keyFetches.inc({ issuer, outcome }),
     render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   };

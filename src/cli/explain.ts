@@ -9,7 +9,7 @@ import { openLocalGeo } from '../geo/local-geo.ts';
 import { answerOf } from '../http/answer.ts';
 import { parseObject } from '../http/body.ts';
 import { ProblemError } from '../http/problem.ts';
-import { checkRequestOf } from '../http/wire.ts';
+import { checkRequestOf, subjectSpaces } from '../http/wire.ts';
 import { loadReputation } from '../reputation/lists-file.ts';
 import { schemaProblems } from '../rules/compile.ts';
 import { loadRules } from '../rules/load.ts';
@@ -106,7 +106,7 @@ async function judge(document: JsonObject, rules: RuleSet, settings: Settings): 
   };
   try {
     const trust = { trusted: settings.trustedProxies, declared: settings.clientIpHeader };
-    const request = checkRequestOf(document, { nowMs: now(), trust });
+    const request = checkRequestOf(document, { nowMs: now(), trust, spaces: subjectSpaces(engine.verifier) });
     return await check(engine, { ...request, dryRun: true });
   } finally {
     await store.close();

@@ -14,6 +14,7 @@ import type { PlayedCase } from '../rules/test-runner.ts';
 import { deviceTokens } from '../signals/device-token-jose.ts';
 import { memoryStore } from '../store/memory.ts';
 import { pseudonymizer } from '../store/pseudonym.ts';
+import { DEFAULT_SPACE } from '../subject.ts';
 
 /** In a case, the text that stands for the device token issued last before it, since no hand can write one. */
 const LAST_TOKEN = '$token';
@@ -47,9 +48,13 @@ export async function playCase({ rules, geo }: PlayParts, played: Omit<PlayedCas
     newDeviceId: () => `d-${randomBytes(9).toString('base64url')}`,
   };
   let token: string | null = null;
-  const context = () => ({ nowMs: now(), trust: { trusted: parseTrustedProxies(''), declared: null } });
+  const context = (body: JsonObject) => ({
+    nowMs: now(),
+    trust: { trusted: parseTrustedProxies(''), declared: null },
+    spaces: spacesIn(body),
+  });
   const answered = async (body: JsonObject): Promise<Checked> => {
-    const checked = await check(engine, checkRequestOf(withToken(body, token), context()));
+    const checked = await check(engine, checkRequestOf(withToken(body, token), context(body)));
     await checked.learn();
     token = checked.result.device?.token ?? token;
     return checked;
@@ -58,7 +63,7 @@ export async function playCase({ rules, geo }: PlayParts, played: Omit<PlayedCas
     clock.ms = step.atMs;
     if ('check' in step) await answered(step.check);
     else {
-      const { device } = await recordEvent(engine, subjectEventOf(withToken(step.event, token), context()));
+      const { device } = await recordEvent(engine, subjectEventOf(withToken(step.event, token), context(step.event)));
       token = device?.token ?? token;
     }
   }
@@ -71,6 +76,11 @@ function withToken(body: JsonObject, token: string | null): JsonObject {
   if (!isObject(device) || device.token !== LAST_TOKEN) return body;
   const { token: _placeholder, ...claims } = device;
   return { ...body, device: token === null ? claims : { ...claims, token } };
+}
+
+/** A case knows no issuers: the space that it names is one. */
+function spacesIn({ subject_space: named }: JsonObject): readonly string[] {
+  return [DEFAULT_SPACE, ...(typeof named === 'string' ? [named] : [])];
 }
 
 function isObject(value: Json | undefined): value is JsonObject {

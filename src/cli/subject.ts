@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
 import { storedOf } from '../http/subjects.ts';
+import type { Settings } from '../settings.ts';
+import { subjectPseudonym } from '../store/keys.ts';
 import { pseudonymizer } from '../store/pseudonym.ts';
 import { RedisUrlError } from '../store/redis-url.ts';
 import { type Pseudonym, type Store, StoreError } from '../store/store.ts';
-import { normaliseSubject } from '../subject.ts';
+import { DEFAULT_SPACE, impliedSpace, normaliseSubject, USER_TYPE } from '../subject.ts';
 import { CliError, orCliError } from './fault.ts';
 import { demand, localSettings } from './local-settings.ts';
 import { JSON_FLAG } from './options.ts';
@@ -15,18 +17,34 @@ export function addSubject(program: Command): void {
   const subject = program
     .command('subject')
     .description('what the store of REDIS_URL holds about one subject (needs PRIVACY_KEY)');
-  subject.command('show').argument('<id>').description('print baseline and counters as JSON').action(show);
+  subject
+    .command('show')
+    .argument('<id>')
+    .description('print baseline and counters as JSON')
+    .option(...SPACE)
+    .option(...TYPE)
+    .action(show);
   subject
     .command('erase')
     .argument('<id>')
     .description('erase all that is stored about the subject')
+    .option(...SPACE)
+    .option(...TYPE)
     .option(...JSON_FLAG)
     .action(erase);
 }
 
-async function show(id: string): Promise<void> {
+const SPACE = ['--space <name>', 'subject space of the id, where STEP_UP_ISSUERS has several'] as const;
+const TYPE = ['--type <type>', 'what the id names', USER_TYPE] as const;
+
+interface WhichSubject {
+  readonly space?: string;
+  readonly type: string;
+}
+
+async function show(id: string, which: WhichSubject): Promise<void> {
   const nowMs = Date.now();
-  await withSubject(id, async (store, key, subject) => {
+  await withSubject(id, which, async (store, key, subject) => {
     const slot = await store.readSubject(key, nowMs);
     if (slot === null) {
       process.stderr.write('nothing is stored about this subject\n');
@@ -35,8 +53,8 @@ async function show(id: string): Promise<void> {
   });
 }
 
-async function erase(id: string, { json }: { readonly json: boolean }): Promise<void> {
-  await withSubject(id, async (store, key) => {
+async function erase(id: string, { json, ...which }: WhichSubject & { readonly json: boolean }): Promise<void> {
+  await withSubject(id, which, async (store, key) => {
     await store.forgetSubject(key);
     print(json, { erased: true }, () => 'nothing is stored about this subject any more');
   });
@@ -44,21 +62,33 @@ async function erase(id: string, { json }: { readonly json: boolean }): Promise<
 
 async function withSubject(
   id: string,
+  which: WhichSubject,
   work: (store: Store, key: Pseudonym, subject: string) => Promise<void>,
 ): Promise<void> {
   const settings = await localSettings();
   demand(settings, ['REDIS_URL', 'PRIVACY_KEY']);
   const subject = normaliseSubject(id);
   if (subject === null) throw new CliError(`${JSON.stringify(id)} is no subject id`);
+  const space = spaceOf(which, settings);
   await orCliError(
     async () => {
       const store = await connectedRedis(settings.redisUrl ?? '');
       try {
-        await work(store, pseudonymizer(settings.privacyKey)('subject', subject), subject);
+        const name = { space, type: which.type, id: subject };
+        await work(store, subjectPseudonym(pseudonymizer(settings.privacyKey), name), subject);
       } finally {
         await store.close();
       }
     },
     (error) => error instanceof StoreError || error instanceof RedisUrlError,
   );
+}
+
+function spaceOf({ space }: WhichSubject, { stepUpIssuers }: Settings): string {
+  const issuers = [...new Set(stepUpIssuers.map(({ subjects }) => subjects))];
+  const spaces = issuers.length === 0 ? [DEFAULT_SPACE] : issuers;
+  const found = space === undefined ? impliedSpace(spaces) : space;
+  if (found !== null && spaces.includes(found)) return found;
+  const named = space === undefined ? 'say whose id this is' : `${JSON.stringify(space)} is no subject space`;
+  throw new CliError(`${named}: --space takes ${spaces.join(', ')}, the \`subjects\` of STEP_UP_ISSUERS`);
 }

@@ -81,6 +81,7 @@ export const eventAnswer = z.object({ device: deviceAnswer.optional() });
 const proofAnswer = z.object({
   issuer: z.string(),
   subject: z.string(),
+  subject_space: z.string().meta({ description: 'Space that the id belongs to.' }),
   acr: z.string().nullable(),
   amr: z.array(z.string()),
   auth_time: z.number().meta({ description: 'Epoch seconds.' }),
@@ -193,6 +194,7 @@ function proofAnswerOf(proof: Proof): ProofAnswer {
   return {
     issuer: proof.issuer,
     subject: proof.subject,
+    subject_space: proof.space,
     acr: proof.acr,
     amr: [...(proof.amr ?? [])],
     auth_time: proof.authTime,

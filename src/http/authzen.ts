@@ -3,6 +3,7 @@ import { check, type OneRequest, oneRequest } from '../check.ts';
 import type { CheckResult } from '../decision.ts';
 import type { Json, JsonObject } from '../facts.ts';
 import { ANY_STEP_UP } from '../step-up/requirement.ts';
+import { type NamedSubject, subjectText } from '../subject.ts';
 import { afterAnswer } from './aftermath.ts';
 import { answerOf } from './answer.ts';
 import { requestsOfRoute } from './authzen-route.ts';
@@ -11,7 +12,7 @@ import type { AppDeps } from './deps.ts';
 import { type Fault, ProblemError } from './problem.ts';
 import { jsonReply } from './reply.ts';
 import type { AppContext, Route } from './route.ts';
-import { checkRequestOf, validated } from './wire.ts';
+import { checkRequestOf, subjectSpaces, validated } from './wire.ts';
 
 /** How a batch goes on after each decision (OpenID AuthZEN Authorization API 1.0, section 7.1.2.1). */
 const SEMANTICS = ['execute_all', 'deny_on_first_deny', 'permit_on_first_permit'] as const;
@@ -72,7 +73,7 @@ export function authzenRoutes(deps: AppDeps): Route[] {
     {
       method: 'POST',
       path: EVALUATION,
-      access: 'key',
+      access: 'check',
       summary: 'AuthZEN 1.0 access evaluation',
       body: evaluationBody,
       answers: { 200: { description: 'The decision; a step-up is false with its obligation', schema: decisionAnswer } },
@@ -81,7 +82,7 @@ export function authzenRoutes(deps: AppDeps): Route[] {
     {
       method: 'POST',
       path: EVALUATIONS,
-      access: 'key',
+      access: 'check',
       summary: 'AuthZEN 1.0 access evaluations (batch)',
       body: evaluationsBody,
       answers: {
@@ -236,12 +237,15 @@ async function evaluate(
   const startedMs = deps.elapsedMs();
   const scope = deps.scopeOf(c);
   validated(evaluationBody, body);
-  const asked = inWords(() => checkRequestOf(nativeBody(body), { nowMs: scope.engine.now(), trust: deps.trust }));
-  const request = { ...asked, isCounted: !counted.has(asked.subject) };
-  counted.add(asked.subject);
-  const routed = requestsOfRoute(scope.engine.rules(), request);
+  const { engine } = scope;
+  const context = { nowMs: engine.now(), trust: deps.trust, spaces: subjectSpaces(engine.verifier) };
+  const asked = inWords(() => checkRequestOf(nativeBody(body), context));
+  const subject = nameOf(asked);
+  const request = { ...asked, isCounted: !counted.has(subject) };
+  counted.add(subject);
+  const routed = requestsOfRoute(engine.rules(), request);
   const [first, ...others] = routed ?? [request];
-  const checked = await check(scope.engine, first, { others, together });
+  const checked = await check(engine, first, { others, together });
   const requestId = c.get('requestId');
   const caller = c.get('caller');
   const latencyMs = deps.elapsedMs() - startedMs;
@@ -249,8 +253,13 @@ async function evaluate(
   return decisionOf(checked.result, routed === null ? null : checked.request.action);
 }
 
+function nameOf({ subject, subjectSpace, subjectType }: NamedSubject): string | null {
+  return subject === null ? null : subjectText({ space: subjectSpace, type: subjectType, id: subject });
+}
+
 /** Keys of a risk check that AuthZEN callers send in `context`. */
 const IN_CONTEXT: ReadonlySet<string> = new Set([
+  'subject_space',
   'ip',
   'peer_ip',
   'headers',
@@ -264,8 +273,8 @@ const IN_CONTEXT: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The tuple as the body of a risk check. The type of the subject stands under `subject.properties.type`, unless the caller sends
- * a property of that name; the properties of the action stand under `context.action`.
+ * The tuple as the body of a risk check. Type and id of the subject stand under `subject.properties` too, where no property of
+ * these names replaces them; the properties of the action stand under `context.action`.
  */
 function nativeBody(body: JsonObject): JsonObject {
   const part = (key: string): JsonObject => (isObject(body[key]) ? body[key] : {});
@@ -277,13 +286,18 @@ function nativeBody(body: JsonObject): JsonObject {
   };
   return {
     ...pick(subject, 'subject', 'id'),
+    ...pick(subject, 'subject_type', 'type'),
     ...pick(action, 'action', 'name'),
     resource: {
       ...pick(resource, 'type', 'type'),
       ...pick(resource, 'id', 'id'),
       ...pick(resource, 'properties', 'properties'),
     },
-    subject_properties: { ...pick(subject, 'type', 'type'), ...objectOf(subject.properties) },
+    subject_properties: {
+      ...objectOf(subject.properties),
+      ...pick(subject, 'type', 'type'),
+      ...pick(subject, 'id', 'id'),
+    },
     context: {
       ...Object.fromEntries(context.filter(([key]) => !IN_CONTEXT.has(key))),
       ...(isObject(action.properties) && { action: action.properties }),
@@ -319,6 +333,7 @@ function authzenPath(path: string): string {
   const [, head = '', rest = ''] = /^([^.[]*)(.*)$/s.exec(path) ?? [];
   if (IN_CONTEXT.has(head)) return `context.${path}`;
   if (head === 'subject') return `subject.id${rest}`;
+  if (head === 'subject_type') return `subject.type${rest}`;
   if (head === 'action') return `action.name${rest}`;
   if (head === 'subject_properties') return `subject.properties${rest}`;
   return path;

@@ -1,9 +1,15 @@
 import { sha256 } from '@noble/hashes/sha2.js';
-import type { ApiKey } from '../settings.ts';
+import type { ApiKey, Right } from '../api-keys.ts';
 import { ProblemError } from './problem.ts';
 
-/** Name of the caller that a credential belongs to; null when it is nobody's. */
-export type FindCaller = (credential: string) => string | null;
+/** A recognised caller. */
+export interface Caller {
+  readonly name: string;
+  readonly rights: ReadonlySet<Right>;
+}
+
+/** The caller that a credential belongs to; null when it is nobody's. */
+export type FindCaller = (credential: string) => Caller | null;
 
 /** Longest credential that is looked at, in characters. */
 const MAX_CREDENTIAL_LENGTH = 512;
@@ -15,22 +21,22 @@ const MAX_CREDENTIAL_LENGTH = 512;
  */
 export function callers(keys: readonly ApiKey[], digestOf: (text: string) => Uint8Array = sha256Of): FindCaller {
   const known = keys.map((key) => ({
-    name: key.name,
+    caller: { name: key.name, rights: new Set(key.rights) },
     hash: key.kind === 'sha256' ? bytesOfHex(key.hex) : digestOf(key.secret),
   }));
   return (credential) => {
     if (credential === '' || credential.length > MAX_CREDENTIAL_LENGTH) return null;
     const presented = digestOf(credential);
-    let name: string | null = null;
+    let caller: Caller | null = null;
     for (const key of known) {
-      if (sameBytes(presented, key.hash)) name = key.name;
+      if (sameBytes(presented, key.hash)) caller = key.caller;
     }
-    return name;
+    return caller;
   };
 }
 
-/** Name of the caller behind an `Authorization: Bearer` header (RFC 6750, section 2.1). Throws the 401 problem. */
-export function authenticate(find: FindCaller, authorization: string | undefined): string {
+/** The caller behind an `Authorization: Bearer` header (RFC 6750, section 2.1). Throws the 401 problem. */
+export function authenticate(find: FindCaller, authorization: string | undefined): Caller {
   if (authorization === undefined) {
     throw unauthorized('there is no Authorization header; send "Authorization: Bearer <api key>"');
   }
@@ -38,9 +44,25 @@ export function authenticate(find: FindCaller, authorization: string | undefined
   if (credential === undefined) {
     throw unauthorized('the Authorization header is not of the form "Bearer <api key>"');
   }
-  const name = find(credential);
-  if (name === null) throw unauthorized('the API key is not one of API_KEYS', 'error="invalid_token"');
-  return name;
+  const caller = find(credential);
+  if (caller === null) {
+    throw unauthorized('the API key is none of API_KEYS and API_KEYS_FILE', 'error="invalid_token"');
+  }
+  return caller;
+}
+
+/** Whether a caller may do this. */
+export function hasRight({ rights }: Caller, right: Right): boolean {
+  return rights.has(right) || rights.has('admin');
+}
+
+/** The 403 problem for a caller that may not (RFC 6750, section 3.1). */
+export function rightMissing({ name }: Caller, right: Right): ProblemError {
+  return new ProblemError(
+    'right_missing',
+    `the API key of ${name} lacks the right ${right}; give it one in a keys file: stepgate keys add`,
+    { headers: { 'WWW-Authenticate': `Bearer realm="stepgate", error="insufficient_scope", scope="${right}"` } },
+  );
 }
 
 function unauthorized(detail: string, error?: string): ProblemError {

@@ -4,7 +4,7 @@ import { jsonBody } from './body.ts';
 import type { AppDeps } from './deps.ts';
 import { jsonReply } from './reply.ts';
 import type { Route } from './route.ts';
-import { eventBody, subjectEventOf } from './wire.ts';
+import { eventBody, subjectEventOf, subjectSpaces } from './wire.ts';
 
 /** `POST /v1/events`: how an attempt ended, told by the application or the identity provider. */
 export function eventRoutes(deps: AppDeps): Route[] {
@@ -12,7 +12,7 @@ export function eventRoutes(deps: AppDeps): Route[] {
     {
       method: 'POST',
       path: '/v1/events',
-      access: 'key',
+      access: 'events',
       summary: 'Report an outcome: a log-in, a step-up, a revoked session, a changed credential',
       body: eventBody,
       answers: {
@@ -25,7 +25,8 @@ export function eventRoutes(deps: AppDeps): Route[] {
       handle: async (c) => {
         const { engine } = deps.scopeOf(c);
         const body = await jsonBody(c, deps.readBody);
-        const event = subjectEventOf(body, { nowMs: engine.now(), trust: deps.trust });
+        const spaces = subjectSpaces(engine.verifier);
+        const event = subjectEventOf(body, { nowMs: engine.now(), trust: deps.trust, spaces });
         const { device } = await recordEvent(engine, event);
         return jsonReply(device === null ? {} : { device: deviceOf(device) }, 202);
       },

@@ -5,6 +5,7 @@ import { invalidToken } from '../step-up/challenge.ts';
 import { isHeldUp } from '../step-up/verifier.ts';
 import { afterAnswer } from './aftermath.ts';
 import { challengeOf } from './answer.ts';
+import { hasRight } from './caller.ts';
 import { candidatesOf, requestsOf } from './candidates.ts';
 import { isNavigation, type ReadHeader } from './client-headers.ts';
 import { type Connection, connectionOf, EXT_AUTHZ_PREFIX, headerLines } from './connection.ts';
@@ -123,7 +124,11 @@ async function decide(
   const startedMs = deps.elapsedMs();
   const caller = deps.findCaller(header(CALLER_KEY_HEADER) ?? '');
   if (caller === null) return refused('unauthorized', requestId);
-  c.set('caller', caller);
+  c.set('caller', caller.name);
+  if (!hasRight(caller, 'check')) {
+    deps.metrics.rightRefused(caller.name, 'check');
+    return refused('right_missing', requestId);
+  }
 
   const connection = connectionOf(c);
   const call = callOf(header, connection);
@@ -152,7 +157,7 @@ async function decide(
   const [first, ...others] = requestsOf(request, candidates);
   const checked = await check(engine, first, { others });
   const latencyMs = deps.elapsedMs() - startedMs;
-  afterAnswer(deps, scope, { ...checked, requestId, caller, latencyMs });
+  afterAnswer(deps, scope, { ...checked, requestId, caller: caller.name, latencyMs });
   const isGuarded = [first, ...others].some(({ action }) => rules.policyFor(action).guarded);
   const error = sessionError(request, isGuarded, checked.result.decision);
   return decided(deps.gateway, checked, error, { ...call, target: call.target }, header, requestId, engine.now());

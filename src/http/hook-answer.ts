@@ -28,8 +28,10 @@ export interface HookHeaders {
 
 /** Why a hook call is refused, where that is not by the rules. */
 export type HookError =
-  /** `X-Stepgate-Key` is missing or not one of `API_KEYS`. */
+  /** `X-Stepgate-Key` is missing or nobody's. */
   | 'unauthorized'
+  /** The key of the gateway lacks the right `check`. */
+  | 'right_missing'
   /** The gateway did not tell the path of the original request. */
   | 'target_missing'
   | 'path_invalid'

@@ -2,7 +2,7 @@ import type { Engine } from '../engine.ts';
 import { parsePeer } from '../net/ip.ts';
 import type { CheckRequest, Credential } from '../request.ts';
 import { isHeldUp, type Proof, type ProofError, type ProofVerdict } from '../step-up/verifier.ts';
-import { normaliseSubject } from '../subject.ts';
+import { DEFAULT_SPACE, normaliseSubject, USER_TYPE } from '../subject.ts';
 import { deviceTokenOf, MAX_TOKEN_LENGTH, type ReadHeader } from './client-headers.ts';
 import type { Connection } from './connection.ts';
 import { cookieValue, STEP_UP_COOKIE } from './cookies.ts';
@@ -110,6 +110,8 @@ export async function hookCheckRequest(
   const shown = heldUp ?? proof;
   return {
     subject: session === null ? null : normaliseSubject(session.proof.subject),
+    subjectSpace: session?.proof.space ?? DEFAULT_SPACE,
+    subjectType: USER_TYPE,
     ...origin,
     session: sessionOf(session?.proof ?? null, proof?.verdict.valid === true ? proof.verdict.proof : null),
     credential,
@@ -221,8 +223,9 @@ function refusalCode({ token, error: { code } }: Refused): string {
   return code === 'malformed' && !/^[\w-]+\.[\w-]+\.[\w-]*$/.test(token) ? 'opaque' : code;
 }
 
+/** One id in two subject spaces is two people. */
 function isSameSubject(one: Proof, other: Proof): boolean {
-  return normaliseSubject(one.subject) === normaliseSubject(other.subject);
+  return one.space === other.space && normaliseSubject(one.subject) === normaliseSubject(other.subject);
 }
 
 /**

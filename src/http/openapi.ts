@@ -25,7 +25,13 @@ export function openApiDocument(routes: readonly Route[]): object {
     },
     paths,
     components: {
-      securitySchemes: { apiKey: { type: 'http', scheme: 'bearer', description: 'One of API_KEYS' } },
+      securitySchemes: {
+        apiKey: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'Key of a caller; a route names the right that it needs',
+        },
+      },
       schemas: { Problem: schemaOf(problem, 'output') },
     },
   };
@@ -56,7 +62,8 @@ function operationOf(route: Route): object {
       requestBody: { required: true, content: { 'application/json': { schema: schemaOf(route.body, 'input') } } },
     }),
     responses: { ...Object.fromEntries(answers), default: refusal },
-    ...(route.access === 'key' && { security: [{ apiKey: [] }] }),
+    // OpenAPI 3.1 takes names of roles here for schemes that know no scopes.
+    ...(route.access !== 'public' && route.access !== 'own' && { security: [{ apiKey: [route.access] }] }),
   };
 }
 

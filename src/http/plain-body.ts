@@ -11,6 +11,7 @@ import {
   MAX_DEVICE_TOKEN_LENGTH,
   MAX_FREE_NESTING,
   MAX_LINE_LENGTH,
+  MAX_SUBJECT_TYPE_LENGTH,
   MAX_TOKEN_LENGTH,
   nestingOf,
   type RiskCheckBody,
@@ -37,6 +38,14 @@ export function plainRiskCheck(body: JsonObject): RiskCheckBody | null {
         plain.subject = subject;
         break;
       }
+      case 'subject_space':
+        if (typeof value !== 'string') return null;
+        plain.subject_space = value;
+        break;
+      case 'subject_type':
+        if (!isLine(value, MAX_SUBJECT_TYPE_LENGTH)) return null;
+        plain.subject_type = value;
+        break;
       case 'ip': {
         const address = typeof value === 'string' && value.length <= MAX_ADDRESS_LENGTH ? parseAddress(value) : null;
         if (address === null) return null;

@@ -29,6 +29,7 @@ export const PROBLEMS = {
   duplicate_key: { status: 400, title: 'The body names a key twice' },
   invalid_request: { status: 400, title: 'The request is not valid' },
   unauthorized: { status: 401, title: 'No valid API key' },
+  right_missing: { status: 403, title: 'The API key lacks a right' },
   not_a_hook: { status: 403, title: 'Not a route for gateways' },
   not_found: { status: 404, title: 'Not found' },
   method_not_allowed: { status: 405, title: 'Method not allowed' },

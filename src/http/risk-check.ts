@@ -6,7 +6,7 @@ import type { AppDeps } from './deps.ts';
 import { plainRiskCheck } from './plain-body.ts';
 import { jsonReply } from './reply.ts';
 import type { Route } from './route.ts';
-import { checkRequestFrom, riskCheckBody, validated } from './wire.ts';
+import { checkRequestFrom, riskCheckBody, subjectSpaces, validated } from './wire.ts';
 
 /** `POST /v1/risk-check`: may this go on, must the user prove themselves first, or is it refused? */
 export function riskCheckRoutes(deps: AppDeps): Route[] {
@@ -14,7 +14,7 @@ export function riskCheckRoutes(deps: AppDeps): Route[] {
     {
       method: 'POST',
       path: '/v1/risk-check',
-      access: 'key',
+      access: 'check',
       summary: 'Decide about one request: allow, step-up or deny',
       body: riskCheckBody,
       answers: { 200: { description: 'The decision, whatever it is', schema: riskCheckAnswer } },
@@ -23,8 +23,10 @@ export function riskCheckRoutes(deps: AppDeps): Route[] {
         const scope = deps.scopeOf(c);
         const body = await jsonBody(c, deps.readBody);
         const wire = plainRiskCheck(body) ?? validated(riskCheckBody, body);
-        const request = checkRequestFrom(wire, { nowMs: scope.engine.now(), trust: deps.trust });
-        const checked = await check(scope.engine, request);
+        const { engine } = scope;
+        const spaces = subjectSpaces(engine.verifier);
+        const request = checkRequestFrom(wire, { nowMs: engine.now(), trust: deps.trust, spaces });
+        const checked = await check(engine, request);
         const latencyMs = deps.elapsedMs() - startedMs;
         const answer = answerOf(checked.result, latencyMs);
         const requestId = c.get('requestId');

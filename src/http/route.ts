@@ -1,5 +1,6 @@
 import type { Context } from 'hono';
 import type { z } from 'zod';
+import type { Right } from '../api-keys.ts';
 import type { RequestScope } from './deps.ts';
 import type { Reply } from './reply.ts';
 
@@ -29,10 +30,10 @@ export interface AppEnv {
 export type AppContext = Context<AppEnv>;
 
 /**
- * Who may call: `key` demands an API key before the handler runs, `public` is open, `own` authenticates in its handler
- * (forward auth, where `Authorization` is the end user's).
+ * Who may call: a right demands an API key that has it before the handler runs, `public` is open, `own` authenticates in its
+ * handler (forward auth, where `Authorization` is the end user's).
  */
-export type Access = 'key' | 'public' | 'own';
+export type Access = Right | 'public' | 'own';
 
 /** One route with its place in the OpenAPI document. A route group is a function that returns a list of these. */
 export interface Route {

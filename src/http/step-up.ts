@@ -5,13 +5,14 @@ import { ANYBODY, present, type ShownToken } from '../step-up/present.ts';
 import { statedRequirement } from '../step-up/requirement.ts';
 import { spend } from '../step-up/spend.ts';
 import type { Proof } from '../step-up/verifier.ts';
-import { normaliseSubject } from '../subject.ts';
+import { subjectPseudonym } from '../store/keys.ts';
+import { normaliseSubject, USER_TYPE } from '../subject.ts';
 import { type VerifyAnswer, verifyAnswer, verifyAnswerOf } from './answer.ts';
 import { jsonBody } from './body.ts';
 import type { AppDeps } from './deps.ts';
 import { jsonReply } from './reply.ts';
 import type { Route } from './route.ts';
-import { validated, verifyBody } from './wire.ts';
+import { spaceDemanded, spaceNamed, subjectSpaces, validated, verifyBody } from './wire.ts';
 
 /** `POST /v1/step-up/verify`: is this token proof enough? Answers 200 either way. */
 export function stepUpRoutes(deps: AppDeps): Route[] {
@@ -19,7 +20,7 @@ export function stepUpRoutes(deps: AppDeps): Route[] {
     {
       method: 'POST',
       path: '/v1/step-up/verify',
-      access: 'key',
+      access: 'check',
       summary: 'Judge a step-up token by itself',
       body: verifyBody,
       answers: { 200: { description: 'Whether the token is proof enough, and why not', schema: verifyAnswer } },
@@ -39,10 +40,13 @@ async function verify(engine: Engine, body: z.output<typeof verifyBody>): Promis
     maxAgeSeconds: body.max_age ?? DEFAULT_MAX_AGE_SECONDS,
     singleUse: body.single_use ?? false,
   });
+  const spaces = subjectSpaces(engine.verifier);
   const shown: ShownToken = {
     token: body.token ?? null,
     requirement,
     subject: body.subject ?? ANYBODY,
+    subjectSpace: spaceShown(body, spaces),
+    subjectType: body.subject_type ?? USER_TYPE,
     session: body.session ?? null,
     nowMs,
   };
@@ -56,9 +60,23 @@ async function verify(engine: Engine, body: z.output<typeof verifyBody>): Promis
 }
 
 /** Read within the time that a check has for the store, and counted nowhere. Without the store nothing is known, as in a check. */
-async function proofsNotBefore({ store, pseudonym }: Engine, { subject }: Proof, nowMs: number): Promise<number> {
-  const key = pseudonym('subject', normaliseSubject(subject) ?? subject);
+async function proofsNotBefore(
+  { store, pseudonym }: Engine,
+  { subject, space }: Proof,
+  nowMs: number,
+): Promise<number> {
+  const id = normaliseSubject(subject) ?? subject;
+  const key = subjectPseudonym(pseudonym, { space, type: USER_TYPE, id });
   const asked = { key, address: null, country: null };
   const history = await store.recordAttempt({ atMs: nowMs, write: false, subject: asked, address: null, device: null });
   return history.subject?.state === 'read' ? (history.subject.value.baseline?.proofsNotBefore ?? 0) : 0;
+}
+
+/** Anybody's proof may be of any space, unless the caller names one. */
+function spaceShown(
+  { subject, subject_space: named }: z.output<typeof verifyBody>,
+  spaces: readonly string[],
+): string | null {
+  if (subject != null) return spaceDemanded(named, spaces);
+  return named == null ? null : spaceNamed(named, spaces);
 }

@@ -1,11 +1,13 @@
 import { type Baseline, hasLiveTrust, type KnownDevice, revokeAllDevices, revokeDevice } from '../baseline.ts';
+import { subjectPseudonym } from '../store/keys.ts';
 import type { SubjectSlot } from '../store/store.ts';
-import { MAX_SUBJECT_LENGTH, normaliseSubject } from '../subject.ts';
+import { MAX_SUBJECT_LENGTH, normaliseSubject, USER_TYPE } from '../subject.ts';
 import { devicesAnswer, isoOf, type KnownDeviceAnswer, type SubjectAnswer, subjectAnswer } from './answer.ts';
 import type { AppDeps } from './deps.ts';
 import { ProblemError } from './problem.ts';
 import { jsonReply, NO_CONTENT } from './reply.ts';
 import type { AppContext, Route } from './route.ts';
+import { isLine, MAX_SUBJECT_TYPE_LENGTH, spaceDemanded, subjectSpaces } from './wire.ts';
 
 /** What is stored about one subject, for the support desk: shown, erased, and its trusted devices revoked. */
 export function subjectRoutes(deps: AppDeps): Route[] {
@@ -17,15 +19,17 @@ export function subjectRoutes(deps: AppDeps): Route[] {
         faults: [{ path: 'id', message: `must have 1 to ${MAX_SUBJECT_LENGTH} visible characters` }],
       });
     }
+    const space = spaceDemanded(queryPart(c, 'subject_space'), subjectSpaces(engine.verifier));
+    const key = subjectPseudonym(engine.pseudonym, { space, type: typeAsked(c), id: subject });
     const nowMs = engine.now();
-    return { store: engine.store, subject, key: engine.pseudonym('subject', subject), nowMs, now: toSeconds(nowMs) };
+    return { store: engine.store, subject, key, nowMs, now: toSeconds(nowMs) };
   };
 
   return [
     {
       method: 'GET',
       path: '/v1/subjects/:id',
-      access: 'key',
+      access: 'subjects.read',
       summary: 'What is stored about a subject',
       answers: { 200: { description: 'Baseline and counters', schema: subjectAnswer } },
       handle: async (c) => {
@@ -38,7 +42,7 @@ export function subjectRoutes(deps: AppDeps): Route[] {
     {
       method: 'DELETE',
       path: '/v1/subjects/:id',
-      access: 'key',
+      access: 'subjects.erase',
       summary: 'Erase all that is stored about a subject',
       answers: { 204: { description: 'Nothing is stored about the subject any more' } },
       handle: async (c) => {
@@ -50,7 +54,7 @@ export function subjectRoutes(deps: AppDeps): Route[] {
     {
       method: 'GET',
       path: '/v1/subjects/:id/devices',
-      access: 'key',
+      access: 'subjects.read',
       summary: 'The devices of a subject',
       answers: { 200: { description: 'Devices, newest first', schema: devicesAnswer } },
       handle: async (c) => {
@@ -63,7 +67,7 @@ export function subjectRoutes(deps: AppDeps): Route[] {
     {
       method: 'DELETE',
       path: '/v1/subjects/:id/devices',
-      access: 'key',
+      access: 'subjects.erase',
       summary: 'End the trust of every device of a subject, and what was proven before',
       answers: { 204: { description: 'No device of the subject is trusted any more' } },
       handle: async (c) => {
@@ -75,7 +79,7 @@ export function subjectRoutes(deps: AppDeps): Route[] {
     {
       method: 'DELETE',
       path: '/v1/subjects/:id/devices/:device',
-      access: 'key',
+      access: 'subjects.erase',
       summary: 'End the trust of one device',
       answers: { 204: { description: 'The device is not trusted any more' } },
       handle: async (c) => {
@@ -111,6 +115,26 @@ export function storedOf(subject: string, slot: SubjectSlot, now: number): Subje
 
 function pathPart(c: AppContext, name: string): string {
   return c.req.param(name) ?? '';
+}
+
+/** Said twice it says nothing: one of the two subjects would be erased for the other. */
+function queryPart(c: AppContext, name: string): string | null {
+  const [value = null, ...others] = c.req.queries(name) ?? [];
+  if (others.length === 0) return value;
+  throw invalidQuery(name, 'must be given once');
+}
+
+function typeAsked(c: AppContext): string {
+  const type = queryPart(c, 'subject_type') ?? USER_TYPE;
+  if (isLine(type, MAX_SUBJECT_TYPE_LENGTH)) return type;
+  throw invalidQuery(
+    'subject_type',
+    `must have 1 to ${MAX_SUBJECT_TYPE_LENGTH} characters, none of them a control one`,
+  );
+}
+
+function invalidQuery(path: string, message: string): ProblemError {
+  return new ProblemError('invalid_request', `${path} ${message}`, { faults: [{ path, message }] });
 }
 
 function nothingStored(): ProblemError {

@@ -7,7 +7,14 @@ import { type ClientAddressHeader, clientAddress, isTrustedAddress, type Trusted
 import { isUnixPeer, parseAddress, parsePeer } from '../net/ip.ts';
 import { type CheckRequest, type DeviceClaim, EVENT_TYPES, type NoAddress, type SubjectEvent } from '../request.ts';
 import { withoutPlaceholders } from '../signals/placeholder.ts';
-import { MAX_SUBJECT_LENGTH, normaliseSubject } from '../subject.ts';
+import {
+  DEFAULT_SPACE,
+  impliedSpace,
+  MAX_SUBJECT_LENGTH,
+  type NamedSubject,
+  normaliseSubject,
+  USER_TYPE,
+} from '../subject.ts';
 import { DEVICE_HEADER, deviceShown } from './device-header.ts';
 import { type Fault, faultsInBrief, ProblemError } from './problem.ts';
 
@@ -25,6 +32,7 @@ const MAX_ACCURACY_KM = 20_038;
 /** Most characters of an action, of an id, of a component, of tokens and of an address, and how many components. */
 export const MAX_ACTION_LENGTH = 256;
 export const MAX_LINE_LENGTH = 1024;
+export const MAX_SUBJECT_TYPE_LENGTH = 256;
 export const MAX_COMPONENTS = 64;
 export const MAX_COMPONENT_NAME_LENGTH = 64;
 export const MAX_COMPONENT_LENGTH = 1024;
@@ -60,6 +68,21 @@ export const subjectField = z.string().transform((value, context): string => {
   });
   return z.NEVER;
 });
+
+/** Which subject an id names, beside the id. */
+const whichSubject = {
+  subject_space: z
+    .string()
+    .nullish()
+    .describe(
+      'Space that the id belongs to, a `subjects` of STEP_UP_ISSUERS. Left out: the only one, else `default` where that is one.',
+    ),
+  subject_type: line(MAX_SUBJECT_TYPE_LENGTH)
+    .nullish()
+    .describe(
+      'What the id names, by default a `user`. Each type has a history of its own; step-up tokens are of users.',
+    ),
+};
 
 /** A compact JWT of any issuer. */
 export const tokenField = z.string().min(1).max(MAX_TOKEN_LENGTH);
@@ -165,6 +188,7 @@ export const riskCheckBody = z.strictObject({
   subject: subjectField
     .nullish()
     .describe('Who asks, by the id that the `sub` of step-up tokens has; nobody, for an anonymous request.'),
+  ...whichSubject,
   action: line(MAX_ACTION_LENGTH).describe('What they want to do: an action of the rule files, or any other name.'),
   ...origin,
   step_up_token: tokenField
@@ -187,6 +211,7 @@ export const eventBody = z.strictObject({
       'Successes teach the baseline, failures are counted, a revoked session or changed credential ends trust.',
     ),
   subject: subjectField.describe('Whose it was.'),
+  ...whichSubject,
   ...origin,
   trust_device: z
     .boolean()
@@ -198,6 +223,7 @@ export const eventBody = z.strictObject({
 export const verifyBody = z.strictObject({
   token: tokenField.nullish().meta({ description: 'Left out, nothing is proven: the answer says what to ask for.' }),
   subject: subjectField.nullish().meta({ description: 'Whose proof it must be; left out, anybody’s is taken.' }),
+  ...whichSubject,
   session: line(1024).nullish().meta({ description: 'Session it must be of, where the proof names one.' }),
   acr_values: z.array(z.string().min(1).max(256)).max(16).nullish(),
   amr_values: z.array(z.string().min(1).max(64)).max(16).nullish(),
@@ -241,6 +267,8 @@ export interface WireContext {
   /** Real clock, epoch milliseconds. */
   readonly nowMs: number;
   readonly trust: AddressTrust;
+  /** The configured subject spaces; see {@link subjectSpaces}. */
+  readonly spaces: readonly string[];
 }
 
 /** The body of a risk check as the core sees it. Throws the 400 problem that names every fault by its path. */
@@ -251,7 +279,7 @@ export function checkRequestOf(body: JsonObject, context: WireContext): CheckReq
 /** A validated body of a risk check as the core sees it. Throws the 400 problem about a moment that cannot be. */
 export function checkRequestFrom(wire: RiskCheckBody, context: WireContext): CheckRequest {
   return {
-    subject: wire.subject ?? null,
+    ...subjectOf(wire, context.spaces),
     action: wire.action,
     ...originOf(wire, context),
     credential: null,
@@ -274,6 +302,7 @@ export function subjectEventOf(body: JsonObject, context: WireContext): SubjectE
   const wire = validated(eventBody, body);
   return {
     type: wire.type,
+    ...subjectOf(wire, context.spaces),
     subject: wire.subject,
     ...originOf(wire, context),
     trustDevice: wire.trust_device ?? false,
@@ -285,6 +314,41 @@ export function validated<T extends z.ZodType>(schema: T, body: unknown): z.outp
   const result = schema.safeParse(body, { reportInput: true });
   if (result.success) return result.data;
   throw invalid(result.error.issues.flatMap(faultsOf));
+}
+
+/** The spaces that a caller may name: those of the issuers, the default one where there are none. */
+export function subjectSpaces(verifier: { readonly spaces: readonly string[] } | null): readonly string[] {
+  return verifier?.spaces ?? [DEFAULT_SPACE];
+}
+
+/**
+ * The space that a caller names, or means by naming none; null where several are configured and none is the default.
+ * Throws the 400 problem about a space that is not configured.
+ */
+export function spaceNamed(named: string | null | undefined, spaces: readonly string[]): string | null {
+  if (named == null) return impliedSpace(spaces);
+  if (spaces.includes(named)) return named;
+  const message = `is no subject space of STEP_UP_ISSUERS; allowed: ${spaces.join(', ')}`;
+  throw invalid([{ path: 'subject_space', message }]);
+}
+
+/** The same where a subject is named and so must belong to one. */
+export function spaceDemanded(named: string | null | undefined, spaces: readonly string[]): string {
+  const space = spaceNamed(named, spaces);
+  if (space !== null) return space;
+  const message = `is missing: the issuers of STEP_UP_ISSUERS have several subject spaces; allowed: ${spaces.join(', ')}`;
+  throw invalid([{ path: 'subject_space', message }]);
+}
+
+type SubjectBody = Pick<RiskCheckBody, 'subject' | 'subject_space' | 'subject_type'>;
+
+function subjectOf({ subject, subject_space, subject_type }: SubjectBody, spaces: readonly string[]): NamedSubject {
+  return {
+    subject: subject ?? null,
+    subjectSpace:
+      subject == null ? (spaceNamed(subject_space, spaces) ?? DEFAULT_SPACE) : spaceDemanded(subject_space, spaces),
+    subjectType: subject_type ?? USER_TYPE,
+  };
 }
 
 type OriginBody = z.output<z.ZodObject<typeof origin>>;

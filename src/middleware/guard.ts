@@ -27,6 +27,8 @@ export interface RiskCheckOptions<C> {
   readonly action: string | PerRequest<C, string>;
   /** Who is logged in, by the id that the `sub` of step-up tokens has; null for nobody. */
   readonly subject: PerRequest<C, string | null>;
+  /** Space of those ids, where the issuers have several (`subjects` in STEP_UP_ISSUERS). */
+  readonly subjectSpace?: string;
   /** Id of the session at the application. */
   readonly session?: PerRequest<C, string | null>;
   /** Facts `context.*`. A body that is read here stays readable for the handler. */
@@ -55,6 +57,8 @@ export interface RequireStepUpOptions<C> {
   readonly proofs: ProofJudge;
   /** Who is logged in, by the id that the `sub` of step-up tokens has; null for nobody. */
   readonly subject: PerRequest<C, string | null>;
+  /** Space of those ids, where the issuers have several (`subjects` in STEP_UP_ISSUERS). */
+  readonly subjectSpace?: string;
   /** Id of the session, where step-up tokens name one. Default: any session of the subject. */
   readonly session?: PerRequest<C, string | null>;
   /** Any one of these satisfies. Default: any step-up. */
@@ -109,6 +113,7 @@ export function riskGuard<C>(options: RiskCheckOptions<C>): Guard<C, RiskDecisio
     const decision = await client.riskCheck({
       action: name,
       subject,
+      subject_space: options.subjectSpace,
       session,
       ...shown,
       resource,
@@ -121,7 +126,9 @@ export function riskGuard<C>(options: RiskCheckOptions<C>): Guard<C, RiskDecisio
     // Without a requirement there is nothing to challenge for: it must not turn into an allow.
     if (decision.decision === 'deny' || decision.step_up === undefined) return refused(denyRefusal(check));
     if (decision.failed && options.proofs !== undefined) {
-      const question = { token: shown.step_up_token, subject, session, requirement: DEFAULT_REQUIREMENT };
+      const { subjectSpace = null } = options;
+      const token = shown.step_up_token;
+      const question = { token, subject, subjectSpace, session, requirement: DEFAULT_REQUIREMENT };
       const judged = await options.proofs.judge(question);
       if (judged.valid) return { goesOn: true, value: { ...decision, decision: 'allow' }, setCookie: null };
       if (!judged.failed) return refused(stepUpRefusal(request, judged.step_up, page, check));
@@ -136,7 +143,7 @@ export function riskGuard<C>(options: RiskCheckOptions<C>): Guard<C, RiskDecisio
  * @throws {StepgateError} `invalid_options`
  */
 export function stepUpGuard<C>(options: RequireStepUpOptions<C>): Guard<C, ProofAnswer> {
-  const { proofs } = options;
+  const { proofs, subjectSpace = null } = options;
   const { acrValues = [], amrValues = [], maxAgeSeconds = DEFAULT_MAX_AGE_SECONDS, singleUse = false } = options;
   if (!Number.isSafeInteger(maxAgeSeconds) || maxAgeSeconds < 0) {
     throw invalid(`maxAgeSeconds must be a whole number of seconds, found ${maxAgeSeconds}`);
@@ -152,7 +159,7 @@ export function stepUpGuard<C>(options: RequireStepUpOptions<C>): Guard<C, Proof
   return async (request, context) => {
     const token = stepUpToken(headerReader(request), sources);
     const [subject, session] = await Promise.all([options.subject(context), options.session?.(context) ?? null]);
-    const judged = await proofs.judge({ token, subject, session, requirement });
+    const judged = await proofs.judge({ token, subject, subjectSpace, session, requirement });
     if (judged.valid) return { goesOn: true, value: judged.proof, setCookie: null };
     const demand = judged.failed ? demandAnswer(demandOf(requirement, []), null) : judged.step_up;
     return refused(stepUpRefusal(request, demand, page, null));

@@ -5,7 +5,7 @@ import { present, type ShownToken } from '../step-up/present.ts';
 import { type IssuerEntry, stepUpIssuers } from '../step-up/presets.ts';
 import { spend } from '../step-up/spend.ts';
 import type { Proof, ProofError } from '../step-up/verifier.ts';
-import { normaliseSubject } from '../subject.ts';
+import { impliedSpace, normaliseSubject, USER_TYPE } from '../subject.ts';
 import type { ProofJudge } from './proofs.ts';
 
 /** How this process judges proofs by itself. */
@@ -42,17 +42,32 @@ export function proofsByIssuers(options: LocalProofsOptions): ProofJudge {
     fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
     ...(options.shareFetches !== undefined && { shareFetches: options.shareFetches }),
   });
+  const implied = impliedSpace(verifier.spaces);
   const now = options.now ?? (() => Date.now());
   return {
     canSpend: options.spend !== undefined,
-    async judge({ token, subject, session, requirement }) {
+    async judge({ token, subject, subjectSpace, session, requirement }) {
       const nowMs = now();
-      const presenter = subject === null ? null : normaliseSubject(subject);
-      const shown: ShownToken = { token, requirement, subject: presenter, session, nowMs };
+      const shown: ShownToken = {
+        token,
+        requirement,
+        subject: subject === null ? null : normaliseSubject(subject),
+        subjectSpace: spaceOf(subjectSpace ?? implied, verifier.spaces),
+        subjectType: USER_TYPE,
+        session,
+        nowMs,
+      };
       const presented = await present(verifier, shown, (proof) => spendBy(options.spend, proof, nowMs));
       return { ...verifyAnswerOf(presented), failed: false };
     },
   };
+}
+
+/** @throws {StepgateError} `invalid_options` where the guard names no space of the issuers */
+function spaceOf(space: string | null, spaces: readonly string[]): string {
+  if (space !== null && spaces.includes(space)) return space;
+  const found = space === null ? 'is missing' : `is ${JSON.stringify(space)}`;
+  throw new StepgateError('invalid_options', `subjectSpace ${found}; the issuers have ${spaces.join(', ')}`);
 }
 
 async function spendBy(record: LocalProofsOptions['spend'], proof: Proof, nowMs: number): Promise<ProofError | null> {

@@ -7,6 +7,8 @@ export interface ProofQuestion {
   readonly token: string | null;
   /** Whose it must be; null for nobody, whom no proof can belong to. */
   readonly subject: string | null;
+  /** Space of that subject; null for the one that goes without saying. */
+  readonly subjectSpace: string | null;
   /** Session it must be of, where the proof names one; null takes any. */
   readonly session: string | null;
   readonly requirement: Requirement;
@@ -23,11 +25,12 @@ export interface ProofJudge {
 export function proofsByStepgate(client: StepgateClient): ProofJudge {
   return {
     canSpend: true,
-    async judge({ token, subject, session, requirement }) {
+    async judge({ token, subject, subjectSpace, session, requirement }) {
       return client.verifyStepUp({
         // Nobody's proof is not asked for by leaving the subject out: that would take anybody's.
         token: subject === null ? null : token,
         subject,
+        subject_space: subjectSpace,
         session,
         acr_values: [...requirement.acrValues],
         amr_values: [...requirement.amrValues],

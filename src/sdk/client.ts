@@ -34,7 +34,7 @@ export type { FailureCode, KnownDeviceAnswer, ProofAnswer, RiskCheckAnswer, Send
 export interface StepgateClientOptions {
   /** Address of the service, such as `https://stepgate.internal:8787`. */
   readonly url: string;
-  /** One of its `API_KEYS`. */
+  /** One of its API keys, with the rights that the calls need. */
   readonly key: string;
   /** For a whole call, its answer read to the end. 1 to 60,000, default 1000. */
   readonly timeoutMs?: number;
@@ -58,6 +58,14 @@ export interface CallFailure {
 export interface CallOptions {
   /** Ends the call: it rejects with the signal's reason, and `onFailure` plays no part. */
   readonly signal?: AbortSignal;
+}
+
+/** Which subject an id names, and what may differ for the call. */
+export interface SubjectOptions extends CallOptions {
+  /** Space of the id, where the issuers of Stepgate have several. */
+  readonly space?: string;
+  /** Default `user`. */
+  readonly type?: string;
 }
 
 /** A decision that Stepgate made. */
@@ -96,17 +104,17 @@ export interface StepgateClient {
   verifyStepUp(verification: Verification, options?: CallOptions): Promise<Verified>;
   readonly subjects: {
     /** What is stored about the subject; null where there is nothing. @throws {StepgateError} */
-    read(subject: string, options?: CallOptions): Promise<SubjectAnswer | null>;
+    read(subject: string, options?: SubjectOptions): Promise<SubjectAnswer | null>;
     /** Erases all that is stored about the subject. @throws {StepgateError} */
-    erase(subject: string, options?: CallOptions): Promise<void>;
+    erase(subject: string, options?: SubjectOptions): Promise<void>;
   };
   readonly devices: {
     /** The devices of the subject, newest first. @throws {StepgateError} */
-    list(subject: string, options?: CallOptions): Promise<readonly KnownDeviceAnswer[]>;
+    list(subject: string, options?: SubjectOptions): Promise<readonly KnownDeviceAnswer[]>;
     /** Ends the trust of one device. @throws {StepgateError} `not_found` where the subject has no such device */
-    revoke(subject: string, device: string, options?: CallOptions): Promise<void>;
+    revoke(subject: string, device: string, options?: SubjectOptions): Promise<void>;
     /** Ends the trust of every device. @throws {StepgateError} */
-    revokeAll(subject: string, options?: CallOptions): Promise<void>;
+    revokeAll(subject: string, options?: SubjectOptions): Promise<void>;
   };
 }
 
@@ -155,25 +163,30 @@ export function createStepgateClient(options: StepgateClientOptions): StepgateCl
       return { valid: false, failed: true, why: answered.why, detail: answered.detail };
     },
     subjects: {
-      async read(subject, { signal } = {}) {
-        const answer = demand(subjectAnswer, { method: 'GET', path: pathOf(subject), expects: 200, signal });
+      async read(subject, { signal, ...which } = {}) {
+        const answer = demand(subjectAnswer, { method: 'GET', path: pathOf(which, subject), expects: 200, signal });
         return orWhereUnknown(answer, null);
       },
-      async erase(subject, { signal } = {}) {
-        await demand(nothing, { method: 'DELETE', path: pathOf(subject), expects: 204, signal });
+      async erase(subject, { signal, ...which } = {}) {
+        await demand(nothing, { method: 'DELETE', path: pathOf(which, subject), expects: 204, signal });
       },
     },
     devices: {
-      async list(subject, { signal } = {}) {
-        const path = pathOf(subject, 'devices');
+      async list(subject, { signal, ...which } = {}) {
+        const path = pathOf(which, subject, 'devices');
         const answer = demand(devicesAnswer, { method: 'GET', path, expects: 200, signal });
         return (await orWhereUnknown(answer, { devices: [] })).devices;
       },
-      async revoke(subject, device, { signal } = {}) {
-        await demand(nothing, { method: 'DELETE', path: pathOf(subject, 'devices', device), expects: 204, signal });
+      async revoke(subject, device, { signal, ...which } = {}) {
+        await demand(nothing, {
+          method: 'DELETE',
+          path: pathOf(which, subject, 'devices', device),
+          expects: 204,
+          signal,
+        });
       },
-      async revokeAll(subject, { signal } = {}) {
-        await demand(nothing, { method: 'DELETE', path: pathOf(subject, 'devices'), expects: 204, signal });
+      async revokeAll(subject, { signal, ...which } = {}) {
+        await demand(nothing, { method: 'DELETE', path: pathOf(which, subject, 'devices'), expects: 204, signal });
       },
     },
   };
@@ -202,12 +215,16 @@ async function orWhereUnknown<T, F>(answer: Promise<T>, fallback: F): Promise<T 
 }
 
 /** A path below a subject. No URL can hold a part that is empty or made of dots: it would name another resource. */
-function pathOf(subject: string, ...rest: readonly string[]): string {
+function pathOf({ space, type }: SubjectOptions, subject: string, ...rest: readonly string[]): string {
   const parts = [subject, ...rest].map((part) => {
     if (part !== '' && part !== '.' && part !== '..') return encodeURIComponent(part.toWellFormed());
     throw new StepgateError('invalid_request', `an id must not be ${JSON.stringify(part)}`);
   });
-  return `/v1/subjects/${parts.join('/')}`;
+  const query = new URLSearchParams({
+    ...(space !== undefined && { subject_space: space }),
+    ...(type !== undefined && { subject_type: type }),
+  });
+  return `/v1/subjects/${parts.join('/')}${query.size === 0 ? '' : `?${query}`}`;
 }
 
 const MAX_TIMEOUT_MS = 60_000;
@@ -222,7 +239,8 @@ function lineOf(options: StepgateClientOptions): Line {
   ) {
     throw invalid('url', 'must be an absolute http(s) address without user, query and fragment');
   }
-  if (!/^[!-~]{1,512}$/.test(key)) throw invalid('key', 'must be one of API_KEYS: printable ASCII without spaces');
+  if (!/^[!-~]{1,512}$/.test(key))
+    throw invalid('key', 'must be an API key of Stepgate: printable ASCII without spaces');
   if (!(timeoutMs >= 1 && timeoutMs <= MAX_TIMEOUT_MS)) {
     throw invalid('timeoutMs', `must be from 1 to ${MAX_TIMEOUT_MS}, found ${timeoutMs}`);
   }

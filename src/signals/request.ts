@@ -5,6 +5,8 @@ import type { CheckRequest } from '../request.ts';
 export const REQUEST_FACTS: FactCatalog = {
   action: { type: 'string', meaning: 'What the subject wants to do' },
   'subject.id': { type: 'string', meaning: 'Normalised subject id; unknown for an anonymous request' },
+  'subject.type': { type: 'string', meaning: 'What the subject is; `user` unless the caller says otherwise' },
+  'subject.space': { type: 'string', meaning: 'Space that the id belongs to: `subjects` in STEP_UP_ISSUERS' },
   'resource.type': { type: 'string', meaning: 'Type of the resource' },
   'resource.id': { type: 'string', meaning: 'Id of the resource' },
   'request.hour': { type: 'number', unit: 'h', meaning: 'Hour of the day, 0..23, in UTC' },
@@ -12,12 +14,14 @@ export const REQUEST_FACTS: FactCatalog = {
 };
 
 /** The facts of {@link REQUEST_FACTS} that this request states. */
-export function requestFacts({ action, subject, resource, occurredAtMs }: CheckRequest): {
+export function requestFacts({ action, subject, subjectType, subjectSpace, resource, occurredAtMs }: CheckRequest): {
   readonly [name: string]: FactValue | null;
 } {
   return {
     action,
     'subject.id': subject,
+    'subject.type': subject === null ? null : subjectType,
+    'subject.space': subject === null ? null : subjectSpace,
     'resource.type': resource.type,
     'resource.id': resource.id,
     'request.hour': Math.floor(occurredAtMs / 3_600_000) % 24,

@@ -1,4 +1,5 @@
 import { isHeldUp } from '../step-up/verifier.ts';
+import { isProofOf } from '../subject.ts';
 import { failed, measured, unknown } from './measurement.ts';
 import type { Signal } from './signal.ts';
 
@@ -23,7 +24,7 @@ export const stepUp: Signal = {
         : unknown(verdict.error.code, { 'step_up.present': false });
     }
     const { proof } = verdict;
-    if (proof.subject !== request.subject) return unknown('subject_mismatch', { 'step_up.present': false });
+    if (!isProofOf(proof, request)) return unknown('subject_mismatch', { 'step_up.present': false });
     return measured({
       'step_up.present': proof.steppedUp,
       'step_up.age_s': proof.authTime === 0 ? null : Math.max(0, Math.floor(nowMs / 1000 - proof.authTime)),

@@ -13,6 +13,7 @@ import type { DeviceTokens } from '../signals/device-token.ts';
 import type { ProofVerifier } from '../step-up/verifier.ts';
 import type { Pseudonymize } from '../store/keys.ts';
 import type { Store } from '../store/store.ts';
+import { DEFAULT_SPACE, USER_TYPE } from '../subject.ts';
 import { DAY_MS, EPOCH_MS, HOUR_MS, type Traits } from './browser.ts';
 import { type Chance, chanceOf } from './chance.ts';
 import { type AddressLists, buildWorld, type World } from './geography.ts';
@@ -316,7 +317,7 @@ interface Sent {
 async function ask({ engine }: Stage, sent: Sent & { readonly proof: string | null }): Promise<CheckResult> {
   const { result, learn } = await check(engine, {
     ...observedOf(sent),
-    subject: sent.subject,
+    ...userOf(sent.subject),
     action: sent.action,
     credential: null,
     actor: null,
@@ -332,7 +333,16 @@ async function ask({ engine }: Stage, sent: Sent & { readonly proof: string | nu
 }
 
 async function tell(engine: Engine, type: EventType, sent: Omit<Sent, 'action' | 'context'>): Promise<void> {
-  await recordEvent(engine, { ...observedOf(sent), type, subject: sent.subject, trustDevice: false });
+  await recordEvent(engine, {
+    ...observedOf(sent),
+    ...userOf(sent.subject),
+    type,
+    trustDevice: false,
+  });
+}
+
+function userOf(subject: string) {
+  return { subject, subjectSpace: DEFAULT_SPACE, subjectType: USER_TYPE };
 }
 
 function observedOf({

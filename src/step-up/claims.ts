@@ -86,6 +86,7 @@ export function readProof(claims: Claims, settings: IssuerSettings, now: number,
   return {
     issuer: settings.name,
     subject,
+    space: settings.subjects,
     actor,
     steppedUp: unmarked === null && flaw === null,
     stepUpFlaw: unmarked ?? undefined,

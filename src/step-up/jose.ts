@@ -83,6 +83,8 @@ export function joseVerifier(options: ProofVerifierOptions): ProofVerifier {
       return issuers.filter(({ settings }) => name === null || settings.name === name).map(({ terms }) => terms);
     },
 
+    spaces: [...new Set(options.issuers.map(({ subjects }) => subjects))],
+
     missingKeys() {
       return issuers.filter(({ source }) => !source.had).map(({ settings }) => settings.name);
     },

@@ -1,5 +1,5 @@
 import type { Requirement } from '../decision.ts';
-import { normaliseSubject } from '../subject.ts';
+import { type NamedSubject, normaliseSubject } from '../subject.ts';
 import { demandOf, judgeProof } from './requirement.ts';
 import type { Proof, ProofError, ProofVerifier } from './verifier.ts';
 
@@ -7,12 +7,14 @@ import type { Proof, ProofError, ProofVerifier } from './verifier.ts';
 export const ANYBODY: unique symbol = Symbol('anybody');
 
 /** A token that is shown, by itself, as proof that a requirement is met. */
-export interface ShownToken {
+export interface ShownToken extends Pick<NamedSubject, 'subjectType'> {
   /** Null where the client brought none. */
   readonly token: string | null;
   readonly requirement: Requirement;
   /** Whose proof it must be, normalised; null for nobody, whom no proof can belong to. */
   readonly subject: string | null | typeof ANYBODY;
+  /** The space of that subject; null takes any, where anybody's proof is taken. */
+  readonly subjectSpace: string | null;
   /** Null takes any session. */
   readonly session: string | null;
   /** The real clock. */
@@ -38,7 +40,7 @@ export type ProofsNotBefore = (proof: Proof) => Promise<number>;
  */
 export async function present(
   verifier: ProofVerifier | null,
-  { token, requirement, subject, session, nowMs }: ShownToken,
+  { token, requirement, subject, subjectSpace, subjectType, session, nowMs }: ShownToken,
   spend: SpendProof,
   notBefore: ProofsNotBefore = async () => 0,
 ): Promise<Presented> {
@@ -53,7 +55,8 @@ export async function present(
   if (!verdict.valid) return refused(verdict.error);
   const { proof } = verdict;
   const presenter = subject === ANYBODY ? normaliseSubject(proof.subject) : subject;
-  const presentation = { subject: presenter, session, nowMs };
+  const space = subjectSpace ?? proof.space;
+  const presentation = { subject: presenter, subjectSpace: space, subjectType, session, nowMs };
   const judged = judgeProof(proof, requirement, presentation);
   if (!judged.satisfied) return refused(judged.error, proof.issuer);
   const current = judgeProof(proof, requirement, { ...presentation, proofsNotBefore: await notBefore(proof) });

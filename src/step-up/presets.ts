@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { DEFAULT_MAX_AGE_SECONDS } from '../decision.ts';
+import { DEFAULT_SPACE } from '../subject.ts';
 
 /**
  * Signature algorithms that an issuer may be allowed. Asymmetric ones only: whoever can check a symmetric signature can
@@ -62,6 +63,8 @@ export interface IssuerSettings {
     readonly refused: readonly string[];
   } | null;
   readonly subjectClaim: string;
+  /** The space that its subjects' ids belong to; issuers of one space name the same people by the same ids. */
+  readonly subjects: string;
   /** Null when tokens are not tied to a session. */
   readonly sessionClaim: string | null;
   readonly stepUp: StepUpMark;
@@ -133,8 +136,13 @@ const tokenType = z
     error: 'has to name the allowed or the refused values',
   });
 
+const spaceName = z
+  .string()
+  .regex(/^[a-z][a-z0-9_-]{0,31}$/, 'has to be 1 to 32 of a-z, 0-9, _ and -, the first a letter, such as "bank"');
+
 /** Settings that every entry may carry; a preset gives each of them a default. */
 const shared = {
+  subjects: spaceName.optional(),
   audience: z.union([text, names]).optional(),
   jwks_uri: address.optional(),
   jwks: jwks.optional(),
@@ -338,13 +346,16 @@ export function isDescopeIssuer(iss: string, projectId: string): boolean {
 }
 
 /** Whether a token with this `iss` is one of the entry's. */
-export function isIssuedBy(settings: IssuerSettings, iss: string): boolean {
+export function isIssuedBy(settings: Pick<IssuerSettings, 'issuer'>, iss: string): boolean {
   return settings.issuer.kind === 'exact'
     ? iss === settings.issuer.value
     : isDescopeIssuer(iss, settings.issuer.projectId);
 }
 
-const issuer = entry.transform((settings, context): IssuerSettings => {
+/** An entry by itself: whether it may leave its subject space unsaid depends on the others. */
+type LoneEntry = Omit<IssuerSettings, 'subjects'> & { readonly subjects: string | null };
+
+const issuer = entry.transform((settings, context): LoneEntry => {
   const problem = (path: string, message: string): void => {
     context.addIssue({ code: 'custom', path: [path], message });
   };
@@ -392,6 +403,7 @@ const issuer = entry.transform((settings, context): IssuerSettings => {
     tokenType:
       settings.token_type_claim === undefined ? (preset.tokenType ?? null) : typeClaim(settings.token_type_claim),
     subjectClaim: settings.subject_claim ?? preset.subjectClaim ?? 'sub',
+    subjects: settings.subjects ?? null,
     sessionClaim: settings.session_claim === undefined ? 'sid' : settings.session_claim,
     stepUp: mark,
     authTime: survives ? 'required' : (settings.auth_time ?? preset.authTime ?? 'or_iat'),
@@ -409,18 +421,39 @@ const issuer = entry.transform((settings, context): IssuerSettings => {
 
 /**
  * `STEP_UP_ISSUERS` as parsed JSON. Strict: an unknown setting, a missing `issuer` or `audience` that no preset pins, an
- * algorithm that is missing, symmetric or `none`, and two entries for one issuer are refused.
+ * algorithm that is missing, symmetric or `none`, two entries for one issuer, and several entries of which one does not say
+ * whose `subjects` it names are refused.
  *
- * Defaults: `subject_claim` `sub`, `session_claim` `sid`, `step_up` `{"claim": "su", "equals": true}`, `auth_time`
- * `or_iat` (always `required` where `acr` or `amr` shows the step-up), `max_age` 600, `clock_tolerance_s` 5, `max_lifetime_s` 86400,
- * `keys_cache_s` 600, `keys_cooldown_s` 30, `stale_keys_s` 3600.
+ * Defaults: `subject_claim` `sub`, `subjects` of a single entry `default`, `session_claim` `sid`, `step_up`
+ * `{"claim": "su", "equals": true}`, `auth_time` `or_iat` (always `required` where `acr` or `amr` shows the step-up), `max_age` 600,
+ * `clock_tolerance_s` 5, `max_lifetime_s` 86400, `keys_cache_s` 600, `keys_cooldown_s` 30, `stale_keys_s` 3600.
  */
-export const stepUpIssuers = z.array(issuer).pipe(z.array(z.custom<IssuerSettings>()).superRefine(refuseTwins));
+export const stepUpIssuers = z
+  .array(issuer)
+  .pipe(z.array(z.custom<LoneEntry>()).superRefine(refuseTwins).superRefine(refuseUnsaidSpaces))
+  .transform((entries) =>
+    entries.map((settings): IssuerSettings => ({ ...settings, subjects: settings.subjects ?? DEFAULT_SPACE })),
+  );
 
 /** One entry of `STEP_UP_ISSUERS` as it is written. */
 export type IssuerEntry = z.input<typeof entry>;
 
-function refuseTwins(entries: readonly IssuerSettings[], context: z.RefinementCtx): void {
+/** One id at two issuers may be two people, and nobody but whoever configures them can tell. */
+function refuseUnsaidSpaces(entries: readonly LoneEntry[], context: z.RefinementCtx): void {
+  const silent = entries.filter(({ subjects }) => subjects === null);
+  if (entries.length < 2 || silent.length === 0 || context.issues.length > 0) return;
+  const named = (some: readonly LoneEntry[]): string => some.map(({ name }) => name).join(' and ');
+  context.addIssue({
+    code: 'custom',
+    path: [entries.findIndex(({ subjects }) => subjects === null), 'subjects'],
+    message:
+      `is missing: ${named(entries)} may know two people by one id. Write "subjects": "<name>" in the entry of ${named(silent)}: ` +
+      'one name for the issuers that know the same people by the same ids, another name for each of the others; ' +
+      `"${DEFAULT_SPACE}" keeps what is stored already`,
+  });
+}
+
+function refuseTwins(entries: readonly LoneEntry[], context: z.RefinementCtx): void {
   entries.forEach((settings, index) => {
     const twin = entries.findIndex((other) => covers(other, settings) || covers(settings, other));
     if (twin < index) {
@@ -446,7 +479,7 @@ export const stepUpIssuersText = z
   })
   .pipe(stepUpIssuers);
 
-function covers(one: IssuerSettings, other: IssuerSettings): boolean {
+function covers(one: LoneEntry, other: LoneEntry): boolean {
   return isIssuedBy(one, other.issuer.kind === 'exact' ? other.issuer.value : other.issuer.projectId);
 }
 

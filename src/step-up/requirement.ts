@@ -1,5 +1,5 @@
 import type { Requirement } from '../decision.ts';
-import { normaliseSubject } from '../subject.ts';
+import { isProofOf, type NamedSubject, USER_TYPE } from '../subject.ts';
 import { ranksAtLeast } from './claims.ts';
 import type { IssuerSettings } from './presets.ts';
 import { show } from './refusal.ts';
@@ -8,10 +8,8 @@ import type { Proof, ProofError, ProofTerms } from './verifier.ts';
 /** The acr value that every step-up meets, whatever the issuer calls it: a token with `su: true` has no `acr` of its own. */
 export const ANY_STEP_UP = 'urn:stepgate:su';
 
-/** Who presents the proof, and when. */
-export interface Presentation {
-  /** Normalised subject of the request; null for an anonymous one, which no proof can belong to. */
-  readonly subject: string | null;
+/** Who presents the proof, and when. No proof can belong to an anonymous request. */
+export interface Presentation extends NamedSubject {
   /** Session of the request; null when the caller sends none, and any is then taken. */
   readonly session: string | null;
   /** The real clock. */
@@ -53,11 +51,9 @@ function problem(code: string, message: string, suspicious = false): ProofError 
   return { code, message, suspicious };
 }
 
-function bindingProblem(proof: Proof, { subject, session }: Presentation): ProofError | null {
-  if (subject === null || normaliseSubject(proof.subject) !== subject) {
-    const asked = subject === null ? 'the request is anonymous' : `the request is of ${show(subject)}`;
-    return problem('subject_mismatch', `the proof is of ${show(proof.subject)}, ${asked}`, subject !== null);
-  }
+function bindingProblem(proof: Proof, presentation: Presentation): ProofError | null {
+  const { session } = presentation;
+  if (!isProofOf(proof, presentation)) return subjectMismatch(proof, presentation);
   if (session !== null && proof.session !== null && proof.session !== session) {
     return problem(
       'session_mismatch',
@@ -66,6 +62,23 @@ function bindingProblem(proof: Proof, { subject, session }: Presentation): Proof
     );
   }
   return null;
+}
+
+/** Space and type are told where they are what differs: one id in two spaces looks like a match. */
+function subjectMismatch(proof: Proof, { subject, subjectSpace, subjectType }: Presentation): ProofError {
+  const found = `the proof is of ${show(proof.subject)}`;
+  if (subject === null) return problem('subject_mismatch', `${found}, the request is anonymous`);
+  const asked = `the request is of ${show(subject)}`;
+  if (subjectType !== USER_TYPE) {
+    return problem('subject_mismatch', `${found}, a user; ${asked}, of type ${show(subjectType)}`, true);
+  }
+  return proof.space === subjectSpace
+    ? problem('subject_mismatch', `${found}, ${asked}`, true)
+    : problem(
+        'subject_mismatch',
+        `${found} in the subject space ${show(proof.space)}, ${asked} in the subject space ${show(subjectSpace)}`,
+        true,
+      );
 }
 
 function acrProblem(proof: Proof, { acrValues }: Requirement): ProofError | null {

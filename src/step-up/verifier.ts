@@ -2,6 +2,8 @@
 export interface Proof {
   readonly issuer: string;
   readonly subject: string;
+  /** The space that the subject's id belongs to: `subjects` of the issuer's entry. */
+  readonly space: string;
   /** Who acts for the subject (`act`, RFC 8693, section 4.1); null where the token is the subject's own. */
   readonly actor: string | null;
   /** True when the issuer's `step_up` condition (`su: true`, acr, amr) holds and the token has no `flaw`. */
@@ -77,6 +79,8 @@ export interface ProofVerifier {
   verify(token: string, nowMs: number): Promise<ProofVerdict>;
   /** The terms of the named issuer ({@link Proof.issuer}), of all configured ones where it is null. */
   terms(issuer: string | null): readonly ProofTerms[];
+  /** The subject spaces of the configured issuers, each once, in the order of their entries. */
+  readonly spaces: readonly string[];
   /** Issuers whose keys have never been had; for `/readyz`. */
   missingKeys(): readonly string[];
   /** Fetches keys that have never been had, ahead of the first token. Never rejects; pauses between tries by itself. */

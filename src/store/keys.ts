@@ -1,3 +1,4 @@
+import { type SubjectName, subjectText } from '../subject.ts';
 import type { Pseudonym } from './store.ts';
 
 /** What a pseudonym stands for. The kind goes into the hash, so that equal texts of two kinds differ. */
@@ -28,6 +29,11 @@ export const PSEUDONYM_LENGTH: { readonly [kind in PseudonymKind]: number } = {
   session: 12,
   proof: 22,
 };
+
+/** The pseudonym of a subject: whatever is stored about it, and each token of its devices, goes by this. */
+export function subjectPseudonym(pseudonym: Pseudonymize, subject: SubjectName): Pseudonym {
+  return pseudonym('subject', subjectText(subject));
+}
 
 /** Key of the counters of a subject. */
 export function subjectTallyKey(subject: Pseudonym): string {

@@ -39,6 +39,7 @@ function verdictOn(token: string): ProofVerdict {
   const proof: Proof = {
     issuer: 'https://idp.example',
     subject,
+    space: 'default',
     steppedUp: true,
     actor: null,
     authTimeStated: true,
@@ -60,6 +61,7 @@ export function sessionFuzzer() {
     rules: RULES,
     engine: {
       verifier: {
+        spaces: ['default'],
         verify: async (token) => verdictOn(token),
         terms: () => [],
         missingKeys: () => [],

@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { keysWith } from '../servers/keys.ts';
 
 /** The secrets of the server under attack: none of them may ever come back, in an answer or in a log. */
 export const SECRETS = {
@@ -56,7 +57,7 @@ export async function hostileEnvironment(dir: string): Promise<NodeJS.ProcessEnv
   await writeFile(join(rules, 'hostile.json'), JSON.stringify(RULES));
   return {
     PORT: '0',
-    API_KEYS: `fuzzer:${SECRETS.apiKey}`,
+    API_KEYS: keysWith('fuzzer', SECRETS.apiKey),
     DEVICE_TOKEN_SECRET: SECRETS.deviceToken,
     PRIVACY_KEY: SECRETS.privacy,
     RULES_DIR: rules,

@@ -4,6 +4,7 @@ import { routesOf } from '../../src/app.ts';
 import { noLog } from '../../src/audit/log.ts';
 import { geoipLiteSource } from '../../src/geo/geoip-lite.ts';
 import { callers } from '../../src/http/caller.ts';
+import type { Route } from '../../src/http/route.ts';
 import { parseTrustedProxies } from '../../src/net/client-ip.ts';
 import { compileRules } from '../../src/rules/compile.ts';
 import { FACT_CATALOG } from '../../src/signals/index.ts';
@@ -395,20 +396,21 @@ describe('callers', () => {
     // printf %s second-key-0123456789 | sha256sum
     const hex = 'cdc8bf8583da505da0340b103c182d172408e4a68698993e485475e2f7e74b36';
     const find = callers([
-      { name: 'first', kind: 'secret', secret: 'first-key-0123456789' },
-      { name: 'second', kind: 'sha256', hex },
+      { name: 'first', rights: ['check'], kind: 'secret', secret: 'first-key-0123456789' },
+      { name: 'second', rights: ['events'], kind: 'sha256', hex },
     ]);
-    expect(find('first-key-0123456789')).toBe('first');
-    expect(find('second-key-0123456789')).toBe('second');
+    expect(find('first-key-0123456789')).toEqual({ name: 'first', rights: new Set(['check']) });
+    expect(find('second-key-0123456789')).toEqual({ name: 'second', rights: new Set(['events']) });
     expect(find('third-key-0123456789')).toBeNull();
     expect(find(hex)).toBeNull();
   });
 
   const { deps } = testApp();
-  const guarded = routesOf(deps).filter(({ access }) => access === 'key');
+  const asksForKey = ({ access }: Route): boolean => access !== 'public' && access !== 'own';
+  const guarded = routesOf(deps).filter(asksForKey);
 
   test('every route under /v1 and /access asks for the key', () => {
-    const open = routesOf(deps).filter(({ path, access }) => /^\/(v1|access)\//.test(path) && access !== 'key');
+    const open = routesOf(deps).filter((route) => /^\/(v1|access)\//.test(route.path) && !asksForKey(route));
     expect(open).toEqual([]);
     expect(guarded.length).toBeGreaterThanOrEqual(8);
   });
@@ -790,7 +792,7 @@ describe('/openapi.json', () => {
       if (method === '*' || path === '/openapi.json') continue;
       const operation = document.paths[path.replaceAll(/:(\w+)/g, '{$1}')]?.[method.toLowerCase()];
       expect(operation, `${method} ${path}`).toBeDefined();
-      expect(operation.security !== undefined).toBe(access === 'key');
+      expect(operation.security).toEqual(access === 'public' ? undefined : [{ apiKey: [access] }]);
     }
     const body = document.paths['/v1/risk-check'].post.requestBody.content['application/json'].schema;
     expect(body.required).toEqual(['action']);

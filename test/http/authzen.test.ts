@@ -1,12 +1,13 @@
 import { fileURLToPath } from 'node:url';
 import { startServer } from '../../src/node.ts';
 import { loadSettings } from '../../src/settings.ts';
+import { keysWith } from '../servers/keys.ts';
 import { authzenSuite, KEY } from './authzen-suite.ts';
 
 authzenSuite((rules, more) => {
   const environment = {
     PORT: '0',
-    API_KEYS: `pep:${KEY}`,
+    API_KEYS: keysWith('pep', KEY),
     RULES_DIR: fileURLToPath(new URL(`./fixtures/${rules}`, import.meta.url)),
     LOG_LEVEL: 'silent',
     ...more,

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
+import type { ApiKey, Right } from '../../src/api-keys.ts';
 import { callers } from '../../src/http/caller.ts';
-import type { ApiKey } from '../../src/settings.ts';
 
 /** How often each byte of each digest was read, in the order in which the digests were made. */
 const reads = vi.hoisted((): number[][] => []);
@@ -29,6 +29,8 @@ const { sha256 } = await vi.importActual<typeof import('@noble/hashes/sha2.js')>
 const digestOf = (text: string): Uint8Array => sha256(new TextEncoder().encode(text));
 const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
+const RIGHTS: readonly Right[] = ['check'];
+
 /** Every byte of a digest, read so many times. */
 const everyByte = (times: number): number[] => Array.from({ length: 32 }, () => times);
 
@@ -47,7 +49,9 @@ describe('a credential is compared with every byte of every key', () => {
     ['is one character', 'x', null],
     ['is as long as one may be', 'x'.repeat(512), null],
   ])('where it %s', (_what, credential = '', name) => {
-    const find = callers(SECRETS.map((secret, i): ApiKey => ({ name: `caller-${i}`, kind: 'secret', secret })));
+    const find = callers(
+      SECRETS.map((secret, i): ApiKey => ({ name: `caller-${i}`, rights: RIGHTS, kind: 'secret', secret })),
+    );
     const known = [...reads];
     expect(known).toHaveLength(SECRETS.length);
     for (const counts of known) counts.fill(0);
@@ -55,7 +59,7 @@ describe('a credential is compared with every byte of every key', () => {
 
     // Asked twice: what was presented before must not shorten the way either.
     for (const times of [1, 2]) {
-      expect(find(credential)).toBe(name);
+      expect(find(credential)?.name ?? null).toBe(name);
       expect(reads).toHaveLength(times);
       expect(reads.at(-1)).toEqual(everyByte(SECRETS.length));
       expect(known).toEqual(SECRETS.map(() => everyByte(times)));
@@ -66,6 +70,7 @@ describe('a credential is compared with every byte of every key', () => {
     const near = digestOf('presented').with(at, (digestOf('presented')[at] ?? 0) ^ 1);
     const keys: ApiKey[] = [near, digestOf('other')].map((bytes, i) => ({
       name: `caller-${i}`,
+      rights: RIGHTS,
       kind: 'sha256',
       hex: hexOf(bytes),
     }));
@@ -76,16 +81,16 @@ describe('a credential is compared with every byte of every key', () => {
 
 test('a key given by its digest is found among those given as they are', () => {
   const find = callers([
-    { name: 'plain', kind: 'secret', secret: 'a-secret-of-its-own' },
-    { name: 'hashed', kind: 'sha256', hex: hexOf(digestOf('never-written-down')) },
+    { name: 'plain', rights: RIGHTS, kind: 'secret', secret: 'a-secret-of-its-own' },
+    { name: 'hashed', rights: RIGHTS, kind: 'sha256', hex: hexOf(digestOf('never-written-down')) },
   ]);
-  expect(find('never-written-down')).toBe('hashed');
-  expect(find('a-secret-of-its-own')).toBe('plain');
+  expect(find('never-written-down')?.name).toBe('hashed');
+  expect(find('a-secret-of-its-own')?.name).toBe('plain');
   expect(find(hexOf(digestOf('never-written-down')))).toBeNull();
 });
 
 test('what is empty or longer than any key is not even hashed', () => {
-  const find = callers([{ name: 'plain', kind: 'secret', secret: 'a-secret-of-its-own' }]);
+  const find = callers([{ name: 'plain', rights: RIGHTS, kind: 'secret', secret: 'a-secret-of-its-own' }]);
   reads.length = 0;
   expect(find('')).toBeNull();
   expect(find('x'.repeat(513))).toBeNull();

@@ -6,6 +6,8 @@ import { riskCheckBody } from '../../src/http/wire.ts';
 
 const USUAL = {
   subject: 'Ann@Example.org',
+  subject_space: 'default',
+  subject_type: 'user',
   action: 'payment.transfer',
   ip: '2001:db8::1',
   session: 's-9f2',
@@ -68,17 +70,23 @@ describe('a usual body of a check', () => {
     }
   });
 
-  test.each(['action', 'session', 'subject', 'step_up_token', 'user_agent', 'device.fingerprint', 'device.token'])(
-    'has a %s as long as the schema takes, and not longer',
-    (field) => {
-      const [name = '', inner] = field.split('.');
-      for (const length of [0, 1, 256, 257, 1024, 1025, 8192, 8193, 16_384, 16_385]) {
-        const long = 'x'.repeat(length);
-        const body = sent({ ...USUAL, [name]: inner === undefined ? long : { [inner]: long } });
-        expect(plainRiskCheck(body) !== null, `${length}`).toBe(riskCheckBody.safeParse(body).success);
-      }
-    },
-  );
+  test.each([
+    'action',
+    'session',
+    'subject',
+    'subject_type',
+    'step_up_token',
+    'user_agent',
+    'device.fingerprint',
+    'device.token',
+  ])('has a %s as long as the schema takes, and not longer', (field) => {
+    const [name = '', inner] = field.split('.');
+    for (const length of [0, 1, 256, 257, 1024, 1025, 8192, 8193, 16_384, 16_385]) {
+      const long = 'x'.repeat(length);
+      const body = sent({ ...USUAL, [name]: inner === undefined ? long : { [inner]: long } });
+      expect(plainRiskCheck(body) !== null, `${length}`).toBe(riskCheckBody.safeParse(body).success);
+    }
+  });
 
   test('is never taken where the schema refuses it, and always read as the schema reads it', () => {
     let taken = 0;

@@ -52,7 +52,7 @@ export function testApp(
   const scope: RequestScope = { engine, later: more.later ?? ((work) => pending.push(work())) };
   const deps: AppDeps = {
     scopeOf: () => scope,
-    findCaller: callers([{ name: 'tester', kind: 'secret', secret: API_KEY }]),
+    findCaller: callers([{ name: 'tester', rights: ['admin'], kind: 'secret', secret: API_KEY }]),
     readBody: readStream,
     trust: { trusted: { kind: 'none' }, declared: null },
     gateway: { sessionCookie: null, stepUpUrl: null, returnHosts: [], publicUrl: null },

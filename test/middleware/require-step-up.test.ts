@@ -204,7 +204,9 @@ test('what is told to be spent names nobody', async () => {
   const { judge } = proofsByIssuers({ issuers: [entry], spend });
   const requirement = { acrValues: [], amrValues: [], maxAgeSeconds: 300, singleUse: true, unsatisfiable: false };
   const { accessToken } = await alice.authorize({ acrValues: [LOA2] });
-  expect(await judge({ token: accessToken, subject: 'alice', session: null, requirement })).toMatchObject({
+  expect(
+    await judge({ token: accessToken, subject: 'alice', subjectSpace: null, session: null, requirement }),
+  ).toMatchObject({
     valid: true,
   });
   expect(told).toHaveLength(1);

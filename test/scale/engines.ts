@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { type ServerProcess, startProcess } from '../../bench/servers/process.ts';
+import { keysWith } from '../servers/keys.ts';
 import { until } from '../servers/redis.ts';
 import { KEY, post } from '../servers/stepgate.ts';
 
@@ -21,7 +22,7 @@ export async function startEngines(
 ): Promise<readonly EngineProcess[]> {
   const environment = {
     PORT: '0',
-    API_KEYS: `tester:${KEY}`,
+    API_KEYS: keysWith('tester', KEY),
     PRIVACY_KEY: SECRET,
     DEVICE_TOKEN_SECRET: SECRET,
     RULES_DIR: join(ROOT, 'rules'),

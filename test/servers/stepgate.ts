@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type RunningServer, type StartOptions, startServer } from '../../src/node.ts';
 import { loadSettings, type Settings } from '../../src/settings.ts';
+import { keysWith } from './keys.ts';
 
 /** The API key of every server that a {@link workshop} starts. */
 export const KEY = 'a-key-of-the-node-test';
@@ -35,7 +36,7 @@ export async function workshop(): Promise<Workshop> {
   const cleanups: (() => unknown)[] = [];
   const environment = (more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
     PORT: '0',
-    API_KEYS: `tester:${KEY}`,
+    API_KEYS: keysWith('tester', KEY),
     RULES_DIR: dir,
     IP_LISTS_DIR: join(dir, 'no-lists'),
     GEO_DIR: join(dir, 'no-geo'),

@@ -18,6 +18,7 @@ import { promisify } from 'node:util';
 import { createTestHarness, type TestHarness } from 'wrangler';
 import { formatListIndex, LIST_INDEX_FILE } from '../../src/reputation/fetched-lists.ts';
 import { publishLists } from '../../src/reputation/publish-lists.ts';
+import { keysWith } from './keys.ts';
 import { KEY } from './stepgate.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -64,7 +65,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<WorkerSe
         prebuiltWorkerDir: await workerBundle(rulesDir),
         vars: {
           NODE_ENV: 'development',
-          API_KEYS: `tester:${KEY}`,
+          API_KEYS: keysWith('tester', KEY),
           ASSETS_TIMEOUT_MS: '10000',
           ...(!data && { GEO_DATA: 'none' }),
           ...vars,

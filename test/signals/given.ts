@@ -62,6 +62,8 @@ export function observation(given: Given = {}): Observation {
   return {
     request: {
       subject,
+      subjectSpace: 'default',
+      subjectType: 'user',
       action: 'login',
       address,
       noAddress: address === null ? (given.noAddress ?? 'absent') : null,

@@ -42,7 +42,7 @@ describe('all signals together', () => {
   it('declare each fact once', () => {
     const names = SIGNALS.flatMap(({ facts }) => Object.keys(facts));
     expect(new Set(names).size).toBe(names.length);
-    expect(Object.keys(FACT_CATALOG).length).toBe(names.length + 6);
+    expect(Object.keys(FACT_CATALOG).length).toBe(names.length + 8);
     for (const { type, unit, meaning } of Object.values(FACT_CATALOG)) {
       expect(meaning).not.toBe('');
       expect(unit !== undefined).toBe(type === 'number');

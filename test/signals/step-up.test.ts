@@ -8,6 +8,7 @@ describe('the step-up proof', () => {
     issuer: 'https://idp.example',
     subject: 'u1',
     actor: null,
+    space: 'default',
     steppedUp: true,
     acr: 'urn:stepgate:su',
     amr: ['pwd', 'otp'],

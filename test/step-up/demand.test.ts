@@ -83,7 +83,13 @@ test('a provider that does what the challenge says always brings a proof that is
           const authTime = NOW - demand.maxAgeSeconds;
           const claims = goodClaims({ acr, auth_time: authTime, iat: authTime, exp: NOW + 60 });
           const proof = readProof(claims, settings, NOW, 'id');
-          const presentation = { subject: 'u1', session: null, nowMs: NOW_MS };
+          const presentation = {
+            subject: 'u1',
+            subjectSpace: 'default',
+            subjectType: 'user',
+            session: null,
+            nowMs: NOW_MS,
+          };
           expect(judgeProof(proof, rule, presentation)).toEqual({ satisfied: true });
         }
         expect(demand.acrValues).not.toEqual([]);

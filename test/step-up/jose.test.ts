@@ -38,6 +38,7 @@ describe('a genuine token', () => {
       proof: {
         issuer: ISSUER,
         subject: 'u1',
+        space: 'default',
         steppedUp: true,
         acr: '2',
         amr: ['pwd', 'otp'],
@@ -215,7 +216,7 @@ describe('times', () => {
     const judged = judgeProof(
       proof,
       { acrValues: ['2'], amrValues: [], maxAgeSeconds: 600, singleUse: false, unsatisfiable: false },
-      { subject: 'u1', session: null, nowMs: NOW_MS },
+      { subject: 'u1', subjectSpace: 'default', subjectType: 'user', session: null, nowMs: NOW_MS },
     );
     expect(judged).toMatchObject({ satisfied: false, error: { code } });
   });

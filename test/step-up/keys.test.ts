@@ -286,8 +286,8 @@ test('two issuers side by side keep their keys apart, even under one kid', async
   const shared = { audience: AUDIENCE, algorithms: ['ES256'] };
   const subject = joseVerifier({
     issuers: stepUpIssuers.parse([
-      { issuer: 'https://a.example', jwks_uri: `${server.origin}/a`, ...shared },
-      { issuer: 'https://b.example', jwks_uri: `${server.origin}/b`, ...shared },
+      { issuer: 'https://a.example', subjects: 'a', jwks_uri: `${server.origin}/a`, ...shared },
+      { issuer: 'https://b.example', subjects: 'b', jwks_uri: `${server.origin}/b`, ...shared },
     ]),
     fetch,
   });

@@ -42,6 +42,7 @@ describe('an entry without preset', () => {
       types: null,
       tokenType: null,
       subjectClaim: 'sub',
+      subjects: 'default',
       sessionClaim: 'sid',
       stepUp: { kind: 'equals', claim: 'su', equals: true },
       authTime: 'or_iat',
@@ -264,7 +265,15 @@ describe('tokens as the providers make them', () => {
     };
     const proof = await proofOf(verifier, await sign(key, { ...claims, acrs: ['c2', 'c1'] }));
     expect(proof).toMatchObject({ steppedUp: true, subject: 'u1', acr: 'c1' });
-    expect(judgeProof(proof, demand(['c1']), { subject: 'u1', session: null, nowMs: NOW_MS }).satisfied).toBe(true);
+    expect(
+      judgeProof(proof, demand(['c1']), {
+        subject: 'u1',
+        subjectSpace: 'default',
+        subjectType: 'user',
+        session: null,
+        nowMs: NOW_MS,
+      }).satisfied,
+    ).toBe(true);
     for (const acrs of [['c2'], 'c1', undefined]) {
       expect((await proofOf(verifier, await sign(key, { ...claims, acrs }))).steppedUp).toBe(false);
     }
@@ -273,8 +282,8 @@ describe('tokens as the providers make them', () => {
   test('Auth0 and Okta: a second factor is seen in amr, or in an acr that one factor cannot meet', async () => {
     const verifier = joseVerifier({
       issuers: stepUpIssuers.parse([
-        { preset: 'auth0', domain: 'a.auth0.com', audience: 'api', jwks: jwks() },
-        { preset: 'okta', domain: 'a.okta.com', audience: 'api', jwks: jwks() },
+        { preset: 'auth0', subjects: 'auth0', domain: 'a.auth0.com', audience: 'api', jwks: jwks() },
+        { preset: 'okta', subjects: 'okta', domain: 'a.okta.com', audience: 'api', jwks: jwks() },
       ]),
       fetch,
     });
@@ -306,4 +315,38 @@ test.each([
   ['', false],
 ])('iss %j names the Descope project P2abc: %s', (iss, expected) => {
   expect(isDescopeIssuer(iss, 'P2abc')).toBe(expected);
+});
+
+describe('the subject spaces of several issuers', () => {
+  const bank = { ...GENERIC, issuer: 'https://bank.example' };
+  const shop = { ...GENERIC, issuer: 'https://shop.example' };
+  const spacesOf = (...entries: object[]) => stepUpIssuers.parse(entries).map(({ subjects }) => subjects);
+
+  test('a single issuer need not say, and has the default one', () => {
+    expect(spacesOf(bank)).toEqual(['default']);
+    expect(spacesOf({ ...bank, subjects: 'bank' })).toEqual(['bank']);
+  });
+
+  test.each([
+    ['neither says', bank, shop, 'https://bank.example and https://shop.example:'],
+    ['only the first says', { ...bank, subjects: 'bank' }, shop, 'https://shop.example:'],
+    ['only the second says', bank, { ...shop, subjects: 'default' }, 'https://bank.example:'],
+  ])('two of which %s are refused, both named, with what to write', (_what, one, other, silent) => {
+    const problems = problemsOf(one, other);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain('https://bank.example and https://shop.example may know two people by one id');
+    expect(problems[0]).toContain(`Write "subjects": "<name>" in the entry of ${silent}`);
+  });
+
+  test('two that say may have two, or one where both say so', () => {
+    expect(spacesOf({ ...bank, subjects: 'bank' }, { ...shop, subjects: 'shop' })).toEqual(['bank', 'shop']);
+    expect(spacesOf({ ...bank, subjects: 'default' }, { ...shop, subjects: 'default' })).toEqual([
+      'default',
+      'default',
+    ]);
+  });
+
+  test.each(['', 'Bank', '1st', 'a b', 'bank\0', 'a'.repeat(33), 7, null])('%j names none', (subjects) => {
+    expect(problemsOf({ ...bank, subjects })[0]).toMatch(/^0\.subjects /);
+  });
 });

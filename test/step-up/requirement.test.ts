@@ -8,6 +8,7 @@ const PROOF: Proof = {
   issuer: 'https://idp.example',
   subject: 'u1',
   actor: null,
+  space: 'default',
   steppedUp: true,
   acr: '2',
   amr: ['pwd', 'otp'],
@@ -20,7 +21,7 @@ const PROOF: Proof = {
   toleranceSeconds: 5,
 };
 const ANY: Requirement = { acrValues: [], amrValues: [], maxAgeSeconds: 600, singleUse: false, unsatisfiable: false };
-const BY_U1 = { subject: 'u1', session: 's1', nowMs: NOW_MS };
+const BY_U1 = { subject: 'u1', subjectSpace: 'default', subjectType: 'user', session: 's1', nowMs: NOW_MS };
 
 function codeFor(
   proof: Partial<Proof>,
@@ -169,6 +170,33 @@ describe('methods, age and the rest', () => {
     const proof = await proofOf(verifierOf([key.jwk]), await sign(key, { su: 'true' }));
     expect(judgeProof(proof, ANY, { ...BY_U1, session: null })).toMatchObject({
       error: { code: 'not_stepped_up', message: 'the token shows no step-up: claim su is "true", expected true' },
+    });
+  });
+});
+
+describe('a subject space', () => {
+  test('is part of who a proof is of: the same id in another one is somebody else, and an attack', () => {
+    const judged = judgeProof({ ...PROOF, space: 'shop' }, ANY, { ...BY_U1, subjectSpace: 'bank' });
+    expect(judged).toEqual({
+      satisfied: false,
+      error: {
+        code: 'subject_mismatch',
+        message: 'the proof is of "u1" in the subject space "shop", the request is of "u1" in the subject space "bank"',
+        suspicious: true,
+      },
+    });
+    expect(codeFor({ space: 'bank' }, {}, { subjectSpace: 'bank' })).toBe('satisfied');
+  });
+
+  test('has proofs of its users only: a service of the same name is none', () => {
+    const judged = judgeProof(PROOF, ANY, { ...BY_U1, subjectType: 'service' });
+    expect(judged).toEqual({
+      satisfied: false,
+      error: {
+        code: 'subject_mismatch',
+        message: 'the proof is of "u1", a user; the request is of "u1", of type "service"',
+        suspicious: true,
+      },
     });
   });
 });

@@ -24,7 +24,15 @@ test.each([
   const token = await sign(key, claims);
   for (const expected of [null, 'replayed', 'replayed']) {
     const proof = await proofOf(verifier, token);
-    expect(judgeProof(proof, SINGLE, { subject: 'u1', session: null, nowMs: NOW_MS }).satisfied).toBe(true);
+    expect(
+      judgeProof(proof, SINGLE, {
+        subject: 'u1',
+        subjectSpace: 'default',
+        subjectType: 'user',
+        session: null,
+        nowMs: NOW_MS,
+      }).satisfied,
+    ).toBe(true);
     expect((await spend(place, proof, NOW_MS))?.code ?? null).toBe(expected);
   }
 });

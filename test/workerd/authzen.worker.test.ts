@@ -1,10 +1,11 @@
 import { fileURLToPath } from 'node:url';
 import { authzenSuite, KEY } from '../http/authzen-suite.ts';
+import { keysWith } from '../servers/keys.ts';
 import { startWorker } from '../servers/worker.ts';
 
 authzenSuite((rules, more) =>
   startWorker({
     rulesDir: fileURLToPath(new URL(`../http/fixtures/${rules}`, import.meta.url)),
-    vars: { API_KEYS: `pep:${KEY}`, LOG_LEVEL: 'error', ...more },
+    vars: { API_KEYS: keysWith('pep', KEY), LOG_LEVEL: 'error', ...more },
   }),
 );

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { chanceOf } from '../../src/simulate/chance.ts';
+import { keysWith } from '../servers/keys.ts';
 import { type RedisServer, startRedis } from '../servers/redis.ts';
 import { KEY, post, type Workshop, workshop } from '../servers/stepgate.ts';
 import { workerCode } from '../servers/worker.ts';
@@ -165,7 +166,7 @@ test('the same traffic gets the same decisions, scores, reasons and facts on eve
     return { name, url: server.url, log: () => lines.slice(-20).join('') };
   };
   const onWorkers = async (name: string, durableObjects: { readonly [binding: string]: string }): Promise<Subject> => {
-    const vars = { ...settings, API_KEYS: `tester:${KEY}`, REDIS_URL: redis.url };
+    const vars = { ...settings, API_KEYS: keysWith('tester', KEY), REDIS_URL: redis.url };
     const worker = await startWorkerd(code, { vars, durableObjects });
     shop.onTidy(() => worker.stop());
     return { name, url: worker.url, log: () => worker.output().slice(-20_000) };

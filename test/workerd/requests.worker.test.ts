@@ -1,5 +1,6 @@
 import { request } from 'node:http';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { keysWith } from '../servers/keys.ts';
 import { type RedisServer, startRedis, until } from '../servers/redis.ts';
 import { KEY, post } from '../servers/stepgate.ts';
 import { workerCode } from '../servers/worker.ts';
@@ -30,7 +31,7 @@ describe.each(WAYS)('the Worker, with $way', ({ durableObjects }) => {
 
   const start = async (more: { readonly [name: string]: string } = {}): Promise<void> => {
     const vars = {
-      API_KEYS: `tester:${KEY}`,
+      API_KEYS: keysWith('tester', KEY),
       PRIVACY_KEY: 'p'.repeat(32),
       DEVICE_TOKEN_SECRET: 'd'.repeat(32),
       REDIS_URL: redis.url,

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -46,6 +46,9 @@ export interface Demo {
   startOver(): Promise<void>;
   stop(): Promise<void>;
 }
+
+/** The page with a customer's own devices lists them and ends their trust. */
+const SHOP_RIGHTS = ['check', 'events', 'subjects.read', 'subjects.erase'];
 
 export const PEOPLE = [
   {
@@ -244,7 +247,10 @@ async function startStepgate(
   const settings = loadSettings(
     {
       PORT: '0',
-      API_KEYS: `shop:${secrets.key}`,
+      API_KEYS: JSON.stringify({
+        version: 1,
+        keys: [{ name: 'shop', sha256: hash('sha256', secrets.key), rights: SHOP_RIGHTS }],
+      }),
       PRIVACY_KEY: secrets.privacy,
       RULES_DIR,
       IP_LISTS_DIR: join(dir, LISTS_DIR),
