@@ -4,6 +4,7 @@ import { addExplain } from './cli/explain.ts';
 import { CliError } from './cli/fault.ts';
 import { addGeo } from './cli/geo.ts';
 import { addLists } from './cli/lists.ts';
+import { addProbe } from './cli/probe.ts';
 import { addRules } from './cli/rules.ts';
 import { addSimulate } from './cli/simulate.ts';
 import { addSubject } from './cli/subject.ts';
@@ -22,7 +23,7 @@ program
   .command('serve')
   .description('run the service; settings come from the environment')
   .action(() => serve());
-for (const add of [addRules, addExplain, addSimulate, addLists, addGeo, addSubject]) add(program);
+for (const add of [addRules, addExplain, addSimulate, addLists, addGeo, addSubject, addProbe]) add(program);
 
 try {
   await program.parseAsync();

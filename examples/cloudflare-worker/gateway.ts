@@ -45,6 +45,8 @@ const TOLD = [
   'x-http-method-override',
   'x-http-method',
   'x-method-override',
+  'x-http-verb-override',
+  'x-tunneled-method',
 ];
 
 /**

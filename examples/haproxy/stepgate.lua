@@ -10,7 +10,7 @@ local FORWARDED = {
   -- A preflight is known by these two.
   'origin', 'access-control-request-method',
   -- An application may obey these, so Stepgate has to see when they name another method.
-  'x-http-method-override', 'x-http-method', 'x-method-override',
+  'x-http-method-override', 'x-http-method', 'x-method-override', 'x-http-verb-override', 'x-tunneled-method',
   -- Set by haproxy.cfg itself, after it has removed the client's.
   'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-stepgate-has-body',
 }
