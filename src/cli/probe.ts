@@ -68,7 +68,7 @@ async function probe(url: URL, { route: routes, cookieName, nonce, json }: Optio
       print(json, { ok: counts.reached === 0, ...counts, findings }, () => report(findings, counts));
       if (counts.reached > 0) process.exitCode = 1;
     },
-    (error) => !(error instanceof TypeError),
+    (error) => error instanceof CliError || 'code' in error,
   );
 }
 

@@ -1,5 +1,6 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { CliError } from './fault.ts';
 
 /** Where requests are sent. The address is settled once: a name is not looked up again between two of them. */
 export interface Peer {
@@ -32,7 +33,8 @@ const MAX_ANSWER_BYTES = 64 * 1024;
  * Sends one request over a connection of its own and reads the answer, its body only where it is wanted. Redirects are not
  * followed. Null when the peer closes without an answer, as some do with what they cannot read.
  *
- * @throws {Error} when there is no connection, or no answer within `timeoutMs`
+ * @throws {CliError} without an answer within `timeoutMs`
+ * @throws {Error} of Node, with its code, without a connection
  */
 export function exchange(
   peer: Peer,
@@ -44,7 +46,7 @@ export function exchange(
     let received = Buffer.alloc(0);
     const timer = setTimeout(() => {
       socket.destroy();
-      reject(new Error(`no answer within ${timeoutMs} ms`));
+      reject(new CliError(`${peer.host} gave no answer within ${Math.round(timeoutMs)} ms`));
     }, timeoutMs);
     const finish = (): void => {
       clearTimeout(timer);
