@@ -5,8 +5,8 @@ import { defineConfig } from 'vitest/config';
 /** Suites that talk to real programs, by the ending of their file names, and the programs that they need. */
 const SERVICES = [
   { suites: 'Redis', files: 'test/**/*.redis.test.ts', programs: ['redis-server', 'redis-cli', 'openssl'] },
-  { suites: 'gateway', files: 'test/**/*.gateway.test.ts', programs: ['nginx', 'caddy', 'haproxy'] },
-  { suites: 'Worker', files: 'test/**/*.worker.test.ts', programs: ['redis-server'] },
+  { suites: 'gateway', files: 'test/**/*.gateway.test.ts', programs: ['nginx', 'caddy', 'haproxy', 'python3'] },
+  { suites: 'Worker', files: 'test/**/*.worker.test.ts', programs: ['redis-server', 'python3'] },
   {
     suites: 'container',
     files: 'test/**/*.container.test.ts',

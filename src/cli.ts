@@ -5,6 +5,7 @@ import { CliError } from './cli/fault.ts';
 import { addGeo } from './cli/geo.ts';
 import { addKeys } from './cli/keys.ts';
 import { addLists } from './cli/lists.ts';
+import { addProbe } from './cli/probe.ts';
 import { addRules } from './cli/rules.ts';
 import { addSimulate } from './cli/simulate.ts';
 import { addSubject } from './cli/subject.ts';
@@ -23,7 +24,7 @@ program
   .command('serve')
   .description('run the service; settings come from the environment')
   .action(() => serve());
-for (const add of [addRules, addExplain, addSimulate, addLists, addGeo, addSubject, addKeys]) add(program);
+for (const add of [addRules, addExplain, addSimulate, addLists, addGeo, addSubject, addKeys, addProbe]) add(program);
 
 try {
   await program.parseAsync();

@@ -1,9 +1,12 @@
 /**
  * A Cloudflare Worker in front of an application, asking Stepgate about every request over a binding.
  *
- * - Told to Stepgate: method, target, host, scheme, client address, the `cf` object, and the headers in {@link TOLD}.
- * - Client's copies of `X-Stepgate-*` but `-Device`, `X-Forwarded-*`, `X-Original-*`, `Forwarded` and `X-Real-IP` are removed.
- * - Step-up and deny: the answer of Stepgate, 401 with `WWW-Authenticate`, 302 to the step-up page for a browser, 403.
+ * - Told to Stepgate: method, target, host, scheme, client address, whether there is a body, the `cf` object, and the headers in
+ *   {@link TOLD}.
+ * - Client's copies of `X-Stepgate-*` but `-Device`, `X-Forwarded-*`, `X-Original-*`, `X-Rewrite-URL`, `Forwarded`, `X-Real-IP`
+ *   and all names with another sign than a letter, a digit or a hyphen are removed.
+ * - Step-up and deny: the answer of Stepgate, 401 with `WWW-Authenticate`, 302 to the step-up page for a browser, 403. No reason is
+ *   told, only the `X-Stepgate-Request-Id` under which the decision record has them.
  * - Device cookie: added to the answer of the application.
  * - No answer in time: 503 with `Retry-After`; nothing is let through.
  */
@@ -42,10 +45,16 @@ const TOLD = [
   'x-http-method-override',
   'x-http-method',
   'x-method-override',
+  'x-http-verb-override',
+  'x-tunneled-method',
 ];
 
-/** Headers that only a client could have sent. Some applications take an underscore for a hyphen. */
-const FORGED = /^(?!x-stepgate-device$)(?:x[-_](?:stepgate|forwarded|original)[-_].*|forwarded|x[-_]real[-_]ip)$/i;
+/**
+ * Headers that only a client could have sent, and `Connection`: whoever comes next takes out the headers that it names. Applications
+ * that read headers as CGI variables take an underscore for a hyphen, PHP a dot too, and old CGI every sign that a name may hold.
+ */
+const FORGED =
+  /^(?!x-stepgate-device$)(?:x-(?:stepgate|forwarded|original|rewrite)-.*|forwarded|x-real-ip|connection|.*[^a-z0-9-].*)$/i;
 
 export default {
   async fetch(request: Request, env: Environment): Promise<Response> {
@@ -65,6 +74,9 @@ export default {
 
     const headers = new Headers(request.headers);
     for (const name of [...headers.keys()]) if (FORGED.test(name)) headers.delete(name);
+    // What was told: one line, whatever number the client sent.
+    const cookies = request.headers.get('cookie');
+    if (cookies !== null) headers.set('cookie', cookies);
     for (const [name, value] of forwarded) headers.set(name, value);
     for (const [name, value] of answer.headers) if (name.startsWith('x-stepgate-')) headers.set(name, value);
     const response = await app.fetch(new Request(request, { headers, redirect: 'manual' }));
@@ -93,6 +105,11 @@ function hookCall(request: Request, forwarded: [string, string][], key: string):
   const headers = new Headers(forwarded);
   headers.set('x-stepgate-key', key);
   headers.set('x-stepgate-redirect', '1');
+  // A preflight has no body, and is judged like any other request with one.
+  headers.set(
+    'x-stepgate-has-body',
+    request.body === null || request.headers.get('content-length') === '0' ? '0' : '1',
+  );
   headers.set('x-forwarded-method', request.method);
   // The application gets the target from the same URL, so both read one spelling.
   headers.set('x-forwarded-uri', `${url.pathname}${url.search}`);
@@ -110,10 +127,10 @@ function hookCall(request: Request, forwarded: [string, string][], key: string):
   });
 }
 
-/** Score, level and what else an attacker could steer by are not for the client. */
+/** Reasons, score and what else an attacker could steer by are not for the client. */
 function forClient(answer: Response): Response {
   const shown = new Response(answer.body, answer);
-  for (const name of ['score', 'level', 'subject', 'action', 'check', 'degraded', 'location']) {
+  for (const name of ['reasons', 'error', 'score', 'level', 'subject', 'action', 'check', 'degraded', 'location']) {
     shown.headers.delete(`x-stepgate-${name}`);
   }
   return shown;

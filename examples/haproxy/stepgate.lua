@@ -4,15 +4,15 @@
 -- Longer than the timeouts of `backend stepgate`, which are the ones that count.
 local TIMEOUT_MS = 2000
 
--- Only what is listed is told, so no header of a client can pass for one of HAProxy's.
+-- Only what is listed is told, so no header of a client can pass for one of HAProxy's. Of these, every line is.
 local FORWARDED = {
   'authorization', 'cookie', 'user-agent', 'accept', 'sec-fetch-mode', 'x-step-up-token', 'x-stepgate-device', 'x-request-id',
   -- A preflight is known by these two.
   'origin', 'access-control-request-method',
   -- An application may obey these, so Stepgate has to see when they name another method.
-  'x-http-method-override', 'x-http-method', 'x-method-override',
+  'x-http-method-override', 'x-http-method', 'x-method-override', 'x-http-verb-override', 'x-tunneled-method',
   -- Set by haproxy.cfg itself, after it has removed the client's.
-  'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host',
+  'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-stepgate-has-body',
 }
 
 local ANSWERED = {
@@ -42,8 +42,13 @@ core.register_action('stepgate', { 'http-req' }, function(txn)
     ['x-forwarded-uri'] = { txn.f:pathq() },
   }
   for _, name in ipairs(FORWARDED) do headers[name] = lines(received, name) end
-  -- HTTP/2 clients may send their cookies in several lines (RFC 9113, section 8.2.3).
-  if headers['cookie'] ~= nil then headers['cookie'] = { table.concat(headers['cookie'], '; ') } end
+  -- One line for Stepgate and for the application: HTTP/2 clients may send several (RFC 9113, section 8.2.3), and applications
+  -- differ in what they make of those.
+  if headers['cookie'] ~= nil then
+    local cookies = table.concat(headers['cookie'], '; ')
+    headers['cookie'] = { cookies }
+    txn.http:req_set_header('Cookie', cookies)
+  end
 
   local answer = core.httpclient():get({
     url = 'http://stepgate/forward-auth', dst = 'unix@' .. socket, headers = headers, timeout = TIMEOUT_MS,

@@ -4,7 +4,8 @@ import { GATEWAY_KEY } from './stage.ts';
 import { gatewaySuite, shapedGateway } from './suite.ts';
 
 /** What every gateway has to write itself, whatever a client sent under these names. */
-const OVERWRITTEN = /^(?:host|content-length|forwarded|x-real-ip|x-forwarded-.*|x-stepgate-(?:key|redirect))$/i;
+const OVERWRITTEN =
+  /^(?:host|content-length|forwarded|x-real-ip|x-forwarded-.*|x-stepgate-(?:key|redirect|has-body))$/i;
 
 /**
  * Everything else that a client sent is told too, a websocket handshake and headers of the engine's own names among it.
@@ -29,6 +30,7 @@ describe.each([
           ...sentHeaders(request).filter(([name]) => !OVERWRITTEN.test(name)),
           ['X-Stepgate-Key', GATEWAY_KEY],
           ['X-Stepgate-Redirect', '1'],
+          ['X-Stepgate-Has-Body', request.body === '' ? '0' : '1'],
           ['X-Forwarded-Method', request.method],
           ['X-Forwarded-Uri', request.target],
           ['X-Forwarded-Proto', 'http'],

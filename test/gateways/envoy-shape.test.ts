@@ -11,7 +11,7 @@ const ALLOWED = [
   ...[...(/allowed_headers:\n([\s\S]*?)http_service/.exec(example)?.[1] ?? '').matchAll(/exact: ([a-z-]+)/g)].map(
     ([, name = '']) => name,
   ),
-].filter((name) => !['x-real-ip', 'x-forwarded-proto', 'x-request-id'].includes(name));
+].filter((name) => !['x-real-ip', 'x-forwarded-proto', 'x-request-id', 'x-stepgate-has-body'].includes(name));
 
 /**
  * Envoy asks with method and path of the request behind `path_prefix`, an empty body, the allowed headers, and an
@@ -34,6 +34,7 @@ describe('requests of the shape that Envoy sends with examples/envoy', () => {
           ...listedHeaders(request, ALLOWED),
           ['content-length', '0'],
           ['x-stepgate-key', GATEWAY_KEY],
+          ['x-stepgate-has-body', request.method === 'OPTIONS' && request.body === '' ? '0' : '1'],
           ['x-stepgate-redirect', '1'],
           ['x-real-ip', request.from],
           ['x-forwarded-proto', 'http'],

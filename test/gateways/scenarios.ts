@@ -4,12 +4,16 @@ import { expect } from 'vitest';
 import { z } from 'zod';
 import type { Shown } from '../../scripts/gateways-table.ts';
 import { type ClientAnswer, type ClientRequest, HOST, WEBSOCKET_WORD } from './client.ts';
+import { originView } from './origins.ts';
 import { STEP_UP_URL, type Stage } from './stage.ts';
 import { type Arrival, ELSEWHERE } from './upstream.ts';
 
 const expectation = z.strictObject({
-  /** `redirect` is a step-up told to a browser, `unavailable` a refusal for want of an answer. */
-  decision: z.enum(['allow', 'step-up', 'redirect', 'deny', 'unavailable']),
+  /**
+   * `redirect` is a step-up told to a browser, `invalid-session` a session that was read and refused, `unavailable` a refusal for
+   * want of an answer.
+   */
+  decision: z.enum(['allow', 'step-up', 'redirect', 'invalid-session', 'deny', 'unavailable']),
   action: z.string().optional(),
   subject: z.string().optional(),
   /** One of the reasons. */
@@ -45,6 +49,8 @@ const scenario = z.strictObject({
   see: z.array(z.url()).default([]),
   /** Shows only what a gateway itself does. */
   gateway_only: z.boolean().default(false),
+  /** An attack on what some origin reads: played in front of one of each kind too. */
+  origins: z.boolean().default(false),
   /** In what state the engine is meanwhile. */
   engine: z.enum(['running', 'stopped', 'slow', 'other-key', 'impostor']).default('running'),
   steps: z.array(step).min(1),
@@ -58,6 +64,8 @@ export const SCENARIOS: readonly Scenario[] = z
 
 /** One way in which requests reach the engine. */
 export interface Gateway {
+  /** Name of the origin behind it that answers what it makes of a request; absent where the stage's application stands there. */
+  readonly origin?: string;
   send(request: ClientRequest): Promise<ClientAnswer & { readonly arrivals: readonly Arrival[] }>;
 }
 
@@ -67,9 +75,17 @@ export function standsBetween(how: Shown): boolean {
 }
 
 /** Headers of the engine that no client gets to see: they would tell an attacker how far off he is. */
-const NOT_FOR_CLIENTS = ['score', 'level', 'subject', 'action', 'check', 'degraded'].map(
-  (name) => `x-stepgate-${name}`,
-);
+const NOT_FOR_CLIENTS = [
+  'reasons',
+  'error',
+  'score',
+  'level',
+  'subject',
+  'action',
+  'check',
+  'degraded',
+  'location',
+].map((name) => `x-stepgate-${name}`);
 
 /** Runs the steps of a scenario one after the other, each against its expectation. */
 export async function play(stage: Stage, gateway: Gateway, how: Shown, { engine, steps }: Scenario): Promise<void> {
@@ -84,7 +100,7 @@ export async function play(stage: Stage, gateway: Gateway, how: Shown, { engine,
       const body = request.body.replace('{large-body}', LARGE_BODY);
       for (const target of [request.target].flat()) {
         const sent: ClientRequest = { ...request, target, headers, body };
-        await expectAnswer(gateway, how, sent, expected);
+        await expectAnswer(stage, gateway, how, sent, expected);
       }
     }
   } finally {
@@ -99,7 +115,7 @@ export async function play(stage: Stage, gateway: Gateway, how: Shown, { engine,
     from: '127.0.0.2',
     websocket: false,
   };
-  await expectAnswer(gateway, how, after, { decision: 'allow', action: 'public' });
+  await expectAnswer(stage, gateway, how, after, { decision: 'allow', action: 'public' });
 }
 
 async function enter(stage: Stage, state: Scenario['engine']): Promise<void> {
@@ -115,16 +131,21 @@ async function leave(stage: Stage, state: Scenario['engine']): Promise<void> {
   if (state === 'stopped' || state === 'other-key' || state === 'impostor') await stage.startEngine();
 }
 
-/** Fills `{session:ann}`, `{proof:ann}`, `{large-session:ann}` and `{cookies}`; the same token for the same words. */
+/**
+ * Fills `{session:ann}`, `{octal-session:ann}` (as Python's `http.cookies` would quote it), `{expired-session:ann}`, `{proof:ann}`,
+ * `{large-session:ann}` and `{cookies}`; the same token for the same words.
+ */
 function tokenFiller(stage: Stage): (text: string) => Promise<string> {
   const tokens = new Map<string, Promise<string>>();
-  const tokenOf = (kind: string, subject: string): Promise<string> => {
+  const tokenOf = async (kind: string, subject: string): Promise<string> => {
     if (kind === 'proof') return stage.token(subject, { su: true });
+    if (kind === 'expired-session') return stage.token(subject, { ageS: 7200 });
+    if (kind === 'octal-session') return (await stage.token(subject)).replace(/^e/, '\\145');
     return stage.token(subject, { padding: kind === 'large-session' ? 3000 : 0 });
   };
   return async (text) => {
     let filled = text.replace('{cookies}', COOKIES);
-    for (const [words, kind = '', subject = ''] of text.matchAll(/\{(session|proof|large-session):([a-z]+)\}/g)) {
+    for (const [words, kind = '', subject = ''] of text.matchAll(/\{([a-z]+-session|session|proof):([a-z]+)\}/g)) {
       const token = tokens.get(words) ?? tokenOf(kind, subject);
       tokens.set(words, token);
       filled = filled.replace(words, await token);
@@ -138,14 +159,21 @@ const LARGE_BODY = 'x'.repeat(200_000);
 const COOKIES = Array.from({ length: 50 }, (_, i) => `c${i}=${'x'.repeat(295)}`).join('; ');
 
 /** Sends the request and compares all that client and application get to see. */
-async function expectAnswer(gateway: Gateway, how: Shown, sent: ClientRequest, expected: Expectation): Promise<void> {
+async function expectAnswer(
+  stage: Stage,
+  gateway: Gateway,
+  how: Shown,
+  sent: ClientRequest,
+  expected: Expectation,
+): Promise<void> {
   const answer = await gateway.send(sent);
-  const label = `${sent.method} ${sent.target}`;
+  const label = [gateway.origin, sent.method, sent.target].filter((word) => word !== undefined).join(' ');
   if (standsBetween(how)) {
     for (const name of NOT_FOR_CLIENTS) expect(answer.headers.has(name), `${label}: ${name}`).toBe(false);
   }
   // Stricter than what is expected is right too, by the gateway itself or by a path that the engine cannot read.
   const refused = expected.or_refused === true && [400, 403, 404].includes(answer.status);
+  const words = (decision: string): Promise<void> => expectWords(stage, label, how, answer.headers, decision, expected);
   if (expected.decision !== 'allow' || refused) {
     expect(answer.arrivals, `${label} reaches nobody`).toEqual([]);
     expect(answer.echo, label).toBeNull();
@@ -154,24 +182,31 @@ async function expectAnswer(gateway: Gateway, how: Shown, sent: ClientRequest, e
   if (sent.method === 'HEAD' && standsBetween(how)) expect(answer.body, label).toBe('');
   switch (expected.decision) {
     case 'allow':
+      if (gateway.origin !== undefined) return expectReadAsJudged(label, sent, answer, expected);
       return standsBetween(how)
         ? expectPassed(label, sent, answer, expected)
         : expectAllowed(label, answer.status, answer.headers, expected);
     case 'step-up':
       expect(answer.status, label).toBe(401);
       expectChallenge(label, answer.headers, expected);
-      return expectWords(label, answer.headers, 'step-up', expected);
+      return words('step-up');
+    case 'invalid-session':
+      expect(answer.status, label).toBe(401);
+      expect(one(label, answer.headers, 'www-authenticate'), label).toMatch(/^Bearer (?:.*, )?error="invalid_token"/);
+      if (standsBetween(how)) expect(answer.body, label).toContain('"invalid_token"');
+      expectReference(label, answer.headers);
+      return;
     case 'redirect': {
       expect(answer.status, label).toBe(302);
       const location = new URL(one(label, answer.headers, 'location'));
       expect(location.origin + location.pathname, label).toBe(STEP_UP_URL);
       expect(location.searchParams.get('return_to'), label).toBe(expected.return_to);
-      return expectWords(label, answer.headers, 'step-up', expected);
+      return words('step-up');
     }
     case 'deny':
       expect(answer.status, label).toBe(403);
       expect(answer.headers.has('www-authenticate'), label).toBe(false);
-      return expectWords(label, answer.headers, 'deny', expected);
+      return words('deny');
     case 'unavailable':
       expect(answer.status, label).toBe(503);
       expect(one(label, answer.headers, 'retry-after')).toMatch(/^\d+$/);
@@ -202,12 +237,27 @@ function expectChallenge(label: string, headers: Lines, expected: Expectation): 
   if (expected.error !== undefined) expect(told.error_description, label).toMatch(new RegExp(`^${expected.error}: `));
 }
 
-/** What a refused client can tell a support desk, without the body that some gateways drop. */
-function expectWords(label: string, headers: Lines, decision: string, expected: Expectation): void {
+/** A refused client is told no reason, but can tell a support desk where the reason is found. */
+async function expectWords(
+  stage: Stage,
+  label: string,
+  how: Shown,
+  headers: Lines,
+  decision: string,
+  { reason }: Expectation,
+): Promise<void> {
   expect(one(label, headers, 'x-stepgate-decision'), label).toBe(decision);
-  expect(one(label, headers, 'x-stepgate-request-id'), label).not.toBe('');
-  const reasons = one(label, headers, 'x-stepgate-reasons').split(',');
-  if (expected.reason !== undefined) expect(reasons, label).toContain(expected.reason);
+  const reference = expectReference(label, headers);
+  if (reason === undefined) return;
+  if (!standsBetween(how)) expect(one(label, headers, 'x-stepgate-reasons').split(','), label).toContain(reason);
+  // A conflict of methods is told beside the reasons of the decision, to the gateway alone.
+  else if (reason !== 'header_conflict') await stage.expectLogged(reference, reason, label);
+}
+
+function expectReference(label: string, headers: Lines): string {
+  const reference = one(label, headers, 'x-stepgate-request-id');
+  expect(reference, label).not.toBe('');
+  return reference;
 }
 
 /** What Stepgate says of an allowed request, to the gateway or through it to the application. */
@@ -232,6 +282,15 @@ function expectDeviceCookie(label: string, headers: Lines): void {
   expect(cookies[0], label).toMatch(/; Path=\/; Secure; HttpOnly; SameSite=Lax$/);
 }
 
+/** An origin serves the subject that was judged or nobody, and does what was judged: no header made anything else of the request. */
+function expectReadAsJudged(label: string, sent: ClientRequest, answer: ClientAnswer, expected: Expectation): void {
+  expect(answer.status, label).toBe(200);
+  const { bearer, cookie, ...view } = originView.parse(JSON.parse(answer.body));
+  const { method, target, body } = sent;
+  expect(view, label).toEqual({ method, target, body, subject: expected.subject ?? view.subject });
+  for (const read of [bearer, cookie]) if (read !== null) expect(read, label).toBe(view.subject);
+}
+
 /** The request went through a real gateway to the application, once, as it was sent and with nothing that a client forged. */
 function expectPassed(
   label: string,
@@ -251,7 +310,7 @@ function expectPassed(
   expect(headers.has('x-stepgate-key'), `${label}: the key of the gateway`).toBe(false);
   expect([...headers].flat(2).join('\n'), `${label}: the device token`).not.toContain('__Host-stepgate-device');
   expect(headers.get('x-forwarded-for'), label).toEqual([sent.from]);
-  expect(headers.get('host'), label).toEqual([HOST]);
+  expect(headers.get('host'), label).toEqual([sent.headers.find(([name]) => name === 'Host')?.[1] ?? HOST]);
   if (sent.websocket) return;
   expect(headers.has('upgrade'), `${label}: an upgrade that is no websocket`).toBe(false);
   expect(answer.body, label).toBe(sent.method === 'HEAD' ? '' : 'from the application');

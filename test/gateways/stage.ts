@@ -1,8 +1,10 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { expect } from 'vitest';
 import { freePort } from '../servers/redis.ts';
 import { workerCode } from '../servers/worker.ts';
 import { WORKERD, writeWorkerd } from '../servers/workerd.ts';
@@ -27,7 +29,12 @@ export interface Stage {
   /** Temporary folder that is gone with the stage. */
   readonly dir: string;
   /** A token of the configured issuer: a session token, or with `su` a proof. */
-  token(subject: string, more?: { readonly su?: boolean; readonly padding?: number }): Promise<string>;
+  token(
+    subject: string,
+    more?: { readonly su?: boolean; readonly padding?: number; readonly ageS?: number },
+  ): Promise<string>;
+  /** Waits until the engine's log holds a decision record or a message with this request id and this code. */
+  expectLogged(requestId: string, code: string, label: string): Promise<void>;
   /** Ends the engine at once; nobody listens on its port then. */
   killEngine(): Promise<void>;
   /** With another key than {@link GATEWAY_KEY} the gateway is a stranger to it. */
@@ -95,8 +102,17 @@ export async function openStage(
     upstream,
     variables: variablesWith(GATEWAY_KEY),
     dir,
-    token: async (subject, { su = false, padding = 0 } = {}) => {
-      const now = Math.floor(Date.now() / 1000);
+    expectLogged: async (requestId, code, label) => {
+      const logs = () =>
+        ['node.log', 'workerd.log'].flatMap((name) => {
+          const file = join(dir, name);
+          return existsSync(file) ? readFileSync(file, 'utf8').split('\n') : [];
+        });
+      const about = () => logs().filter((line) => line.includes(`"request_id":${JSON.stringify(requestId)}`));
+      await expect.poll(() => about().join('\n'), { message: `${label}: the record` }).toContain(`"${code}"`);
+    },
+    token: async (subject, { su = false, padding = 0, ageS = 0 } = {}) => {
+      const now = Math.floor(Date.now() / 1000) - ageS;
       return new SignJWT({
         auth_time: now,
         jti: crypto.randomUUID(),

@@ -1,6 +1,9 @@
+import { mkdtemp } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { GATEWAYS, type Shown } from '../../scripts/gateways-table.ts';
 import { type ClientRequest, send, sentHeaders } from './client.ts';
+import { type Origin, startOrigins } from './origins.ts';
 import { type Gateway, play, SCENARIOS, standsBetween } from './scenarios.ts';
 import { type EngineRuntime, openStage, type Stage } from './stage.ts';
 
@@ -23,14 +26,20 @@ export interface GatewaySuite {
 export function gatewaySuite({ id, how, runtime, settings, open, cannotShow = [] }: GatewaySuite): void {
   let stage: Stage;
   let gateway: (Gateway & { close(): Promise<void> }) | undefined;
+  let origins: readonly Origin[] = [];
+  let beforeOrigins: readonly (Gateway & { close(): Promise<void> })[] = [];
   const shown: Record<string, Shown> = {};
 
   beforeAll(async () => {
     stage = await openStage(settings, runtime);
     gateway = await open(stage);
+    if (!standsBetween(how)) return;
+    origins = await startOrigins(stage.dir);
+    beforeOrigins = await Promise.all(origins.map(async (origin) => inFrontOf(stage, origin, open)));
   });
 
   afterAll(async () => {
+    for (const started of [...beforeOrigins, ...origins]) await started.close();
     await gateway?.close();
     await stage?.close();
   });
@@ -43,6 +52,7 @@ export function gatewaySuite({ id, how, runtime, settings, open, cannotShow = []
     test(scenario.title, async () => {
       if (gateway === undefined) throw new Error('the gateway did not start');
       await play(stage, gateway, how, scenario);
+      for (const before of scenario.origins ? beforeOrigins : []) await play(stage, before, how, scenario);
       shown[scenario.id] = how;
     });
   }
@@ -56,6 +66,17 @@ export function gatewaySuite({ id, how, runtime, settings, open, cannotShow = []
     );
     expect(row).toEqual(GATEWAYS.gateways.find((candidate) => candidate.id === id)?.shown);
   });
+}
+
+/** Another instance of the gateway, with an origin in place of the stage's application. */
+async function inFrontOf(
+  stage: Stage,
+  origin: Origin,
+  open: GatewaySuite['open'],
+): Promise<Gateway & { close(): Promise<void> }> {
+  const dir = await mkdtemp(join(stage.dir, 'gateway-'));
+  const opened = await open({ ...stage, dir, upstream: { ...stage.upstream, address: origin.address } });
+  return { ...opened, origin: origin.name };
 }
 
 /** A gateway that listens on a port, in front of the stage's application. */

@@ -1,0 +1,205 @@
+import { randomBytes } from 'node:crypto';
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import { type Command, InvalidArgumentError } from 'commander';
+import { parseAddress } from '../net/ip.ts';
+import { CliError, orCliError } from './fault.ts';
+import { type GuardedRoute, type OddRequest, oddRequests, plainRequest } from './odd-requests.ts';
+import { JSON_FLAG } from './options.ts';
+import { print, table } from './output.ts';
+import { exchange, type Peer, type RawAnswer, type RawRequest } from './raw-http.ts';
+
+/** Where a host other than loopback serves the nonce by which its owner asks for this. */
+const NONCE_PATH = '/.well-known/stepgate-probe';
+const NONCE = /^[0-9a-f]{32}$/;
+
+const MAX_ROUTES = 5;
+const REQUEST_TIMEOUT_MS = 5000;
+const TOTAL_TIMEOUT_MS = 120_000;
+
+/** `probe`. */
+export function addProbe(program: Command): void {
+  program
+    .command('probe')
+    .description(
+      'send odd requests to your own application through its gateway, and name those that reach a guarded route',
+    )
+    .argument('<url>', 'where the gateway listens, such as http://127.0.0.1:8080', gatewayUrl)
+    .requiredOption('--route <route...>', "guarded route, such as 'POST /api/transfers'; up to 5", collectRoute)
+    .option('--cookie-name <name>', 'name of the session cookie', cookieName, 'session')
+    .option('--nonce <nonce>', `for another host than loopback: the nonce that it serves at ${NONCE_PATH}`, nonceOf)
+    .option(...JSON_FLAG)
+    .addHelpText(
+      'after',
+      '\nSTEPGATE_PROBE_SESSION: session token of a test account without a step-up.\n' +
+        'STEPGATE_PROBE_STEPPED_UP: session token of another test account that has stepped up.\n' +
+        'Without them, words that are no tokens stand in, and only some of what an application misreads can be seen.\n' +
+        'Exit code 0: nothing reached a guarded route. 1: something did. 2: could not be done.',
+    )
+    .action(probe);
+}
+
+interface Options {
+  readonly route: readonly GuardedRoute[];
+  readonly cookieName: string;
+  readonly nonce?: string;
+  readonly json: boolean;
+}
+
+/** What became of a request: `unclear` where the answer does not say whether gateway or application gave it. */
+type Outcome = 'refused' | 'reached' | 'unclear';
+
+interface Finding {
+  readonly route: string;
+  readonly request: string;
+  readonly outcome: Outcome;
+  /** Null where the connection was closed without an answer. */
+  readonly status: number | null;
+}
+
+async function probe(url: URL, { route: routes, cookieName, nonce, json }: Options): Promise<void> {
+  const peer = await peerOf(url);
+  await orCliError(
+    async () => {
+      if (!isLoopback(peer.address)) await expectNonce(peer, url, nonce ?? null);
+      const findings = await findingsOf(peer, routes, cookieName);
+      const count = (wanted: Outcome): number => findings.filter(({ outcome }) => outcome === wanted).length;
+      const counts = { refused: count('refused'), reached: count('reached'), unclear: count('unclear') };
+      print(json, { ok: counts.reached === 0, ...counts, findings }, () => report(findings, counts));
+      if (counts.reached > 0) process.exitCode = 1;
+    },
+    (error) => error instanceof CliError || 'code' in error,
+  );
+}
+
+function report(findings: readonly Finding[], counts: { readonly [outcome in Outcome]: number }): string {
+  const told = findings.filter(({ outcome }) => outcome !== 'refused');
+  return [
+    ...(told.length === 0
+      ? []
+      : [
+          table(
+            told.map(({ outcome, status, route, request }) => [outcome, String(status ?? 'closed'), route, request]),
+          ),
+        ]),
+    `${findings.length} requests: ${counts.refused} refused, ${counts.reached} reached, ${counts.unclear} unclear`,
+    ...(counts.unclear === 0
+      ? []
+      : ['Unclear answers may be the gateway’s or the application’s: look for User-Agent stepgate-probe in its log.']),
+  ].join('\n');
+}
+
+async function findingsOf(peer: Peer, routes: readonly GuardedRoute[], cookieName: string): Promise<Finding[]> {
+  const deadline = performance.now() + TOTAL_TIMEOUT_MS;
+  const sent = async (request: RawRequest): Promise<RawAnswer | null> => {
+    const leftMs = deadline - performance.now();
+    if (leftMs <= 0) throw new CliError(`not done within ${TOTAL_TIMEOUT_MS / 1000} s; probe fewer routes at once`);
+    const headers = [['User-Agent', 'stepgate-probe'], ...request.headers] as const;
+    return exchange(peer, { ...request, headers }, { timeoutMs: Math.min(REQUEST_TIMEOUT_MS, leftMs) });
+  };
+  const means = {
+    cookieName,
+    session: process.env.STEPGATE_PROBE_SESSION?.trim() || 'stepgate-probe-session',
+    steppedUp: process.env.STEPGATE_PROBE_STEPPED_UP?.trim() || 'stepgate-probe-stepped-up',
+    nowhere: `/stepgate-probe-${randomBytes(8).toString('hex')}`,
+  };
+  const findings: Finding[] = [];
+  for (const route of routes) {
+    const plain: OddRequest = {
+      name: 'the route itself, without a credential',
+      request: plainRequest(route),
+      beside: null,
+    };
+    for (const { name, request, beside } of [plain, ...oddRequests(route, means)]) {
+      const answer = await sent(request);
+      const outcome = outcomeOf(answer);
+      const isUsual = outcome !== 'refused' && beside !== null && isSame(answer, await sent(beside));
+      findings.push({
+        route: `${route.method} ${route.path}`,
+        request: name,
+        outcome: isUsual ? 'refused' : outcome,
+        status: answer?.status ?? null,
+      });
+    }
+  }
+  return findings;
+}
+
+/** What the gateway and Stepgate refuse with. A challenge may come as a redirect, and then says so in a header. */
+function outcomeOf(answer: RawAnswer | null): Outcome {
+  if (answer === null) return 'refused';
+  const { status, headers } = answer;
+  if (['step-up', 'deny'].includes(headers.get('x-stepgate-decision') ?? '')) return 'refused';
+  if (status === 401 || status === 403) return 'refused';
+  // What either of them may answer to what it cannot read or does not have.
+  if ([0, 400, 404, 405, 408, 411, 413, 414, 417, 421, 426, 431].includes(status) || status > 500) return 'unclear';
+  return 'reached';
+}
+
+/** Nothing was made of what is odd about a request: the same without it gets the same answer. */
+function isSame(answer: RawAnswer | null, other: RawAnswer | null): boolean {
+  return answer?.status === other?.status && answer?.headers.get('location') === other?.headers.get('location');
+}
+
+/** @throws {CliError} unless the host serves the nonce */
+async function expectNonce(peer: Peer, url: URL, nonce: string | null): Promise<void> {
+  const where = new URL(NONCE_PATH, url).href;
+  if (nonce === null) {
+    const fresh = randomBytes(16).toString('hex');
+    throw new CliError(
+      `${url.hostname} is not this machine. To show that its owner wants this, let it serve the text\n  ${fresh}\n` +
+        `at ${where}, and run the command again with --nonce ${fresh}`,
+    );
+  }
+  const request = { method: 'GET', target: NONCE_PATH, headers: [], body: '' };
+  const answer = await exchange(peer, request, { timeoutMs: REQUEST_TIMEOUT_MS, withBody: true });
+  // A chunked body has its lengths beside the text.
+  const lines = (answer?.body ?? '').split(/\r?\n/).map((line) => line.trim());
+  if (answer?.status === 200 && lines.includes(nonce)) return;
+  throw new CliError(
+    `${where} does not serve the nonce ${nonce} (status ${answer?.status ?? 'none'}); nothing else was asked`,
+  );
+}
+
+async function peerOf(url: URL): Promise<Peer> {
+  const name = url.hostname.replace(/^\[(.*)\]$/, '$1');
+  const { address } = await orCliError(
+    () => (isIP(name) ? { address: name } : lookup(name)),
+    (error) => 'code' in error,
+  );
+  const isTls = url.protocol === 'https:';
+  return { address, port: Number(url.port || (isTls ? 443 : 80)), isTls, host: url.host };
+}
+
+function isLoopback(address: string): boolean {
+  return parseAddress(address)?.kind === 'loopback';
+}
+
+function gatewayUrl(text: string): URL {
+  const url = URL.parse(text);
+  if (url === null || !['http:', 'https:'].includes(url.protocol)) {
+    throw new InvalidArgumentError('must be an http or https address, such as http://127.0.0.1:8080.');
+  }
+  if (url.pathname !== '/' || url.search !== '' || url.username !== '') {
+    throw new InvalidArgumentError('must name scheme, host and port only; paths go into --route.');
+  }
+  return url;
+}
+
+function collectRoute(text: string, before: readonly GuardedRoute[] = []): readonly GuardedRoute[] {
+  const [, method = '', path = ''] = /^([A-Z]{1,20}) (\/[!-~]*)$/.exec(text) ?? [];
+  if (path === '')
+    throw new InvalidArgumentError("must be a method and a path without placeholders, such as 'POST /api/transfers'.");
+  if (before.length >= MAX_ROUTES) throw new InvalidArgumentError(`no more than ${MAX_ROUTES} routes at once.`);
+  return [...before, { method, path }];
+}
+
+function cookieName(text: string): string {
+  if (/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/.test(text)) return text;
+  throw new InvalidArgumentError('must be the name of a cookie.');
+}
+
+function nonceOf(text: string): string {
+  if (NONCE.test(text)) return text;
+  throw new InvalidArgumentError('must be the 32 characters that the command printed.');
+}
