@@ -75,7 +75,7 @@ export interface Baseline {
   readonly networks: readonly KnownNetwork[];
   readonly devices: readonly KnownDevice[];
   readonly sessions: readonly KnownSession[];
-  /** Device tokens issued up to this second hold no trust (all devices revoked). */
+  /** Device tokens issued before this moment hold no trust (all devices revoked). */
   readonly trustNotBefore: Seconds;
   /** What was proven up to this second counts no more: a credential changed, or a session or all devices were revoked. */
   readonly proofsNotBefore: Seconds;

@@ -69,13 +69,13 @@ function matchNow(observation: Observation, baseline: Baseline | null): DeviceMa
   const notBefore = Math.max(baseline?.trustNotBefore ?? 0, device?.revokedAt ?? 0);
   if (device === null) {
     if (holder === null) return { state: 'mismatch', id, device: null, proven: true, similarity: null };
-    if (holder.issuedAt <= notBefore) return { state: 'revoked', id, device: null, proven: true, similarity: null };
+    if (holder.issuedAt < notBefore) return { state: 'revoked', id, device: null, proven: true, similarity: null };
     return { ...matchByTraits(observation, devices, now), id, proven: true };
   }
 
   const { resemblance, similarity } = compareTraits(observation, device);
   const live = hasLiveTrust(device, now);
-  if ((holder !== null && holder.issuedAt <= notBefore) || (device.revokedAt !== null && !live)) {
+  if ((holder !== null && holder.issuedAt < notBefore) || (device.revokedAt !== null && !live)) {
     return { state: 'revoked', id, device, proven: true, similarity };
   }
   // The record that a subject trusts is not for holders of other tokens to change.

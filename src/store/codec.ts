@@ -14,7 +14,7 @@ import type { Tally } from './windows.ts';
  * `|`, fields by blanks, lists within a field by commas, and null is empty. Times are counted back from `lastSeen` in
  * seconds and written, like all numbers, in base 36; coordinates are kept to a thousandth of a degree (about 100 m),
  * accuracy to 0.1 km. Networks and the names of components stand once in a table and are named by their place in it. At
- * the end `proofsNotBefore` is written where it is not `trustNotBefore`, which it is in what versions before it wrote.
+ * the end `proofsNotBefore` is written, counted back, where it is another moment than `trustNotBefore`; older texts end there.
  */
 const VERSION = 1;
 
@@ -79,7 +79,7 @@ function baselineFrom(stored: unknown): Baseline {
       };
     }),
     trustNotBefore,
-    proofsNotBefore: stored.length > LENGTH ? integer(stored[LENGTH]) : trustNotBefore,
+    proofsNotBefore: stored.length > LENGTH ? lastSeen - integer(stored[LENGTH]) : trustNotBefore,
   };
 }
 
@@ -171,7 +171,7 @@ export function encodeBaseline(baseline: Baseline): string {
     devices.map(deviceRow).join('|'),
     sessions.map(sessionRow).join('|'),
     names.map(escaped).join('|'),
-    ...(baseline.proofsNotBefore === baseline.trustNotBefore ? [] : [baseline.proofsNotBefore]),
+    ...(baseline.proofsNotBefore === baseline.trustNotBefore ? [] : [lastSeen - baseline.proofsNotBefore]),
   ]);
 }
 

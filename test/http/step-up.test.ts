@@ -93,11 +93,14 @@ describe('POST /v1/step-up/verify', () => {
       expect(answer).toMatchObject({
         valid: false,
         code: token === 'not.a.token' ? 'malformed' : 'token_missing',
-        step_up: { acr_values: ['gold'], amr_values: [], max_age: 600, single_use: true },
+        step_up: { acr_values: ['gold'], amr_values: [], max_age: 0, single_use: true },
       });
       expect(answer.step_up.www_authenticate).toContain(`${answer.code}: `);
-      expect(answer.step_up.www_authenticate).toContain('acr_values="gold", max_age="600"');
+      expect(answer.step_up.www_authenticate).toContain('acr_values="gold", max_age="0"');
     }
+    const { step_up: reusable } = await (await post('/v1/step-up/verify', { ...asked, single_use: false })).json();
+    expect(reusable).toMatchObject({ max_age: 600, single_use: false });
+    expect(reusable.www_authenticate).toContain('acr_values="gold", max_age="600"');
   });
 
   test('holds a proof that names a session to the one that is asked for', async () => {

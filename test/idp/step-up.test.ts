@@ -136,20 +136,31 @@ describe('a refresh', () => {
     const tokens = await alice.authorize({ acrValues: [LOA2] });
     const answer = await bank.check('payment.transfer', (await alice.refresh(tokens)).accessToken);
     expect(answer.decision).toBe('step-up');
-    expect(errorOf(answer)).toBe('not_stepped_up');
+    expect(errorOf(answer)).toBe('auth_time_missing');
     expect(answer.step_up?.error?.message).toContain('auth_time');
   });
 });
 
 describe('a single-use proof', () => {
-  test('is spent by the first check; a new token is a new proof, even of the same log-in', async () => {
-    const { accessToken } = await alice.authorize({ acrValues: [LOA2] });
-    expect(codesOf(await bank.check('payout.approve', accessToken))).toContain('step_up_satisfied');
-    const second = await bank.check('payout.approve', accessToken);
+  test('is spent by the first check, and with it every token that the provider makes of that log-in', async () => {
+    const tokens = await alice.authorize({ acrValues: [LOA2] });
+    expect(codesOf(await bank.check('payout.approve', tokens.accessToken))).toContain('step_up_satisfied');
+    const second = await bank.check('payout.approve', tokens.accessToken);
     expect(second.decision).toBe('step-up');
     expect(errorOf(second)).toBe('replayed');
-    const next = await alice.authorize(asked(second));
-    expect(next.pages).toEqual([]);
+    const silent = await alice.authorize({ acrValues: [LOA2] });
+    expect(silent.pages).toEqual([]);
+    for (const { accessToken } of [silent, await alice.refresh(tokens)]) {
+      expect(errorOf(await bank.check('payout.approve', accessToken))).toBe('replayed');
+    }
+  });
+
+  test('is asked for with a log-in of now, which the provider then demands although it has a session', async () => {
+    const { accessToken } = await alice.authorize({ acrValues: [LOA2] });
+    await bank.check('payout.approve', accessToken);
+    advance(2);
+    const next = await alice.authorize(asked(await bank.check('payout.approve')));
+    expect(next.pages).not.toEqual([]);
     expect((await bank.check('payout.approve', next.accessToken)).decision).toBe('allow');
   });
 

@@ -46,8 +46,14 @@ describe('what a client is told to ask for', () => {
   });
 
   test('is the requirement itself where no issuer is configured', () => {
-    const asked = requirement({ acrValues: ['x'], singleUse: true });
+    const asked = requirement({ acrValues: ['x'] });
     expect(demandOf(asked, [])).toBe(asked);
+  });
+
+  test('is a log-in of now where the proof has to be single-use', () => {
+    const asked = requirement({ acrValues: ['x'], singleUse: true });
+    expect(demandOf(asked, [])).toEqual({ ...asked, maxAgeSeconds: 0 });
+    expect(demandOf(asked, [terms()])).toMatchObject({ maxAgeSeconds: 0, singleUse: true });
   });
 });
 

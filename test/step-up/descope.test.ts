@@ -59,7 +59,8 @@ async function verdicts(made: Promise<string>): Promise<{ stepgate: string; desc
     () => 'valid',
     () => 'refused',
   );
-  return { stepgate: ours.valid ? 'valid' : ours.error.code, descope: theirs };
+  const flaw = ours.valid ? (ours.proof.flaw?.code ?? 'valid') : ours.error.code;
+  return { stepgate: flaw, descope: theirs };
 }
 
 describe('the same verdict as the library of the provider', () => {

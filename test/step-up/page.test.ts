@@ -85,9 +85,9 @@ function codesOfTheSource(): string[] {
   return [...found].map(([code, counts]) => (counts ? `${code} †` : code)).sort();
 }
 
-/** The argument lists of all `Refusal(…)` and `problem(…)`. */
+/** The argument lists of all `Refusal(…)`, `flawOf(…)` and `problem(…)`. */
 function calls(source: string): string[] {
-  return [...source.matchAll(/(?:new Refusal|return problem|[?:] problem)(?=\()/g)].map(({ index, 0: name }) => {
+  return [...source.matchAll(/(?:new Refusal|flawOf|return problem|[?:] problem)(?=\()/g)].map(({ index, 0: name }) => {
     const from = index + name.length;
     let depth = 0;
     for (let at = from; at < source.length; at += 1) {

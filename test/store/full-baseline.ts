@@ -47,6 +47,6 @@ export function fullBaseline(letter: string): Baseline {
       country: 'NL',
     })),
     trustNotBefore: OLDEST,
-    proofsNotBefore: NOON,
+    proofsNotBefore: OLDEST + 1,
   };
 }
