@@ -7,7 +7,7 @@ import type { RulesError } from './rules/problems.ts';
 import type { RuleSet } from './rules/ruleset.ts';
 import type { Settings } from './settings.ts';
 import { joseVerifier, type ProofVerifierOptions } from './step-up/jose.ts';
-import { unrankedAcrValues } from './step-up/requirement.ts';
+import { singleUseGap, unrankedAcrValues } from './step-up/requirement.ts';
 import type { ProofVerifier } from './step-up/verifier.ts';
 
 /** The rules in force, and what is said when others want to take their place. */
@@ -20,15 +20,17 @@ export interface LiveRules {
 }
 
 /** Begins with this set. */
-export function liveRules(first: RuleSet, log: Log): LiveRules {
+export function liveRules(first: RuleSet, log: Log, { stepUpIssuers }: Pick<Settings, 'stepUpIssuers'>): LiveRules {
   let rules = first;
   warnOfOpenMethods(log, rules);
+  warnOfSingleUse(log, rules, stepUpIssuers);
   return {
     current: () => rules,
     swap: (next) => {
       rules = next;
       log.info('new rules are live', { revision: next.revision, rules: next.ruleCount, files: next.files });
       warnOfOpenMethods(log, next);
+      warnOfSingleUse(log, next, stepUpIssuers);
     },
     refuse: (error) => log.error('changed rules were refused, the old ones go on', { problem: error.message }),
   };
@@ -44,6 +46,12 @@ function warnOfOpenMethods(log: Log, { routes, warnings }: RuleSet): void {
       routes: open,
     });
   }
+}
+
+/** A rule that asks for a log-in of its own has to know where it gets no more than a token of its own. */
+function warnOfSingleUse(log: Log, { singleUse }: RuleSet, issuers: Settings['stepUpIssuers']): void {
+  const gap = singleUseGap(singleUse, issuers);
+  if (gap !== null) log.warn(gap);
 }
 
 /** A variable that is set in vain was meant to do something. */

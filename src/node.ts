@@ -96,7 +96,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
 
   warnOfIgnored(log, settings);
   const unmet = unmetBy(settings);
-  const rules = liveRules(await loadRules(settings.rulesDir, FACT_CATALOG, unmet), log);
+  const rules = liveRules(await loadRules(settings.rulesDir, FACT_CATALOG, unmet), log, settings);
   const callersOf = (keys: readonly ApiKey[]): FindCaller =>
     callers([...settings.apiKeys, ...keys], (text) => hash('sha256', text, 'buffer'));
   const keysWatch = await openKeysFile(settings, {

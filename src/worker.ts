@@ -68,7 +68,7 @@ function openWorker(environment: Environment, bindings: Bindings): Handle {
   const metrics = analyticsMetrics(bindings.decisions);
 
   const unmet = unmetBy(settings);
-  const rules = liveRules(compileRules(files, FACT_CATALOG, unmet), log);
+  const rules = liveRules(compileRules(files, FACT_CATALOG, unmet), log, settings);
   const kv =
     bindings.rulesKv &&
     rulesInKv({

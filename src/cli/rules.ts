@@ -6,6 +6,8 @@ import { loadRules, readRuleTestFiles } from '../rules/load.ts';
 import { describeProblem, RulesError } from '../rules/problems.ts';
 import { type CaseReport, type Play, type RuleTestReport, runRuleTests } from '../rules/test-runner.ts';
 import { FACT_CATALOG } from '../signals/index.ts';
+import { type IssuerSettings, stepUpIssuersText } from '../step-up/presets.ts';
+import { singleUseGap, unrankedAcrValues } from '../step-up/requirement.ts';
 import { CliError, isFileError, orCliError } from './fault.ts';
 import { JSON_FLAG, RULES_DIR } from './options.ts';
 import { print } from './output.ts';
@@ -35,10 +37,16 @@ interface Options {
 
 async function lint({ dir, json }: Options): Promise<void> {
   try {
-    const ruleSet = await loadRules(dir, FACT_CATALOG);
+    const issuers = issuersOf(process.env.STEP_UP_ISSUERS);
+    const ruleSet = await loadRules(dir, FACT_CATALOG, (acrValues) => unrankedAcrValues(acrValues, issuers));
     const open = openMethods(ruleSet.routes).map(({ path, methods }) => `${path} (${methods.join(', ')})`);
     const fallThrough = `methods without a route fall to the action "${DEFAULT_ACTION}" on ${open.join(', ')}`;
-    const warnings = [...ruleSet.warnings, ...(open.length === 0 ? [] : [fallThrough])];
+    const gap = singleUseGap(ruleSet.singleUse, issuers);
+    const warnings = [
+      ...ruleSet.warnings,
+      ...(open.length === 0 ? [] : [fallThrough]),
+      ...(gap === null ? [] : [gap]),
+    ];
     const { revision, files, ruleCount } = ruleSet;
     print(json, { ok: true, revision, files, rules: ruleCount, warnings, problems: [] }, () =>
       [
@@ -54,6 +62,15 @@ async function lint({ dir, json }: Options): Promise<void> {
     } else if (error instanceof Error && isFileError(error)) throw new CliError(error.message);
     else throw error;
   }
+}
+
+/** The issuers that the service would have; without them nothing can be said of what they state. */
+function issuersOf(text: string | undefined): readonly IssuerSettings[] {
+  if (text === undefined || text === '') return [];
+  const parsed = stepUpIssuersText.safeParse(text);
+  if (parsed.success) return parsed.data;
+  const [first] = parsed.error.issues;
+  throw new CliError(`STEP_UP_ISSUERS ${first?.path.join('.') ?? ''} ${first?.message ?? 'cannot be read'}`);
 }
 
 async function test({ dir, json }: Options): Promise<void> {

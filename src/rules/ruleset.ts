@@ -31,6 +31,8 @@ export interface RuleSet {
   /** What the author should know, though nothing is wrong: sentences with file and path. */
   readonly warnings: readonly string[];
   readonly routes: readonly RoutePattern[];
+  /** Ids of the rules that ask for a proof which is good once. */
+  readonly singleUse: readonly string[];
   /** Own policy of the action where a file gives one, else the files' own. */
   policyFor(action: string): ActionPolicy;
   /** Whether `actions` or a rule names the action, exactly or by a part of its name. */

@@ -185,6 +185,22 @@ function acrValuesUnder({ acrValues: own, acrOrder }: ProofTerms, asked: readonl
 }
 
 /**
+ * What single use cannot promise with these issuers, as a sentence for whoever writes rules; null where it can promise what it
+ * says. `rules` are the ids of those that ask for it.
+ */
+export function singleUseGap(
+  rules: readonly string[],
+  issuers: readonly Pick<IssuerSettings, 'name' | 'authTime'>[],
+): string | null {
+  const silent = issuers.filter(({ authTime }) => authTime === 'or_iat').map(({ name }) => name);
+  if (rules.length === 0 || silent.length === 0) return null;
+  return (
+    `single_use (${rules.join(', ')}) spends one token of ${silent.join(', ')}, not the log-in: tokens there may tell no auth_time, ` +
+    'so another token of the same log-in counts again; set "auth_time": "required" where the provider tells it'
+  );
+}
+
+/**
  * The acr values of a rule that no issuer can ever meet, because each of them ranks its values and none names this one.
  * An issuer without an order may emit anything, so beside one nothing is reported. {@link ANY_STEP_UP} is always met.
  */

@@ -52,6 +52,19 @@ describe('rules lint', () => {
     expect(stdout).toContain('warning: methods without a route fall to the action "request" on /reports/* (GET)');
   });
 
+  test('says what single use cannot promise with a provider that tells no log-in', async () => {
+    const once = rule('once', { action: 'pay' }, { decision: 'step-up', single_use: true, reason: 'once' });
+    await write('default.json', policy(once, FAR));
+    const lint = async (...issuers: object[]) => {
+      const env = { STEP_UP_ISSUERS: JSON.stringify(issuers) };
+      return (await stepgate(['rules', 'lint', '--dir', dir], { env })).stdout;
+    };
+    const descope = { preset: 'descope', project_id: 'P2abc' };
+    expect(await lint(descope)).toContain('warning: single_use (once) spends one token of P2abc, not the log-in');
+    expect(await lint({ ...descope, auth_time: 'required' })).not.toContain('warning');
+    expect(await lint({ preset: 'auth0', domain: 'a.example', audience: 'a' })).not.toContain('warning');
+  });
+
   test('names a directory that is not there', async () => {
     const { code, stdout } = await stepgate(['rules', 'lint', '--dir', join(dir, 'nowhere')]);
     expect(stdout).toContain('nowhere');

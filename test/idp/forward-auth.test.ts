@@ -68,7 +68,9 @@ test('a bearer token passes a single-use route once', async () => {
   const again = await ask('/api/payouts', bearer(accessToken));
   expect(again.status).toBe(401);
   expect(again.challenge).toContain('replayed');
+  advance(2);
   const next = await alice.authorize(parseChallenge(again.challenge));
+  expect(next.pages).not.toEqual([]);
   expect((await ask('/api/payouts', bearer(next.accessToken))).status).toBe(200);
 });
 

@@ -148,9 +148,10 @@ describe('a single-use proof', () => {
     const second = await bank.check('payout.approve', tokens.accessToken);
     expect(second.decision).toBe('step-up');
     expect(errorOf(second)).toBe('replayed');
+    const refreshed = await alice.refresh(tokens);
     const silent = await alice.authorize({ acrValues: [LOA2] });
     expect(silent.pages).toEqual([]);
-    for (const { accessToken } of [silent, await alice.refresh(tokens)]) {
+    for (const { accessToken } of [refreshed, silent]) {
       expect(errorOf(await bank.check('payout.approve', accessToken))).toBe('replayed');
     }
   });

@@ -198,7 +198,7 @@ describe('a device token', () => {
     expect(stateOf({ fingerprint: 'fp-1', token: laundered }, trusted)).toBe('trusted');
     expect(stateOf({ token: laundered, nowMs: (NOON + HOUR) * 1000 }, trusted)).toBe('mismatch');
     const revoked = revokeAllDevices(trusted, NOON);
-    const again = trustedAfter({ token: stolen }, revoked);
+    const again = trustedAfter({ token: stolen, at: NOON + 1 }, revoked);
     expect(stateOf({ token: laundered }, again)).toBe('revoked');
     expect(stateOf({ token: genuine({ subject: 'attacker', issuedAt: NOON + HOUR }) }, again)).toBe('mismatch');
   });
