@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type ServerType, serve } from '@hono/node-server';
 import { build } from 'esbuild';
 import { Hono } from 'hono';
@@ -105,6 +106,18 @@ test('a challenge opens the provider in a popup, and the request goes through wi
   expect(JSON.parse((await popup.textContent('body')) ?? '')).toMatchObject({ asks: ['pwd', 'otp'] });
   await enter(popup, 'alice', ['pwd', 'otp']);
   expect(await answer).toEqual({ status: 200, text: 'approved: one payout' });
+});
+
+test('what counts once is asked for each time, although the provider has a session', async () => {
+  for (const nth of [1, 2]) {
+    const { answer, popup } = await challenged();
+    expect(await popup.textContent('body'), `payout ${nth}`).toContain(nth === 1 ? 'no_session' : 'login_prompt');
+    await enter(popup, 'alice', ['pwd', 'otp']);
+    expect(await answer).toEqual({ status: 200, text: 'approved: one payout' });
+    // Providers tell the moment of a log-in in whole seconds.
+    const second = Math.floor(Date.now() / 1000);
+    while (Math.floor(Date.now() / 1000) === second) await sleep(50);
+  }
 });
 
 test('a person who proves to be somebody else is challenged once more and no further', async () => {

@@ -48,6 +48,20 @@ test('behind Caddy the same shop asks for a step-up, trusts the device, and refu
   expect(await decided(demo, 'checkout.place')).toMatchObject({ decision: 'deny', who: 'thief' });
 });
 
+test('behind Caddy a new e-mail address takes the passkey each time', async () => {
+  const { page } = ada;
+  for (const email of ['ada@elsewhere.example', 'ada@home.example']) {
+    const signed = await ada.signCount();
+    await page.goto(`${demo.shop}/account`);
+    await page.getByLabel('New address').fill(email);
+    await page.getByRole('button', { name: 'Change it' }).click();
+    await ada.continueToProvider();
+    await ada.usePasskey();
+    await page.getByText(`Messages go to ${email} from now on.`).waitFor();
+    expect(await ada.signCount()).toBe(signed + 1);
+  }
+});
+
 test('a request that did not come through Caddy is refused by the shop', async () => {
   const forged = await ada.context.request.get(demo.shop, {
     headers: { 'X-Stepgate-Decision': 'allow', 'X-Stepgate-Subject': 'u-7b42' },
