@@ -242,6 +242,31 @@ describe('a trusted device', () => {
     expect(again.headers()['www-authenticate']).toMatch(/replayed.*max_age="0"/);
   });
 
+  test('is told when the provider did not ask, and not sent round in a circle', async () => {
+    const { page } = ada;
+    await orderOnce();
+    await ada.add('Copper Samovar');
+    await ada.toCheckout();
+    await ada.placeOrder();
+    await ada.continueToProvider();
+    await ada.usePasskey();
+    await isOrdered();
+
+    await ada.add('Copper Samovar');
+    await ada.toCheckout();
+    await ada.placeOrder();
+    await page.getByRole('dialog').waitFor();
+    await page.locator('#step-up [name=max_age]').evaluate('(field) => { field.value = ""; }');
+    await page.getByRole('dialog').getByRole('button', { name: 'Continue' }).click();
+    await problemOn().filter({ hasText: 'did not ask you' }).waitFor();
+    expect(await page.getByRole('dialog').count()).toBe(0);
+
+    await ada.placeOrder();
+    await ada.continueToProvider();
+    await ada.usePasskey();
+    await isOrdered();
+  });
+
   test('is listed, removed by its owner, and asked about again', async () => {
     const { page } = ada;
     await orderOnce();

@@ -14,13 +14,22 @@ const OUTCOMES: { readonly [status: number]: string } = {
   403: 'We cannot do this now: something about this request does not fit what we know of you. Nothing was ordered or changed.',
 };
 
+const UNASKED =
+  'Your account did not ask you this time, so that this is not confirmed. Nothing was ordered or changed; try again.';
+
 let sending: HTMLFormElement | null = null;
+/** Whether the form that is being sent goes on by itself, after a confirmation. */
+let resumes = false;
 
 // Begun with the page, so that it is there when a form is sent.
 const device = collectDevice({ timeoutMs: 5000 });
 const guardedFetch = stepUpFetch({
   collect: () => device,
-  onStepUp: ({ acrValues, maxAge }) => ask(acrValues, maxAge),
+  onStepUp: ({ acrValues, maxAge, reason }) => {
+    // The provider confirmed what was confirmed before, and might do so for ever.
+    if (resumes && reason?.startsWith('replayed') === true) throw new Error(UNASKED);
+    return ask(acrValues, maxAge);
+  },
 });
 
 async function send(form: HTMLFormElement): Promise<void> {
@@ -104,10 +113,12 @@ addEventListener('pageshow', (event) => {
 for (const form of document.querySelectorAll<HTMLFormElement>('form[data-guarded]')) {
   form.addEventListener('submit', (event) => {
     event.preventDefault();
+    resumes = false;
     void send(form);
   });
   if (form.dataset.resume !== undefined) {
     refill(form);
+    resumes = true;
     void send(form);
   }
 }
