@@ -23,8 +23,8 @@ const MAX_LOCATION_LENGTH = 1024;
  * Address of the step-up page for one navigation, with `acr_values`, `max_age` and the original URL in `return_to`. Null when
  * no page is configured or the navigation is to that page itself, which would go round in circles.
  *
- * `return_to` is always an absolute http(s) URL whose host is on the list, so the page can trust it as it stands; it is left
- * out when scheme, host or target are anything else.
+ * `return_to` is always an absolute http(s) URL whose host is on the list; it is left out when scheme, host or target are
+ * anything else. The page has to check it all the same: not only this redirect leads there.
  */
 export function stepUpLocation(
   gateway: StepUpPageSettings,
