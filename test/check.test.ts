@@ -8,7 +8,7 @@ const rule = (id: string, when: object, then: object) => ({ id, when, then });
 const RULES = {
   version: 1,
   trust: { days: 30 },
-  actions: { login: { learn: 'event' }, browse: { floor: 'allow' }, vault: { floor: 'deny' } },
+  actions: { login: { learn: 'event' }, browse: { floor: 'allow' }, vault: { floor: 'deny' }, read: {}, any: {} },
   rules: [
     rule('pay', { action: 'pay' }, { decision: 'step-up', max_age: 300 }),
     rule('pay-once', { action: 'pay.once' }, { decision: 'step-up', single_use: true }),

@@ -65,7 +65,7 @@ describe('the default policy', () => {
 
   /** @see https://github.com/firehol/blocklist-ipsets/issues/13 */
   it('never denies for one feed alone, and an allow list takes the feed out', async () => {
-    const request = { action: 'webhook', ip: '140.82.112.3' };
+    const request = { action: 'request', ip: '140.82.112.3' };
     const listed = await play([{ at: '2025-03-10T12:00:00Z', check: request }], { '140.82.112.3': ['attack'] });
     expect(listed.decision).toBe('step-up');
     expect(codes(listed)).toEqual(['attack_address', 'medium_risk']);

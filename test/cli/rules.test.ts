@@ -14,7 +14,7 @@ afterEach(() => rm(dir, { recursive: true, force: true }));
 
 const rule = (id: string, when: object, then: object) => ({ id, when, then });
 const write = (name: string, value: unknown): Promise<void> => writeFile(join(dir, name), JSON.stringify(value));
-const policy = (...rules: object[]) => ({ version: 1, rules });
+const policy = (...rules: object[]) => ({ version: 1, actions: { login: {} }, rules });
 const FAR = rule('far', { 'travel.speed_kmh': { gt: 1000 } }, { decision: 'step-up', reason: 'too_fast' });
 const STRANGER = rule('stranger', { 'device.state': 'new' }, { decision: 'step-up', reason: 'new_device' });
 

@@ -86,6 +86,40 @@ it('never compares text with numbers', () => {
   }
 });
 
+describe('is and is_not', () => {
+  it.each([
+    [5000, 'number'],
+    ['5000', 'string'],
+    [true, 'boolean'],
+    [[5000], 'list'],
+    [['a'], 'list'],
+    [[], 'list'],
+    [{ v: 5000 }, 'object'],
+  ])('%j is a %s and nothing else', (value, type) => {
+    const facts = factsOf({}, { context: { v: value as never } });
+    for (const other of ['number', 'string', 'boolean', 'list', 'object']) {
+      expect(truthOf({ 'context.v': { is: other } }, facts)).toBe(String(other === type));
+      expect(truthOf({ 'context.v': { is_not: other } }, facts)).toBe(String(other !== type));
+    }
+  });
+
+  it('know nothing of a value that is absent or null', () => {
+    for (const context of [{}, { v: null }]) {
+      expect(truthOf({ 'context.v': { is: 'number' } }, factsOf({}, { context }))).toBe('unknown');
+      expect(truthOf({ 'context.v': { is_not: 'number' } }, factsOf({}, { context }))).toBe('unknown');
+    }
+  });
+
+  it('take a number that is too large to be one for none', () => {
+    const context = JSON.parse('{ "v": 1e999 }');
+    expect(truthOf({ 'context.v': { is_not: 'number' } }, factsOf({}, { context }))).toBe('true');
+  });
+
+  it('stand beside a limit on the same fact', () => {
+    expect(problemsOf([points({ 'context.v': { is: 'number', gte: 5 } }, 1)])).toEqual([]);
+  });
+});
+
 describe('matches', () => {
   /** @see https://github.com/AkashaCorporation/HikariSystem-HexCore/issues/41 */
   it('answers at once where a backtracking engine needs years', () => {
@@ -96,10 +130,18 @@ describe('matches', () => {
     );
   });
 
-  it('looks at the first 512 characters only', () => {
-    const when = { 'client.agent': { matches: 'z' } };
-    expect(truthOf(when, factsOf({ 'client.agent': `${'a'.repeat(511)}z` }))).toBe('true');
-    expect(truthOf(when, factsOf({ 'client.agent': `${'a'.repeat(512)}z` }))).toBe('false');
+  it('does not know a text of more than 512 characters, whatever it begins or ends with', () => {
+    const long = { 'client.agent': `${'a'.repeat(512)}z` };
+    expect(truthOf({ 'client.agent': { matches: 'z' } }, factsOf({ 'client.agent': `${'a'.repeat(511)}z` }))).toBe(
+      'true',
+    );
+    for (const matches of ['z', '^a', '^a+z$', '^b']) {
+      expect(truthOf({ 'client.agent': { matches } }, factsOf(long)), matches).toBe('unknown');
+      expect(truthOf({ not: { 'client.agent': { matches } } }, factsOf(long)), matches).toBe('unknown');
+    }
+    expect(truthOf({ 'client.agent': { longer_than: 512 } }, factsOf(long))).toBe('true');
+    expect(truthOf({ 'client.agent': { longer_than: 513 } }, factsOf(long))).toBe('false');
+    expect(truthOf({ 'client.agent': { ends_with: 'z' } }, factsOf(long))).toBe('true');
   });
 
   it.each(['[', '(a)\\1', '(?=a)b', '(a{1000}){1000}', '(a?){900}b', 'a'.repeat(513), ''])(
