@@ -360,3 +360,28 @@ test('an address whose country nobody knows is not taken for a foreign one, only
   expect(unknown.signals).toMatchObject({ geo: { state: 'unknown' }, travel: { state: 'unknown' } });
   expect(await check({ ...ANN, action: 'read', geo: { country: 'NL' } })).toMatchObject({ decision: 'deny' });
 });
+
+describe('a request that may be several things', () => {
+  const under = (action: string, id: string | null = null) => ({ action, resource: { type: null, id, properties: {} } });
+
+  test('is judged as the strictest, in whatever order they come, and counted once', async () => {
+    const { checkAs } = await stage(RULES);
+    for (const actions of [
+      ['read', 'pay', 'any'],
+      ['pay', 'any', 'read'],
+    ]) {
+      const { request, result } = await checkAs(ANN, actions.map((action) => under(action)));
+      expect([request.action, result.decision]).toEqual(['pay', 'step-up']);
+    }
+    const { result } = await checkAs(ANN, [under('read'), under('any')]);
+    expect(result.signals.velocity?.facts['subject.attempts_1m']).toBe(3);
+  });
+
+  test('spends a single-use proof where one of them asks for it, and spends it once', async () => {
+    const { checkAs, proof } = await stage(RULES);
+    const body = { ...ANN, step_up_token: await proof('ann') };
+    const both = [under('pay'), under('pay.once')];
+    expect((await checkAs(body, both)).result).toMatchObject({ decision: 'allow', stepUp: { satisfied: true } });
+    expect((await checkAs(body, both)).result).toMatchObject({ stepUp: { error: { code: 'replayed' } } });
+  });
+});

@@ -20,6 +20,8 @@ export interface Stage {
   breakStore(why: StoreFailure | null): void;
   /** Checks a wire body and lets it teach. */
   check(body: object, changes?: Partial<CheckRequest>): Promise<Checked['result']>;
+  /** Checks a wire body that may be each of these requests. */
+  checkAs(body: object, candidates: readonly Partial<CheckRequest>[]): Promise<Checked>;
   tell(type: EventType, body: object): ReturnType<typeof recordEvent>;
   /** A su token of `subject` who authenticated `secondsAgo`. */
   proof(subject: string, secondsAgo?: number): Promise<string>;
@@ -54,6 +56,13 @@ export async function stage(rules: object, more: Partial<Engine> = {}): Promise<
     engine,
     breakStore: (why) => {
       broken = why;
+    },
+    checkAs: async (body, candidates) => {
+      const request = checkRequestOf({ action: '-', ...body }, context());
+      const [first = request, ...others] = candidates.map((each): CheckRequest => ({ ...request, ...each }));
+      const checked = await check(engine, first, others);
+      await checked.learn();
+      return checked;
     },
     check: async (body, changes = {}) => {
       const { result, learn } = await check(engine, { ...checkRequestOf({ ...body }, context()), ...changes });

@@ -72,6 +72,18 @@ describe('rules lint', () => {
   });
 });
 
+test.each([
+  ['POST /pay/:id', 'POST /pay/{id}'],
+  ['GET /s%65cret', 'GET /secret'],
+  ['GET /x/../hidden', 'GET /hidden'],
+])('rules lint refuses the route %s and says what it would have to be', async (route, instead) => {
+  await write('default.json', { ...policy(FAR), actions: { pay: { routes: [route] } } });
+  const { code, stdout } = await stepgate(['rules', 'lint', '--dir', dir]);
+  expect(stdout).toContain('default.json › actions.pay.routes[0]');
+  expect(stdout).toContain(`"${instead}"`);
+  expect(code).toBe(1);
+});
+
 describe('rules test', () => {
   const facts = (name: string, measured: object, decision: string) => ({
     name,

@@ -48,7 +48,7 @@ test('the query of a gateway that tells no method is in conflict too', () => {
 
 test('any target is read, in bounded work', () => {
   fc.assert(
-    fc.property(fc.string({ unit: 'binary' }), (text) => {
+    fc.property(fc.string({ unit: 'binary-ascii', maxLength: 30 }), (text) => {
       expect(queryNamesOtherMethod(`/?${text}&_method=DELETE`, 'POST')).toBe(true);
     }),
   );

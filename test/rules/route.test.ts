@@ -27,7 +27,7 @@ describe('a route that no request could ever match', () => {
     ['GET /pay/:id(\\d+)', null],
     ['GET /pay/[id]', 'GET /pay/{id}'],
     ['GET /pay/{user-id}', 'GET /pay/{user_id}'],
-    ['GET /pay/user-{id}', 'GET /pay/{user_id}'],
+    ['GET /pay/user-{id}', 'GET /pay/{id}'],
     ['GET /a/*/b', 'GET /a/{any}/b'],
     ['GET /a/**', 'GET /a/*'],
     ['GET /a/*rest', 'GET /a/*'],
