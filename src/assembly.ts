@@ -1,6 +1,7 @@
 import type { Log } from './audit/log.ts';
 import type { Metrics } from './audit/metrics.ts';
 import { openMethods } from './http/routes.ts';
+import type { ListStatus } from './reputation/reputation.ts';
 import { DEFAULT_ACTION } from './rules/actions.ts';
 import type { UnmetAcrValues } from './rules/compile.ts';
 import type { RulesError } from './rules/problems.ts';
@@ -52,6 +53,16 @@ function warnOfOpenMethods(log: Log, { routes, warnings }: RuleSet): void {
 function warnOfSingleUse(log: Log, { singleUse }: RuleSet, issuers: Settings['stepUpIssuers']): void {
   const gap = singleUseGap(singleUse, issuers);
   if (gap !== null) log.warn(gap);
+}
+
+/** What a list past its age says is unknown from now on; somebody should bring it up to date. */
+export function warnOfStaleList(log: Log, { name, category, ageDays, maxAgeDays }: ListStatus): void {
+  log.warn('an address list is past its age: its category is unknown until `stepgate lists update` or a new build', {
+    list: name,
+    category,
+    age_days: Math.floor(ageDays),
+    max_age_days: maxAgeDays,
+  });
 }
 
 /** A variable that is set in vain was meant to do something. */

@@ -338,12 +338,12 @@ function lessonsOf(
   policy: ActionPolicy,
   degraded: readonly Degradation[],
   actor: string | null,
-  { request }: Observation,
+  { request, standing }: Observation,
 ): Lessons {
   const isWhole = degraded.length === 0 && !request.dryRun;
   const may = decision === 'allow' && isWhole && request.subject !== null && actor === null;
   return {
-    sighting: may && policy.learn === 'decision',
+    sighting: may && policy.learn === 'decision' && standing?.stale?.holds !== true,
     trustDays: may && earnedBy !== null && policy.trust.onStepUp ? policy.trust.days : null,
     earnedBy,
   };

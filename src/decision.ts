@@ -70,7 +70,7 @@ export type SignalState = 'measured' | 'unknown' | 'failed' | 'off';
 /** What a signal measured. `facts` may be partly filled in any state; a fact that is absent is unknown. */
 export interface Measurement {
   readonly state: SignalState;
-  /** Stable word for every state but `measured`. */
+  /** Stable word for every state but `measured`, and there where a part could not be measured. */
   readonly why?: string;
   readonly facts: MeasuredFacts;
 }

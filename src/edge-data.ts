@@ -1,3 +1,4 @@
+import { warnOfStaleList } from './assembly.ts';
 import type { Log } from './audit/log.ts';
 import type { GeoSource } from './geo/geo.ts';
 import { noGeo } from './geo/no-geo.ts';
@@ -45,6 +46,7 @@ export function edgeData(
       timeoutMs,
       keepAlive,
       onProblem: (problem) => log.error('address lists', { problem }),
+      onStale: (list) => warnOfStaleList(log, list),
     });
     reputation.warm();
     if (geoData === 'none') return { geo: noGeo(), reputation };

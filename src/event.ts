@@ -42,7 +42,9 @@ async function learnSuccess(
   subject: Pseudonym,
 ): Promise<NamedDevice | null> {
   const { trust } = engine.rules().policyFor(event.type === 'login.succeeded' ? 'login' : 'step_up');
-  const lessons: Lessons = { sighting: true, trustDays: event.trustDevice ? trust.days : null, earnedBy: null };
+  // What a list past its age says of the address is unknown, so that it teaches nothing.
+  const sighting = observation.standing?.stale?.holds !== true;
+  const lessons: Lessons = { sighting, trustDays: event.trustDevice ? trust.days : null, earnedBy: null };
   const stored = await engine.store.readSubject(subject, event.occurredAtMs);
   const baseline = stored?.baseline ?? null;
   const device = await nameDevice(engine, observation, baseline, lessons);

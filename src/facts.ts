@@ -18,6 +18,8 @@ export interface FactSpec {
   readonly meaning: string;
   /** The only strings that a `string` or `list` fact can hold, where they are known. A rule naming another is refused. */
   readonly values?: readonly string[];
+  /** The fact of type `list` that names what nobody knows to be in this list or not. */
+  readonly unknownIn?: string;
 }
 
 /** Full fact name (`travel.speed_kmh`) to what it is. */

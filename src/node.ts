@@ -8,7 +8,16 @@ import { getRequestListener, RequestError } from '@hono/node-server';
 import { monotonicFactory } from 'ulid';
 import type { ApiKey } from './api-keys.ts';
 import { createApp } from './app.ts';
-import { afterwork, liveRules, openVerifier, randomFractions, textOf, unmetBy, warnOfIgnored } from './assembly.ts';
+import {
+  afterwork,
+  liveRules,
+  openVerifier,
+  randomFractions,
+  textOf,
+  unmetBy,
+  warnOfIgnored,
+  warnOfStaleList,
+} from './assembly.ts';
 import type { Log } from './audit/log.ts';
 import type { Metrics } from './audit/metrics.ts';
 import { type LineStream, pinoLines, standardOutput } from './audit/pino.ts';
@@ -116,7 +125,9 @@ export async function startServer(settings: Settings, options: StartOptions = {}
     onRefused: rules.refuse,
   });
   const lists = await watchReputation(settings.ipListsDir, {
+    now,
     onReload: () => log.info('address lists were loaded anew'),
+    onStale: (list) => warnOfStaleList(log, list),
     onProblem: (problem) => log.error('the address lists cannot be read, the old ones go on', { ...problem }),
   });
   const geoWatch = await openGeo(settings, log, now());

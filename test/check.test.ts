@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { GeoSource, Located } from '../src/geo/geo.ts';
+import { compileList } from '../src/reputation/lists.ts';
 import type { Standing } from '../src/reputation/reputation.ts';
+import { createReputation } from '../src/reputation/standing.ts';
+import { NOW_MS } from './engine.ts';
 import { DAY_MS, stage } from './stage.ts';
 
 const rule = (id: string, when: object, then: object) => ({ id, when, then });
@@ -384,4 +387,45 @@ describe('a request that may be several things', () => {
     expect((await checkAs(body, both)).result).toMatchObject({ decision: 'allow', stepUp: { satisfied: true } });
     expect((await checkAs(body, both)).result).toMatchObject({ stepUp: { error: { code: 'replayed' } } });
   });
+});
+
+/** @see https://github.com/firehol/blocklist-ipsets/issues/219 */
+test('an address on a list past its age is not clean: rules on its category are unknown, and nothing is learned from it', async () => {
+  const config = { column: 0, minCount: 0, maxCoverage: 1, licence: '', format: 'text', source: 'x.txt' } as const;
+  const fresh = { updatedAtMs: NOW_MS, etag: null, lastModified: null };
+  const lists = [
+    compileList(
+      '34.5.6.66',
+      { ...config, name: 'f1', category: 'attack', maxAgeDays: 2 },
+      { ...fresh, updatedAtMs: NOW_MS - 365 * DAY_MS },
+      null,
+    ),
+    compileList('45.83.0.0/16', { ...config, name: 'f2', category: 'vpn', maxAgeDays: 30 }, fresh, null),
+  ];
+  const it = await stage(
+    {
+      version: 1,
+      rules: [
+        rule('attack', { 'ip.categories': { has: 'attack' } }, { decision: 'deny' }),
+        rule('clean', { not: { 'ip.categories': { has: 'attack' } } }, { decision: 'deny' }),
+        rule('vpn', { 'ip.categories': { has_any: ['attack', 'vpn'] } }, { decision: 'step-up' }),
+      ],
+    },
+    { reputation: () => createReputation(lists, []) },
+  );
+  const from = (ip: string) => it.check({ subject: 'u', ip, action: 'login', device: { fingerprint: 'f'.repeat(32) } });
+  const first = await from('34.5.6.66');
+  expect(first).toMatchObject({
+    decision: 'allow',
+    degraded: [],
+    signals: {
+      ip: { state: 'measured', why: 'lists_stale', facts: { 'ip.lists_stale': ['f1'] } },
+      travel: { facts: { 'travel.state': 'placeless' } },
+    },
+  });
+  await it.tell('login.succeeded', { subject: 'u', ip: '34.5.6.66' });
+  expect((await from('34.5.6.66')).signals.velocity?.facts['subject.learned']).toBe(0);
+  expect(await from('45.83.1.1')).toMatchObject({ decision: 'step-up', rule: { id: 'vpn' } });
+  expect(await from('81.2.69.160')).toMatchObject({ decision: 'allow', rule: null });
+  expect((await from('81.2.69.160')).signals.velocity?.facts['subject.learned']).toBe(1);
 });

@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { crc32 } from '../crc32.ts';
+import type { Address } from '../net/address.ts';
 import { COMPILED_SUFFIX, decodeList } from './compiled-list.ts';
 import { ListError } from './list-text.ts';
 import { type CompiledList, LIST_NAME } from './lists.ts';
 import type { ListStatus, LocalReputation, Reputation, Standing } from './reputation.ts';
-import { type BrokenList, createReputation, NO_REPUTATION } from './standing.ts';
+import { type BrokenList, createReputation, NO_REPUTATION, tellStale } from './standing.ts';
 
 /** Name of the file that says which lists lie beside it. */
 export const LIST_INDEX_FILE = 'lists.json';
@@ -36,11 +37,13 @@ export interface ListMemory {
   /** Whether somebody reads now, as far as is known. */
   reading: boolean;
   problem: string | null;
+  /** Names of the lists past their age that were told of. */
+  readonly toldStale: Set<string>;
 }
 
 /** Memory in which nothing has been read. */
 export function listMemory(): ListMemory {
-  return { reputation: null, takenUntilMs: 0, reading: false, problem: null };
+  return { reputation: null, takenUntilMs: 0, reading: false, problem: null, toldStale: new Set() };
 }
 
 /** How lists are read. */
@@ -53,6 +56,8 @@ export interface FetchedListsOptions {
   readonly timeoutMs?: number;
   /** Told why the lists could not be read, or one of them not be used. */
   readonly onProblem?: (problem: string) => void;
+  /** Told of each list that is past its age, once, by the first look-up that meets it. */
+  readonly onStale?: (list: ListStatus) => void;
   /** Takes the reading, for `waitUntil`: it has to end even when the request that began it is answered. Never rejects. */
   readonly keepAlive: (reading: Promise<void>) => void;
 }
@@ -74,6 +79,7 @@ export function fetchedLists({
   now,
   timeoutMs = DEFAULT_TIMEOUT_MS,
   onProblem = () => undefined,
+  onStale = () => undefined,
   keepAlive,
 }: FetchedListsOptions): FetchedLists {
   const read = async (): Promise<void> => {
@@ -104,14 +110,22 @@ export function fetchedLists({
     return memory.reputation;
   };
 
+  const standingIn = (reputation: LocalReputation, address: Address, nowMs: number): Standing => {
+    const standing = reputation.standing(address, nowMs);
+    if (standing.stale !== undefined) tellStale(memory.toldStale, reputation.status(nowMs), onStale);
+    return standing;
+  };
+
   return {
     get configured(): boolean {
       return memory.reputation?.configured ?? true;
     },
     standing(address, nowMs) {
-      if (memory.reputation !== null) return memory.reputation.standing(address, nowMs);
+      if (memory.reputation !== null) return standingIn(memory.reputation, address, nowMs);
       if (address.kind !== 'public') return NO_REPUTATION.standing(address, nowMs);
-      return waited().then((reputation) => reputation?.standing(address, nowMs) ?? UNAVAILABLE);
+      return waited().then((reputation) =>
+        reputation === null ? UNAVAILABLE : standingIn(reputation, address, nowMs),
+      );
     },
     status(nowMs) {
       if (memory.reputation !== null) return memory.reputation.status(nowMs);

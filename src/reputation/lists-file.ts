@@ -16,7 +16,7 @@ import {
   recipeOf,
 } from './lists.ts';
 import type { ListStatus, LocalReputation, Standing } from './reputation.ts';
-import { type BrokenList, createReputation, NO_REPUTATION } from './standing.ts';
+import { type BrokenList, createReputation, NO_REPUTATION, tellStale } from './standing.ts';
 
 /** Any error as a problem; one that is no {@link ListError} came from the disk. */
 function asProblem(error: unknown): ListProblem {
@@ -387,6 +387,10 @@ export interface WatchOptions {
   readonly intervalMs?: number;
   /** Called after each take-over. */
   readonly onReload?: (reputation: LocalReputation) => void;
+  /** Called once for each list that is past its age, when that is noticed. */
+  readonly onStale?: (list: ListStatus) => void;
+  /** Real clock, epoch milliseconds; it decides which lists are past their age. Without it `onStale` is never called. */
+  readonly now?: () => number;
   /** Called when the directory cannot be read; the lists in force go on. */
   readonly onProblem?: (problem: ListProblem) => void;
 }
@@ -402,7 +406,13 @@ export async function watchReputation(dir: string, options: WatchOptions = {}): 
     loaded = await load(dir, loaded.lists);
     current = createReputation(loaded.lists, loaded.broken);
   };
+  const told = new Set<string>();
+  const lookAtAges = (): void => {
+    const { now, onStale } = options;
+    if (now !== undefined && onStale !== undefined) tellStale(told, current.status(now()), onStale);
+  };
   await takeOver();
+  lookAtAges();
   let running: Promise<void> = Promise.resolve();
   const reload = (): Promise<void> => {
     const next = running.then(async () => {
@@ -419,6 +429,7 @@ export async function watchReputation(dir: string, options: WatchOptions = {}): 
     looking = true;
     try {
       if ((await fingerprint(dir)) !== seen) await reload();
+      lookAtAges();
     } catch (error) {
       options.onProblem?.(asProblem(error));
     } finally {

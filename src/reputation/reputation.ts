@@ -11,15 +11,28 @@ export const PLACELESS_CATEGORIES: readonly Category[] = ['tor', 'vpn', 'relay',
 export interface Standing {
   /**
    * Sorted, without doubles. When a list of category `allow` names the address, exactly `['allow']`. Null when no list but
-   * of friends (`allow`) is in force: none is built, or all are past their age. Nothing is then known, good or bad.
+   * of friends (`allow`) is in force: none is built, or all are past their age. Nothing is then known, good or bad. Where some
+   * are past their age, `stale` says which categories are not known to be absent.
    */
   readonly categories: readonly Category[] | null;
   /** Names of the lists that hold the address, sorted. */
   readonly lists: readonly string[];
   /** Autonomous system number, where an ASN table is built. */
   readonly asn: number | null;
+  /** Lists past their age, where there are any: what they say of the address is not known any more. */
+  readonly stale?: StaleLists;
   /** Lists are built, but could not be read in time: nothing is known, and that is a failure. Absent otherwise. */
   readonly why?: 'lists_unavailable';
+}
+
+/** What lists past their age leave open. */
+export interface StaleLists {
+  /** Their names, sorted. */
+  readonly lists: readonly string[];
+  /** Their categories, sorted, without those in which a younger list holds the address; none where it is on a list of friends. */
+  readonly categories: readonly Category[];
+  /** One of them holds the address, and no younger list of friends does. */
+  readonly holds: boolean;
 }
 
 /** One list as it is loaded now. */

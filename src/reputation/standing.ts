@@ -21,6 +21,12 @@ const INNER_KINDS: readonly AddressKind[] = ['private', 'loopback', 'link_local'
 
 const ageInDays = (updatedAtMs: number, nowMs: number): number => Math.max(0, (nowMs - updatedAtMs) / DAY_MS);
 
+interface StaleFound {
+  readonly lists: string[];
+  readonly categories: Category[];
+  holds: boolean;
+}
+
 /**
  * Puts compiled lists together. Every look-up reads memory only; no answer is kept, so lists that replace others are in force
  * with the next call.
@@ -38,22 +44,42 @@ export function createReputation(lists: readonly CompiledList[], broken: readonl
       const names: string[] = [];
       let asn: number | null = null;
       let isJudged = false;
+      let stale: StaleFound | null = null;
       for (const { meta, set } of sorted) {
-        if (ageInDays(meta.updatedAtMs, nowMs) > meta.maxAgeDays) continue;
-        // A list of friends says nothing about everybody else.
-        if (meta.category !== 'asn' && meta.category !== 'allow') isJudged = true;
+        const isStale = ageInDays(meta.updatedAtMs, nowMs) > meta.maxAgeDays;
+        if (isStale) {
+          stale ??= { lists: [], categories: [], holds: false };
+          stale.lists.push(meta.name);
+          if (meta.category === 'asn') continue;
+          if (!stale.categories.includes(meta.category)) stale.categories.push(meta.category);
+        } else if (meta.category !== 'asn' && meta.category !== 'allow') {
+          // A list of friends says nothing about everybody else.
+          isJudged = true;
+        }
         const ranges = address.version === 4 ? set.v4 : set.v6;
         const position = address.version === 4 ? findV4(set, address.words[0] ?? 0) : findV6(set, address.words);
         if (position < 0) continue;
-        if (meta.category === 'asn') asn = ranges.values?.[position] ?? null;
+        if (stale !== null && isStale) stale.holds = true;
+        else if (meta.category === 'asn') asn = ranges.values?.[position] ?? null;
         else {
           names.push(meta.name);
           if (!categories.includes(meta.category)) categories.push(meta.category);
         }
       }
+      const isFriend = categories.includes('allow');
+      const known = isFriend ? (['allow'] as const) : categories.sort();
+      if (stale !== null) {
+        const open = isFriend ? [] : stale.categories.filter((each) => !categories.includes(each)).sort();
+        return {
+          categories: isJudged || names.length > 0 ? known : null,
+          lists: names,
+          asn,
+          stale: { lists: stale.lists, categories: open, holds: stale.holds && !isFriend },
+        };
+      }
       if (names.length === 0 && asn === null) return isJudged ? UNLISTED : UNJUDGED;
       if (!isJudged && names.length === 0) return { ...UNJUDGED, asn };
-      return { categories: categories.includes('allow') ? ['allow'] : categories.sort(), lists: names, asn };
+      return { categories: known, lists: names, asn };
     },
     status(nowMs: number): readonly ListStatus[] {
       const statuses = sorted.map(({ meta, set }): ListStatus => {
@@ -87,6 +113,17 @@ export function createReputation(lists: readonly CompiledList[], broken: readonl
       return statuses;
     },
   };
+}
+
+/** Tells of each list that has come past its age: once, until it is young again. `told` keeps the names in between. */
+export function tellStale(told: Set<string>, lists: readonly ListStatus[], onStale: (list: ListStatus) => void): void {
+  for (const list of lists) {
+    if (list.judged || list.category === 'unreadable') told.delete(list.name);
+    else if (!told.has(list.name)) {
+      told.add(list.name);
+      onStale(list);
+    }
+  }
 }
 
 /** The reputation of a service without lists: nothing is configured, nothing is known. */

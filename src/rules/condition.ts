@@ -1,7 +1,7 @@
 import type { FactCatalog, FactSpec, Facts, Json, JsonObject } from '../facts.ts';
 import { reportContradictions } from './contradictions.ts';
 import { FORBIDDEN_KEYS } from './json.ts';
-import { FALSE, type Held, type Judge, not, OPERATORS, type Operator, TRUE, type Truth } from './operators.ts';
+import { FALSE, type Held, type Judge, not, OPERATORS, type Operator, TRUE, type Truth, UNKNOWN } from './operators.ts';
 import { formatPath, nearestWord, type RuleProblemCode, showFound } from './problems.ts';
 import { showValue } from './reason.ts';
 import { FREE_FACT, FREE_ROOTS, SCORE_FACT } from './schema.ts';
@@ -30,6 +30,8 @@ export interface Comparison {
   readonly shown: string;
   /** Whether a signal or the request measures the fact: it is neither free nor the score. */
   readonly measured: boolean;
+  /** Whether nobody may know of some members whether they are in the list. */
+  readonly open: boolean;
   /** Null where the operand is a fact. */
   readonly judge: Judge | null;
   readonly test: Test;
@@ -237,6 +239,7 @@ function compileComparison(written: Written, path: readonly PropertyKey[], scope
     measured: spec !== undefined && name !== 'score',
     values: spec?.type === 'string' ? (spec.values ?? null) : null,
     shown: `${operator.sign} ${showValue(operand)}`,
+    open: spec?.unknownIn !== undefined && operator.left.every((type) => type === 'list'),
     read,
   } as const;
   if (typeof operand === 'object' && operand !== null && 'fact' in operand) {
@@ -244,7 +247,8 @@ function compileComparison(written: Written, path: readonly PropertyKey[], scope
     const pair = operator.pair;
     if (other === null || pair === undefined) return null;
     const test: Test = (facts, score) => pair(read(facts, score), other.read(facts, score));
-    return { ...shared, other, judge: null, test };
+    const inOpen: Test = (facts, score) => pair(openMembers(spec, facts), other.read(facts, score));
+    return { ...shared, other, judge: null, test: shared.open ? unlessOpen(test, inOpen) : test };
   }
   const shape = operator.operand(spec).safeParse(operand);
   if (!shape.success) {
@@ -275,7 +279,20 @@ function compileComparison(written: Written, path: readonly PropertyKey[], scope
       : spec === undefined
         ? (facts, score) => judge(read(facts, score))
         : (facts) => judge(facts.measured[name]);
-  return { ...shared, other: null, judge, test };
+  const inOpen: Test = (facts) => judge(openMembers(spec, facts));
+  return { ...shared, other: null, judge, test: shared.open ? unlessOpen(test, inOpen) : test };
+}
+
+/** A list is not known to lack what nobody knows to be in it: false becomes unknown where an open member would make it true. */
+function unlessOpen(test: Test, inOpen: Test): Test {
+  return (facts, score) => {
+    const truth = test(facts, score);
+    return truth === FALSE && inOpen(facts, score) === TRUE ? UNKNOWN : truth;
+  };
+}
+
+function openMembers(spec: FactSpec | undefined, { measured }: Facts): Held {
+  return spec?.unknownIn === undefined ? undefined : measured[spec.unknownIn];
 }
 
 function compileOperandFact(
@@ -367,7 +384,7 @@ function allParts(parts: readonly Condition[]): Test {
 }
 
 function measuredComparison(part: Condition): { readonly name: string; readonly judge: Judge } | null {
-  if (part.kind !== 'comparison' || part.judge === null || !part.measured) return null;
+  if (part.kind !== 'comparison' || part.judge === null || !part.measured || part.open) return null;
   return { name: part.fact, judge: part.judge };
 }
 

@@ -31,8 +31,24 @@ export const ip: Signal = {
       type: 'list',
       meaning: 'What the address lists say; unknown while none is in force',
       values: CATEGORIES,
+      unknownIn: 'ip.categories_unknown',
     },
-    'ip.lists': { type: 'list', meaning: 'Names of the lists that hold the address; unknown while none is in force' },
+    'ip.categories_unknown': {
+      type: 'list',
+      meaning:
+        'Categories of lists past their age: whether `ip.categories` has them is unknown; there only while a list is past its age',
+      values: CATEGORIES,
+    },
+    'ip.lists': {
+      type: 'list',
+      meaning: 'Names of the lists that hold the address; unknown while none is in force',
+      unknownIn: 'ip.lists_stale',
+    },
+    'ip.lists_stale': {
+      type: 'list',
+      meaning:
+        'Names of the lists past their age: whether `ip.lists` has them is unknown; there only while a list is past its age',
+    },
     'ip.asn': { type: 'number', unit: '1', meaning: 'Autonomous system number, where an ASN table is built' },
     'ip.known': {
       type: 'boolean',
@@ -76,13 +92,16 @@ export const ip: Signal = {
     const baseline = seenBaselineOf(history);
     // No list holds an inner address (such entries are dropped), so this much is known without any.
     const inner = INNER_KINDS.includes(address.kind);
+    const open = standing?.stale?.categories;
     const facts = {
       'ip.address': address.text,
       'ip.version': address.version,
       'ip.kind': address.kind,
       'ip.unreadable': false,
       'ip.categories': inner ? ['private'] : standing?.categories,
+      'ip.categories_unknown': open === undefined || open.length === 0 ? null : open,
       'ip.lists': standing?.categories == null ? null : standing.lists,
+      'ip.lists_stale': standing?.stale?.lists,
       'ip.asn': standing?.asn,
       'ip.known': baseline === null ? null : baseline.networks.some(({ key }) => key === keys.network),
       'ip.address_known':
@@ -94,6 +113,7 @@ export const ip: Signal = {
     };
     const why = standing?.why ?? failureOf(history.address, history.subject);
     if (why !== null) return failed(why, facts);
+    if (standing?.stale !== undefined) return measured(facts, 'lists_stale');
     return standing?.categories == null ? off('no_lists', facts) : measured(facts);
   },
 };

@@ -8,9 +8,10 @@ export interface Findings {
   [name: string]: FactValue | null | undefined;
 }
 
-/** All that the signal can say, it said. */
-export function measured(findings: Findings): Measurement {
-  return { state: 'measured', facts: known(findings) };
+/** All that the signal can say, it said; `why` where a part of it is known to be missing. */
+export function measured(findings: Findings, why?: string): Measurement {
+  const facts = known(findings);
+  return why === undefined ? { state: 'measured', facts } : { state: 'measured', why, facts };
 }
 
 /** The signal could not be measured for a reason that lies in the request or in what has been learned so far. */

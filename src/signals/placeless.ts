@@ -19,7 +19,7 @@ export function whyPlaceless({ request, standing }: Observation): 'placeless' | 
   if (address.kind !== 'public') return 'placeless';
   if (standing === null) return null;
   // It may be anybody's exit, so it teaches nothing.
-  if (standing.why !== undefined) return 'placeless';
+  if (standing.why !== undefined || standing.stale?.holds === true) return 'placeless';
   if (standing.categories?.some((category) => PLACELESS_CATEGORIES.includes(category))) return 'placeless';
   return standing.asn !== null && SATELLITE_ASNS.has(standing.asn) ? 'satellite' : null;
 }

@@ -47,6 +47,7 @@ function rig(from: ReadonlyMap<string, Buffer> | FetchFile = files, timeoutMs = 
   const fetched: string[] = [];
   const problems: string[] = [];
   const kept: Promise<void>[] = [];
+  const stale: string[] = [];
   const memory = listMemory();
   const fetchFile: FetchFile = async (name) => {
     fetched.push(name);
@@ -61,13 +62,14 @@ function rig(from: ReadonlyMap<string, Buffer> | FetchFile = files, timeoutMs = 
     timeoutMs,
     keepAlive: (reading) => kept.push(reading),
     onProblem: (problem) => problems.push(problem),
+    onStale: ({ name }) => stale.push(name),
   });
   const standing = (text: string, nowMs = NOW) => {
     const address = parseAddress(text);
     if (address === null) throw new Error(`${text} is no address`);
     return lists.standing(address, nowMs);
   };
-  return { fetched, problems, kept, memory, lists, standing };
+  return { fetched, problems, kept, stale, memory, lists, standing };
 }
 
 const UNAVAILABLE = { categories: null, lists: [], asn: null, why: 'lists_unavailable' };
@@ -93,8 +95,15 @@ describe('lists that lie beside the program', () => {
   });
 
   test('are no longer judged by once they are too old, as on Node', async () => {
-    const { standing, lists } = rig();
-    expect(await standing('9.9.9.9', NOW + 2 * DAY)).toEqual({ categories: [], lists: [], asn: null });
+    const { standing, lists, stale } = rig();
+    expect(await standing('9.9.9.9', NOW + 2 * DAY)).toEqual({
+      categories: [],
+      lists: [],
+      asn: null,
+      stale: { lists: ['bad'], categories: ['attack'], holds: true },
+    });
+    await standing('8.8.8.8', NOW + 3 * DAY);
+    expect(stale).toEqual(['bad']);
     expect(lists.status(NOW + 2 * DAY).map(({ name, judged }) => [name, judged])).toEqual([
       ['bad', false],
       ['exits', true],

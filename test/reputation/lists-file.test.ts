@@ -162,6 +162,39 @@ describe('a watched directory', () => {
     }
   });
 
+  it('tells once of each list that passes its age, and again after it was young in between', async () => {
+    await buildLists([input('a', '1.1.1.1', { max_age_days: 2 }), input('b', '2.2.2.2', { max_age_days: 9 })], { dir });
+    let nowMs = NOW;
+    let looks = 0;
+    const told: string[] = [];
+    const watched = await watchReputation(dir, {
+      intervalMs: 5,
+      now: () => {
+        looks++;
+        return nowMs;
+      },
+      onStale: ({ name }) => told.push(name),
+    });
+    const looked = async () => {
+      const before = looks;
+      await expect.poll(() => looks - before, { timeout: 20_000 }).toBeGreaterThan(2);
+    };
+    try {
+      await looked();
+      expect(told).toEqual([]);
+      nowMs = NOW + 3 * DAY;
+      await looked();
+      expect(told).toEqual(['a']);
+      await buildLists([{ ...input('a', '1.1.1.1', { max_age_days: 2 }), updatedAtMs: nowMs }], { dir });
+      await looked();
+      nowMs += 3 * DAY;
+      await looked();
+      expect(told).toEqual(['a', 'a']);
+    } finally {
+      watched.close();
+    }
+  });
+
   /** @see https://github.com/GitSquared/node-geolite2-redist/issues/5 */
   it('goes on with the old version of a list whose file broke', async () => {
     await buildLists([input('a', '1.1.1.1'), input('b', '2.2.2.2')], { dir });

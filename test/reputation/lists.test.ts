@@ -390,15 +390,40 @@ describe('a standing', () => {
     expect(look(lists, '8.8.8.8')).toEqual({ categories: ['datacenter', 'vpn'], lists: ['a', 'b', 'z'], asn: 15169 });
   });
 
-  it('ignores a list past its age, which is reported', () => {
+  it('does not judge by a list past its age, which is reported', () => {
     const list = compile('8.8.8.8');
     expect(look([list], '8.8.8.8', NOW + 7 * DAY).categories).toEqual(['attack']);
-    expect(look([list], '8.8.8.8', NOW + 7 * DAY + 1)).toEqual({ categories: null, lists: [], asn: null });
+    expect(look([list], '8.8.8.8', NOW + 7 * DAY + 1)).toEqual({
+      categories: null,
+      lists: [],
+      asn: null,
+      stale: { lists: ['test'], categories: ['attack'], holds: true },
+    });
     const [fresh] = createReputation([list], []).status(NOW + DAY);
     const [old] = createReputation([list], []).status(NOW + 8 * DAY);
     expect(fresh).toMatchObject({ name: 'test', ageDays: 1, judged: true, ranges: 1, problem: null });
     expect(old).toMatchObject({ ageDays: 8, maxAgeDays: 7, judged: false });
     expect(createReputation([list], []).status(NOW - DAY)[0]).toMatchObject({ ageDays: 0, judged: true });
+  });
+
+  /** @see https://github.com/firehol/blocklist-ipsets/issues/219 */
+  it('leaves open what lists past their age say, and never takes their addresses for clean', () => {
+    const old = { maxAgeDays: 2 };
+    const lists = [
+      compile('34.5.6.66', { name: 'f1', ...old }),
+      compile('34.5.6.67\n34.5.6.68', { name: 'f2', category: 'vpn' }),
+      compile('34.5.6.69', { name: 'f3', category: 'vpn', ...old }),
+      compile('34.5.6.70', { name: 'friends', category: 'allow' }),
+      compile('34.5.6.66/24,64500,X', { name: 'table', category: 'asn', format: 'asn_csv', ...old }),
+    ];
+    const at = (address: string) => look(lists, address, NOW + 3 * DAY);
+    const stale = { lists: ['f1', 'f3', 'table'], categories: ['attack', 'vpn'], holds: false };
+    expect(at('34.5.6.66')).toEqual({ categories: [], lists: [], asn: null, stale: { ...stale, holds: true } });
+    expect(at('34.5.6.69').stale?.holds).toBe(true);
+    expect(at('81.2.69.160')).toEqual({ categories: [], lists: [], asn: null, stale });
+    expect(at('34.5.6.67')).toMatchObject({ categories: ['vpn'], lists: ['f2'], stale: { categories: ['attack'] } });
+    expect(at('34.5.6.70')).toMatchObject({ categories: ['allow'], stale: { categories: [], holds: false } });
+    expect(look(lists, '81.2.69.160')).toEqual({ categories: [], lists: [], asn: null });
   });
 
   it('of an address of an inner network is private, and of a special one nothing', () => {

@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { compileRules } from '../../src/rules/compile.ts';
 import { FALSE, not, OPERATORS, TRUE, UNKNOWN } from '../../src/rules/operators.ts';
-import { factsOf, points, problemsOf, truthOf } from './sample-rules.ts';
+import { FACT_CATALOG } from '../../src/signals/index.ts';
+import { deny, factsOf, points, problemsOf, truthOf } from './sample-rules.ts';
 
 const speed = (value: unknown) => factsOf({ 'travel.speed_kmh': value });
 
@@ -234,5 +236,54 @@ describe('three-valued logic', () => {
         );
       }),
     );
+  });
+});
+
+describe('a list of which some members are open', () => {
+  /** Two lists are past their age: nobody knows of these categories and names whether they are there. */
+  const PARTLY = {
+    'ip.categories': ['tor'],
+    'ip.categories_unknown': ['attack', 'vpn'],
+    'ip.lists': ['exits'],
+    'ip.lists_stale': ['f1', 'f2'],
+  };
+  const OPEN = (operator: string, operand: unknown) => ({ 'ip.categories': { [operator]: operand } });
+
+  it.each([
+    ['has of a member that is open', OPEN('has', 'attack'), factsOf(PARTLY), 'unknown'],
+    ['not has of a member that is open', { not: OPEN('has', 'attack') }, factsOf(PARTLY), 'unknown'],
+    ['has of a member that is there', OPEN('has', 'tor'), factsOf(PARTLY), 'true'],
+    ['has of a member that is absent', OPEN('has', 'relay'), factsOf(PARTLY), 'false'],
+    ['has_any of one there, one open', OPEN('has_any', ['attack', 'tor']), factsOf(PARTLY), 'true'],
+    ['has_any of one absent, one open', OPEN('has_any', ['relay', 'attack']), factsOf(PARTLY), 'unknown'],
+    ['has_any of absent ones', OPEN('has_any', ['relay', 'proxy']), factsOf(PARTLY), 'false'],
+    ['not has_any of one absent, one open', { not: OPEN('has_any', ['relay', 'vpn']) }, factsOf(PARTLY), 'unknown'],
+    [
+      'two facts, the first with the member open',
+      { ...OPEN('has', 'attack'), 'ip.categories_unknown': { known: true } },
+      factsOf(PARTLY),
+      'unknown',
+    ],
+    ['has of a name that is open', { 'ip.lists': { has: 'f1' } }, factsOf(PARTLY), 'unknown'],
+    ['has of a name that is on no list', { 'ip.lists': { has: 'f9' } }, factsOf(PARTLY), 'false'],
+    [
+      'has of another fact that is open',
+      { 'ip.lists': { has: { fact: 'subject.id' } } },
+      factsOf({ ...PARTLY, 'subject.id': 'f1' }),
+      'unknown',
+    ],
+    [
+      'has_any of another fact of which one is open',
+      { 'ip.lists': { has_any: { fact: 'context.lists' } } },
+      factsOf(PARTLY, { context: { lists: ['f8', 'f1'] } }),
+      'unknown',
+    ],
+    ['a list with open members is known', OPEN('known', true), factsOf(PARTLY), 'true'],
+    ['a list with open members is not unknown', OPEN('known', false), factsOf(PARTLY), 'false'],
+    ['a list without open members is not unknown', OPEN('known', false), factsOf({ 'ip.categories': [] }), 'false'],
+  ])('%s', (_name, when, facts, expected) => {
+    const text = JSON.stringify({ rules: [deny(when)] });
+    const [rule] = compileRules([{ name: 'test.json', text }], FACT_CATALOG).trace(facts).rules;
+    expect({ hit: 'true', missed: 'false' }[String(rule?.outcome)] ?? 'unknown').toBe(expected);
   });
 });

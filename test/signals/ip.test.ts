@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { NoAddress } from '../../src/request.ts';
 import { ip } from '../../src/signals/ip.ts';
+import { lessonOf } from '../../src/signals/lesson.ts';
+import { whyPlaceless } from '../../src/signals/placeless.ts';
 import { baseline, DAY, history, learnedFrom, NOON, observation, STORE_DOWN } from './given.ts';
 
 describe('the address', () => {
@@ -41,6 +43,28 @@ describe('the address', () => {
     expect(facts).toMatchObject({ 'ip.failures_10m': 0, 'ip.known': false, 'ip.asn': 14593 });
     expect(facts['ip.categories']).toBeUndefined();
     expect(facts['ip.lists']).toBeUndefined();
+  });
+
+  /** @see https://github.com/firehol/blocklist-ipsets/issues/219 */
+  it('is measured with the word that lists are past their age, and says which and of what categories nobody knows', () => {
+    const seen = observation({ ip: '34.5.6.66' });
+    const stale = { lists: ['f1'], categories: ['attack'], holds: true } as const;
+    const partly = { ...seen, standing: { categories: [], lists: [], asn: null, stale } };
+    expect(ip.measure(partly, history(known), null)).toMatchObject({
+      state: 'measured',
+      why: 'lists_stale',
+      facts: { 'ip.categories': [], 'ip.categories_unknown': ['attack'], 'ip.lists_stale': ['f1'] },
+    });
+    const wholly = { ...seen, standing: { categories: null, lists: [], asn: null, stale } };
+    const { state, why, facts } = ip.measure(wholly, history(known), null);
+    expect([state, why, facts['ip.categories'], facts['ip.lists']]).toEqual([
+      'measured',
+      'lists_stale',
+      undefined,
+      undefined,
+    ]);
+    expect(whyPlaceless(partly)).toBe('placeless');
+    expect(lessonOf(partly, null)).toMatchObject({ place: null, country: null, network: null, address: null });
   });
 
   it('tells what it is when the store gives no answer', () => {
