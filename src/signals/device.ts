@@ -182,7 +182,7 @@ export const device: Signal = {
     'device.state': {
       type: 'string',
       meaning:
-        'What the device is to this subject; only a live device token makes it `trusted`, and only together with the traits on record: alone or with fewer of them it is `unconfirmed`',
+        'What the device is to this subject; only a live device token makes it `trusted`, and without the traits on record no more than `unconfirmed`',
       values: DEVICE_STATES,
     },
     'device.trusted': { type: 'boolean', meaning: 'Whether `device.state` is `trusted`' },
