@@ -53,7 +53,7 @@ const careless: Handle = async (request, response) => {
   }
   const override =
     headers['x-http-method-override'] ??
-    headers['x_http_method_override'] ??
+    headers.x_http_method_override ??
     /_method=(\w+)/.exec(`${url}&${body}`)?.[1];
   const [path = ''] = String(headers['x-rewrite-url'] ?? url).split('?');
   const isHere = path.toLowerCase().replace(/\.json$/, '') === '/api/transfers';
@@ -131,10 +131,10 @@ describe('stepgate probe', () => {
   test('sends the tokens of the test accounts, where there are some, and a bounded number of requests', async () => {
     const lines: string[] = [];
     let count = 0;
-    const url = await listening((request, response) => {
+    const url = await listening(async (request, response) => {
       count += 1;
       lines.push(...request.rawHeaders.filter((_, i) => i % 2 === 1));
-      guarded(request, response);
+      await guarded(request, response);
     });
     const env = { STEPGATE_PROBE_SESSION: 'eyJ.ann.x', STEPGATE_PROBE_STEPPED_UP: 'eyJ.mallory.x' };
     const run = await stepgate(['probe', url, '--route', 'POST /pay', '--cookie-name', 'sid'], { env });
