@@ -137,7 +137,8 @@ export async function check(
   const learn = async (): Promise<void> => {
     await Promise.all([
       learnLessons(engine, observation, baseline, device, lessons),
-      countBadEnd(engine, observation, decision, refusalOf(stepUp, proof), {
+      // What a hold refuses is no deny of the rules: strangers behind one address do not count against one another.
+      countBadEnd(engine, observation, floored, refusalOf(stepUp, proof), {
         proof: proof?.valid === true ? proof.proof : null,
         counted: together.badEnds,
       }),

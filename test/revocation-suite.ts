@@ -64,7 +64,8 @@ async function race(
   const body = { subject, session: 's-1', device: LAPTOP, step_up_token: await it.proof(subject) };
   // Half of the subjects have a baseline before, the other half begin with this.
   if (isKnown) await it.tell('login.succeeded', { subject, device: LAPTOP, session: 's-1' });
-  const wire = { nowMs: it.engine.now(), trust: { trusted: { kind: 'none' } as const, declared: null } };
+  const trust = { trusted: { kind: 'none' } as const, declared: null };
+  const wire = { nowMs: it.engine.now(), trust, spaces: ['default'] };
   const ask = () => check(it.engine, checkRequestOf({ ...body, action: 'pay' }, wire));
   const revokeOnce = async (): Promise<void> => expect((await revoke()).ok).toBe(true);
   if (order === 0) {

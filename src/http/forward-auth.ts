@@ -41,14 +41,14 @@ const ANSWERS = {
  * 403, whatever happens: gateways make an error of anything else, and some let errors in. The body is never read.
  */
 export function forwardAuthRoutes(deps: AppDeps): Route[] {
-  const tellOfOrigin = originTeller(deps);
+  const warnOnce = warningTeller(deps);
   const route = (path: string, summary: string, callOf: CallOf): Route => ({
     method: '*',
     path,
     access: 'own',
     summary,
     answers: ANSWERS,
-    handle: (c) => answerHook(deps, c, callOf, tellOfOrigin),
+    handle: (c) => answerHook(deps, c, callOf, warnOnce),
   });
   return [
     route('/forward-auth', 'Decide for nginx, Caddy, Traefik, HAProxy or APISIX', forwardedCall),
@@ -59,27 +59,33 @@ export function forwardAuthRoutes(deps: AppDeps): Route[] {
 }
 
 type CallOf = (header: ReadHeader, connection: Connection) => HookCall;
-type TellOfOrigin = (origin: ReturnType<typeof hookOrigin>) => void;
+type WarnOnce = (about: keyof typeof WARNINGS) => void;
 
-/** Warns once: what is left out of TRUSTED_PROXIES fails no request, it only makes every rule on addresses silent. */
-function originTeller(deps: AppDeps): TellOfOrigin {
-  let isTold = false;
-  return ({ noAddress }) => {
-    if (isTold || noAddress !== 'no_trusted_hop') return;
-    isTold = true;
-    deps.log.warn(
-      'a gateway call had no client address: the gateway is not in TRUSTED_PROXIES, or everybody in the chain is; ' +
-        'rules on addresses, places and travel are silent then (said once)',
-    );
+/** What fails no request by itself and makes rules silent, so that somebody has to be told. */
+const WARNINGS = {
+  no_trusted_hop:
+    'a gateway call had no client address: the gateway is not in TRUSTED_PROXIES, or everybody in the chain is; ' +
+    'rules on addresses, places and travel are silent then (said once)',
+  opaque:
+    'a session token is opaque: it is no JWT, and nothing here asks its issuer about it (no introspection is configured), so ' +
+    'that its requests have no subject (said once)',
+} as const;
+
+function warningTeller(deps: AppDeps): WarnOnce {
+  const said = new Set<keyof typeof WARNINGS>();
+  return (about) => {
+    if (said.has(about)) return;
+    said.add(about);
+    deps.log.warn(WARNINGS[about]);
   };
 }
 
-async function answerHook(deps: AppDeps, c: AppContext, callOf: CallOf, tellOfOrigin: TellOfOrigin): Promise<Reply> {
+async function answerHook(deps: AppDeps, c: AppContext, callOf: CallOf, warnOnce: WarnOnce): Promise<Reply> {
   const requestId = c.get('requestId');
   const header: ReadHeader = (name) => c.req.header(name) || null;
   let answer: HookAnswer;
   try {
-    answer = await decide(deps, c, header, callOf, tellOfOrigin);
+    answer = await decide(deps, c, header, callOf, warnOnce);
     const error = answer.headers['X-Stepgate-Error'];
     if (error !== '') deps.log.warn('a gateway call was refused', { request_id: requestId, code: error });
   } catch (error) {
@@ -116,7 +122,7 @@ async function decide(
   c: AppContext,
   header: ReadHeader,
   callOf: CallOf,
-  tellOfOrigin: TellOfOrigin,
+  warnOnce: WarnOnce,
 ): Promise<HookAnswer> {
   const scope = deps.scopeOf(c);
   const { engine } = scope;
@@ -146,7 +152,7 @@ async function decide(
   if (candidates === null) return refused('path_ambiguous', requestId);
 
   const origin = hookOrigin(connection.peer, c.req.header(), deps.trust);
-  tellOfOrigin(origin);
+  if (origin.noAddress === 'no_trusted_hop') warnOnce('no_trusted_hop');
   const [path = '/'] = paths.readings;
   const sent = {
     authorization: header('authorization'),
@@ -154,6 +160,7 @@ async function decide(
     cookieLines: headerLines(c, 'cookie'),
   };
   const request = await hookCheckRequest(engine, { ...call, path }, header, sent, origin, deps.gateway);
+  if (request.credential?.code === 'opaque') warnOnce('opaque');
   const [first, ...others] = requestsOf(request, candidates);
   const checked = await check(engine, first, { others });
   const latencyMs = deps.elapsedMs() - startedMs;

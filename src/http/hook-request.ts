@@ -102,7 +102,7 @@ export async function hookCheckRequest(
   const offered = [header('x-step-up-token'), cookieValue(sent.cookie, STEP_UP_COOKIE)]
     .filter((token) => token !== null)
     .map((token) => token.slice(0, MAX_TOKEN_LENGTH));
-  const [{ credential, session, heldUp }, proofs] = await Promise.all([
+  const [{ credential, session, actor, heldUp }, proofs] = await Promise.all([
     judgedSession(readCredentials(sent, gateway.sessionCookie), verdictOn),
     Promise.all(offered.map(async (token): Promise<Shown> => ({ token, verdict: await verdictOn(token) }))),
   ]);
@@ -115,7 +115,7 @@ export async function hookCheckRequest(
     ...origin,
     session: sessionOf(session?.proof ?? null, proof?.verdict.valid === true ? proof.verdict.proof : null),
     credential,
-    actor: session?.proof.actor ?? null,
+    actor,
     userAgent: header('user-agent')?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
     device: deviceShown(deviceTokenOf(sent.cookie), header(DEVICE_HEADER)),
     place: null,
@@ -187,6 +187,8 @@ interface JudgedSession {
   readonly credential: Credential;
   /** Set where the credential is accepted. */
   readonly session: Verified | null;
+  /** Who acts for its subject by the word of any of its tokens. */
+  readonly actor: string | null;
   /** A token that nobody can judge now. */
   readonly heldUp: Shown | null;
 }
@@ -196,6 +198,7 @@ async function judgedSession(read: ReadCredentials, verdictOn: VerdictOn): Promi
   const without = (state: Credential['state'], code: string | null, heldUp: Shown | null = null): JudgedSession => ({
     credential: { state, code },
     session: null,
+    actor: null,
     heldUp,
   });
   if (read.state !== 'read') return without(read.state, read.code);
@@ -215,7 +218,8 @@ async function judgedSession(read: ReadCredentials, verdictOn: VerdictOn): Promi
   if (refusal !== undefined) return without('refused', refusalCode(refusal));
   if (session === null) return without('none', null);
   if (others.some((other) => !isSameSubject(other.proof, session.proof))) return without('ambiguous', 'two_subjects');
-  return { credential: { state: 'accepted', code: null }, session, heldUp: null };
+  const actor = accepted.find(({ proof }) => proof.actor !== null)?.proof.actor ?? null;
+  return { credential: { state: 'accepted', code: null }, session, actor, heldUp: null };
 }
 
 /** Many providers issue tokens that are no JWT and can only be understood by asking the provider. */

@@ -104,7 +104,7 @@ export async function hookRig(options: RigOptions = {}): Promise<HookRig> {
       .setIssuer(ISSUER)
       .setAudience(AUDIENCE)
       .setIssuedAt(at)
-      .setExpirationTime(at + 3600)
+      .setExpirationTime(claims.exp ?? at + 3600)
       .sign(key);
   };
   const ask: HookRig['ask'] = (target, headers = {}, method = 'GET') => askServer(port, target, headers, method);
