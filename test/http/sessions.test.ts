@@ -463,6 +463,7 @@ test('who acts for a person is a fact, and passes nothing that takes the person'
 test('each distinct token is verified once for one call, however many actions it may be', async () => {
   const asked: string[] = [];
   const verifier: ProofVerifier = {
+    spaces: ['default'],
     verify: async (token) => {
       asked.push(token);
       return { valid: false, error: { code: 'malformed', message: '', suspicious: false } };
