@@ -82,7 +82,11 @@ const MOST_VALUES = 16;
 function operatorsTable(): string {
   return table(
     ['operator', 'for', 'meaning'],
-    Object.entries(OPERATORS).map(([name, { left, meaning }]) => [code(name), left.join(', ') || 'free facts', meaning]),
+    Object.entries(OPERATORS).map(([name, { left, meaning }]) => [
+      code(name),
+      left.join(', ') || 'free facts',
+      meaning,
+    ]),
   );
 }
 

@@ -365,7 +365,10 @@ test('an address whose country nobody knows is not taken for a foreign one, only
 });
 
 describe('a request that may be several things', () => {
-  const under = (action: string, id: string | null = null) => ({ action, resource: { type: null, id, properties: {} } });
+  const under = (action: string, id: string | null = null) => ({
+    action,
+    resource: { type: null, id, properties: {} },
+  });
 
   test('is judged as the strictest, in whatever order they come, and counted once', async () => {
     const { checkAs } = await stage(RULES);
@@ -373,7 +376,10 @@ describe('a request that may be several things', () => {
       ['read', 'pay', 'any'],
       ['pay', 'any', 'read'],
     ]) {
-      const { request, result } = await checkAs(ANN, actions.map((action) => under(action)));
+      const { request, result } = await checkAs(
+        ANN,
+        actions.map((action) => under(action)),
+      );
       expect([request.action, result.decision]).toEqual(['pay', 'step-up']);
     }
     const { result } = await checkAs(ANN, [under('read'), under('any')]);

@@ -42,11 +42,7 @@ async function lint({ dir, json }: Options): Promise<void> {
     const open = openMethods(ruleSet.routes).map(({ path, methods }) => `${path} (${methods.join(', ')})`);
     const fallThrough = `methods without a route fall to the action "${DEFAULT_ACTION}" on ${open.join(', ')}`;
     const gap = singleUseGap(ruleSet.singleUse, issuers);
-    const warnings = [
-      ...ruleSet.warnings,
-      ...(open.length === 0 ? [] : [fallThrough]),
-      ...(gap === null ? [] : [gap]),
-    ];
+    const warnings = [...ruleSet.warnings, ...(open.length === 0 ? [] : [fallThrough]), ...(gap === null ? [] : [gap])];
     const { revision, files, ruleCount } = ruleSet;
     print(json, { ok: true, revision, files, rules: ruleCount, warnings, problems: [] }, () =>
       [

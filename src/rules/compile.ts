@@ -153,7 +153,9 @@ export function compileRules(
     ruleCount: rules.length,
     routes: routesOf(actions),
     warnings: drafts.flatMap((draft) => patternWarnings(draft, drafts)),
-    singleUse: rules.flatMap((rule) => ('requirement' in rule && rule.requirement?.singleUse === true ? [rule.id] : [])),
+    singleUse: rules.flatMap((rule) =>
+      'requirement' in rule && rule.requirement?.singleUse === true ? [rule.id] : [],
+    ),
     policyFor: (action) => policies.get(action) ?? (known.has(action) ? policy : strangers),
     declares: known.has,
     tests: (fact) => tested.has(fact),

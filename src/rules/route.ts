@@ -64,7 +64,9 @@ const REST =
 /** Named after the last word that could be a name: `<int:id>` after `id`, `{id:int}` after `id` too. */
 function parameter(segment: string): string {
   const name =
-    /<\w+:(\w+)>/.exec(segment)?.[1] ?? /[{<[:(]([A-Za-z_][\w-]*)/.exec(segment)?.[1] ?? /[A-Za-z_]\w*/.exec(segment)?.[0];
+    /<\w+:(\w+)>/.exec(segment)?.[1] ??
+    /[{<[:(]([A-Za-z_][\w-]*)/.exec(segment)?.[1] ??
+    /[A-Za-z_]\w*/.exec(segment)?.[0];
   return `{${name?.replaceAll('-', '_') ?? 'any'}}`;
 }
 

@@ -41,7 +41,11 @@ test('a misspelt action is asked, told what it was probably meant to be, and cou
 
 test('a page that nobody declared teaches no network and no place, so the log-in from there is asked as before', async () => {
   const { app, post, settled } = testApp({ engine: { rules: () => rules } });
-  const at = (ip: string, lat: number) => ({ subject: 'bob', ip, geo: { lat, lon: 0.1, country: 'GB', city: `${lat}` } });
+  const at = (ip: string, lat: number) => ({
+    subject: 'bob',
+    ip,
+    geo: { lat, lon: 0.1, country: 'GB', city: `${lat}` },
+  });
   const device = { fingerprint: 'b1946ac92492d2347c6235b4d2611184' };
   const elsewhere = at('86.150.77.9', 53);
   await post('/v1/events', {
