@@ -47,7 +47,7 @@ describe('what is installed', () => {
       JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')),
     );
     for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies })) {
-      expect(version, name).toMatch(/^\d+\.\d+\.\d+$/);
+      expect(version, name).toMatch(/^(?:npm:[a-z-]+@)?\d+\.\d+\.\d+$/);
     }
   });
 });

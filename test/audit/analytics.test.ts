@@ -45,6 +45,8 @@ test('a decision is one data point whose columns stand in the order that is told
     rules_revision: record.rules_revision,
     id: record.id,
     request_id: 'req-1',
+    session_credential: '',
+    session_code: '',
   });
   expect(Object.fromEntries(DECISION_DOUBLES.map((name, i) => [name, doubles?.[i]]))).toEqual({
     score: 0,
