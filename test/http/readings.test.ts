@@ -106,7 +106,7 @@ describe('a question of the AuthZEN API-gateway profile', () => {
     ['POST', '/x/..%2fapi/transfers', undefined, 'payment.transfer'],
     ['POST', '/api/transfers/:id/confirm', undefined, 'payment.transfer'],
     ['POST', '/api/{thing}', undefined, 'email.change'],
-    ['PUT', '/{proxy+}', undefined, 'email.change'],
+    ['PUT', '/{proxy+}', undefined, 'admin.any'],
     ['PUT', '/api/pa\u017fsword', undefined, 'password.change'],
     ['POST', 'transfers', { path: '/api/transfers' }, 'payment.transfer'],
     ['POST', '/{any}', { uri: 'https://app.example/api/transfers?x=1' }, 'payment.transfer'],
