@@ -52,7 +52,9 @@ const careless: Handle = async (request, response) => {
     return void response.writeHead(401, { 'X-Stepgate-Decision': 'step-up' }).end();
   }
   const override =
-    headers['x-http-method-override'] ?? headers.x_http_method_override ?? /_method=(\w+)/.exec(`${url}&${body}`)?.[1];
+    headers['x-http-method-override'] ??
+    headers.x_http_method_override ??
+    /_method=(\w+)/.exec(`${url}&${body}`)?.[1];
   const [path = ''] = String(headers['x-rewrite-url'] ?? url).split('?');
   const isHere = path.toLowerCase().replace(/\.json$/, '') === '/api/transfers';
   response.writeHead(isHere && (override ?? method) === 'POST' ? 200 : 404).end();
@@ -72,7 +74,10 @@ describe('stepgate probe', () => {
     ]);
     expect(run).toMatchObject({ code: 0, stderr: '' });
     const report = reportOf(run);
-    expect(report).toMatchObject({ ok: true, reached: 0, unclear: 0 });
+    expect(report).toMatchObject({ ok: true, reached: 0 });
+    // Node's own parser refuses these before any handler sees them: who answered cannot be told.
+    const unclear = report.findings.filter(({ outcome }) => outcome === 'unclear').map(({ request }) => request);
+    expect(new Set(unclear)).toEqual(new Set(['the method in small letters']));
     expect(new Set(report.findings.map(({ route }) => route))).toEqual(
       new Set(['POST /api/transfers', 'GET /admin/users']),
     );
