@@ -52,9 +52,7 @@ const careless: Handle = async (request, response) => {
     return void response.writeHead(401, { 'X-Stepgate-Decision': 'step-up' }).end();
   }
   const override =
-    headers['x-http-method-override'] ??
-    headers.x_http_method_override ??
-    /_method=(\w+)/.exec(`${url}&${body}`)?.[1];
+    headers['x-http-method-override'] ?? headers.x_http_method_override ?? /_method=(\w+)/.exec(`${url}&${body}`)?.[1];
   const [path = ''] = String(headers['x-rewrite-url'] ?? url).split('?');
   const isHere = path.toLowerCase().replace(/\.json$/, '') === '/api/transfers';
   response.writeHead(isHere && (override ?? method) === 'POST' ? 200 : 404).end();

@@ -1,5 +1,4 @@
-import { hash } from 'node:crypto';
-import type { DeviceClaim } from '../request.ts';
+import type { DeviceClaim } from './request.ts';
 
 /**
  * A claim without what a blocked collector puts in the place of traits: many strangers send the very same, so it tells nobody from anybody.
@@ -68,29 +67,32 @@ const NOTHING: ReadonlySet<string> = new Set([
 ]);
 const NO_FINGERPRINT: ReadonlySet<string> = new Set([...NOTHING, 'true', 'false', 'default', 'anonymous']);
 
-/** Texts that a collector hashes when it has found nothing. */
-const EMPTY_TEXTS = ['', ' ', '0', 'undefined', 'null', 'NaN', 'false', 'unknown', '{}', '[]', '""', '[object Object]'];
-const DIGESTS = ['md5', 'sha1', 'sha256', 'sha384', 'sha512'] as const;
-
 /** So much of a digest tells it from all others, also where it was shortened. */
 const TELLING_LENGTH = 16;
 
-const DIGESTS_OF_NOTHING: ReadonlySet<string> = new Set(
-  [
-    ...EMPTY_TEXTS.flatMap((text) => DIGESTS.flatMap((name) => [hash(name, text, 'hex'), hash(name, text, 'base64')])),
-    // Of the empty text: MurmurHash3 x64 as FingerprintJS 2 seeded it, XXH64, FNV-1a, SHA-224, SHA3-256, Keccak-256, RIPEMD-160, BLAKE2b, BLAKE3.
-    ...[
-      '24700f9f1986800ab4fcc880530dd0ed',
-      'ef46db3751d8e999',
-      'cbf29ce484222325',
-      'd14a028c2a3a2bc9',
-      'a7ffc6f8bf1ed766',
-    ],
-    ...['c5d2460186f7233c', '9c1185a5c5e9fc54', '786a02f742015903', 'af1349b9f5f9a1a6'],
-    // MurmurHash3 x64 of `undefined`, `null` and `{}`.
-    ...['8dd76da9a0876244', '15c50f0697e94e34', '466e20057851c2d2'],
-  ].map((digest) => digestKey(digest.toLowerCase())),
-);
+/** Beginnings of digests of texts that say nothing. */
+const DIGESTS_OF_NOTHING: ReadonlySet<string> = new Set([
+  // MD5, SHA-1 and SHA-256 in hexadecimal.
+  ...['d41d8cd98f00b204', 'da39a3ee5e6b4b0d', 'e3b0c44298fc1c14'], // the empty text
+  ...['5e543256c480ac57', 'd5d4cd07616a5428', 'eb045d78d2731073'], // `undefined`
+  ...['37a6259cc0c1dae2', '2be88ca4242c76e8', '74234e98afe7498f'], // `null`
+  ...['7ecfb3bf076a6a96', 'f7fd9c68f804acda', 'd5b592c05dc25b50'], // `NaN`
+  ...['99914b932bd37a50', 'bf21a9e8fbc5a384', '44136fa355b3678a'], // `{}`
+  ...['d751713988987e93', '97d170e1550eee4a', '4f53cda18c2baa0c'], // `[]`
+  ...['1441a7909c087dbb', 'c1d44ff03aff1372', 'b28c94b2195c8ed2'], // `[object Object]`
+  ...['ad921d6048636625', '50d8b4a941c26b89', 'b23a6a8439c0dde5'], // `unknown`
+  ...['68934a3e9455fa72', '7cb6efb98ba5972a', 'fcbcf165908dd18a'], // `false`
+  ...['cfcd208495d565ef', 'b6589fc6ab0dc82c', '5feceb66ffc86f38'], // `0`
+  ...['7215ee9c7d9dc229', 'b858cb282617fb09', '36a9e7f1c95b82ff'], // a blank
+  // Of the empty text: SHA-384 and SHA-512; MD5, SHA-1, SHA-256, SHA-384 and SHA-512 in base64, in small letters.
+  ...['38b060a751ac9638', 'cf83e1357eefb8bd'],
+  ...['1b2m2y8asgtpgamy', '2jmj7l5rsw0yvb/v', '47deqpj8hbsa+/ti', 'olbgp1gsljhm2tj+', 'z4phnx7vul3xvchq'],
+  // Of the empty text: SHA-224, SHA3-256, Keccak-256, RIPEMD-160, BLAKE2b, BLAKE3, XXH64, FNV-1a, and MurmurHash3 x64 with the seed of FingerprintJS 2.
+  ...['d14a028c2a3a2bc9', 'a7ffc6f8bf1ed766', 'c5d2460186f7233c', '9c1185a5c5e9fc54', '786a02f742015903'],
+  ...['af1349b9f5f9a1a6', 'ef46db3751d8e999', 'cbf29ce484222325', '24700f9f1986800a'],
+  // MurmurHash3 x64 of `undefined`, `null` and `{}`.
+  ...['8dd76da9a0876244', '15c50f0697e94e34', '466e20057851c2d2'],
+]);
 /** Digests of nothing that are shorter: FNV-1a and XXH32 of the empty text. */
 const SHORT_DIGESTS: ReadonlySet<string> = new Set(['811c9dc5', '02cc5d05', '2cc5d05']);
 

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { hashComponents } from '@fingerprintjs/fingerprintjs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { DeviceClaim } from '../../src/request.ts';
-import { CANVAS_CONSTANTS, isPlaceholder, withoutPlaceholders } from '../../src/signals/placeholder.ts';
+import { CANVAS_CONSTANTS, isPlaceholder, withoutPlaceholders } from '../src/placeholder.ts';
+import type { DeviceClaim } from '../src/request.ts';
 
 const NIL_UUID = '00000000-0000-0000-0000-000000000000';
 const digest = (name: string, text = ''): string => createHash(name).update(text).digest('hex');
