@@ -1,22 +1,8 @@
 import type { Engine } from './engine.ts';
 
-<<<<<<< HEAD
-
 import { type Located, whyUnlocatable } from './geo/geo.ts';
 import { whyNobodys } from './net/ip.ts';
-
-||||||| parent of 4510828 (Keep the digests of nothing as a table: no runtime is needed to know them)
-
-import type { Located } from './geo/geo.ts';
-import type { Address } from './net/address.ts';
-
-=======
-
-import type { Located } from './geo/geo.ts';
-import type { Address } from './net/address.ts';
 import { CANVAS_CONSTANTS } from './placeholder.ts';
-
->>>>>>> 4510828 (Keep the digests of nothing as a table: no runtime is needed to know them)
 
 import type { CheckRequest } from './request.ts';
 import { clientTraits } from './signals/client.ts';

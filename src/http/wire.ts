@@ -8,9 +8,6 @@ import { isUnixPeer, parseAddress, parsePeer } from '../net/ip.ts';
 import { withoutPlaceholders } from '../placeholder.ts';
 import { type CheckRequest, type DeviceClaim, EVENT_TYPES, type NoAddress, type SubjectEvent } from '../request.ts';
 
-<<<<<<< HEAD
-
-import { withoutPlaceholders } from '../signals/placeholder.ts';
 import {
   DEFAULT_SPACE,
   impliedSpace,
@@ -19,17 +16,6 @@ import {
   normaliseSubject,
   USER_TYPE,
 } from '../subject.ts';
-
-||||||| parent of 4510828 (Keep the digests of nothing as a table: no runtime is needed to know them)
-
-import { withoutPlaceholders } from '../signals/placeholder.ts';
-import { MAX_SUBJECT_LENGTH, normaliseSubject } from '../subject.ts';
-
-=======
-
-import { MAX_SUBJECT_LENGTH, normaliseSubject } from '../subject.ts';
-
->>>>>>> 4510828 (Keep the digests of nothing as a table: no runtime is needed to know them)
 
 import { DEVICE_HEADER, deviceShown } from './device-header.ts';
 import { type Fault, faultsInBrief, ProblemError } from './problem.ts';
