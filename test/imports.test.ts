@@ -103,7 +103,7 @@ const LAYERS: readonly (readonly [string, readonly RegExp[]])[] = [
   ['check', [/^(?:check|event|learning|observation|explain)\.ts$/]],
   ['signals, rules, step-up', [/^(?:signals|rules|step-up)\//]],
   ['drivers and data', [/^(?:store|geo|reputation)\//]],
-  ['contracts', [/^(?:facts|request|decision|baseline|subject|engine|crc32|missing-file)\.ts$/, /^net\//]],
+  ['contracts', [/^(?:facts|request|decision|baseline|subject|placeholder|engine|crc32|missing-file)\.ts$/, /^net\//]],
 ];
 
 /** Contract files inside the folders of higher layers: whoever needs the shape may import it. */
