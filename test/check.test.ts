@@ -411,6 +411,7 @@ test('an address on a list past its age is not clean: rules on its category are 
   const it = await stage(
     {
       version: 1,
+      actions: { login: {} },
       rules: [
         rule('attack', { 'ip.categories': { has: 'attack' } }, { decision: 'deny' }),
         rule('clean', { not: { 'ip.categories': { has: 'attack' } } }, { decision: 'deny' }),

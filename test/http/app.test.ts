@@ -255,6 +255,7 @@ describe('the fields of a body', () => {
   test('a country is refused although the gateway wrote a port after the address; one that cannot be read is no allow', async () => {
     const text = JSON.stringify({
       version: 1,
+      actions: { login: {} },
       rules: [
         { id: 'no-us', when: { 'geo.country': { in: ['US'] } }, then: { decision: 'deny' } },
         { id: 'hidden', when: { 'ip.unreadable': true }, then: { decision: 'step-up' } },

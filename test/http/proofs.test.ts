@@ -21,7 +21,7 @@ const stepUp = (action: string, then: object) => ({
 
 const RULES = {
   version: 1,
-  actions: { once: { learn: 'event' } },
+  actions: { once: { learn: 'event' }, browse: {} },
   rules: [
     stepUp('transfer', { max_age: 300, reason: 'transfer' }),
     stepUp('payee', { max_age: 300, single_use: true, reason: 'payee' }),

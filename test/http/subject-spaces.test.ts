@@ -94,6 +94,7 @@ describe('one id of two spaces and types', () => {
   const device = { fingerprint: '7d793037a0760186574b0282f2f435e7' };
   const RULES = {
     version: 1,
+    actions: { 'payment.transfer': {} },
     default: 'step-up',
     rules: [
       {

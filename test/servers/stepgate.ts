@@ -13,6 +13,7 @@ export const KEY = 'a-key-of-the-node-test';
 /** One rule: the subject `root` is denied. */
 export const RULES = {
   version: 1,
+  actions: { a: {}, login: {} },
   rules: [{ id: 'no-root', when: { 'subject.id': 'root' }, then: { decision: 'deny', reason: 'root_refused' } }],
 };
 

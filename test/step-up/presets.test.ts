@@ -52,6 +52,7 @@ describe('an entry without preset', () => {
       toleranceSeconds: 5,
       maxLifetimeSeconds: 86_400,
       keysCacheSeconds: 600,
+      keysCooldownSeconds: 30,
       staleKeysSeconds: 3600,
     });
   });
