@@ -4,7 +4,7 @@ import { testApp } from '../http/test-app.ts';
 
 const HOUR = 3_600_000;
 const NO_ROOT = { id: 'no-root', when: { 'subject.id': 'root' }, then: { decision: 'deny', reason: 'root_refused' } };
-const RULES = { version: 1, actions: {}, rules: [NO_ROOT] };
+const RULES = { version: 1, actions: { login: {} }, rules: [NO_ROOT] };
 const CHECK = {
   subject: 'ann',
   action: 'login',

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FETCH_TIMEOUT_MS, RETRY_MS } from '../../src/step-up/keys.ts';
 import { advance, stopClock } from '../idp/bank.ts';
 import { metricsOf } from '../servers/metrics.ts';
-import { KEY, post, type Workshop, workshop } from '../servers/stepgate.ts';
+import { KEY, post, shippedRules, type Workshop, workshop } from '../servers/stepgate.ts';
 import { ISSUER, newSigner } from './issuer.ts';
 import { KEY_SCENARIOS, type KeyStand, startKeyStand } from './keys.ts';
 
@@ -32,7 +32,9 @@ afterEach(async () => {
 });
 
 async function start(): Promise<void> {
-  ({ url } = (await shop.start({ RULES_DIR: 'rules', STEP_UP_ISSUERS: stand.issuers, LOG_LEVEL: 'error' })).server);
+  ({ url } = (
+    await shop.start({ RULES_DIR: await shippedRules(shop.dir), STEP_UP_ISSUERS: stand.issuers, LOG_LEVEL: 'error' })
+  ).server);
 }
 
 /** One check of a subject on a new device, which takes a step-up; with this token as its proof. */

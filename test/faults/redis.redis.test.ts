@@ -7,7 +7,7 @@ import { pseudonymizer } from '../../src/store/pseudonym.ts';
 import { type Answered, type Load, startLoad } from '../servers/load.ts';
 import { metricsOf } from '../servers/metrics.ts';
 import { type RedisServer, startRedis, until } from '../servers/redis.ts';
-import { post, type Workshop, workshop } from '../servers/stepgate.ts';
+import { post, shippedRules, type Workshop, workshop } from '../servers/stepgate.ts';
 import { startTurnProxy } from '../servers/turn-proxy.ts';
 import { issuersSetting, newSigner } from './issuer.ts';
 import { SCENARIOS, type Stand, startStand } from './scenarios.ts';
@@ -35,7 +35,7 @@ beforeAll(async () => {
   proofOf = signer.proofOf;
   environment = {
     REDIS_URL: redis.url,
-    RULES_DIR: 'rules',
+    RULES_DIR: await shippedRules(shop.dir),
     IP_LISTS_DIR: lists,
     STORE_TIMEOUT_MS: String(BUDGET_MS),
     LOG_LEVEL: 'error',

@@ -27,6 +27,8 @@ const expectation = z.strictObject({
   status: z.number().optional(),
   /** The request may also be refused with 400, 403 or 404. */
   or_refused: z.boolean().optional(),
+  /** What a gateway that parses the address may ask about and pass on instead: it reads as the engine and the application do. */
+  or_parsed: z.strictObject({ target: z.string(), host: z.string(), action: z.string() }).optional(),
 });
 export type Expectation = z.output<typeof expectation>;
 
@@ -173,6 +175,13 @@ async function expectAnswer(
   }
   // Stricter than what is expected is right too, by the gateway itself or by a path that the engine cannot read.
   const refused = expected.or_refused === true && [400, 403, 404].includes(answer.status);
+  const [arrival] = answer.arrivals;
+  const parsed = expected.or_parsed;
+  if (parsed !== undefined && arrival !== undefined && isParsed(arrival, sent, parsed)) {
+    expect(answer.status, label).toBe(200);
+    expect(arrival.headers.get('x-stepgate-action'), label).toEqual([parsed.action]);
+    return;
+  }
   const words = (decision: string): Promise<void> => expectWords(stage, label, how, answer.headers, decision, expected);
   if (expected.decision !== 'allow' || refused) {
     expect(answer.arrivals, `${label} reaches nobody`).toEqual([]);
@@ -289,6 +298,17 @@ function expectReadAsJudged(label: string, sent: ClientRequest, answer: ClientAn
   const { method, target, body } = sent;
   expect(view, label).toEqual({ method, target, body, subject: expected.subject ?? view.subject });
   for (const read of [bearer, cookie]) if (read !== null) expect(read, label).toBe(view.subject);
+}
+
+/** Whether the application was given the parsed form of what was sent, in target and `Host` alike. */
+function isParsed(
+  { target, headers }: Arrival,
+  sent: ClientRequest,
+  parsed: NonNullable<Expectation['or_parsed']>,
+): boolean {
+  const host = headers.get('host')?.join(', ');
+  const sentHost = sent.headers.find(([name]) => name === 'Host')?.[1] ?? HOST;
+  return target === parsed.target && host === parsed.host && (target !== sent.target || host !== sentHost);
 }
 
 /** The request went through a real gateway to the application, once, as it was sent and with nothing that a client forged. */

@@ -215,6 +215,8 @@ const GATEWAY_HEADERS = [
   'Access-Control-Request-Method',
   'X-HTTP-Method-Override',
   'X-HTTP-Method',
+  'X-HTTP-Verb-Override',
+  'X-Tunneled-Method',
   'X-Method-Override',
   'X-Original-Method',
   'Host',

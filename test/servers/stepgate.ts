@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { type Agent, type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -13,9 +13,18 @@ export const KEY = 'a-key-of-the-node-test';
 /** One rule: the subject `root` is denied. */
 export const RULES = {
   version: 1,
-  actions: { a: {}, login: {} },
+  actions: { a: {}, login: {}, 'report.view': {} },
   rules: [{ id: 'no-root', when: { 'subject.id': 'root' }, then: { decision: 'deny', reason: 'root_refused' } }],
 };
+
+/** A new folder below `dir` with the shipped rules, and with `report.view` and `order.view`: actions that an allowed request teaches. */
+export async function shippedRules(dir: string): Promise<string> {
+  const folder = await mkdtemp(join(dir, 'shipped-'));
+  const pages = { version: 1, actions: { 'report.view': {}, 'order.view': {} }, rules: [] };
+  await copyFile(join(import.meta.dirname, '../../rules/default.json'), join(folder, 'default.json'));
+  await writeFile(join(folder, 'pages.json'), JSON.stringify(pages));
+  return folder;
+}
 
 /** A folder with rules, and the servers that were started on it. */
 export interface Workshop {

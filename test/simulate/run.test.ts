@@ -12,7 +12,8 @@ const policy = compileRules(
   [{ name: 'default.json', text: readFileSync(new URL('../../rules/default.json', import.meta.url), 'utf8') }],
   FACT_CATALOG,
 );
-const idle = '{"version": 1, "rules": [{"id": "idle", "when": {"action": "nothing"}, "then": {"points": 1}}]}';
+const idle =
+  '{"version": 1, "undeclared": "allow", "rules": [{"id": "idle", "when": {"action": "nothing"}, "then": {"points": 1}}]}';
 const lenient = compileRules([{ name: 'idle.json', text: idle }], FACT_CATALOG);
 // Far fewer keys than the command keeps: nothing so small comes near the bound.
 const parts = {

@@ -2,7 +2,7 @@ import { request } from 'node:http';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { keysWith } from '../servers/keys.ts';
 import { type RedisServer, startRedis, until } from '../servers/redis.ts';
-import { KEY, post } from '../servers/stepgate.ts';
+import { KEY, post, shippedRules, type Workshop, workshop } from '../servers/stepgate.ts';
 import { workerCode } from '../servers/worker.ts';
 import { startWorkerd, type Workerd } from '../servers/workerd.ts';
 
@@ -17,13 +17,16 @@ const WAYS = [
 
 let code: string;
 let redis: RedisServer;
+let shop: Workshop;
 
 beforeAll(async () => {
-  [code, redis] = await Promise.all([workerCode(), startRedis()]);
+  shop = await workshop();
+  [code, redis] = await Promise.all([workerCode(await shippedRules(shop.dir)), startRedis()]);
 });
 
 afterAll(async () => {
   await redis?.stop();
+  await shop.close();
 });
 
 describe.each(WAYS)('the Worker, with $way', ({ durableObjects }) => {
