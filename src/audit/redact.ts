@@ -6,8 +6,10 @@ import type { FactValue, MeasuredFacts } from '../facts.ts';
  */
 const ERASED_FACTS: ReadonlySet<string> = new Set([
   'subject.id',
+  'subject.type',
   'resource.id',
   'session.id',
+  'session.actor',
   'ip.address',
   'device.id',
 ]);
