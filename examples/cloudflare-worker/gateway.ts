@@ -101,7 +101,6 @@ function forwardedHeaders(request: Request): [string, string][] {
 }
 
 function hookCall(request: Request, forwarded: [string, string][], key: string): Request {
-  const url = new URL(request.url);
   const headers = new Headers(forwarded);
   headers.set('x-stepgate-key', key);
   headers.set('x-stepgate-redirect', '1');
@@ -111,8 +110,7 @@ function hookCall(request: Request, forwarded: [string, string][], key: string):
     request.body === null || request.headers.get('content-length') === '0' ? '0' : '1',
   );
   headers.set('x-forwarded-method', request.method);
-  // The application gets the target from the same URL, so both read one spelling.
-  headers.set('x-forwarded-uri', `${url.pathname}${url.search}`);
+  headers.set('x-forwarded-uri', targetOf(request));
   for (const name of TOLD) {
     const value = request.headers.get(name);
     if (value !== null) headers.set(name, value);
@@ -125,6 +123,11 @@ function hookCall(request: Request, forwarded: [string, string][], key: string):
     redirect: 'manual',
     signal: AbortSignal.timeout(TIMEOUT_MS),
   });
+}
+
+/** The target as the application gets it. A URL parser would resolve `%2e%2e`, which the runtime passes on as it stands. */
+function targetOf({ url }: Request): string {
+  return /^[^:]*:\/\/[^/?#]*([^#]*)/.exec(url)?.[1] ?? '/';
 }
 
 /** Reasons, score and what else an attacker could steer by are not for the client. */

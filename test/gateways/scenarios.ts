@@ -182,6 +182,11 @@ async function expectAnswer(
     expect(arrival.headers.get('x-stepgate-action'), label).toEqual([parsed.action]);
     return;
   }
+  if (parsed !== undefined && gateway.origin !== undefined && answer.status === 200) {
+    expect(originView.parse(JSON.parse(answer.body)).target, `${label}: as it was judged`).toBe(parsed.target);
+    expect(sent.target, label).not.toBe(parsed.target);
+    return;
+  }
   const words = (decision: string): Promise<void> => expectWords(stage, label, how, answer.headers, decision, expected);
   if (expected.decision !== 'allow' || refused) {
     expect(answer.arrivals, `${label} reaches nobody`).toEqual([]);
