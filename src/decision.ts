@@ -94,7 +94,7 @@ export interface CheckResult {
     readonly satisfied: boolean;
     readonly requirement: Requirement;
     /** Why the proof that came along was not taken; null when none came or it was taken. */
-    readonly error: { readonly code: string; readonly message: string } | null;
+    readonly error: { readonly code: string; readonly message: string; readonly retryAfterSeconds?: number } | null;
   } | null;
   readonly signals: { readonly [name: string]: Measurement };
   readonly degraded: readonly Degradation[];

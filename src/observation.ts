@@ -87,10 +87,10 @@ function componentHash(engine: Engine, text: string): string {
 const CONSTANTS: readonly string[] = CANVAS_CONSTANTS.map((digest) => `canvas=${digest.slice(0, 4)}`);
 
 /**
- * Groups of that collector that follow from the browser, its version and the country: a thief who takes the victim's browser has them.
+ * Groups of that collector that follow from the browser, the system, their versions and the country: a thief who takes the victim's browser has them.
  * They tell that a machine is another one, and never that it is the same.
  */
-const SHARED_GROUPS: readonly string[] = ['audio', 'browser', 'locale'];
+const SHARED_GROUPS: readonly string[] = ['audio', 'browser', 'fonts', 'locale'];
 
 /** 24 bits in base64url: enough to compare a device with itself, too little to recover what was hashed. */
 const COMPONENT_HASH_LENGTH = 4;

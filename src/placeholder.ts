@@ -65,7 +65,34 @@ const NOTHING: ReadonlySet<string> = new Set([
     'supported',
   ],
 ]);
-const NO_FINGERPRINT: ReadonlySet<string> = new Set([...NOTHING, 'true', 'false', 'default', 'anonymous']);
+const NO_FINGERPRINT: ReadonlySet<string> = new Set([
+  ...[
+    ...NOTHING,
+    'true',
+    'false',
+    'default',
+    'anonymous',
+    'no',
+    'fingerprint',
+    'timeout',
+    'timed',
+    'out',
+    'failed',
+    'failure',
+  ],
+  ...[
+    'hidden',
+    'private',
+    'privacy',
+    'protected',
+    'protection',
+    'random',
+    'randomized',
+    'randomised',
+    'object',
+    'promise',
+  ],
+]);
 
 /** So much of a digest tells it from all others, also where it was shortened. */
 const TELLING_LENGTH = 16;
@@ -112,8 +139,8 @@ function sayNothing(plain: string, parts: readonly string[], words: ReadonlySet<
 /** Values of nothing joined without a mark between them. */
 const JOINED = /^(?:undefined|null|nan)+$/;
 
-/** What the language makes of an object, and a slash that would come apart. */
-const SAYING = /^(?:\[object .+\]|n\/a)$/;
+/** What the language makes of an object, an error and a function, and marks that would come apart. */
+const SAYING = /^(?:\[object .+\]|[a-z]*error\b.*|(?:async )?function\b.*|\(.*\) ?=>.*|n[/.]a\.?)$/s;
 
 /** A single 0 may be a count. */
 function isZeros(part: string): boolean {

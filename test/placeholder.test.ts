@@ -49,6 +49,14 @@ describe('a fingerprint that a blocked collector sends', () => {
       NIL_UUID,
       '00:00:00:00:00:00',
     ],
+    ...[
+      'TypeError: x is undefined',
+      'Error: blocked by a policy',
+      'function () { [native code] }',
+      '() => hash',
+      'n.a.',
+    ],
+    ...['timed out', 'failed', 'no fingerprint', 'randomized', 'privacy-protected', 'fingerprint: undefined'],
     ...['not available', 'unsupported', 'ｕｎｄｅｆｉｎｅｄ', '😃😃😃'],
     ...['md5', 'sha1', 'sha224', 'sha256', 'sha384', 'sha512'].map((name) => digest(name)),
     ...['md5', 'sha1', 'sha256'].flatMap((name) => [

@@ -227,6 +227,11 @@ function stepUpOf({ satisfied, requirement, error }: NonNullable<CheckResult['st
   };
 }
 
+/** The header that says when a token may be shown again that nobody can judge now. */
+export function retryAfterOf(error: ProofFault | null): { readonly 'Retry-After'?: string } {
+  return error?.retryAfterSeconds === undefined ? {} : { 'Retry-After': String(error.retryAfterSeconds) };
+}
+
 /** A requirement as it goes on the wire; `error` is why the proof that came along was not taken. */
 export function demandAnswer(requirement: Requirement, error: ProofFault | null): StepUpAnswer {
   return {

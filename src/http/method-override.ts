@@ -13,21 +13,21 @@ const OVERRIDE_HEADERS = [
 
 /**
  * Names in the query by which frameworks take another method: `_method` (Rails, Laravel, Symfony, Spring, Express, CakePHP, Yii),
- * the names of the headers (ServiceStack, Google's APIs), `x-tunneled-method` (Plack). Spelled as {@link nameOf} leaves them.
+ * `_HttpMethod` (Salesforce), the names of the headers (ServiceStack, Google's APIs), `x-tunneled-method` (Plack). Spelled as
+ * {@link nameOf} leaves them.
  */
 const OVERRIDE_NAMES: ReadonlySet<string> = new Set([
-  '_method',
-  '__method',
-  '_http_method',
-  'http_method',
   'httpmethod',
-  'http_method_override',
-  'method_override',
-  ...OVERRIDE_HEADERS.map((name) => name.replaceAll('-', '_')),
+  'httpmethodoverride',
+  'methodoverride',
+  'overridemethod',
+  ...OVERRIDE_HEADERS.map((name) => name.replaceAll('-', '')),
 ]);
+/** `_method`, `__method`, `$method`: a mark before the word says that it is not the application's own. */
+const MARKED_METHOD = /^[_$]+method_*$/;
 
-/** A name that means much else: it counts only where it names a method that is registered and changes things (Restlet, DreamFactory). */
-const PLAIN_NAME = 'method';
+/** Names that mean much else: they count only where they name a method that is registered and changes things (Restlet, DreamFactory). */
+const PLAIN_NAMES: ReadonlySet<string> = new Set(['method', 'requestmethod', 'verb', 'httpverb']);
 const METHODS: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'DELETE', 'GET', 'HEAD']);
 
 /** Levels of percent-encoding that are followed, as in paths. */
@@ -49,10 +49,12 @@ export function queryNamesOtherMethod(target: string, method: string | null): bo
     .flatMap((query) => query.split(/[&;]/))
     .some((pair) => {
       const [name = '', ...value] = decoded(pair).split('=');
-      const named = nameOf(name);
       const other = value.join('=').trim();
-      if (named === PLAIN_NAME) return METHODS.has(other.toUpperCase()) && isOther(other, method);
-      return OVERRIDE_NAMES.has(named) && isOther(other, method);
+      if (!isOther(other, method)) return false;
+      const named = nameOf(name);
+      const word = named.replace(/[_$]/g, '');
+      if (MARKED_METHOD.test(named) || OVERRIDE_NAMES.has(word)) return true;
+      return PLAIN_NAMES.has(word) && METHODS.has(other.toUpperCase());
     });
 }
 

@@ -6,8 +6,8 @@ export interface Reply {
 }
 
 /** A value as JSON. */
-export function jsonReply(value: unknown, status = 200): Reply {
-  return { status, headers: JSON_HEADERS, body: JSON.stringify(value) };
+export function jsonReply(value: unknown, status = 200, headers: Reply['headers'] = {}): Reply {
+  return { status, headers: { ...JSON_HEADERS, ...headers }, body: JSON.stringify(value) };
 }
 
 const JSON_HEADERS = { 'Content-Type': 'application/json' } as const;

@@ -1,6 +1,6 @@
 import { check } from '../check.ts';
 import { afterAnswer } from './aftermath.ts';
-import { answerOf, riskCheckAnswer } from './answer.ts';
+import { answerOf, retryAfterOf, riskCheckAnswer } from './answer.ts';
 import { jsonBody } from './body.ts';
 import type { AppDeps } from './deps.ts';
 import { plainRiskCheck } from './plain-body.ts';
@@ -32,7 +32,7 @@ export function riskCheckRoutes(deps: AppDeps): Route[] {
         const requestId = c.get('requestId');
         const caller = c.get('caller');
         afterAnswer(deps, scope, { ...checked, request, requestId, caller, latencyMs: answer.latency_ms });
-        return jsonReply(answer);
+        return jsonReply(answer, 200, retryAfterOf(checked.result.stepUp?.error ?? null));
       },
     },
   ];

@@ -1,13 +1,13 @@
 import type { z } from 'zod';
 import { DEFAULT_MAX_AGE_SECONDS } from '../decision.ts';
 import type { Engine } from '../engine.ts';
-import { ANYBODY, present, type ShownToken } from '../step-up/present.ts';
+import { ANYBODY, type Presented, present, type ShownToken } from '../step-up/present.ts';
 import { statedRequirement } from '../step-up/requirement.ts';
 import { spend } from '../step-up/spend.ts';
 import type { Proof } from '../step-up/verifier.ts';
 import { subjectPseudonym } from '../store/keys.ts';
 import { normaliseSubject, USER_TYPE } from '../subject.ts';
-import { type VerifyAnswer, verifyAnswer, verifyAnswerOf } from './answer.ts';
+import { retryAfterOf, verifyAnswer, verifyAnswerOf } from './answer.ts';
 import { jsonBody } from './body.ts';
 import type { AppDeps } from './deps.ts';
 import { jsonReply } from './reply.ts';
@@ -26,13 +26,14 @@ export function stepUpRoutes(deps: AppDeps): Route[] {
       answers: { 200: { description: 'Whether the token is proof enough, and why not', schema: verifyAnswer } },
       handle: async (c) => {
         const body = validated(verifyBody, await jsonBody(c, deps.readBody));
-        return jsonReply(await verify(deps.scopeOf(c).engine, body));
+        const presented = await verify(deps.scopeOf(c).engine, body);
+        return jsonReply(verifyAnswerOf(presented), 200, retryAfterOf(presented.valid ? null : presented.error));
       },
     },
   ];
 }
 
-async function verify(engine: Engine, body: z.output<typeof verifyBody>): Promise<VerifyAnswer> {
+async function verify(engine: Engine, body: z.output<typeof verifyBody>): Promise<Presented> {
   const nowMs = engine.now();
   const requirement = statedRequirement({
     acrValues: body.acr_values ?? [],
@@ -50,13 +51,12 @@ async function verify(engine: Engine, body: z.output<typeof verifyBody>): Promis
     session: body.session ?? null,
     nowMs,
   };
-  const presented = await present(
+  return present(
     engine.verifier,
     shown,
     (proof) => spend(engine, proof, nowMs),
     (proof) => proofsNotBefore(engine, proof, nowMs),
   );
-  return verifyAnswerOf(presented);
 }
 
 /** Read within the time that a check has for the store, and counted nowhere. Without the store nothing is known, as in a check. */

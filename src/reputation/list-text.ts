@@ -145,9 +145,26 @@ function blockOf([head = '', next = '', third = '', ...rest]: readonly string[])
   if (dash > 0) return alone(rangeOf(head.slice(0, dash), head.slice(dash + 1)), [next, third, ...rest]);
   if (next === '-') return alone(rangeOf(head, third), rest);
   if (next.startsWith('-') && isAddressed(next.slice(1))) return alone(rangeOf(head, next.slice(1)), [third, ...rest]);
-  if (!isAddressed(next)) return alone(singleOf(head), [third, ...rest]);
+  if (!isAddressed(next)) return alone(namesLength(head, next) ? null : singleOf(head), [third, ...rest]);
   return alone(head.includes('/') ? null : (maskedOf(head, next) ?? rangeOf(head, next)), [third, ...rest]);
 }
+
+/**
+ * Whether a number behind an address may be the length of a block that begins there: its prefix, or how many addresses it has. It may
+ * be a count of something else as well, so that the line cannot be read.
+ */
+function namesLength(head: string, next: string): boolean {
+  const address = parseAddress(head);
+  if (address?.version !== 4 || !/^\d{1,8}$/.test(next)) return false;
+  const value = address.words[0] ?? 0;
+  const isBegin = (size: number): boolean => size > 1 && value % size === 0;
+  const length = Number(next);
+  if (length >= MIN_PREFIX && length < 32) return isBegin(2 ** (32 - length));
+  return length >= 256 && Number.isInteger(Math.log2(length)) && isBegin(length);
+}
+
+/** No list names a wider block, and counts of attacks are often below. */
+const MIN_PREFIX = 8;
 
 /** The block, unless one more address stands behind it. */
 function alone(block: Block | null, rest: readonly string[]): Block | null {
@@ -225,8 +242,13 @@ function parseText(sink: Sink, text: string, minCount: number): void {
     }
     const [, count = ''] = fields;
     if (minCount > 0 && /^\d+$/.test(count) && Number(count) < minCount) sink.counts.belowCount++;
-    else addBlock(sink, blockOf(fields), 0, line);
+    else addBlock(sink, blockOf(minCount > 0 ? withoutCount(fields) : fields), 0, line);
   }
+}
+
+/** A number behind the address is known to be a count. */
+function withoutCount([head = '', count = '', ...rest]: readonly string[]): string[] {
+  return /^\d+$/.test(count) ? [head, ...rest] : [head, count, ...rest];
 }
 
 /** What stands before the mark, without blanks at its ends. */
@@ -272,7 +294,7 @@ function columnOf(fields: readonly string[], index: number): Block | null {
   if (saysItsEnd) return blockOf(entry);
   const [next = '', ...others] = fields.slice(index + 1);
   if ([...fields.slice(0, index), ...others].some(isAddressed)) return null;
-  return blockOf(isAddressed(next) ? [...entry, next] : entry);
+  return blockOf(isAddressed(next) || /^\d+$/.test(next) ? [...entry, next] : entry);
 }
 
 const cloudPrefixSchema = z.object({

@@ -22,6 +22,12 @@ test.each([
   '/account/7%3f_method=DELETE',
   '/account/7?x?_method=DELETE',
   '/account/7?_method=no%20method',
+  '/account/7?_HttpMethod=DELETE',
+  '/account/7?__method__=DELETE',
+  '/account/7?$method=DELETE',
+  '/account/7?methodOverride=DELETE',
+  '/account/7?REQUEST_METHOD=DELETE',
+  '/account/7?_verb=DELETE',
 ])('%s asks a POST to pass for something else', (target) => {
   expect(queryNamesOtherMethod(target, 'POST')).toBe(true);
 });
@@ -34,6 +40,8 @@ test.each([
   '/account/7?_method',
   '/account/7?method=card',
   '/account/7?my_method=DELETE',
+  '/account/7?request_method=card',
+  '/account/7?verb=run',
   '/_method=DELETE',
   '/account/7?next=/x%26_method%3dDELETE',
 ])('%s does not', (target) => {

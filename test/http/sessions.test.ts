@@ -408,6 +408,7 @@ describe('a session of a key that came up just after the keys were fetched', () 
         ip: '200.160.2.3',
         step_up_token: proof,
       });
+      expect(response.headers.get('Retry-After')).toBe('24');
       expect(await response.json()).toMatchObject({
         decision: 'step-up',
         step_up: { satisfied: false, error: { code: 'keys_cooling' } },
@@ -416,6 +417,9 @@ describe('a session of a key that came up just after the keys were fetched', () 
       });
       await own.settled();
     }
+    const verified = await own.post('/v1/step-up/verify', { token: proof });
+    expect(verified.headers.get('Retry-After')).toBe('24');
+    expect(await verified.json()).toMatchObject({ valid: false, code: 'keys_cooling' });
     await own.close();
   });
 

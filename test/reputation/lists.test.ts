@@ -161,6 +161,22 @@ describe('a list in text', () => {
     expect(codeOf(() => compile(`${line}\n`.repeat(20)))).toBe('list_not_parsable');
   });
 
+  it.each(['8.8.8.0\t24', '8.8.8.0 24 99', '8.8.8.0,24,name', '8.8.8.0 | 24', '8.8.8.0 256', '8.8.0.0\t16\t77'])(
+    'cannot read %j: the number may be the length of a block',
+    (line) => {
+      expect(parseList(line, config())).toMatchObject({ entries: 0, lines: 1, unparsable: 1 });
+      expect(parseList(line, { format: 'csv', column: 0, minCount: 0 }).entries).toBe(0);
+      expect(codeOf(() => compile(`${line}\n`.repeat(20)))).toBe('list_not_parsable');
+    },
+  );
+
+  it('reads a number that cannot be the length of a block, or is known to be a count, as what it is', () => {
+    for (const line of ['8.8.8.8\t24', '8.8.8.0\t3', '8.8.8.0 32', '8.8.8.0 100', '8.8.8.128\t24', '8.8.8.0/24 24']) {
+      expect(parseList(line, config()), line).toMatchObject({ entries: 1, unparsable: 0 });
+    }
+    expect(parseList('8.8.8.0\t24', { ...config(), minCount: 3 })).toMatchObject({ entries: 1, unparsable: 0 });
+  });
+
   it('reads two addresses in any order and spelling as their range, or not at all', () => {
     const v4 = fc.integer({ min: 0x08000000, max: 0x08ffffff }).map(formatV4);
     const v6 = fc.integer({ min: 0, max: 0xffff }).map((group) => `2a00:1450::${group.toString(16)}:1`);
