@@ -182,7 +182,7 @@ function findUnmet({ file, index, head, then }: DraftRule, unmet: UnmetAcrValues
 
 /**
  * Names that are a slip of the finger away from a declared one: in `when`, one that `actions` does not hold; in `actions`, one that
- * no rule names beside one that a rule names. A rule that is never asked looks exactly like one that never matches.
+ * no rule names beside one that a rule names, unless both have routes. A rule that is never asked looks exactly like one that never matches.
  */
 function findNearMisses(files: readonly OpenedFile[], drafts: readonly DraftRule[], findings: Findings): void {
   const entries = files.flatMap(({ name: file, body }) =>
@@ -209,9 +209,12 @@ function findNearMisses(files: readonly OpenedFile[], drafts: readonly DraftRule
       }
     }
   }
+  const routed = new Set(entries.filter(({ routes }) => routes !== undefined).map(({ action }) => action));
   const judged = [...declared].filter((action) => named.has(action));
   for (const { file, action } of entries) {
-    const nearest = named.has(action) ? undefined : nearMiss(action, judged);
+    // Two names that each have routes of their own are two actions: cart.add and card.add, account.lock and account.unlock.
+    const others = routed.has(action) ? judged.filter((other) => !routed.has(other)) : judged;
+    const nearest = named.has(action) ? undefined : nearMiss(action, others);
     if (nearest === undefined) continue;
     const message = `No rule names the action "${action}". Correct it, or name it in a rule.`;
     add(findings, file, ['actions', action], 'unknown_action', message, { nearest });

@@ -99,6 +99,11 @@ describe('a slip of the finger in the name of an action is refused', () => {
   it.each([
     ['names that differ in digits', { 'api.v1': {}, 'api.v2': {} }, { action: 'api.v1' }],
     ['a name that is like none', { login: {} }, { action: 'order.place' }],
+    [
+      'two names that each have routes',
+      { 'account.lock': { routes: ['POST /lock'] }, 'account.unlock': { routes: ['POST /unlock'] } },
+      { action: 'account.lock' },
+    ],
     ['two names that rules name', { lock: {}, unlock: {} }, { action: { in: ['lock', 'unlock'] } }],
     ['names where nothing is declared', {}, { action: { in: ['order.create', 'order.created'] } }],
   ])('but not %s', (_, actions, when) => {
