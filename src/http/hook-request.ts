@@ -127,7 +127,7 @@ export async function hookCheckRequest(
       id: call.path,
       properties: {
         ...(call.method !== null && { method: call.method }),
-        ...(call.host !== null && { host: call.host.toLowerCase() }),
+        ...(call.host !== null && { host: hostNameOf(call.host) }),
         ...(call.proto !== null && { scheme: call.proto.toLowerCase() }),
       },
     },
@@ -148,6 +148,11 @@ export function hookOrigin(peer: string | null, headers: { [name: string]: strin
   const gateway = peer === null ? null : parsePeer(peer);
   if (origin.address === null || origin.address.text !== gateway?.text) return origin;
   return { address: null, noAddress: 'no_trusted_hop' };
+}
+
+/** A host by which servers choose a site: the client may write it in capitals, with any port and with a dot behind it. */
+function hostNameOf(host: string): string {
+  return host.toLowerCase().replace(/:\d*$/, '').replace(/\.$/, '');
 }
 
 /** A token and what it was found to be. */
