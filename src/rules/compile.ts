@@ -152,7 +152,7 @@ export function compileRules(
     files: opened.map((file) => file.name),
     ruleCount: rules.length,
     routes: routesOf(actions),
-    warnings: drafts.flatMap((draft) => patternWarnings(draft, drafts)),
+    warnings: drafts.flatMap((draft) => [...patternWarnings(draft, drafts), ...pathWarnings(draft)]),
     singleUse: rules.flatMap((rule) =>
       'requirement' in rule && rule.requirement?.singleUse === true ? [rule.id] : [],
     ),
@@ -249,6 +249,23 @@ function patternWarnings({ file, head, when }: DraftRule, drafts: readonly Draft
   return [...comparisonsOf(when)].flatMap(({ fact, operator, path, measured }) => {
     if (operator !== 'matches' || (measured && fact !== 'resource.id') || guarded(fact)) return [];
     return `${file} › ${path} (rule ${head.id}): a text of more than ${MATCHES_INPUT_LIMIT} characters is unknown to this pattern; read all of it with starts_with, ends_with or contains, catch it with "longer_than": ${MATCHES_INPUT_LIMIT}, or let a route guard it`;
+  });
+}
+
+const EXACT: readonly string[] = ['eq', 'ne', 'in', 'not_in'];
+const PARTIAL: readonly string[] = ['starts_with', 'ends_with', 'contains'];
+
+/** Paths that a rule compares `resource.id` with and that no request behind a gateway has. */
+function pathWarnings({ file, head, when }: DraftRule): string[] {
+  return [...comparisonsOf(when)].flatMap(({ fact, operator, operand, path }) => {
+    const isExact = EXACT.includes(operator);
+    if (fact !== 'resource.id' || !(isExact || PARTIAL.includes(operator))) return [];
+    const texts = (Array.isArray(operand) ? operand : [operand]).filter((each) => typeof each === 'string');
+    return texts.flatMap((text) => {
+      const told = isExact ? text.toLowerCase().replace(/(?<=.)\/$/, '') : text.toLowerCase();
+      if (told === text || !(isExact ? text.startsWith('/') : text.includes('/'))) return [];
+      return `${file} › ${path} (rule ${head.id}): no request behind a gateway has "${text}" in its path: paths are told in lower case and without a slash at the end; write "${told}"`;
+    });
   });
 }
 

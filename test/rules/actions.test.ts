@@ -138,3 +138,20 @@ it('a pattern on a text of any length is warned of, unless a rule looks at the l
   expect(decisionFor('a'.repeat(512))).toBe('allow');
   expect(decisionFor(`${'a'.repeat(520)}9`)).toBe('step-up');
 });
+
+it('a path that no request behind a gateway has is warned of, with the one that was meant', () => {
+  const path = (operand: object | string, id: string) => deny({ 'resource.id': operand }, id);
+  const { warnings } = setOf([
+    path({ starts_with: '/Admin/' }, 'case'),
+    path('/admin/', 'slash'),
+    path({ in: ['/admin', '/Users'] }, 'list'),
+    path({ starts_with: '/admin/' }, 'fine'),
+    path('/', 'root'),
+    path('Order-7', 'no-path'),
+  ]);
+  expect(warnings.map((each) => /\(rule ([\w-]+)\).*write "(.*)"$/.exec(each)?.slice(1))).toEqual([
+    ['case', '/admin/'],
+    ['slash', '/admin'],
+    ['list', '/users'],
+  ]);
+});
