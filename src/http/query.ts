@@ -11,15 +11,19 @@ export interface QueryPair {
 
 /** The parameters of a request target, as the most lenient application finds them. */
 export function queryPairs(target: string): readonly QueryPair[] {
-  // Behind an encoded question mark, too, there is a query to an origin that decodes first.
-  const [, ...queries] = target.split(/\?|%(?:25)*3f/i);
-  return queries
-    .flatMap((query) => query.split(/[&;]/))
-    .map((pair) => {
-      const [name = '', ...value] = decoded(pair).split('=');
-      return { name: nameOf(name), value: value.join('=') };
-    });
+  const [path = '', ...queries] = target.split('?');
+  const pairs = queries.flatMap((query) => query.split(/[&;]/));
+  // Behind an encoded question mark in the path there is a query to an origin that decodes first, and then all of its signs are.
+  const hidden = ENCODED_MARK.exec(path);
+  if (hidden !== null) pairs.push(...target.slice(hidden.index).split(ANY_MARK));
+  return pairs.map((pair) => {
+    const [name = '', ...value] = decoded(pair).split('=');
+    return { name: nameOf(name), value: value.join('=') };
+  });
 }
+
+const ENCODED_MARK = /%(?:25)*3f/i;
+const ANY_MARK = /[?&;]|%(?:25)*(?:3f|26|3b)/i;
 
 function nameOf(text: string): string {
   return (text.trim().split(/[[\0]/, 1)[0] ?? '').toLowerCase().replace(/[ .-]/g, '_');

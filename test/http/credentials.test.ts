@@ -24,6 +24,8 @@ test.each([
   [`/api/pay?access%5Ftoken=${ANN}`, [MAL, ANN]],
   [`/api/pay?access_token[]=${ANN}`, [MAL, ANN]],
   [`/api/pay%3faccess_token=${ANN}`, [MAL, ANN]],
+  [`/api/pay%3fa=b%26access_token=${ANN}?c=d`, [MAL, ANN]],
+  [`/api/pay?next=/x%3faccess_token%3d${ANN}%26access_token%3d${ANN}`, [MAL]],
   [`/api/pay?access_token=%65${ANN.slice(1)}`, [MAL, ANN]],
   [`/api/pay?bearer_token=${ANN}`, [MAL, ANN]],
   [`/api/pay?access_token=${ANN}&access_token=x`, [MAL, ANN, 'x']],
