@@ -66,8 +66,11 @@ export function warnOfStaleList(log: Log, { name, category, ageDays, maxAgeDays 
 }
 
 /** A variable that is set in vain was meant to do something. */
-export function warnOfIgnored(log: Log, { ignored }: Settings): void {
+export function warnOfIgnored(log: Log, { ignored, misspelt }: Settings): void {
   if (ignored.length > 0) log.warn('these settings mean nothing on this runtime', { settings: ignored });
+  for (const { name, nearest } of misspelt) {
+    log.warn('a variable of the environment looks like a setting and is none', { variable: name, nearest });
+  }
 }
 
 /** The acr values of a rule that none of the configured issuers can meet. */

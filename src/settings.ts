@@ -7,6 +7,7 @@ import {
   type TrustedProxies,
   TrustedProxiesError,
 } from './net/client-ip.ts';
+import { nearMiss } from './rules/problems.ts';
 import { type IssuerSettings, stepUpIssuersText } from './step-up/presets.ts';
 import { POOL_LOCATIONS, type PoolLocation } from './store/pool-location.ts';
 import { parseRedisUrl, RedisUrlError } from './store/redis-url.ts';
@@ -358,6 +359,8 @@ export interface Settings {
   readonly made: readonly SecretName[];
   /** Variables that are set and mean nothing on this runtime. */
   readonly ignored: readonly string[];
+  /** Variables that are set, are none of the settings and look like one. */
+  readonly misspelt: readonly { readonly name: string; readonly nearest: string }[];
 }
 
 /** One setting that cannot be used. */
@@ -469,9 +472,25 @@ export function loadSettings(environment: Environment, makeSecret: () => string,
     ignored: Object.entries(SETTINGS).flatMap(([name, { only }]) =>
       only !== null && only !== runtime && found(name) !== undefined ? [name] : [],
     ),
+    misspelt: Object.keys(environment).flatMap((name) => {
+      const nearest = Object.hasOwn(SETTINGS, name) || found(name) === undefined ? undefined : nearestSetting(name);
+      return nearest === undefined ? [] : [{ name, nearest }];
+    }),
   };
   if (faults.length > 0 || !isComplete(settings)) throw new SettingsError(faults);
   return settings;
+}
+
+/** `SESSION_COOKIE_NAME` for `SESSION_COOKIE`, `TRUSTED_PROXY` for `TRUSTED_PROXIES`: so long a beginning is no other program's. */
+const TELLING_BEGINNING = 10;
+
+/** The setting that a variable was probably meant to be. */
+function nearestSetting(name: string): string | undefined {
+  const names = Object.keys(SETTINGS);
+  const beginning = name.toUpperCase().slice(0, TELLING_BEGINNING);
+  return (
+    nearMiss(name, names) ?? names.find((each) => beginning.length === TELLING_BEGINNING && each.startsWith(beginning))
+  );
 }
 
 const NO_STORE_ON_WORKERS =

@@ -231,3 +231,27 @@ describe('what gateways need', () => {
     expect(faultsOf({ [name]: value })).toMatchObject([{ code: 'invalid', name }]);
   });
 });
+
+test('a variable that looks like a setting and is none is named with the one that was meant', () => {
+  const misspelt = {
+    SESSION_COOKIE_NAME: 'SESSION_COOKIE',
+    TRUSTED_PROXY: 'TRUSTED_PROXIES',
+    STEP_UP_ISSUER: 'STEP_UP_ISSUERS',
+    Redis_Url: 'REDIS_URL',
+    CLIENT_IP_HEADERS: 'CLIENT_IP_HEADER',
+  };
+  const others = {
+    PATH: '/bin',
+    HOME: '/',
+    HOSTNAME: 'a',
+    PWD: '/',
+    NODE_OPTIONS: '',
+    REDIS_PORT: '1',
+    LANG: 'C',
+    TZ: 'UTC',
+  };
+  const environment = Object.fromEntries(Object.keys(misspelt).map((name) => [name, 'x']));
+  expect(loadSettings({ ...others, ...environment, RULES_DIRS: '' }, makeSecret).misspelt).toEqual(
+    Object.entries(misspelt).map(([name, nearest]) => ({ name, nearest })),
+  );
+});

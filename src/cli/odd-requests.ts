@@ -54,6 +54,8 @@ function oddPaths({ method, path }: GuardedRoute): OddRequest[] {
   const spellings: readonly (readonly [name: string, target: string])[] = [
     ['a format behind the path', `${path}.json`],
     ['another format behind the path', `${path}.html`],
+    ['an index behind the path', `${path}/index.php`],
+    ['a script before the path', `/index.php${path}`],
     ['a slash behind the path', `${path}/`],
     ['a parameter behind the path', `${path};a=b`],
     ['a parameter behind the first segment', path.replace(`/${first}`, `/${first};a=b`)],
@@ -210,5 +212,14 @@ function oddCredentials(route: GuardedRoute, { cookieName, session, steppedUp }:
     ['cookies separated by a blank', [['Cookie', `a=b ${cookieName}=${session}`], bearer(steppedUp)]],
     ['a cookie with an unclosed quote', [['Cookie', `${cookieName}="${session}; ${cookieName}=${steppedUp}`]]],
   ];
-  return mixtures.map(([name, headers]) => ({ name, request: { ...plainRequest(route), headers }, beside: null }));
+  const plain = plainRequest(route);
+  const inQuery = `${plain.target}${plain.target.includes('?') ? '&' : '?'}access_token=${session}`;
+  return [
+    ...mixtures.map(([name, headers]) => ({ name, request: { ...plain, headers }, beside: null })),
+    {
+      name: 'a token in the query beside a cookie',
+      request: { ...plain, target: inQuery, headers: [own] },
+      beside: null,
+    },
+  ];
 }

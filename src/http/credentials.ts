@@ -1,4 +1,5 @@
 import type { Credential } from '../request.ts';
+import { queryPairs } from './query.ts';
 
 /** The credentials of a request as they came. */
 export interface SentCredentials {
@@ -7,6 +8,8 @@ export interface SentCredentials {
   readonly cookie: string | null;
   /** How many `Cookie` lines came; 1 where the runtime does not tell them apart. */
   readonly cookieLines: number;
+  /** Target of the original request, as it was sent. */
+  readonly target: string;
 }
 
 /**
@@ -26,24 +29,51 @@ const OTHER_SCHEME = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?: [^\t]*)?$/;
  * judged as the person whom the application serves, or it is not let through.
  *
  * Codes: `authorization_unreadable`, `authorization_scheme`, `authorization_beside_cookie`, `dpop_unsupported`,
- * `cookie_unreadable`, `cookie_repeated`, `cookie_lines`.
+ * `cookie_unreadable`, `cookie_repeated`, `cookie_lines`, `query_unreadable`.
  */
 export function readCredentials(sent: SentCredentials, sessionCookie: string | null): ReadCredentials {
   const { authorization } = sent;
-  const cookie = sessionCookie === null ? NO_COOKIE : readSessionCookie(sent, sessionCookie);
-  if (cookie.state !== 'read' || authorization === null) return cookie;
+  const cookie = sessionCookie === null ? NOTHING : readSessionCookie(sent, sessionCookie);
+  if (cookie.state !== 'read') return cookie;
+  const query = readQuery(sent.target);
+  if (query.state !== 'read') return query;
+  const others = [...cookie.tokens, ...query.tokens];
+  if (authorization === null) return { state: 'read', tokens: [...new Set(others)] };
   const token = BEARER.exec(authorization)?.[1];
-  if (token !== undefined) return { state: 'read', tokens: [...new Set([token, ...cookie.tokens])] };
+  if (token !== undefined) return { state: 'read', tokens: [...new Set([token, ...others])] };
   const scheme = authorization.includes(', ') ? undefined : OTHER_SCHEME.exec(authorization)?.[1]?.toLowerCase();
   if (scheme === undefined || scheme === 'bearer') return unread('authorization_unreadable');
-  if (cookie.tokens.length > 0) return unread('authorization_beside_cookie');
+  if (others.length > 0) return unread('authorization_beside_cookie');
   return scheme === 'dpop' ? { state: 'refused', code: 'dpop_unsupported' } : unread('authorization_scheme');
 }
 
-const NO_COOKIE = { state: 'read', tokens: [] } as const satisfies ReadCredentials;
+const NOTHING = { state: 'read', tokens: [] } as const satisfies ReadCredentials;
 
 function unread(code: string): ReadCredentials {
   return { state: 'unread', code };
+}
+
+/** Whether the query of a target holds a token, or what may be one to somebody. */
+export function hasQueryToken(target: string): boolean {
+  const query = readQuery(target);
+  return query.state !== 'read' || query.tokens.length > 0;
+}
+
+/** Names by which applications take a bearer token from the query: that of RFC 6750, section 2.3, and Doorkeeper's. */
+const QUERY_NAMES: ReadonlySet<string> = new Set(['access_token', 'bearer_token']);
+
+/**
+ * Tokens in the query. An application that takes bearer tokens takes them from there too, unless that was switched off
+ * (passport-http-bearer, express-oauth2-jwt-bearer, Doorkeeper, SignalR).
+ */
+function readQuery(target: string): ReadCredentials {
+  const tokens = new Set<string>();
+  for (const { name, value } of queryPairs(target)) {
+    if (!QUERY_NAMES.has(name) || value === '') continue;
+    if (!BARE_TOKEN.test(value)) return unread('query_unreadable');
+    tokens.add(value);
+  }
+  return tokens.size === 0 ? NOTHING : { state: 'read', tokens: [...tokens] };
 }
 
 /**
@@ -51,7 +81,7 @@ function unread(code: string): ReadCredentials {
  * take. So the name may stand only where all of them find it: between semicolons, before one bare token.
  */
 function readSessionCookie({ cookie, cookieLines }: SentCredentials, name: string): ReadCredentials {
-  if (cookie === null) return NO_COOKIE;
+  if (cookie === null) return NOTHING;
   const values = new Set<string>();
   const wanted = lenientName(name);
   for (const segment of cookie.split(';')) {
@@ -69,8 +99,11 @@ function bareValue(segment: string, name: string): string | null {
   const equals = segment.indexOf('=');
   if (equals === -1 || segment.slice(0, equals).replace(/^ +/, '') !== name) return null;
   const value = segment.slice(equals + 1);
-  return /^[A-Za-z0-9._~/-]+$/.test(value) ? value : null;
+  return BARE_TOKEN.test(value) ? value : null;
 }
+
+/** A token of which all parsers make the same. */
+const BARE_TOKEN = /^[A-Za-z0-9._~/-]+$/;
 
 /**
  * Texts between whatever separates pairs to one parser or another, beside the semicolon: commas, quotes, blanks and all that

@@ -158,6 +158,7 @@ async function decide(
     authorization: header('authorization'),
     cookie: header('cookie'),
     cookieLines: headerLines(c, 'cookie'),
+    target: call.target,
   };
   const request = await hookCheckRequest(engine, { ...call, path }, header, sent, origin, deps.gateway);
   if (request.credential?.code === 'opaque') warnOnce('opaque');

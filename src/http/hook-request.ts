@@ -6,7 +6,7 @@ import { DEFAULT_SPACE, normaliseSubject, USER_TYPE } from '../subject.ts';
 import { deviceTokenOf, MAX_TOKEN_LENGTH, type ReadHeader } from './client-headers.ts';
 import type { Connection } from './connection.ts';
 import { cookieValue, STEP_UP_COOKIE } from './cookies.ts';
-import { type ReadCredentials, readCredentials, type SentCredentials } from './credentials.ts';
+import { hasQueryToken, type ReadCredentials, readCredentials, type SentCredentials } from './credentials.ts';
 import type { GatewaySettings } from './deps.ts';
 import { DEVICE_HEADER, deviceShown } from './device-header.ts';
 import { namesOtherMethod } from './method-override.ts';
@@ -69,6 +69,7 @@ export function isPreflight(call: HookCall, header: ReadHeader): boolean {
     ORIGIN.test(header('origin') ?? '') &&
     REQUESTED_METHOD.test(header('access-control-request-method') ?? '') &&
     ['authorization', 'cookie', 'x-step-up-token'].every((name) => header(name) === null) &&
+    (call.target === null || !hasQueryToken(call.target)) &&
     (header(BODY_HEADER) ?? '0') === '0' &&
     !announcesBody(header)
   );
@@ -84,8 +85,8 @@ export function announcesBody(header: ReadHeader): boolean {
 }
 
 /**
- * The original request as the core sees it, without its action. The subject comes from the session token, in `Authorization` or
- * the session cookie, where it is accepted. The proof is `X-Step-Up-Token`, the cookie `__Host-stepgate-su` or the session token,
+ * The original request as the core sees it, without its action. The subject comes from the session token, in `Authorization`,
+ * the session cookie or the query, where it is accepted. The proof is `X-Step-Up-Token`, the cookie `__Host-stepgate-su` or the session token,
  * whichever shows the newest step-up. Where the keys for a session token cannot be had, it is that token, so that the check counts
  * as degraded.
  */
@@ -126,7 +127,7 @@ export async function hookCheckRequest(
       id: call.path,
       properties: {
         ...(call.method !== null && { method: call.method }),
-        ...(call.host !== null && { host: call.host.toLowerCase() }),
+        ...(call.host !== null && { host: hostNameOf(call.host) }),
         ...(call.proto !== null && { scheme: call.proto.toLowerCase() }),
       },
     },
@@ -147,6 +148,11 @@ export function hookOrigin(peer: string | null, headers: { [name: string]: strin
   const gateway = peer === null ? null : parsePeer(peer);
   if (origin.address === null || origin.address.text !== gateway?.text) return origin;
   return { address: null, noAddress: 'no_trusted_hop' };
+}
+
+/** A host by which servers choose a site: the client may write it in capitals, with any port and with a dot behind it. */
+function hostNameOf(host: string): string {
+  return host.toLowerCase().replace(/:\d*$/, '').replace(/\.$/, '');
 }
 
 /** A token and what it was found to be. */
@@ -254,8 +260,9 @@ function isBetterProof(one: Proof, other: Proof, session: Verified | null): bool
   return isOwn(one) === isOwn(other) ? one.authTime > other.authTime : isOwn(one);
 }
 
-/** A session without its own id is told by its token's, unless that would set it apart from the session of the proof. */
+/** A session without its own id is told by its token's, unless that would set it apart from the session of its subject's proof. */
 function sessionOf(session: Proof | null, proof: Proof | null): string | null {
-  if (session === null) return null;
-  return session.session ?? (proof === null || proof.session === null ? session.id : null);
+  if (session === null || session.session !== null) return session?.session ?? null;
+  const isSetApart = proof !== null && proof.session !== null && isSameSubject(proof, session);
+  return isSetApart ? null : session.id;
 }

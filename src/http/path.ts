@@ -18,9 +18,10 @@ const MAX_DECODINGS = 3;
  * A reading is cut at `?` and `#`, decoded, without doubled slashes, dot segments and a trailing slash, and in lower case.
  * There is more than one where origins are known to differ: encoded slashes, backslashes, a second and third level of
  * encoding, `;` parameters, a raw `#`, an encoded `?`, dot segments beside doubled slashes or left as they are, `//host/path`
- * taken for a network path, dots and blanks at the end of a segment, letters beyond ASCII as {@link folded} takes them, and a format
- * at the end (`/transfers.json` is `/transfers` to Rails and Spring). An encoded slash that is read as part of a segment stays
- * `%2f`. A path without any of these has one reading, and is its own.
+ * taken for a network path, dots and blanks at the end of a segment, letters beyond ASCII as {@link folded} takes them, a format
+ * at the end (`/transfers.json` is `/transfers` to Rails and Spring), and what a server leaves out or implies: a script in front or
+ * inside (`/index.php/transfers`, `/transfers.php/x`), an index at the end, a session of ASP.NET (`/(S(x))/transfers`). An encoded slash
+ * that is read as part of a segment stays `%2f`. A path without any of these has one reading, and is its own.
  *
  * `target` holds one character per byte, as a header does. Never throws; the work is bounded by {@link MAX_TARGET_LENGTH}
  * and {@link MAX_READINGS}. Invalid: no leading slash, control characters (raw or encoded, NUL among them), raw blanks,
@@ -32,7 +33,7 @@ export function pathReadings(target: string): PathReadings {
   if (!target.startsWith('/')) return invalid('does not begin with a slash');
   if (RAW_CONTROL.test(target)) return invalid('holds a blank or a control character');
   const path = target.split('?', 1)[0] ?? '';
-  if (PLAIN.test(path)) {
+  if (PLAIN.test(path) && !IMPLIED.test(path)) {
     const plain = path.replace(/(?<=.)\/$/, '').toLowerCase();
     // No dot behind the last slash, so no format: the path of nearly every request.
     if (plain.indexOf('.', plain.lastIndexOf('/')) === -1) return { invalid: null, readings: [plain] };
@@ -73,11 +74,12 @@ function withoutFormats(readings: Iterable<string>): ReadonlySet<string> {
   const all = new Set(readings);
   for (const reading of [...all]) {
     const slash = reading.lastIndexOf('/');
-    if (/^\.+$/.test(reading.slice(slash + 1))) continue;
-    for (let dot = reading.indexOf('.', slash); dot !== -1; dot = reading.indexOf('.', dot + 1)) {
-      const name = reading.slice(slash + 1, dot);
-      if (/^\.+$/.test(name)) continue;
-      all.add(reading.slice(0, name === '' ? Math.max(1, slash) : dot));
+    const letter = reading.slice(slash + 1).search(/[^.]/);
+    if (letter === -1) continue;
+    // What follows the first dot of a segment that begins with some; dots alone are no name.
+    if (letter > 0) all.add(reading.slice(0, Math.max(1, slash)));
+    for (let dot = reading.indexOf('.', slash + 1 + letter); dot !== -1; dot = reading.indexOf('.', dot + 1)) {
+      all.add(reading.slice(0, dot));
       if (all.size > MAX_READINGS) return all;
     }
   }
@@ -245,7 +247,16 @@ function hexDigit(code: number): number {
 }
 
 /** Something that one origin does with a decoded path and another does not. */
-type Choice = 'encoded_slash' | 'backslash' | 'parameters' | 'cut_again' | 'dots_first' | 'dots_kept' | 'ends_trimmed';
+type Choice =
+  | 'encoded_slash'
+  | 'backslash'
+  | 'parameters'
+  | 'cut_again'
+  | 'dots_first'
+  | 'dots_kept'
+  | 'ends_trimmed'
+  | 'implied_dropped'
+  | 'path_info_cut';
 
 function choicesOf(text: string): Choice[] {
   const choices: Choice[] = [];
@@ -256,7 +267,33 @@ function choicesOf(text: string): Choice[] {
   if (text.includes('..') && SEPARATORS_IN_A_ROW.test(text)) choices.push('dots_first');
   if (goesUp(text, DECODED_SEPARATOR)) choices.push('dots_kept');
   if (TRIMMED_END.test(text)) choices.push('ends_trimmed');
+  if (IMPLIED.test(text)) choices.push('implied_dropped');
+  if (SCRIPT_INSIDE.test(text)) choices.push('path_info_cut');
   return choices;
+}
+
+/** A script by its name, `index.php`: what follows it is for the script to read, and a script in front of all is often left out. */
+const SCRIPT = /\.(?:php\d?|phtml|f?cgi|pl|py|aspx?|ashx|asmx|cfm|dll)$/i;
+const SCRIPT_INSIDE = /\.(?:php\d?|phtml|f?cgi|pl|py|aspx?|ashx|asmx|cfm|dll)(?=[/\\\ud800?#;. ])/i;
+/** What a directory stands for: `/admin/index.html` is `/admin`, and so is the action `index` of a controller. */
+const INDEX = /^(?:index(?:\.[a-z0-9]{1,5})?|default\.[a-z0-9]{1,5})$/i;
+/** The id of a session in the path, `(S(…))`, as ASP.NET takes it out. */
+const PATH_SESSION = /^\((?:[a-z]\([^()]*\))+\)$/i;
+/** Whether there may be one of these. */
+const IMPLIED = new RegExp(
+  `${SCRIPT_INSIDE.source}|(?:^|[/\\\\\ud800])(?:index(?![a-z0-9_-])|default\\.[a-z0-9]|\\([a-z]\\()`,
+  'i',
+);
+
+function withoutImplied(segments: readonly string[]): readonly string[] {
+  const last = segments.length - 1;
+  return segments.filter((segment, i) => !PATH_SESSION.test(segment) && !(i < last ? SCRIPT : INDEX).test(segment));
+}
+
+/** Up to the script that answers for all that stands behind it. */
+function beforePathInfo(segments: readonly string[]): readonly string[] {
+  const script = segments.findIndex((segment) => SCRIPT.test(segment));
+  return script === -1 ? segments : segments.slice(0, script + 1);
 }
 
 const DECODED_SEPARATOR = /[/\\\ud800?#]/;
@@ -281,9 +318,19 @@ function readAs(text: string, taken: ReadonlySet<Choice>): string {
     start = end + 1;
     const semicolon = dropsParameters ? whole.indexOf(';') : -1;
     const named = semicolon === -1 ? whole : whole.slice(0, semicolon);
-    const segment = trimsEnds && /[^. ]/.test(named) ? named.replace(/[. ]+$/, '') : named;
+    const segment = trimsEnds ? withoutEnds(named) : named;
     if (segment === '..' && !keepsDots) segments.pop();
     else if (segment !== '.' && (segment !== '' || keepsEmpty)) segments.push(segment);
   }
-  return `/${(keepsEmpty ? segments.filter((segment) => segment !== '') : segments).join('/')}`.toLowerCase();
+  let named: readonly string[] = keepsEmpty ? segments.filter((segment) => segment !== '') : segments;
+  if (taken.has('path_info_cut')) named = beforePathInfo(named);
+  if (taken.has('implied_dropped')) named = withoutImplied(named);
+  return `/${named.join('/')}`.toLowerCase();
+}
+
+/** Without dots and blanks at the end, unless there is nothing else. No pattern: one that looks for the end of a run takes the square of its length. */
+function withoutEnds(segment: string): string {
+  let end = segment.length;
+  while (end > 0 && (segment[end - 1] === '.' || segment[end - 1] === ' ')) end -= 1;
+  return end === 0 ? segment : segment.slice(0, end);
 }

@@ -152,7 +152,7 @@ export function compileRules(
     files: opened.map((file) => file.name),
     ruleCount: rules.length,
     routes: routesOf(actions),
-    warnings: drafts.flatMap((draft) => patternWarnings(draft, drafts)),
+    warnings: drafts.flatMap((draft) => [...patternWarnings(draft, drafts), ...pathWarnings(draft)]),
     singleUse: rules.flatMap((rule) =>
       'requirement' in rule && rule.requirement?.singleUse === true ? [rule.id] : [],
     ),
@@ -182,7 +182,7 @@ function findUnmet({ file, index, head, then }: DraftRule, unmet: UnmetAcrValues
 
 /**
  * Names that are a slip of the finger away from a declared one: in `when`, one that `actions` does not hold; in `actions`, one that
- * no rule names beside one that a rule names. A rule that is never asked looks exactly like one that never matches.
+ * no rule names beside one that a rule names, unless both have routes. A rule that is never asked looks exactly like one that never matches.
  */
 function findNearMisses(files: readonly OpenedFile[], drafts: readonly DraftRule[], findings: Findings): void {
   const entries = files.flatMap(({ name: file, body }) =>
@@ -209,9 +209,12 @@ function findNearMisses(files: readonly OpenedFile[], drafts: readonly DraftRule
       }
     }
   }
+  const routed = new Set(entries.filter(({ routes }) => routes !== undefined).map(({ action }) => action));
   const judged = [...declared].filter((action) => named.has(action));
   for (const { file, action } of entries) {
-    const nearest = named.has(action) ? undefined : nearMiss(action, judged);
+    // Two names that each have routes of their own are two actions: cart.add and card.add, account.lock and account.unlock.
+    const others = routed.has(action) ? judged.filter((other) => !routed.has(other)) : judged;
+    const nearest = named.has(action) ? undefined : nearMiss(action, others);
     if (nearest === undefined) continue;
     const message = `No rule names the action "${action}". Correct it, or name it in a rule.`;
     add(findings, file, ['actions', action], 'unknown_action', message, { nearest });
@@ -246,6 +249,23 @@ function patternWarnings({ file, head, when }: DraftRule, drafts: readonly Draft
   return [...comparisonsOf(when)].flatMap(({ fact, operator, path, measured }) => {
     if (operator !== 'matches' || (measured && fact !== 'resource.id') || guarded(fact)) return [];
     return `${file} › ${path} (rule ${head.id}): a text of more than ${MATCHES_INPUT_LIMIT} characters is unknown to this pattern; read all of it with starts_with, ends_with or contains, catch it with "longer_than": ${MATCHES_INPUT_LIMIT}, or let a route guard it`;
+  });
+}
+
+const EXACT: readonly string[] = ['eq', 'ne', 'in', 'not_in'];
+const PARTIAL: readonly string[] = ['starts_with', 'ends_with', 'contains'];
+
+/** Paths that a rule compares `resource.id` with and that no request behind a gateway has. */
+function pathWarnings({ file, head, when }: DraftRule): string[] {
+  return [...comparisonsOf(when)].flatMap(({ fact, operator, operand, path }) => {
+    const isExact = EXACT.includes(operator);
+    if (fact !== 'resource.id' || !(isExact || PARTIAL.includes(operator))) return [];
+    const texts = (Array.isArray(operand) ? operand : [operand]).filter((each) => typeof each === 'string');
+    return texts.flatMap((text) => {
+      const told = isExact ? text.toLowerCase().replace(/(?<=.)\/$/, '') : text.toLowerCase();
+      if (told === text || !(isExact ? text.startsWith('/') : text.includes('/'))) return [];
+      return `${file} › ${path} (rule ${head.id}): no request behind a gateway has "${text}" in its path: paths are told in lower case and without a slash at the end; write "${told}"`;
+    });
   });
 }
 

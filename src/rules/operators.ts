@@ -1,7 +1,7 @@
-import ipaddr from 'ipaddr.js';
 import { RE2JS } from 're2js';
 import * as z from 'zod';
 import type { FactSpec, FactValue, Json } from '../facts.ts';
+import { type Cidr, cidrContains, formatCidr, parseAddress, parseCidr } from '../net/ip.ts';
 import type { RuleProblemCode } from './problems.ts';
 
 /**
@@ -401,45 +401,33 @@ function preparePattern(source: string): Judge | OperandProblem {
     isText(value) && value.length <= MATCHES_INPUT_LIMIT ? (pattern.test(value) ? TRUE : FALSE) : UNKNOWN;
 }
 
-type Ip = ipaddr.IPv4 | ipaddr.IPv6;
-
 function prepareNetworks(texts: readonly string[]): Judge | OperandProblem {
   if (texts.length === 0) return emptyList;
-  const networks: [Ip, number][] = [];
+  const networks: Cidr[] = [];
   for (const each of texts) {
     const network = parseNetwork(each);
     if (typeof network === 'string') return { code: 'operand', message: network };
     networks.push(network);
   }
   return (value) => {
-    if (!isText(value)) return UNKNOWN;
-    const address = parseIp(value);
+    const address = isText(value) ? parseAddress(value) : null;
     if (address === null) return UNKNOWN;
-    for (const [network, bits] of networks) {
-      if (network.kind() === address.kind() && address.match(network, bits)) return TRUE;
-    }
-    return FALSE;
+    return networks.some((network) => cidrContains(network, address)) ? TRUE : FALSE;
   };
 }
 
-/** Strict: four plain decimals or IPv6 without a zone. An IPv4-mapped address is the IPv4 inside it. */
-function parseIp(address: string): Ip | null {
-  if (ipaddr.IPv4.isValidFourPartDecimal(address) && !/(^|\.)0\d/.test(address)) return ipaddr.IPv4.parse(address);
-  if (!address.includes(':') || address.includes('%') || !ipaddr.IPv6.isValid(address)) return null;
-  return ipaddr.process(address);
-}
-
-function parseNetwork(network: string): [Ip, number] | string {
-  const parts = /^([0-9A-Fa-f.:]+)\/(\d{1,3})$/.exec(network);
-  const address = parts?.[1] === undefined ? null : parseIp(parts[1]);
-  const bits = Number(parts?.[2]);
-  const expected = 'Expected a network such as 10.0.0.0/8 or 2001:db8::/32';
-  if (address === null || parts?.[1]?.toLowerCase().includes('::ffff:')) return `${expected}, found "${network}".`;
-  if (bits > (address.kind() === 'ipv4' ? 32 : 128)) return `The prefix of "${network}" is longer than the address.`;
-  const cidr = `${address.toString()}/${bits}`;
-  const first = (
-    address.kind() === 'ipv4' ? ipaddr.IPv4.networkAddressFromCIDR(cidr) : ipaddr.IPv6.networkAddressFromCIDR(cidr)
-  ).toString();
-  if (first !== address.toString()) return `"${network}" has host bits set. Write ${first}/${bits}.`;
-  return [address, bits];
+/** Blocks of 6to4 and NAT64 addresses are the IPv4 networks inside them, as the addresses are. */
+function parseNetwork(text: string): Cidr | string {
+  const base = /^([0-9A-Fa-f.:]+)\/\d{1,3}$/.exec(text)?.[1] ?? '';
+  const address = parseAddress(base);
+  if (address === null || base.toLowerCase().includes('::ffff:')) {
+    return `Expected a network such as 10.0.0.0/8 or 2001:db8::/32, found "${text}".`;
+  }
+  const network = parseCidr(text);
+  if (network === null) return `The prefix of "${text}" is longer than the address.`;
+  if (network.version !== address.version) {
+    return `No address lies in "${text}": those of 6to4 and NAT64 are read as the IPv4 inside them. Write IPv4 networks.`;
+  }
+  const hasHostBits = network.words.some((word, i) => word !== address.words[i]);
+  return hasHostBits ? `"${text}" has host bits set. Write ${formatCidr(network)}.` : network;
 }

@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
+import { parse as parseQuery } from 'node:querystring';
 import * as oldest from 'cookie-0.4';
 import * as old from 'cookie-0.7';
 import { parse as parse1 } from 'cookie-1';
@@ -130,6 +131,25 @@ export function cookieTokens(lines: readonly Line[], name: string): readonly str
       parse(header, name).flatMap((value) => (typeof value === 'string' ? [value.trim()] : [])),
     ),
   );
+}
+
+/** Every text that some origin may take for a bearer token in the query of a target (RFC 6750, section 2.3). */
+export function queryTokens(target: string): readonly string[] {
+  // An origin that decodes first finds the query behind an encoded question mark.
+  const targets = [target, percentDecoded(target), percentDecoded(percentDecoded(target))].filter(
+    (each, i) => i === 0 || (!target.includes('?') && each.includes('?')),
+  );
+  return targets.flatMap((each) => {
+    const query = each.slice(each.indexOf('?') + 1);
+    if (!each.includes('?')) return [];
+    const whatwg = [...new URLSearchParams(query)];
+    const semicolons = [...new URLSearchParams(query.replaceAll(';', '&'))];
+    const own = [parseQuery(query).access_token].flat().flatMap((value) => value ?? []);
+    const named = [...whatwg, ...semicolons].flatMap(([name, value]) =>
+      [name, phpName(name), name.toLowerCase().trim()].includes('access_token') ? [value] : [],
+    );
+    return [...own, ...named];
+  });
 }
 
 const PYTHON = `

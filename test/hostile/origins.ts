@@ -40,6 +40,19 @@ export function unresolvedPathsOf(target: string): ReadonlySet<string> {
   return new Set([...seen].map((path) => path.toLowerCase()));
 }
 
+/** What a server may find behind a path: a script in front or inside, an index at the end, or a session of ASP.NET. */
+export function servedBy(path: string): readonly string[] {
+  const script = /[^/]*\.(?:php|cgi|aspx)(?=\/)/i;
+  const served = [
+    path,
+    path.replace(new RegExp(`/${script.source}`, 'i'), ''),
+    path.replace(new RegExp(`(${script.source}).*`, 'i'), '$1'),
+    path.replace(/\/(?:index|index\.\w+|default\.aspx)\/?$/i, ''),
+    path.replace(/\/\(s\([^()/]*\)\)(?=\/|$)/i, ''),
+  ];
+  return [...new Set(served.map((each) => (each === '' ? '/' : each)))];
+}
+
 /** Dot segments resolved as in RFC 3986, section 5.2.4: an empty segment is one to go up from. */
 function withoutDots(path: string): string {
   const kept: string[] = [];

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { pathReadings } from '../../src/http/path.ts';
 import { compileRoutes } from '../../src/http/routes.ts';
-import { pathsOf, unresolvedPathsOf } from './origins.ts';
+import { pathsOf, servedBy, unresolvedPathsOf } from './origins.ts';
 import { hostileTarget } from './requests.ts';
 
 /** Another one is another attack. */
@@ -34,6 +34,20 @@ test('no target is taken for the open route alone that some chain of servers rea
   const taken = fc.sample(hostileTarget, { seed: SEED, numRuns: 20_000 }).filter(isTakenForOpen);
   expect(taken.length).toBeGreaterThan(500);
   expect(taken.filter((target) => reachedBeyond(target) !== undefined)).toEqual([]);
+});
+
+test('nor one behind which a server finds something else, by a script, an index or a session in the path', () => {
+  const piece = fc.constantFrom(
+    ...['/index.php', '/x.php', '/a.cgi', '/(S(x))', '/index', '/index.html', '/Default.aspx', '/admin', '/x', '/open'],
+    ...['/..', '/%2e%2e', '%2f', '%5c', '/', ';a=b', '%3b', '.', '/.', '%2Ephp', '/%69ndex.php'],
+  );
+  const implied = fc.array(piece, { minLength: 2, maxLength: 6 }).map((pieces) => `/open${pieces.join('')}`);
+  const taken = fc.sample(implied, { seed: SEED, numRuns: 20_000 }).filter(isTakenForOpen);
+  expect(taken.length).toBeGreaterThan(500);
+  const missed = taken.filter((target) =>
+    [...pathsOf(target)].flatMap(servedBy).some((path) => !/^\/open(?:\/|$)/.test(path) || GUARDED.test(path)),
+  );
+  expect(missed).toEqual([]);
 });
 
 describe('the chains that are followed', () => {

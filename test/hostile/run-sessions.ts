@@ -32,7 +32,8 @@ for (let round = 0; sent < count; round += 1) {
   allowed += done.allowed;
   found += done.findings.length;
   for (const [state, times] of done.states) totals.set(state, (totals.get(state) ?? 0) + times);
-  for (const { lines, why } of done.findings.slice(0, MOST_SHOWN)) console.log(`${why}\n  ${JSON.stringify(lines)}`);
+  for (const { target, lines, why } of done.findings.slice(0, MOST_SHOWN))
+    console.log(`${why}\n  ${JSON.stringify([target, lines])}`);
   console.log(`seed ${seed + round}: ${sent} sent, ${allowed} let in as somebody, ${found} findings`);
 }
 console.log(

@@ -2,11 +2,20 @@ import fc from 'fast-check';
 import type { Proof, ProofVerdict } from '../../src/step-up/verifier.ts';
 import { NOW_MS } from '../engine.ts';
 import { API_KEY, testApp } from '../http/test-app.ts';
-import { bearerTokens, cookieHeaders, cookieTokens, hasPython, type Line, pythonCookies } from './origin-sessions.ts';
-import { credentialLines, SESSION_COOKIE, TOKENS } from './sessions.ts';
+import {
+  bearerTokens,
+  cookieHeaders,
+  cookieTokens,
+  hasPython,
+  type Line,
+  pythonCookies,
+  queryTokens,
+} from './origin-sessions.ts';
+import { credentialLines, queryOfTokens, SESSION_COOKIE, TOKENS } from './sessions.ts';
 
 /** A request that was let in as somebody, while some origin serves somebody else. */
 export interface SessionFinding {
+  readonly target: string;
   readonly lines: readonly Line[];
   readonly why: string;
 }
@@ -100,6 +109,7 @@ export function sessionFuzzer() {
     async round(seed: number, count: number): Promise<SessionRound> {
       const blocks = fc.sample(credentialLines, { seed, numRuns: count });
       const headers = blocks.map(cookieHeaders);
+      const queries = fc.sample(queryOfTokens, { seed, numRuns: count });
       const asked = hasPython ? pythonCookies(headers.flat(), SESSION_COOKIE) : [];
       const states = new Map<string, number>();
       const findings: SessionFinding[] = [];
@@ -108,12 +118,15 @@ export function sessionFuzzer() {
       for (const [i, lines] of blocks.entries()) {
         const mine = asked.slice(at, at + (headers[i]?.length ?? 0)).flat();
         at += headers[i]?.length ?? 0;
-        const found = [...bearerTokens(lines), ...cookieTokens(lines, SESSION_COOKIE), ...mine];
+        // Half of them without a query: few requests with two credentials are let in.
+        const target = `${i % 2 === 0 ? '/page' : '/admin'}${i % 4 < 2 ? '' : (queries[i] ?? '')}`;
+        const found = [...bearerTokens(lines), ...cookieTokens(lines, SESSION_COOKIE), ...queryTokens(target), ...mine];
         const served = new Set(found.flatMap((token) => OWNERS.get(token) ?? []));
-        const answer = await ask(i % 2 === 0 ? '/page' : '/admin', lines);
+        const answer = await ask(target, lines);
         const state = answer.error === '' ? (answer.decision ?? '') : answer.error;
         states.set(state, (states.get(state) ?? 0) + 1);
-        const say = (why: string): void => void findings.push({ lines, why: `${why}: ${JSON.stringify(answer)}` });
+        const say = (why: string): void =>
+          void findings.push({ target, lines, why: `${why}: ${JSON.stringify(answer)}` });
         if (![200, 401, 403].includes(answer.status)) say(`status ${answer.status}`);
         if (answer.status !== 200) {
           if (answer.cookie !== null) say('a cookie for what was not let in');

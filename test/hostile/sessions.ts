@@ -182,3 +182,37 @@ export const credentialLines: fc.Arbitrary<readonly Line[]> = fc
     fc.oneof({ weight: 6, arbitrary: few(lineOf('Cookie', cookie), 1) }, few(lineOf('Cookie', cookie), 2)),
   )
   .map((lines) => lines.flat().map(([header, value]): Line => [header, value.replace(/[\r\n\0]/g, ' ')]));
+
+const queryPiece = fc.constantFrom(
+  ...[
+    'access_token=',
+    'ACCESS_TOKEN=',
+    'access%5Ftoken=',
+    'access_token[]=',
+    'access.token=',
+    '%61ccess_token=',
+    'access+token=',
+  ],
+  ...[
+    'access_token[a]=',
+    '+access_token=',
+    'access_token%00=',
+    'access_token',
+    '=',
+    'x=',
+    '&',
+    '&',
+    '&',
+    ';',
+    '?',
+    '%26',
+    '%3d',
+    '%3f',
+  ],
+  ...['%253f', '%20', '"', ...Object.values(TOKENS), ...Object.values(TOKENS)],
+);
+
+/** What may follow the path of a request. */
+export const queryOfTokens: fc.Arbitrary<string> = fc
+  .tuple(fc.constantFrom('?', '?', '?', '?', '%3f', '%253f'), fc.array(queryPiece, { maxLength: 8 }))
+  .map(([mark, pieces]) => mark + pieces.join(''));

@@ -4,10 +4,38 @@ import { readCredentials } from '../../src/http/credentials.ts';
 const ANN = 'eyJhbm4.eyJz.c2ln';
 const MAL = 'eyJtYWw.eyJz.c2ln';
 
-function read(authorization: string | null, cookie: string | null, name: string | null = 'session', cookieLines = 1) {
-  const sent = readCredentials({ authorization, cookie, cookieLines }, name);
+function read(
+  authorization: string | null,
+  cookie: string | null,
+  name: string | null = 'session',
+  cookieLines = 1,
+  target = '/',
+) {
+  const sent = readCredentials({ authorization, cookie, cookieLines, target }, name);
   return sent.state === 'read' ? sent.tokens : `${sent.state} ${sent.code}`;
 }
+
+/** @see https://www.rfc-editor.org/rfc/rfc6750#section-2.3 */
+test.each([
+  ['/api/pay', [MAL]],
+  [`/api/pay?access_token=${ANN}`, [MAL, ANN]],
+  [`/api/pay?a=b&access_token=${ANN}&c=d`, [MAL, ANN]],
+  [`/api/pay?a;Access_Token=${ANN}`, [MAL, ANN]],
+  [`/api/pay?access%5Ftoken=${ANN}`, [MAL, ANN]],
+  [`/api/pay?access_token[]=${ANN}`, [MAL, ANN]],
+  [`/api/pay%3faccess_token=${ANN}`, [MAL, ANN]],
+  [`/api/pay%3fa=b%26access_token=${ANN}?c=d`, [MAL, ANN]],
+  [`/api/pay?next=/x%3faccess_token%3d${ANN}%26access_token%3d${ANN}`, [MAL]],
+  [`/api/pay?access_token=%65${ANN.slice(1)}`, [MAL, ANN]],
+  [`/api/pay?bearer_token=${ANN}`, [MAL, ANN]],
+  [`/api/pay?access_token=${ANN}&access_token=x`, [MAL, ANN, 'x']],
+  [`/api/pay?access_token=${ANN}%20`, 'unread query_unreadable'],
+  [`/api/pay?access_token="${ANN}"`, 'unread query_unreadable'],
+  ['/api/pay?access_token=', [MAL]],
+  [`/api/pay?token=${ANN}`, [MAL]],
+])('a token in the query counts beside others: %s', (target, expected) => {
+  expect(read(null, `session=${MAL}`, 'session', 1, target)).toEqual(expected);
+});
 
 describe('the Authorization header', () => {
   test.each([

@@ -869,3 +869,29 @@ describe('a navigation', () => {
     expect(answer).toMatchObject({ status: 401, headers: { 'x-stepgate-location': '' } });
   });
 });
+
+test.each([
+  'admin.example',
+  'ADMIN.example',
+  'admin.example:443',
+  'admin.example:1',
+  'admin.example.',
+  'admin.example.:80',
+  'admin.example:',
+])('a rule on the host sees the site that servers choose by it: %s', async (host) => {
+  const own = await hookRig({
+    rules: {
+      actions: { request: { floor: 'allow' } },
+      rules: [
+        {
+          id: 'h',
+          when: { 'resource.properties.host': 'admin.example' },
+          then: { decision: 'deny', reason: 'closed' },
+        },
+      ],
+    },
+  });
+  const asked = await own.forward('GET', '/x', { 'X-Forwarded-Host': host });
+  expect([asked.status, asked.headers['x-stepgate-reasons']]).toEqual([403, 'closed']);
+  await own.close();
+});

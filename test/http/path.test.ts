@@ -33,6 +33,16 @@ describe('a path without anything that origins dispute has exactly one reading',
   });
 });
 
+test('the longest run of dots is read in a moment, however many readings the path has', () => {
+  const target = `/a;b/c.\\%2f/${'.'.repeat(7_900)}a`;
+  const tries = Array.from({ length: 3 }, () => {
+    const startedMs = performance.now();
+    expect(readingsOf(target).length).toBeGreaterThan(8);
+    return performance.now() - startedMs;
+  });
+  expect(Math.min(...tries)).toBeLessThan(200);
+});
+
 /**
  * @see https://github.com/cisagov/Malcolm/issues/1042
  * @see https://github.com/cisagov/Malcolm/issues/1055
@@ -74,6 +84,17 @@ describe('where origins differ every reading is there, the plain one first', () 
     ['a sharp s', '/pa%C3%9Fword', '/pa\u00dfword', '/password'],
     ['an invisible character', '/ad%C2%ADmin', '/ad\u00admin', '/admin'],
     ['a full-width slash', '/x%EF%BC%8Fadmin', '/x\uff0fadmin', '/x/admin'],
+    ['a front controller', '/index.php/api/transfers', '/index.php/api/transfers', '/api/transfers'],
+    ['a front controller below a base', '/shop/app.php/api/pay', '/shop/app.php/api/pay', '/shop/api/pay'],
+    ['a front controller, encoded', '/index%2Ephp%2Fapi/pay', '/index.php%2fapi/pay', '/api/pay'],
+    ['a front controller with a parameter', '/index.php;a=b/api/pay', '/index.php;a=b/api/pay', '/api/pay'],
+    ['what follows a script', '/transfers.php/a/b', '/transfers.php/a/b', '/transfers.php'],
+    ['what follows a script, and its format', '/api/transfers.php/x', '/api/transfers.php/x', '/api/transfers'],
+    ['the index of a directory', '/admin/index.html', '/admin/index.html', '/admin'],
+    ['a default document', '/admin/Default.aspx', '/admin/default.aspx', '/admin'],
+    ['the index action of a controller', '/transfers/Index', '/transfers/index', '/transfers'],
+    ['a session in the path', '/(S(abc))/api/transfers', '/(s(abc))/api/transfers', '/api/transfers'],
+    ['several sessions in the path', '/api/(A(x)F(y))/transfers', '/api/(a(x)f(y))/transfers', '/api/transfers'],
     ['a one-dot leader as a format', '/admin%E2%80%A4json', '/admin\u2024json', '/admin'],
     ['two slashes at the front', '//public/admin/x', '/public/admin/x', '/admin/x'],
     ['a slash and a backslash at the front', '/\\public/admin/x', '/\\public/admin/x', '/admin/x'],

@@ -24,6 +24,10 @@ describe('behind a gateway with the shipped rules', () => {
     ['PUT', '/api/pa%C5%BFsword', 'password.change'],
     ['PUT', '/api/%EF%BD%90assword', 'password.change'],
     ['PUT', '/api/password.', 'password.change'],
+    ['POST', '/index.php/api/transfers', 'payment.transfer'],
+    ['POST', '/api/transfers/index.php', 'payment.transfer'],
+    ['POST', '/api/transfers.php/x', 'payment.transfer'],
+    ['POST', '/(S(x))/api/transfers', 'payment.transfer'],
   ])('%s %s is judged as %s', async (method, uri, action) => {
     const { status, headers } = await rig.forward(method, uri);
     expect([status, headers['x-stepgate-action']]).toEqual([401, action]);

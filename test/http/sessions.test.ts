@@ -182,6 +182,55 @@ test('sessions of two persons pass no guarded action and are a fact on open page
   expect(await recorded()).toMatchObject({ state: 'ambiguous', code: 'two_subjects' });
 });
 
+describe('a token in the query', () => {
+  test('is a session like any other: of somebody else it passes no guarded action beside a stepped-up one', async () => {
+    for (const own of [{ Cookie: `session=${mallory}` }, { Authorization: `Bearer ${mallory}` }]) {
+      for (const [method, uri] of GUARDED) {
+        const answer = await rig.forward(method, `${uri}?access_token=${ann}`, { ...NEW_DEVICE, ...own });
+        expect(answer).toMatchObject({
+          status: 403,
+          headers: { 'x-stepgate-error': 'session_ambiguous', 'x-stepgate-subject': '' },
+        });
+      }
+    }
+    expect(await recorded()).toMatchObject({ state: 'ambiguous', code: 'two_subjects' });
+  });
+
+  test('names its subject where it is alone, and is told where it is refused or cannot be read', async () => {
+    const by = (token: string) => rig.forward('POST', `/api/transfers?access_token=${token}`, NEW_DEVICE);
+    expect((await by(ann)).headers['x-stepgate-subject']).toBe('ann');
+    expect(await by('2YotnFZFEjr1zCsicMWpAA')).toMatchObject({
+      status: 401,
+      headers: { 'x-stepgate-error': 'session_refused', 'x-stepgate-reasons': /^session_refused,opaque/ },
+    });
+    expect(await by(`%22${ann}%22`)).toMatchObject({
+      status: 403,
+      headers: { 'x-stepgate-error': 'session_unread', 'x-stepgate-reasons': /^session_unread,query_unreadable/ },
+    });
+  });
+
+  test('is something that an application could act upon, so that OPTIONS with one is no preflight', async () => {
+    const preflight = { Origin: 'https://app.example', 'Access-Control-Request-Method': 'POST' };
+    const at = (uri: string) => rig.forward('OPTIONS', uri, preflight);
+    expect((await at('/admin/users')).status).toBe(200);
+    expect((await at(`/admin/users?access_token=${ann}`)).status).toBe(401);
+  });
+});
+
+test('a session keeps its facts whoever’s proof comes along', async () => {
+  const own = await shipped();
+  const device = { fingerprint: '7d793037a0760186574b0282f2f435e7' };
+  await own.post('/v1/events', { type: 'login.succeeded', subject: 'ann', ip: '81.2.69.160', session: 'j1', device });
+  await own.settled();
+  const stolen = { ...NEW_DEVICE, Authorization: `Bearer ${await own.token({ sub: 'ann', jti: 'j1' })}` };
+  for (const proof of [{}, { 'X-Step-Up-Token': await own.token({ sub: 'mallory', su: true, sid: 'm1' }) }]) {
+    await own.forward('POST', '/api/transfers', { ...stolen, ...proof });
+    await own.settled();
+    expect(own.records.at(-1)?.facts).toMatchObject({ 'session.device_changed': true });
+  }
+  await own.close();
+});
+
 describe('a session that was refused', () => {
   const refusals: readonly (readonly [string, string, () => Promise<string>])[] = [
     ['has run out', 'expired', () => rig.token({ sub: 'ann' }, 7200)],

@@ -99,6 +99,11 @@ describe('a slip of the finger in the name of an action is refused', () => {
   it.each([
     ['names that differ in digits', { 'api.v1': {}, 'api.v2': {} }, { action: 'api.v1' }],
     ['a name that is like none', { login: {} }, { action: 'order.place' }],
+    [
+      'two names that each have routes',
+      { 'account.lock': { routes: ['POST /lock'] }, 'account.unlock': { routes: ['POST /unlock'] } },
+      { action: 'account.lock' },
+    ],
     ['two names that rules name', { lock: {}, unlock: {} }, { action: { in: ['lock', 'unlock'] } }],
     ['names where nothing is declared', {}, { action: { in: ['order.create', 'order.created'] } }],
   ])('but not %s', (_, actions, when) => {
@@ -132,4 +137,21 @@ it('a pattern on a text of any length is warned of, unless a rule looks at the l
   const decisionFor = (id: string) => set.evaluate(factsOf({ action: 'request', 'resource.id': id })).decision;
   expect(decisionFor('a'.repeat(512))).toBe('allow');
   expect(decisionFor(`${'a'.repeat(520)}9`)).toBe('step-up');
+});
+
+it('a path that no request behind a gateway has is warned of, with the one that was meant', () => {
+  const path = (operand: object | string, id: string) => deny({ 'resource.id': operand }, id);
+  const { warnings } = setOf([
+    path({ starts_with: '/Admin/' }, 'case'),
+    path('/admin/', 'slash'),
+    path({ in: ['/admin', '/Users'] }, 'list'),
+    path({ starts_with: '/admin/' }, 'fine'),
+    path('/', 'root'),
+    path('Order-7', 'no-path'),
+  ]);
+  expect(warnings.map((each) => /\(rule ([\w-]+)\).*write "(.*)"$/.exec(each)?.slice(1))).toEqual([
+    ['case', '/admin/'],
+    ['slash', '/admin'],
+    ['list', '/users'],
+  ]);
 });

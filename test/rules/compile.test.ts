@@ -261,8 +261,18 @@ describe('several files', () => {
       { method: 'POST', path: '/pay', action: 'pay' },
       { method: 'PUT', path: '/pay/{id}', action: 'pay' },
     ]);
-    expect(set.policyFor('pay')).toEqual({ learn: 'event', floor: 'step-up', guarded: true, trust: { days: 9, onStepUp: false } });
-    expect(set.policyFor('browse')).toEqual({ learn: 'decision', floor: 'allow', guarded: false, trust: { days: 3, onStepUp: true } });
+    expect(set.policyFor('pay')).toEqual({
+      learn: 'event',
+      floor: 'step-up',
+      guarded: true,
+      trust: { days: 9, onStepUp: false },
+    });
+    expect(set.policyFor('browse')).toEqual({
+      learn: 'decision',
+      floor: 'allow',
+      guarded: false,
+      trust: { days: 3, onStepUp: true },
+    });
     const strangers = { learn: 'event', floor: 'step-up', guarded: true, trust: { days: 9, onStepUp: false } };
     expect(set.policyFor('toString')).toEqual(strangers);
     expect([...set.files, set.ruleCount]).toEqual(['a.json', 'b.json', 1]);
