@@ -5,7 +5,7 @@
  * Run: `npm run bench -- faults`
  */
 import { z } from 'zod';
-import { LISTS_LOOKED_AT_MS } from '../src/reputation/lists-file.ts';
+import { LISTS_LOOKED_AT_MS } from '../src/data/lists/lists-file.ts';
 import { FETCH_TIMEOUT_MS } from '../src/step-up/keys.ts';
 import { CLOCK_SCENARIOS, startClockStand } from '../test/faults/clock.ts';
 import { FULL_DISK, LISTED_LATER, startDiskStand } from '../test/faults/disk.ts';

@@ -3,9 +3,9 @@
  * subject, each in a place, network, session and on a device of its own. Times are those inside Redis, per check.
  * Run: `npm run bench -- growth`
  */
-import { learnSighting } from '../src/baseline.ts';
+import { learnSighting } from '../src/model/baseline.ts';
 import { baselineKey, subjectTallyKey } from '../src/store/keys.ts';
-import { redisStore } from '../src/store/redis.ts';
+import { redisStore } from '../src/store/redis/redis.ts';
 import type { Attempt } from '../src/store/store.ts';
 import { startRedis } from '../test/servers/redis.ts';
 import { bar } from './bar.ts';

@@ -4,7 +4,6 @@ import { runInNewContext } from 'node:vm';
 import ipRangeCheck from 'ip-range-check';
 import ipaddr from 'ipaddr.js';
 import LongestPrefixMatch from 'longest-prefix-match';
-import { parseAddress } from '../src/net/ip.ts';
 import {
   bytesOf,
   compileV4,
@@ -15,7 +14,8 @@ import {
   type Span,
   V6_WORDS,
   wordsToBigint,
-} from '../src/reputation/ranges.ts';
+} from '../src/data/lists/ranges.ts';
+import { parseAddress } from '../src/net/ip.ts';
 import { bar } from './bar.ts';
 
 /** A seeded generator (mulberry32): every run measures the same ranges and addresses. */

@@ -1,7 +1,7 @@
 import { preparsePolicySet, statefulIsAuthorized } from '@cedar-policy/cedar-wasm/nodejs';
 import jsonLogic, { type RulesLogic } from 'json-logic-js';
 import { Engine } from 'json-rules-engine';
-import type { FactCatalog, Facts } from '../src/facts.ts';
+import type { FactCatalog, Facts } from '../src/model/facts.ts';
 import { compileRules } from '../src/rules/compile.ts';
 import type { RuleSet } from '../src/rules/ruleset.ts';
 import { bar } from './bar.ts';

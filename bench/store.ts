@@ -4,7 +4,7 @@
  * Run: `npm run bench -- store`
  */
 import { fileURLToPath } from 'node:url';
-import { redisStore } from '../src/store/redis.ts';
+import { redisStore } from '../src/store/redis/redis.ts';
 import { SETS } from '../src/store/windows.ts';
 import { startRedis } from '../test/servers/redis.ts';
 import { startTurnProxy } from '../test/servers/turn-proxy.ts';

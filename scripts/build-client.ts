@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { Format } from 'esbuild';
-import type { ClientScripts } from '../src/http/client-script.ts';
+import type { ClientScripts } from '../src/http/deps.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 

@@ -1,9 +1,9 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { buildGeo, copyGeo } from '../src/geo/build-geo.ts';
-import { GeoDataError } from '../src/geo/shard.ts';
-import { ListError } from '../src/reputation/list-text.ts';
-import { publishLists } from '../src/reputation/publish-lists.ts';
+import { buildGeo, copyGeo } from '../src/data/geo/build-geo.ts';
+import { GeoDataError } from '../src/data/geo/shard.ts';
+import { ListError } from '../src/data/lists/list-text.ts';
+import { publishLists } from '../src/data/lists/publish-lists.ts';
 import { compileRules } from '../src/rules/compile.ts';
 import { readRuleFiles } from '../src/rules/load.ts';
 import { RulesError } from '../src/rules/problems.ts';

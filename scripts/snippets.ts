@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { loadSettings } from '../src/app/settings.ts';
 import { compileRules } from '../src/rules/compile.ts';
-import { loadSettings } from '../src/settings.ts';
 import { FACT_CATALOG } from '../src/signals/index.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');

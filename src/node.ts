@@ -6,8 +6,7 @@ import { resolve } from 'node:path';
 import { getHeapStatistics } from 'node:v8';
 import { getRequestListener, RequestError } from '@hono/node-server';
 import { monotonicFactory } from 'ulid';
-import type { ApiKey } from './api-keys.ts';
-import { createApp } from './app.ts';
+import { createApp } from './app/app.ts';
 import {
   afterwork,
   liveRules,
@@ -17,30 +16,31 @@ import {
   unmetBy,
   warnOfIgnored,
   warnOfStaleList,
-} from './assembly.ts';
-import type { Log } from './audit/log.ts';
-import type { Metrics } from './audit/metrics.ts';
-import { type LineStream, pinoLines, standardOutput } from './audit/pino.ts';
-import { prometheusMetrics } from './audit/prometheus.ts';
-import type { Engine } from './engine.ts';
-import { openLocalGeo, type WatchedGeo } from './geo/local-geo.ts';
+} from './app/assembly.ts';
+import { loadSettings, type Settings, SettingsError } from './app/settings.ts';
+import { openLocalGeo, type WatchedGeo } from './data/geo/local-geo.ts';
+import { watchReputation } from './data/lists/lists-file.ts';
+import { deviceTokens } from './engine/device-token-jose.ts';
+import type { Engine } from './engine/engine.ts';
+import type { RequestScope } from './http/api-route.ts';
 import { callers, type FindCaller } from './http/caller.ts';
-import type { ClientScripts } from './http/client-script.ts';
-import type { RequestScope } from './http/deps.ts';
-import { readIncoming } from './http/node-body.ts';
-import { refuseUnparsed } from './http/node-refusal.ts';
+import type { ClientScripts } from './http/deps.ts';
 import { ProblemError, problemResponse } from './http/problem.ts';
-import { KeysFileError, type KeysWatchOptions, type WatchedKeys, watchKeys } from './keys-file.ts';
-import { watchReputation } from './reputation/lists-file.ts';
+import type { ApiKey } from './model/api-keys.ts';
+import { readIncoming } from './node/body.ts';
+import { KeysFileError, type KeysWatchOptions, type WatchedKeys, watchKeys } from './node/keys-file.ts';
+import { refuseUnparsed } from './node/refusal.ts';
+import type { Log } from './records/log.ts';
+import type { Metrics } from './records/metrics.ts';
+import { type LineStream, pinoLines, standardOutput } from './records/pino.ts';
+import { prometheusMetrics } from './records/prometheus.ts';
 import { loadRules, watchRules } from './rules/load.ts';
 import { RulesError } from './rules/problems.ts';
-import { loadSettings, type Settings, SettingsError } from './settings.ts';
-import { deviceTokens } from './signals/device-token-jose.ts';
 import { FACT_CATALOG } from './signals/index.ts';
 import { budgetedStore, storeBreaker } from './store/budget.ts';
 import { memoryStore } from './store/memory.ts';
 import { pseudonymizer } from './store/pseudonym.ts';
-import { redisStore } from './store/redis.ts';
+import { redisStore } from './store/redis/redis.ts';
 import type { Store } from './store/store.ts';
 
 /** Longer than gateways keep idle connections (nginx and AWS load balancers: 60 s), so that they close first, never we. */

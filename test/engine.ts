@@ -1,8 +1,8 @@
-import type { Engine } from '../src/engine.ts';
-import { noGeo } from '../src/geo/no-geo.ts';
-import { NO_REPUTATION } from '../src/reputation/standing.ts';
+import { noGeo } from '../src/data/geo/no-geo.ts';
+import { NO_REPUTATION } from '../src/data/lists/standing.ts';
+import { deviceTokens } from '../src/engine/device-token-jose.ts';
+import type { Engine } from '../src/engine/engine.ts';
 import { compileRules } from '../src/rules/compile.ts';
-import { deviceTokens } from '../src/signals/device-token-jose.ts';
 import { FACT_CATALOG } from '../src/signals/index.ts';
 import { memoryStore } from '../src/store/memory.ts';
 import { pseudonymizer } from '../src/store/pseudonym.ts';

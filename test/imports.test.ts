@@ -50,79 +50,63 @@ const ENTRIES = ['node.ts', 'worker.ts', 'cli.ts'];
 
 /** Implementations that only entries choose: everything else knows the contract. */
 const DRIVERS: readonly RegExp[] = [
-  /^store\/(?:redis|redis-(?:cells|resting|per-request|pool)|memory|pseudonym)\.ts$/,
-  /^geo\/(?:build-geo|geoip-lite|geoip-lite-table|local-geo|mmdb-table|shards|shards-file)\.ts$/,
+  /^store\/(?:memory|pseudonym)\.ts$/,
+  /^store\/redis\/(?:redis|cells)\.ts$/,
+  /^data\/geo\/(?:build-geo|geoip-lite|geoip-lite-table|local-geo|mmdb-table|shards|shards-file)\.ts$/,
+  /^data\/lists\/(?:lists-file|publish-lists)\.ts$/,
   /^step-up\/jose\.ts$/,
-  /^signals\/device-token-jose\.ts$/,
-  /^audit\/(?:pino|prometheus)\.ts$/,
-  /^http\/node-(?:body|refusal)\.ts$/,
-  /^reputation\/(?:fetched-lists|lists-file|publish-lists)\.ts$/,
+  /^engine\/device-token-jose\.ts$/,
+  /^records\/(?:pino|prometheus)\.ts$/,
   /^rules\/load\.ts$/,
-  /^keys-file\.ts$/,
 ];
 
-/** Drivers that touch the disk, sockets or Node's own modules. */
+/** What touches the disk, sockets or Node's own modules. */
 const NODE_ONLY: readonly RegExp[] = [
-  /^(?:node|cli)\.ts$/,
-  /^cli\//,
-  /^simulate\//,
-  /^store\/(?:redis|redis-cells|pseudonym)\.ts$/,
-  /^geo\/(?:build-geo|geoip-lite|geoip-lite-table|local-geo|mmdb-table|shards-file)\.ts$/,
-  /^http\/node-(?:body|refusal)\.ts$/,
-  /^reputation\/(?:lists-file|publish-lists)\.ts$/,
+  /^(?:node|cli)(?:\.ts$|\/)/,
+  /^store\/(?:pseudonym|redis\/(?:redis|cells))\.ts$/,
+  /^data\/geo\/(?:build-geo|geoip-lite|geoip-lite-table|local-geo|mmdb-table|shards-file)\.ts$/,
+  /^data\/lists\/(?:lists-file|publish-lists)\.ts$/,
   /^rules\/load\.ts$/,
-  /^keys-file\.ts$/,
 ];
 
 /** Who may import a package; types count, for they bind as well. */
 const PACKAGES: readonly { readonly name: RegExp; readonly only: readonly RegExp[] }[] = [
   { name: /^node:/, only: NODE_ONLY },
-  { name: /^hono(?:\/|$)/, only: [/^app\.ts$/, /^http\//, /^worker\.ts$/, /^middleware\/hono\.ts$/] },
-  { name: /^(?:cloudflare:|#)/, only: [/^worker\.ts$/, /^store\/redis-pool\.ts$/] },
+  { name: /^hono(?:\/|$)/, only: [/^(?:app|http)\//, /^worker\.ts$/, /^middleware\/hono\.ts$/] },
+  { name: /^(?:cloudflare:|#)/, only: [/^worker\.ts$/, /^worker\//] },
   { name: /^express$/, only: [/^middleware\/express\.ts$/] },
   { name: /^@hono\/node-server/, only: [/^node\.ts$/] },
-  { name: /^ioredis/, only: [/^store\/redis[a-z-]*\.ts$/] },
-  { name: /^jose/, only: [/^step-up\/jose\.ts$/, /^signals\/device-token[a-z-]*\.ts$/] },
-  { name: /^geoip-lite/, only: [/^geo\/geoip-lite\.ts$/] },
-  { name: /^mmdb-lib/, only: [/^geo\/mmdb-table\.ts$/] },
-  { name: /^(?:pino|prom-client)/, only: [/^audit\//] },
+  { name: /^ioredis/, only: [/^store\/redis\//, /^worker\/redis-/] },
+  { name: /^jose/, only: [/^step-up\/jose\.ts$/, /^engine\/device-token-jose\.ts$/] },
+  { name: /^geoip-lite/, only: [/^data\/geo\/geoip-lite\.ts$/] },
+  { name: /^mmdb-lib/, only: [/^data\/geo\/mmdb-table\.ts$/] },
+  { name: /^(?:pino|prom-client)/, only: [/^records\//] },
   { name: /^@fingerprintjs\//, only: [/^client\/(?:collect|bot)\.ts$/] },
-  { name: /^commander/, only: [/^cli\.ts$/, /^cli\//] },
+  { name: /^commander/, only: [/^cli(?:\.ts$|\/)/] },
 ];
 
-/**
- * Layers from the outside in: a file may import from its own layer and from those after it. Contracts are what remains:
- * the shapes at the root, `net`, and the contract file of each folder.
- */
-const LAYERS: readonly (readonly [string, readonly RegExp[]])[] = [
-  ['entries', [/^(?:node|worker|cli|assembly|edge-data)\.ts$/, /^cli\//, /^simulate\//, /^(?:sdk|middleware)\//]],
-  ['app', [/^app\.ts$/]],
+/** The floors from the outside in: a file may import from its own floor and from those after it, types included. */
+const FLOORS: readonly (readonly [string, readonly RegExp[]])[] = [
+  ['entries', [/^(?:node|worker|cli)(?:\.ts$|\/)/, /^(?:sdk|middleware)\//]],
+  ['app', [/^app\//]],
+  ['gateway, authzen', [/^(?:gateway|authzen)\//]],
   ['http', [/^http\//]],
-  ['audit', [/^audit\//]],
-  ['settings', [/^(?:settings|api-keys|keys-file)\.ts$/]],
-  ['check', [/^(?:check|event|learning|observation|explain)\.ts$/]],
+  ['records', [/^records\//]],
+  ['engine', [/^engine\//]],
   ['signals, rules, step-up', [/^(?:signals|rules|step-up)\//]],
-  ['drivers and data', [/^(?:store|geo|reputation)\//]],
-  ['contracts', [/^(?:facts|request|decision|baseline|subject|placeholder|engine|crc32|missing-file)\.ts$/, /^net\//]],
-];
-
-/** Contract files inside the folders of higher layers: whoever needs the shape may import it. */
-const CONTRACTS: readonly RegExp[] = [
-  /^signals\/(?:signal|device-token)\.ts$/,
-  /^rules\/ruleset\.ts$/,
-  /^step-up\/verifier\.ts$/,
-  /^store\/(?:store|keys)\.ts$/,
-  /^geo\/geo\.ts$/,
-  /^reputation\/reputation\.ts$/,
-  /^geo\/distance\.ts$/,
+  ['store, data', [/^(?:store|data)\//]],
+  ['net', [/^net\//]],
+  ['model', [/^model\//]],
 ];
 
 const matches = (patterns: readonly RegExp[], path: string): boolean => patterns.some((pattern) => pattern.test(path));
 
-function layerOf(path: string): number {
-  if (matches(CONTRACTS, path)) return LAYERS.length - 1;
-  return LAYERS.findIndex(([, patterns]) => matches(patterns, path));
+function floorOf(path: string): number {
+  return FLOORS.findIndex(([, patterns]) => matches(patterns, path));
 }
+
+/** What an application gives to have proofs spent speaks of the store by its contract. */
+const STORE_CONTRACTS = ['store/store.ts', 'store/keys.ts'];
 
 /** The browser's side is a program of its own. */
 const isBrowser = (path: string): boolean => path.startsWith('client/');
@@ -131,8 +115,8 @@ const server = files.filter(({ path }) => !isBrowser(path));
 describe('the import graph of src', () => {
   test('was read: it has files and arrows', () => {
     expect(files.length).toBeGreaterThan(40);
-    expect(files.find(({ path }) => path === 'http/risk-check.ts')?.values).toContain('check.ts');
-    expect(files.find(({ path }) => path === 'engine.ts')?.types).toContain('store/store.ts');
+    expect(files.find(({ path }) => path === 'http/risk-check.ts')?.values).toContain('engine/check.ts');
+    expect(files.find(({ path }) => path === 'engine/engine.ts')?.types).toContain('store/store.ts');
   });
 
   test('names only files that exist', () => {
@@ -142,21 +126,19 @@ describe('the import graph of src', () => {
     expect(missing).toEqual([]);
   });
 
-  test('puts every file into a layer', () => {
-    expect(server.filter(({ path }) => layerOf(path) === -1).map(({ path }) => path)).toEqual([]);
+  test('puts every file on a floor, and nothing but entries at the root', () => {
+    expect(server.filter(({ path }) => floorOf(path) === -1).map(({ path }) => path)).toEqual([]);
+    expect(files.map(({ path }) => path).filter((path) => !path.includes('/'))).toEqual([...ENTRIES].sort());
   });
 
-  test('has arrows in one direction only: entries, app, http, check, signals and rules and step-up, contracts', () => {
+  test('has arrows in one direction only, types included', () => {
     const wrong = server.flatMap(({ path, values, types }) =>
-      [...values, ...types]
-        .filter((target) => layerOf(target) < layerOf(path))
-        .filter((target) => !(types.includes(target) && path === 'engine.ts'))
-        .map((target) => `${path} → ${target}`),
+      [...values, ...types].filter((target) => floorOf(target) < floorOf(path)).map((target) => `${path} → ${target}`),
     );
     expect(wrong).toEqual([]);
   });
 
-  test('has no cycles', () => {
+  test('has no circles, types included', () => {
     const byPath = new Map(files.map((file) => [file.path, file]));
     const done = new Set<string>();
     const cycles: string[] = [];
@@ -166,16 +148,17 @@ describe('the import graph of src', () => {
         return;
       }
       if (done.has(path)) return;
-      for (const target of byPath.get(path)?.values ?? []) visit(target, [...trail, path]);
+      const { values = [], types = [] } = byPath.get(path) ?? {};
+      for (const target of [...values, ...types]) visit(target, [...trail, path]);
       done.add(path);
     };
     for (const { path } of files) visit(path, []);
     expect(cycles).toEqual([]);
   });
 
-  test('has drivers imported by entries and other drivers only', () => {
+  test('has drivers imported by entries, the assembly and other drivers only', () => {
     const wrong = server
-      .filter(({ path }) => layerOf(path) !== 0 && !matches(DRIVERS, path))
+      .filter(({ path }) => floorOf(path) !== 0 && path !== 'app/assembly.ts' && !matches(DRIVERS, path))
       .flatMap(({ path, values }) => values.filter((target) => matches(DRIVERS, target)).map((t) => `${path} → ${t}`));
     expect(wrong).toEqual([]);
   });
@@ -209,12 +192,11 @@ describe('the import graph of src', () => {
       }
       return seen;
     };
-    const engine =
-      /^(?:check|event|app|node|worker|cli|engine|settings)\.ts$|^(?:signals|rules|store|reputation|audit|simulate|cli)\//;
+    const engine = /^(?:node|worker|cli)\.ts$|^(?:engine|app|signals|rules|store|data|records|cli|node|worker)\//;
     for (const path of ['sdk/client.ts', 'middleware/hono.ts', 'middleware/express.ts', 'middleware/local-proofs.ts']) {
-      expect([...reached(path, new Set())].filter((file) => engine.test(file) && !matches(CONTRACTS, file))).toEqual(
-        [],
-      );
+      expect(
+        [...reached(path, new Set())].filter((file) => engine.test(file) && !STORE_CONTRACTS.includes(file)),
+      ).toEqual([]);
     }
     const forApplications = /^(?:sdk|middleware)\//;
     const inward = files
@@ -240,7 +222,7 @@ describe('the import graph of src', () => {
 
   test('reads clock and chance at entries only', () => {
     const reading = files
-      .filter(({ path }) => layerOf(path) !== 0 && !isBrowser(path))
+      .filter(({ path }) => floorOf(path) !== 0 && !isBrowser(path))
       .filter(({ path }) =>
         /\b(?:Date\.now\(|new Date\(\)|Math\.random\(|performance\.now\()/.test(readFileSync(join(SRC, path), 'utf8')),
       );

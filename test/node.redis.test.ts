@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { StartOptions } from '../src/node.ts';
 import { pseudonymizer } from '../src/store/pseudonym.ts';
-import { redisStore } from '../src/store/redis.ts';
+import { redisStore } from '../src/store/redis/redis.ts';
 import { type RedisServer, startRedis } from './servers/redis.ts';
 import { KEY, post, statusOver, untilBusy, type Workshop, workshop } from './servers/stepgate.ts';
 

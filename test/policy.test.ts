@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { playCase } from '../src/cli/play.ts';
-import type { JsonObject, MeasuredFacts } from '../src/facts.ts';
-import { noGeo } from '../src/geo/no-geo.ts';
+import { noGeo } from '../src/data/geo/no-geo.ts';
+import type { JsonObject, MeasuredFacts } from '../src/model/facts.ts';
 import { compileRules } from '../src/rules/compile.ts';
 import { FACT_CATALOG, SIGNALS } from '../src/signals/index.ts';
 import { DAY_MS, stage } from './stage.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { check } from '../src/check.ts';
+import { check } from '../src/engine/check.ts';
 import { checkRequestOf } from '../src/http/wire.ts';
 import type { Store } from '../src/store/store.ts';
 import { AUTHORIZED, type TestApp, testApp } from './http/test-app.ts';

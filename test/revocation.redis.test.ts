@@ -1,5 +1,5 @@
 import { afterAll, beforeAll } from 'vitest';
-import { redisStore } from '../src/store/redis.ts';
+import { redisStore } from '../src/store/redis/redis.ts';
 import type { Store } from '../src/store/store.ts';
 import { revocationSuite } from './revocation-suite.ts';
 import { type RedisServer, startRedis } from './servers/redis.ts';

@@ -1,9 +1,9 @@
-import { type Checked, check } from '../src/check.ts';
-import type { Engine } from '../src/engine.ts';
-import { recordEvent } from '../src/event.ts';
+import { type LocalIssuer, localIssuer } from '../src/cli/simulate/issuer.ts';
+import { type Checked, check } from '../src/engine/check.ts';
+import type { Engine } from '../src/engine/engine.ts';
+import { recordEvent } from '../src/engine/event.ts';
 import { checkRequestOf, subjectEventOf } from '../src/http/wire.ts';
-import type { CheckRequest, EventType } from '../src/request.ts';
-import { type LocalIssuer, localIssuer } from '../src/simulate/issuer.ts';
+import type { CheckRequest, EventType } from '../src/model/request.ts';
 import { joseVerifier } from '../src/step-up/jose.ts';
 import { stepUpIssuers } from '../src/step-up/presets.ts';
 import { type Store, StoreError, type StoreFailure } from '../src/store/store.ts';

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { listConfigSchema } from '../src/reputation/lists.ts';
-import { buildLists } from '../src/reputation/lists-file.ts';
+import { listConfigSchema } from '../src/data/lists/lists.ts';
+import { buildLists } from '../src/data/lists/lists-file.ts';
 import { post } from './servers/stepgate.ts';
 
 const AMSTERDAM = '89.98.229.250';

@@ -8,7 +8,7 @@ import { createServer } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { Hono } from 'hono';
 import { Redis } from 'ioredis';
-import { STEPS } from '../../src/store/scripts.ts';
+import { STEPS } from '../../src/store/redis/scripts.ts';
 
 const redis = new Redis(process.env.REDIS_URL ?? '', {
   commandTimeout: 1000,

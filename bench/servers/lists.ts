@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { listConfigSchema } from '../../src/reputation/lists.ts';
-import { buildLists, readListFile } from '../../src/reputation/lists-file.ts';
+import { listConfigSchema } from '../../src/data/lists/lists.ts';
+import { buildLists, readListFile } from '../../src/data/lists/lists-file.ts';
 
 /** Public lists as they lie beside the project, and what each is of. */
 const DATA = '../shared/data/ip';

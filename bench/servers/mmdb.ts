@@ -1,4 +1,4 @@
-import type { PlaceSteps, PlaceTable, StoredPlace } from '../../src/geo/place-steps.ts';
+import type { PlaceSteps, PlaceTable, StoredPlace } from '../../src/data/geo/place-steps.ts';
 
 /**
  * A database in MaxMind's format that says what a table says, for readers of that format: records of 32 bits, IPv4 below

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { buildGeo } from '../geo/build-geo.ts';
-import { GeoDataError } from '../geo/shard.ts';
-import { type BuiltGeo, readBuiltGeo } from '../geo/shards-file.ts';
+import { buildGeo } from '../data/geo/build-geo.ts';
+import { GeoDataError } from '../data/geo/shard.ts';
+import { type BuiltGeo, readBuiltGeo } from '../data/geo/shards-file.ts';
 import { isFileError, orCliError } from './fault.ts';
 import { GEO_DIR, JSON_FLAG } from './options.ts';
 import { print, table } from './output.ts';

@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { CALLER_NAME, type KeysDocument, keysDocument, RIGHTS } from '../api-keys.ts';
-import { isMissingFile } from '../missing-file.ts';
-import { messageOf } from '../settings.ts';
+import { messageOf } from '../app/settings.ts';
+import { isMissingFile } from '../data/missing-file.ts';
+import { CALLER_NAME, type KeysDocument, keysDocument, RIGHTS } from '../model/api-keys.ts';
 import { CliError, isFileError, orCliError } from './fault.ts';
 import { JSON_FLAG } from './options.ts';
 import { print, table } from './output.ts';

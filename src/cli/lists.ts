@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
-import { DEFAULT_FEED_TIMEOUT_MS } from '../reputation/feeds.ts';
-import { ListError } from '../reputation/list-text.ts';
-import { type ListConfig, listConfigSchema } from '../reputation/lists.ts';
+import { DEFAULT_FEED_TIMEOUT_MS } from '../data/lists/feeds.ts';
+import type { ListConfig } from '../data/lists/list-config.ts';
+import { ListError } from '../data/lists/list-text.ts';
+import { listConfigSchema } from '../data/lists/lists.ts';
 import {
   buildLists,
   isUrl,
@@ -11,7 +12,7 @@ import {
   readFeeds,
   readListFile,
   updateLists,
-} from '../reputation/lists-file.ts';
+} from '../data/lists/lists-file.ts';
 import { CliError, isFileError, orCliError } from './fault.ts';
 import { JSON_FLAG, LISTS_DIR, wholeNumber } from './options.ts';
 import { endProgress, print, progress, table } from './output.ts';

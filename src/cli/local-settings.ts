@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { loadSettings, type SecretName, type Settings, SettingsError } from '../settings.ts';
+import { loadSettings, type SecretName, type Settings, SettingsError } from '../app/settings.ts';
 import { CliError, orCliError } from './fault.ts';
 
 /** Settings of the environment, as `serve` reads them. Secrets that it does not give are made and good for this run. */

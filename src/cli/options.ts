@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import { SETTINGS } from '../settings.ts';
+import { SETTINGS } from '../app/settings.ts';
 
 /** Where the rule files are, as the service would find them. */
 export const RULES_DIR = [

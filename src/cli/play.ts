@@ -1,20 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { monotonicFactory } from 'ulid';
-import { type Checked, check } from '../check.ts';
-import type { Engine } from '../engine.ts';
-import { recordEvent } from '../event.ts';
-import type { Json, JsonObject } from '../facts.ts';
-import type { GeoSource } from '../geo/geo.ts';
+import { type Checked, check } from '../engine/check.ts';
+import { deviceTokens } from '../engine/device-token-jose.ts';
+import type { Engine } from '../engine/engine.ts';
+import { recordEvent } from '../engine/event.ts';
 import { checkRequestOf, subjectEventOf } from '../http/wire.ts';
+import type { Json, JsonObject } from '../model/facts.ts';
+import type { GeoSource } from '../model/geo.ts';
+import { CATEGORIES, type Reputation, type Standing } from '../model/reputation.ts';
+import { DEFAULT_SPACE } from '../model/subject.ts';
 import { parseTrustedProxies } from '../net/client-ip.ts';
 import { parseAddress } from '../net/ip.ts';
-import { CATEGORIES, type Reputation, type Standing } from '../reputation/reputation.ts';
 import type { RuleSet } from '../rules/ruleset.ts';
 import type { PlayedCase } from '../rules/test-runner.ts';
-import { deviceTokens } from '../signals/device-token-jose.ts';
 import { memoryStore } from '../store/memory.ts';
 import { pseudonymizer } from '../store/pseudonym.ts';
-import { DEFAULT_SPACE } from '../subject.ts';
 
 /** In a case, the text that stands for the device token issued last before it, since no hand can write one. */
 const LAST_TOKEN = '$token';

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { redisStore } from '../store/redis.ts';
+import { redisStore } from '../store/redis/redis.ts';
 import { type Store, StoreError } from '../store/store.ts';
 
 /** How long a command waits for Redis to answer at first, in milliseconds. */

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { geoipLiteSource } from '../geo/geoip-lite.ts';
-import { openMethods } from '../http/routes.ts';
+import { geoipLiteSource } from '../data/geo/geoip-lite.ts';
+import { openMethods } from '../gateway/route-table.ts';
 import { DEFAULT_ACTION } from '../rules/actions.ts';
 import { loadRules, readRuleTestFiles } from '../rules/load.ts';
 import { describeProblem, RulesError } from '../rules/problems.ts';

@@ -1,10 +1,9 @@
 import type { Command } from 'commander';
-import { geoipLiteSource } from '../geo/geoip-lite.ts';
+import { geoipLiteSource } from '../data/geo/geoip-lite.ts';
+import { deviceTokens } from '../engine/device-token-jose.ts';
 import { loadRules } from '../rules/load.ts';
 import { RulesError } from '../rules/problems.ts';
-import { deviceTokens } from '../signals/device-token-jose.ts';
 import { FACT_CATALOG } from '../signals/index.ts';
-import { DEFAULT_SIZE, type SimulationParts, type SimulationSize, simulate } from '../simulate/run.ts';
 import { joseVerifier } from '../step-up/jose.ts';
 import { stepUpIssuers } from '../step-up/presets.ts';
 import { memoryStore } from '../store/memory.ts';
@@ -12,6 +11,7 @@ import { pseudonymizer } from '../store/pseudonym.ts';
 import { isFileError, orCliError } from './fault.ts';
 import { JSON_FLAG, RULES_DIR, wholeNumber } from './options.ts';
 import { endProgress, print, progress } from './output.ts';
+import { DEFAULT_SIZE, type SimulationParts, type SimulationSize, simulate } from './simulate/run.ts';
 import { writeSimulation } from './simulation-report.ts';
 
 /** Room for every baseline and for the counters of a day. The embedded store takes its memory at once, so no more. */

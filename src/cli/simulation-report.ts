@@ -1,5 +1,5 @@
-import { type Counts, type PersonTally, type Report, share, type ThiefTally } from '../simulate/report.ts';
 import { table } from './output.ts';
+import { type Counts, type PersonTally, type Report, share, type ThiefTally } from './simulate/report.ts';
 
 /** The report of a simulation as text for a terminal. */
 export function writeSimulation(report: Report): string {

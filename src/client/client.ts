@@ -10,10 +10,5 @@ export {
   type DeviceReport,
 } from './collect.ts';
 export { DEVICE_HEADER, type DeviceTraits, deviceHeader } from './device-header.ts';
-export {
-  type Fetch,
-  type OnStepUp,
-  type StepUpFetchOptions,
-  type StepUpOutcome,
-  stepUpFetch,
-} from './step-up-fetch.ts';
+export type { OnStepUp, StepUpOutcome } from './step-up.ts';
+export { type Fetch, type StepUpFetchOptions, stepUpFetch } from './step-up-fetch.ts';

@@ -1,5 +1,5 @@
 import type { StepUpRequirement } from './challenge.ts';
-import type { OnStepUp } from './step-up-fetch.ts';
+import type { OnStepUp } from './step-up.ts';
 
 /** What the authorization request is told. */
 export interface OidcStepUpArguments {

@@ -1,5 +1,5 @@
 import type { StepUpRequirement } from './challenge.ts';
-import type { OnStepUp, StepUpOutcome } from './step-up-fetch.ts';
+import type { OnStepUp, StepUpOutcome } from './step-up.ts';
 
 /** A request under way. */
 export interface Visit {

@@ -1,16 +1,8 @@
-import { type StepUpRequirement, stepUpOf } from './challenge.ts';
+import { stepUpOf } from './challenge.ts';
 import { collectDevice, type DeviceReport } from './collect.ts';
 import { DEVICE_HEADER } from './device-header.ts';
 import { sharedStepUps } from './shared-step-ups.ts';
-
-/**
- * How a step-up ended: with the token that proves it, with `true` where cookies carry the proof or the session has it by now, or
- * with `false` where the person declined.
- */
-export type StepUpOutcome = string | boolean;
-
-/** Leads the person through a step-up. What it rejects with, every request that waits for it rejects with. */
-export type OnStepUp = (requirement: StepUpRequirement) => Promise<StepUpOutcome>;
+import type { OnStepUp } from './step-up.ts';
 
 /** What a {@link stepUpFetch} does. */
 export interface StepUpFetchOptions {

@@ -1,6 +1,7 @@
-import { type AnsweredCheck, decisionRecord } from '../audit/record.ts';
+import { type AnsweredCheck, decisionRecord } from '../records/record.ts';
 import { StoreError } from '../store/store.ts';
-import type { AppDeps, RequestScope } from './deps.ts';
+import type { RequestScope } from './api-route.ts';
+import type { AppDeps } from './deps.ts';
 
 /**
  * All that follows an answered check: it is counted, recorded and learned from, after the answer and without making the

@@ -1,9 +1,9 @@
 import * as z from 'zod';
-import { type CheckResult, DECISIONS, type Measurement, type Requirement } from '../decision.ts';
-import type { FactValue, MeasuredFacts } from '../facts.ts';
+import { type CheckResult, DECISIONS, type Measurement, type Requirement } from '../model/decision.ts';
+import type { FactValue, MeasuredFacts } from '../model/facts.ts';
+import type { Proof } from '../model/proof.ts';
 import { wwwAuthenticate } from '../step-up/challenge.ts';
 import type { Presented } from '../step-up/present.ts';
-import type { Proof } from '../step-up/verifier.ts';
 
 const decision = z.enum(DECISIONS);
 const factValue = z.union([z.number(), z.string(), z.boolean(), z.array(z.string()).readonly()]);

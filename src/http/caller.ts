@@ -1,5 +1,5 @@
 import { sha256 } from '@noble/hashes/sha2.js';
-import type { ApiKey, Right } from '../api-keys.ts';
+import type { ApiKey, Right } from '../model/api-keys.ts';
 import { ProblemError } from './problem.ts';
 
 /** A recognised caller. */

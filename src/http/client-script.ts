@@ -1,16 +1,8 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
+import type { Route } from './api-route.ts';
 import type { AppDeps } from './deps.ts';
 import { ProblemError } from './problem.ts';
-import type { Route } from './route.ts';
-
-/** The browser's client in both forms, as `scripts/build-client.ts` makes it. */
-export interface ClientScripts {
-  /** Sets the global `Stepgate`. */
-  readonly plain: string;
-  /** An ES module. */
-  readonly module: string;
-}
 
 /**
  * `GET /client.js` and `/client.mjs`: the browser's client as a plain script and as an ES module, for pages of any origin. Cached

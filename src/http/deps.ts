@@ -1,20 +1,11 @@
-import type { Log } from '../audit/log.ts';
-import type { Metrics } from '../audit/metrics.ts';
-import type { RecordSink } from '../audit/sinks.ts';
-import type { Engine } from '../engine.ts';
+import type { Log } from '../records/log.ts';
+import type { Metrics } from '../records/metrics.ts';
+import type { RecordSink } from '../records/sinks.ts';
+import type { AppContext, RequestScope } from './api-route.ts';
 import type { ReadBody } from './body.ts';
 import type { FindCaller } from './caller.ts';
-import type { ClientScripts } from './client-script.ts';
-import type { AppContext } from './route.ts';
 import type { StepUpPageSettings } from './step-up-page.ts';
 import type { AddressTrust } from './wire.ts';
-
-/** What one request works with. */
-export interface RequestScope {
-  readonly engine: Engine;
-  /** Runs work after the answer without making the caller wait; the work never rejects. */
-  readonly later: (work: () => Promise<void>) => void;
-}
 
 /** Everything that the HTTP side needs; an entry builds it once. */
 export interface AppDeps {
@@ -46,4 +37,12 @@ export interface GatewaySettings extends StepUpPageSettings {
   readonly sessionCookie: string | null;
   /** Address of this service as callers know it, without a trailing slash; null takes it from the request. */
   readonly publicUrl: string | null;
+}
+
+/** The browser's client in both forms, as `scripts/build-client.ts` makes it. */
+export interface ClientScripts {
+  /** Sets the global `Stepgate`. */
+  readonly plain: string;
+  /** An ES module. */
+  readonly module: string;
 }

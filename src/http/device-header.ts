@@ -1,5 +1,5 @@
-import { withoutPlaceholders } from '../placeholder.ts';
-import type { DeviceClaim } from '../request.ts';
+import { withoutPlaceholders } from '../model/placeholder.ts';
+import type { DeviceClaim } from '../model/request.ts';
 
 /** Header with what a collector says of the client's device, as `stepgate/client` writes it. */
 export const DEVICE_HEADER = 'x-stepgate-device';

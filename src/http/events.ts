@@ -1,9 +1,9 @@
-import { recordEvent } from '../event.ts';
+import { recordEvent } from '../engine/event.ts';
 import { deviceOf, eventAnswer } from './answer.ts';
+import type { Route } from './api-route.ts';
 import { jsonBody } from './body.ts';
 import type { AppDeps } from './deps.ts';
 import { jsonReply } from './reply.ts';
-import type { Route } from './route.ts';
 import { eventBody, subjectEventOf, subjectSpaces } from './wire.ts';
 
 /** `POST /v1/events`: how an attempt ended, told by the application or the identity provider. */

@@ -1,10 +1,10 @@
 import * as z from 'zod';
-import type { Engine } from '../engine.ts';
+import type { Engine } from '../engine/engine.ts';
 import { StoreError } from '../store/store.ts';
-import type { AppDeps, RequestScope } from './deps.ts';
+import type { RequestScope, Route } from './api-route.ts';
+import type { AppDeps } from './deps.ts';
 import { ProblemError } from './problem.ts';
 import { jsonReply } from './reply.ts';
-import type { Route } from './route.ts';
 
 const readiness = z.object({
   ready: z.boolean(),

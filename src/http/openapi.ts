@@ -1,6 +1,6 @@
 import * as z from 'zod';
+import type { Route } from './api-route.ts';
 import { PROBLEMS, problemDocument } from './problem.ts';
-import type { Route } from './route.ts';
 
 /** Version of the HTTP contract. */
 const CONTRACT_VERSION = '1';

@@ -1,6 +1,6 @@
-import type { JsonObject } from '../facts.ts';
+import type { JsonObject } from '../model/facts.ts';
+import { normaliseSubject } from '../model/subject.ts';
 import { parseAddress } from '../net/ip.ts';
-import { normaliseSubject } from '../subject.ts';
 import {
   isLine,
   MAX_ACTION_LENGTH,

@@ -1,4 +1,4 @@
-import type { Requirement } from '../decision.ts';
+import type { Requirement } from '../model/decision.ts';
 
 /** Where browsers step up, and whereto they may come back. */
 export interface StepUpPageSettings {

@@ -1,17 +1,17 @@
 import type { z } from 'zod';
-import { DEFAULT_MAX_AGE_SECONDS } from '../decision.ts';
-import type { Engine } from '../engine.ts';
+import type { Engine } from '../engine/engine.ts';
+import { DEFAULT_MAX_AGE_SECONDS } from '../model/decision.ts';
+import type { Proof } from '../model/proof.ts';
+import { normaliseSubject, USER_TYPE } from '../model/subject.ts';
 import { ANYBODY, type Presented, present, type ShownToken } from '../step-up/present.ts';
 import { statedRequirement } from '../step-up/requirement.ts';
 import { spend } from '../step-up/spend.ts';
-import type { Proof } from '../step-up/verifier.ts';
 import { subjectPseudonym } from '../store/keys.ts';
-import { normaliseSubject, USER_TYPE } from '../subject.ts';
 import { retryAfterOf, verifyAnswer, verifyAnswerOf } from './answer.ts';
+import type { Route } from './api-route.ts';
 import { jsonBody } from './body.ts';
 import type { AppDeps } from './deps.ts';
 import { jsonReply } from './reply.ts';
-import type { Route } from './route.ts';
 import { spaceDemanded, spaceNamed, subjectSpaces, validated, verifyBody } from './wire.ts';
 
 /** `POST /v1/step-up/verify`: is this token proof enough? Answers 200 either way. */

@@ -1,13 +1,16 @@
 import * as z from 'zod';
-import type { JsonObject } from '../facts.ts';
-import { assertedPlace } from '../geo/asserted.ts';
-import type { Place } from '../geo/geo.ts';
-import type { Address } from '../net/address.ts';
-import { type ClientAddressHeader, clientAddress, isTrustedAddress, type TrustedProxies } from '../net/client-ip.ts';
-import { isUnixPeer, parseAddress, parsePeer } from '../net/ip.ts';
-import { withoutPlaceholders } from '../placeholder.ts';
-import { type CheckRequest, type DeviceClaim, EVENT_TYPES, type NoAddress, type SubjectEvent } from '../request.ts';
-
+import type { Address } from '../model/address.ts';
+import { assertedPlace } from '../model/asserted-place.ts';
+import type { JsonObject } from '../model/facts.ts';
+import type { Place } from '../model/geo.ts';
+import { withoutPlaceholders } from '../model/placeholder.ts';
+import {
+  type CheckRequest,
+  type DeviceClaim,
+  EVENT_TYPES,
+  type NoAddress,
+  type SubjectEvent,
+} from '../model/request.ts';
 import {
   DEFAULT_SPACE,
   impliedSpace,
@@ -15,7 +18,9 @@ import {
   type NamedSubject,
   normaliseSubject,
   USER_TYPE,
-} from '../subject.ts';
+} from '../model/subject.ts';
+import { type ClientAddressHeader, clientAddress, isTrustedAddress, type TrustedProxies } from '../net/client-ip.ts';
+import { isUnixPeer, parseAddress, parsePeer } from '../net/ip.ts';
 
 import { DEVICE_HEADER, deviceShown } from './device-header.ts';
 import { type Fault, faultsInBrief, ProblemError } from './problem.ts';

@@ -1,6 +1,6 @@
-import { DEFAULT_MAX_AGE_SECONDS, DEFAULT_REQUIREMENT } from '../decision.ts';
 import { demandAnswer, type ProofAnswer } from '../http/answer.ts';
 import { deviceCookie } from '../http/cookies.ts';
+import { DEFAULT_MAX_AGE_SECONDS, DEFAULT_REQUIREMENT } from '../model/decision.ts';
 import type { Decided, RiskCheck, StepgateClient, StoodIn } from '../sdk/client.ts';
 import { StepgateError } from '../sdk/error.ts';
 import { demandOf, statedRequirement } from '../step-up/requirement.ts';

@@ -1,11 +1,11 @@
 import { verifyAnswerOf } from '../http/answer.ts';
+import type { Proof, ProofError } from '../model/proof.ts';
+import { impliedSpace, normaliseSubject, USER_TYPE } from '../model/subject.ts';
 import { StepgateError } from '../sdk/error.ts';
 import { joseVerifier, type ProofVerifierOptions } from '../step-up/jose.ts';
 import { present, type ShownToken } from '../step-up/present.ts';
 import { type IssuerEntry, stepUpIssuers } from '../step-up/presets.ts';
 import { spend } from '../step-up/spend.ts';
-import type { Proof, ProofError } from '../step-up/verifier.ts';
-import { impliedSpace, normaliseSubject, USER_TYPE } from '../subject.ts';
 import type { ProofJudge } from './proofs.ts';
 
 /** How this process judges proofs by itself. */

@@ -1,4 +1,4 @@
-import type { Requirement } from '../decision.ts';
+import type { Requirement } from '../model/decision.ts';
 import type { StepgateClient, Verified } from '../sdk/client.ts';
 
 /** A question about one proof. */

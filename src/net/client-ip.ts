@@ -1,5 +1,5 @@
-import type { NoAddress } from '../request.ts';
-import type { Address } from './address.ts';
+import type { Address } from '../model/address.ts';
+import type { NoAddress } from '../model/request.ts';
 import { type Cidr, cidrContains, formatCidr, isUnixPeer, parseCidr, parseForwardedEntry, parsePeer } from './ip.ts';
 
 /** Which hops may speak for the client. */

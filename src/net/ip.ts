@@ -1,4 +1,4 @@
-import type { Address, AddressKind } from './address.ts';
+import type { Address, AddressKind } from '../model/address.ts';
 
 /** An address block: the words of its first address (host bits cleared) and the length of its prefix. */
 export interface Cidr {

@@ -1,4 +1,5 @@
-import { type Comparison, type Condition, comparisonsOf } from './condition.ts';
+import type { Comparison, Condition } from './comparison.ts';
+import { comparisonsOf } from './condition.ts';
 import { TRUE } from './operators.ts';
 import { nearestWord, nearMiss } from './problems.ts';
 

@@ -1,19 +1,11 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import * as z from 'zod';
-import { DEFAULT_MAX_AGE_SECONDS, type Decision, type Requirement, stricter } from '../decision.ts';
-import type { FactCatalog } from '../facts.ts';
+import { DEFAULT_MAX_AGE_SECONDS, type Decision, type Requirement, stricter } from '../model/decision.ts';
+import type { FactCatalog } from '../model/facts.ts';
 import { DEFAULT_ACTION, exactNames, knownActions } from './actions.ts';
-import {
-  boundActions,
-  type Comparison,
-  type Condition,
-  comparisonsOf,
-  compileCondition,
-  conjunctsOf,
-  factReader,
-  resolveFact,
-} from './condition.ts';
+import type { Comparison, Condition } from './comparison.ts';
+import { boundActions, comparisonsOf, compileCondition, conjunctsOf, factReader, resolveFact } from './condition.ts';
 import {
   byPlace,
   byWeight,

@@ -1,54 +1,11 @@
-import type { FactCatalog, FactSpec, Facts, Json, JsonObject } from '../facts.ts';
+import type { FactCatalog, FactSpec, Facts, Json, JsonObject } from '../model/facts.ts';
+import type { Comparison, Condition, Group, Read, Report, Test } from './comparison.ts';
 import { reportContradictions } from './contradictions.ts';
 import { FORBIDDEN_KEYS } from './json.ts';
 import { FALSE, type Held, type Judge, not, OPERATORS, type Operator, TRUE, type Truth, UNKNOWN } from './operators.ts';
 import { formatPath, nearestWord, type RuleProblemCode, showFound } from './problems.ts';
 import { showValue } from './reason.ts';
 import { FREE_FACT, FREE_ROOTS, SCORE_FACT } from './schema.ts';
-
-/** Judges facts; the score stands beside them because it exists only once the scoring rules are through. */
-export type Test = (facts: Facts, score: number) => Truth;
-
-/** Finds the value of one fact. */
-export type Read = (facts: Facts, score: number) => Held;
-
-/** One comparison of one fact. */
-export interface Comparison {
-  readonly kind: 'comparison';
-  /** From the root of the file. */
-  readonly path: string;
-  readonly fact: string;
-  readonly operator: string;
-  /** As written: a literal or `{"fact": "..."}`. */
-  readonly operand: Json;
-  /** All strings that the fact can hold, where they are known. */
-  readonly values: readonly string[] | null;
-  readonly read: Read;
-  /** The operand where it is a fact. */
-  readonly other: { readonly fact: string; readonly read: Read } | null;
-  /** Operator and literal operand as a reason shows them: `> 1,000`. */
-  readonly shown: string;
-  /** Whether a signal or the request measures the fact: it is neither free nor the score. */
-  readonly measured: boolean;
-  /** Whether nobody may know of some members whether they are in the list. */
-  readonly open: boolean;
-  /** Null where the operand is a fact. */
-  readonly judge: Judge | null;
-  readonly test: Test;
-}
-
-/** Conditions joined; a `not` has one part. */
-export interface Group {
-  readonly kind: 'all' | 'any' | 'not';
-  readonly parts: readonly Condition[];
-  readonly test: Test;
-}
-
-/** A part of `when`, compiled. */
-export type Condition = Comparison | Group;
-
-/** Takes a problem at a path below the rule. */
-export type Report = (path: readonly PropertyKey[], code: RuleProblemCode, message: string, nearest?: string) => void;
 
 /** What a condition is compiled against. */
 export interface ConditionScope {

@@ -1,4 +1,4 @@
-import type { Comparison, Condition, Group, Report } from './condition.ts';
+import type { Comparison, Condition, Group, Report } from './comparison.ts';
 import { type FactType, type Held, OPERATORS, TRUE } from './operators.ts';
 import { showFound } from './problems.ts';
 

@@ -7,8 +7,8 @@ import {
   type Requirement,
   stricter,
   type Verdict,
-} from '../decision.ts';
-import type { Facts } from '../facts.ts';
+} from '../model/decision.ts';
+import type { Facts } from '../model/facts.ts';
 import type { KnownActions } from './actions.ts';
 import { TRUE } from './operators.ts';
 import { reasonOf, showValue, type Told } from './reason.ts';

@@ -1,5 +1,6 @@
-import type { Facts } from '../facts.ts';
-import { type Comparison, comparisonsOf } from './condition.ts';
+import type { Facts } from '../model/facts.ts';
+import type { Comparison } from './comparison.ts';
+import { comparisonsOf } from './condition.ts';
 import {
   bucketFor,
   type CompiledRules,

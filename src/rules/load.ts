@@ -1,7 +1,7 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import type { FactCatalog } from '../facts.ts';
+import type { FactCatalog } from '../model/facts.ts';
 import { compileRules, type RuleText, type UnmetAcrValues } from './compile.ts';
 import { RulesError } from './problems.ts';
 import type { RuleSet } from './ruleset.ts';

@@ -1,6 +1,6 @@
 import { RE2JS } from 're2js';
 import * as z from 'zod';
-import type { FactSpec, FactValue, Json } from '../facts.ts';
+import type { FactSpec, FactValue, Json } from '../model/facts.ts';
 import { type Cidr, cidrContains, formatCidr, parseAddress, parseCidr } from '../net/ip.ts';
 import type { RuleProblemCode } from './problems.ts';
 

@@ -1,6 +1,6 @@
-import type { Reason } from '../decision.ts';
-import type { Facts, FactValue } from '../facts.ts';
-import type { Comparison, Condition, Read } from './condition.ts';
+import type { Reason } from '../model/decision.ts';
+import type { Facts, FactValue } from '../model/facts.ts';
+import type { Comparison, Condition, Read } from './comparison.ts';
 import { FALSE, isFactValue, OPERATORS, TRUE, type Truth } from './operators.ts';
 
 /** A piece of a description: text as it stands, or a fact whose value is put in. */

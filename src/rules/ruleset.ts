@@ -1,5 +1,5 @@
-import type { Decision, Verdict } from '../decision.ts';
-import type { Facts, FactValue, Json } from '../facts.ts';
+import type { Decision, Verdict } from '../model/decision.ts';
+import type { Facts, FactValue, Json } from '../model/facts.ts';
 
 /** What holds for one action beside the rules themselves. */
 export interface ActionPolicy {

@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { DECISIONS } from '../decision.ts';
-import type { FactCatalog, FactSpec } from '../facts.ts';
+import { DECISIONS } from '../model/decision.ts';
+import type { FactCatalog, FactSpec } from '../model/facts.ts';
 import { OPERATORS } from './operators.ts';
 import { ROUTE_SHAPE, routeProblem } from './route.ts';
 

@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import type { CheckResult } from '../decision.ts';
-import type { FactCatalog, Facts, FactValue, Json, JsonObject } from '../facts.ts';
+import type { CheckResult } from '../model/decision.ts';
+import type { FactCatalog, Facts, FactValue, Json, JsonObject } from '../model/facts.ts';
 import { type RuleText, schemaProblems } from './compile.ts';
 import { neverHolds } from './condition.ts';
 import { parseStrictJson } from './json.ts';

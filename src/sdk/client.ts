@@ -1,5 +1,4 @@
 import * as z from 'zod';
-import { DEFAULT_REQUIREMENT, type Decision } from '../decision.ts';
 import {
   demandAnswer,
   devicesAnswer,
@@ -15,6 +14,7 @@ import {
   verifyAnswer,
 } from '../http/answer.ts';
 import type { eventBody, riskCheckBody, verifyBody } from '../http/wire.ts';
+import { DEFAULT_REQUIREMENT, type Decision } from '../model/decision.ts';
 import { type Call, call, type Failure, type Line, type SendRequest } from './call.ts';
 import { type FailureCode, StepgateError } from './error.ts';
 

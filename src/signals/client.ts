@@ -1,7 +1,7 @@
 import Bowser from 'bowser';
 import { isbot } from 'isbot';
 import { LRUCache } from 'lru-cache';
-import type { Baseline } from '../baseline.ts';
+import type { Baseline } from '../model/baseline.ts';
 import { matchDevice } from './device.ts';
 import { baselineOf, failed, failureOf, measured, unknown } from './measurement.ts';
 import type { ClientTraits, Observation, Signal } from './signal.ts';

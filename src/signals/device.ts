@@ -1,5 +1,5 @@
-import { type Baseline, cappedComponents, hasLiveTrust, type KnownDevice } from '../baseline.ts';
-import { holderOf } from './device-token.ts';
+import { type Baseline, cappedComponents, hasLiveTrust, type KnownDevice } from '../model/baseline.ts';
+import { holderOf } from '../model/device-token.ts';
 import { baselineOf, daysBetween, failed, failureOf, measured, unknown } from './measurement.ts';
 import type { Observation, Signal } from './signal.ts';
 

@@ -1,6 +1,6 @@
-import type { Measurement } from '../decision.ts';
-import type { FactCatalog, FactValue, MeasuredFacts } from '../facts.ts';
-import type { ProofVerdict } from '../step-up/verifier.ts';
+import type { Measurement } from '../model/decision.ts';
+import type { FactCatalog, FactValue, MeasuredFacts } from '../model/facts.ts';
+import type { ProofVerdict } from '../model/proof.ts';
 import type { History } from '../store/store.ts';
 import { client } from './client.ts';
 import { device } from './device.ts';

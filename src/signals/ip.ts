@@ -1,6 +1,6 @@
-import { ADDRESS_HASH_LENGTH, type KnownNetwork } from '../baseline.ts';
+import { ADDRESS_HASH_LENGTH, type KnownNetwork } from '../model/baseline.ts';
+import { CATEGORIES } from '../model/reputation.ts';
 import { whyNobodys } from '../net/ip.ts';
-import { CATEGORIES } from '../reputation/reputation.ts';
 import type { Pseudonym } from '../store/store.ts';
 import { failed, failureOf, measured, off, seenBaselineOf, unknown } from './measurement.ts';
 import type { Signal } from './signal.ts';

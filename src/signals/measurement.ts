@@ -1,6 +1,6 @@
-import type { Baseline } from '../baseline.ts';
-import type { Measurement } from '../decision.ts';
-import type { FactValue, MeasuredFacts } from '../facts.ts';
+import type { Baseline } from '../model/baseline.ts';
+import type { Measurement } from '../model/decision.ts';
+import type { FactValue, MeasuredFacts } from '../model/facts.ts';
 import type { History, Slot, SubjectSlot } from '../store/store.ts';
 
 /** Facts as a signal writes them down, in an object of their own: null and undefined mean *unknown*. */

@@ -1,4 +1,4 @@
-import { PLACELESS_CATEGORIES } from '../reputation/reputation.ts';
+import { PLACELESS_CATEGORIES } from '../model/reputation.ts';
 import type { Observation } from './signal.ts';
 
 /**

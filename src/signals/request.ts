@@ -1,5 +1,5 @@
-import type { FactCatalog, FactValue } from '../facts.ts';
-import type { CheckRequest } from '../request.ts';
+import type { FactCatalog, FactValue } from '../model/facts.ts';
+import type { CheckRequest } from '../model/request.ts';
 
 /** Facts that the request itself states: no signal, so they have no state and stand in no answer. */
 export const REQUEST_FACTS: FactCatalog = {

@@ -1,5 +1,5 @@
-import type { Baseline, KnownSession } from '../baseline.ts';
-import { type CheckRequest, CREDENTIAL_STATES } from '../request.ts';
+import type { Baseline, KnownSession } from '../model/baseline.ts';
+import { type CheckRequest, CREDENTIAL_STATES } from '../model/request.ts';
 import { matchDevice } from './device.ts';
 import { baselineOf, type Findings, failed, failureOf, measured, unknown } from './measurement.ts';
 import type { Observation, Signal } from './signal.ts';

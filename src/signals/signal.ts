@@ -1,11 +1,11 @@
-import type { Measurement } from '../decision.ts';
-import type { FactCatalog } from '../facts.ts';
-import type { Located } from '../geo/geo.ts';
-import type { Standing } from '../reputation/reputation.ts';
-import type { CheckRequest } from '../request.ts';
-import type { ProofVerdict } from '../step-up/verifier.ts';
+import type { Measurement } from '../model/decision.ts';
+import type { DeviceTokenVerdict } from '../model/device-token.ts';
+import type { FactCatalog } from '../model/facts.ts';
+import type { Located } from '../model/geo.ts';
+import type { ProofVerdict } from '../model/proof.ts';
+import type { Standing } from '../model/reputation.ts';
+import type { CheckRequest } from '../model/request.ts';
 import type { History, Pseudonym } from '../store/store.ts';
-import type { DeviceTokenVerdict } from './device-token.ts';
 
 /** Browser and operating system as the user agent claims them. */
 export interface ClientTraits {

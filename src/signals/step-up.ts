@@ -1,5 +1,5 @@
-import { isHeldUp } from '../step-up/verifier.ts';
-import { isProofOf } from '../subject.ts';
+import { isHeldUp } from '../model/proof.ts';
+import { isProofOf } from '../model/subject.ts';
 import { failed, measured, unknown } from './measurement.ts';
 import type { Signal } from './signal.ts';
 

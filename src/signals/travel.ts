@@ -1,6 +1,6 @@
-import { type Baseline, type KnownPlace, newestPlace, placeAt, type Sighting } from '../baseline.ts';
-import { travelDistanceKm } from '../geo/distance.ts';
-import { COARSE_ACCURACY_KM } from '../geo/geo.ts';
+import { type Baseline, type KnownPlace, newestPlace, placeAt, type Sighting } from '../model/baseline.ts';
+import { travelDistanceKm } from '../model/distance.ts';
+import { COARSE_ACCURACY_KM } from '../model/geo.ts';
 import { matchDevice } from './device.ts';
 import { baselineOf, failed, failureOf, measured, unknown } from './measurement.ts';
 import { whyPlaceless } from './placeless.ts';

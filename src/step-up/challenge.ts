@@ -1,4 +1,4 @@
-import type { Requirement } from '../decision.ts';
+import type { Requirement } from '../model/decision.ts';
 
 /** Characters that `acr_values` may take without an escape: NQCHAR of RFC 6749, appendix A. */
 const PLAIN = /^[\x21\x23-\x5b\x5d-\x7e]+$/;

@@ -1,7 +1,7 @@
-import { isPlainSubject } from '../subject.ts';
+import type { Proof, ProofError } from '../model/proof.ts';
+import { isPlainSubject } from '../model/subject.ts';
 import { type IssuerSettings, mediaType, type StepUpMark } from './presets.ts';
 import { Refusal, show } from './refusal.ts';
-import type { Proof, ProofError } from './verifier.ts';
 
 /** A JWT claims set or a JOSE header: whatever the sender put there. */
 export interface Claims {

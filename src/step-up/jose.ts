@@ -1,10 +1,10 @@
 import { base64url, compactVerify, createLocalJWKSet, decodeJwt, decodeProtectedHeader, errors } from 'jose';
 import { LRUCache } from 'lru-cache';
+import type { Proof, ProofTerms, ProofVerdict, ProofVerifier } from '../model/proof.ts';
 import { type Claims, checkHeader, hasId, readProof } from './claims.ts';
 import { FETCH_TIMEOUT_MS, type KeySource, type KeySourceOptions, keySource } from './keys.ts';
 import { type Algorithm, type IssuerSettings, isIssuedBy, type Jwks } from './presets.ts';
 import { Refusal, show } from './refusal.ts';
-import type { Proof, ProofTerms, ProofVerdict, ProofVerifier } from './verifier.ts';
 import { rsaWeakness } from './weak-key.ts';
 
 /** Longest token that is looked at, in characters. */

@@ -1,7 +1,7 @@
-import type { Requirement } from '../decision.ts';
-import { type NamedSubject, normaliseSubject } from '../subject.ts';
+import type { Requirement } from '../model/decision.ts';
+import type { Proof, ProofError, ProofVerifier } from '../model/proof.ts';
+import { type NamedSubject, normaliseSubject } from '../model/subject.ts';
 import { demandOf, judgeProof } from './requirement.ts';
-import type { Proof, ProofError, ProofVerifier } from './verifier.ts';
 
 /** Takes the proof of whomever the token names. */
 export const ANYBODY: unique symbol = Symbol('anybody');

@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { DEFAULT_MAX_AGE_SECONDS } from '../decision.ts';
-import { DEFAULT_SPACE } from '../subject.ts';
+import { DEFAULT_MAX_AGE_SECONDS } from '../model/decision.ts';
+import { DEFAULT_SPACE } from '../model/subject.ts';
 
 /**
  * Signature algorithms that an issuer may be allowed. Asymmetric ones only: whoever can check a symmetric signature can

@@ -1,4 +1,4 @@
-import type { ProofError } from './verifier.ts';
+import type { ProofError } from '../model/proof.ts';
 
 /** A token that is not taken, on its way out of the checks. Carries what a {@link ProofError} tells. */
 export class Refusal extends Error {

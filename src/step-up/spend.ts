@@ -1,7 +1,7 @@
+import type { Proof, ProofError } from '../model/proof.ts';
+import { normaliseSubject } from '../model/subject.ts';
 import type { Pseudonymize } from '../store/keys.ts';
 import { type Store, StoreError } from '../store/store.ts';
-import { normaliseSubject } from '../subject.ts';
-import type { Proof, ProofError } from './verifier.ts';
 
 /** Where proofs are spent. */
 export interface Spending {

@@ -5,7 +5,7 @@ import {
   type KnownPlace,
   type KnownSession,
   type Sighting,
-} from '../baseline.ts';
+} from '../model/baseline.ts';
 import { StoreError } from './store.ts';
 import type { Tally } from './windows.ts';
 

@@ -1,4 +1,4 @@
-import { type SubjectName, subjectText } from '../subject.ts';
+import { type SubjectName, subjectText } from '../model/subject.ts';
 import type { Pseudonym } from './store.ts';
 
 /** What a pseudonym stands for. The kind goes into the hash, so that equal texts of two kinds differ. */

@@ -1,4 +1,4 @@
-import type { Baseline } from '../baseline.ts';
+import type { Baseline } from '../model/baseline.ts';
 import type { Cells, TallyCell, Touch, Touched } from './cells.ts';
 import { decodeBaseline, encodeBaseline } from './codec.ts';
 import {

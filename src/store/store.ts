@@ -1,4 +1,4 @@
-import type { Baseline } from '../baseline.ts';
+import type { Baseline } from '../model/baseline.ts';
 
 /**
  * A pseudonym: a keyed hash of a subject, address or device. Store keys and set members hold nothing else, so that a

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { loadKeys } from '../../src/keys-file.ts';
+import { loadKeys } from '../../src/node/keys-file.ts';
 import { keysWith } from '../servers/keys.ts';
 import { stepgate } from './run.ts';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Baseline } from '../../src/baseline.ts';
+import type { Baseline } from '../../src/model/baseline.ts';
 import { type Attempt, type History, type Store, StoreError } from '../../src/store/store.ts';
 
 /** 2025-03-10T12:00:00Z in epoch seconds. */

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { listConfigSchema } from '../../src/data/lists/lists.ts';
+import { buildLists } from '../../src/data/lists/lists-file.ts';
 import { parseAddress } from '../../src/net/ip.ts';
-import { listConfigSchema } from '../../src/reputation/lists.ts';
-import { buildLists } from '../../src/reputation/lists-file.ts';
 import { addressTallyKey, baselineKey } from '../../src/store/keys.ts';
 import { pseudonymizer } from '../../src/store/pseudonym.ts';
 import { type Answered, type Load, startLoad } from '../servers/load.ts';

@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { budgetedStore, type StoreOperation, storeBreaker } from '../../src/store/budget.ts';
-import { redisStore } from '../../src/store/redis.ts';
+import { redisStore } from '../../src/store/redis/redis.ts';
 import { type Attempt, type History, type Store, StoreError, type StoreFailure } from '../../src/store/store.ts';
 import { BASELINE, learnOnce, read } from '../contract/store.ts';
 import { type RedisCluster, type RedisServer, startRedis, startRedisCluster, until } from '../servers/redis.ts';

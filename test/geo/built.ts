@@ -1,11 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
-import { buildGeo } from '../../src/geo/build-geo.ts';
-import type { Located } from '../../src/geo/geo.ts';
-import { compileShards, formatManifest, type GeoLevel, MANIFEST_FILE, type Manifest } from '../../src/geo/manifest.ts';
-import { placeList, type StoredPlace, stepList } from '../../src/geo/place-steps.ts';
-import type { Address } from '../../src/net/address.ts';
+import { buildGeo } from '../../src/data/geo/build-geo.ts';
+import {
+  compileShards,
+  formatManifest,
+  type GeoLevel,
+  MANIFEST_FILE,
+  type Manifest,
+} from '../../src/data/geo/manifest.ts';
+import { placeList, type StoredPlace, stepList } from '../../src/data/geo/place-steps.ts';
+import type { Address } from '../../src/model/address.ts';
+import type { Located } from '../../src/model/geo.ts';
 import { formatV4, formatV6, parseAddress } from '../../src/net/ip.ts';
 
 /** Where the build step of the Worker puts the geo data. */

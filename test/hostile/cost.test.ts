@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { MAX_TARGET_LENGTH } from '../../src/gateway/path.ts';
 import { MAX_BODY_BYTES } from '../../src/http/body.ts';
-import { MAX_TARGET_LENGTH } from '../../src/http/path.ts';
 import { parseTrustedProxies } from '../../src/net/client-ip.ts';
 import { API_KEY, AUTHORIZED, testApp } from '../http/test-app.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
-import { routesOf } from '../../src/app.ts';
+import { routesOf } from '../../src/app/app.ts';
 import { openApiDocument } from '../../src/http/openapi.ts';
 import { API_KEY, testApp } from '../http/test-app.ts';
 import { type HostileRequest, hostileRequests } from './requests.ts';

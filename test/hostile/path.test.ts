@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { pathReadings } from '../../src/http/path.ts';
-import { compileRoutes } from '../../src/http/routes.ts';
+import { pathReadings } from '../../src/gateway/path.ts';
+import { compileRoutes } from '../../src/gateway/route-table.ts';
 import { pathsOf, servedBy, unresolvedPathsOf } from './origins.ts';
 import { hostileTarget } from './requests.ts';
 

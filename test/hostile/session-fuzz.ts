@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { Proof, ProofVerdict } from '../../src/step-up/verifier.ts';
+import type { Proof, ProofVerdict } from '../../src/model/proof.ts';
 import { NOW_MS } from '../engine.ts';
 import { API_KEY, testApp } from '../http/test-app.ts';
 import {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { problemDocument } from '../../src/http/problem.ts';
-import { MAX_SUBJECT_LENGTH } from '../../src/subject.ts';
+import { MAX_SUBJECT_LENGTH } from '../../src/model/subject.ts';
 import { testApp } from '../http/test-app.ts';
 
 const text = (length: number): string => 'x'.repeat(length);

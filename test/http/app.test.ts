@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { routesOf } from '../../src/app.ts';
-import { noLog } from '../../src/audit/log.ts';
-import { geoipLiteSource } from '../../src/geo/geoip-lite.ts';
+import { routesOf } from '../../src/app/app.ts';
+import { geoipLiteSource } from '../../src/data/geo/geoip-lite.ts';
+import type { Route } from '../../src/http/api-route.ts';
 import { callers } from '../../src/http/caller.ts';
-import type { Route } from '../../src/http/route.ts';
 import { parseTrustedProxies } from '../../src/net/client-ip.ts';
+import { noLog } from '../../src/records/log.ts';
 import { compileRules } from '../../src/rules/compile.ts';
 import { FACT_CATALOG } from '../../src/signals/index.ts';
 import { memoryStore } from '../../src/store/memory.ts';

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import type { ApiKey, Right } from '../../src/api-keys.ts';
 import { callers } from '../../src/http/caller.ts';
+import type { ApiKey, Right } from '../../src/model/api-keys.ts';
 
 /** How often each byte of each digest was read, in the order in which the digests were made. */
 const reads = vi.hoisted((): number[][] => []);

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { listConfigSchema } from '../../src/reputation/lists.ts';
-import { buildLists } from '../../src/reputation/lists-file.ts';
+import { listConfigSchema } from '../../src/data/lists/lists.ts';
+import { buildLists } from '../../src/data/lists/lists-file.ts';
 import { post, type Workshop, workshop } from '../servers/stepgate.ts';
 
 /** Exits that many people share, by what a list calls them; a carrier's gateway is on none. */

@@ -2,7 +2,7 @@ import { createServer, type IncomingHttpHeaders, type OutgoingHttpHeaders, reque
 import { connect } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
-import type { Engine } from '../../src/engine.ts';
+import type { Engine } from '../../src/engine/engine.ts';
 import type { AppDeps, GatewaySettings } from '../../src/http/deps.ts';
 import { parseTrustedProxies } from '../../src/net/client-ip.ts';
 import { compileRules } from '../../src/rules/compile.ts';

@@ -1,10 +1,10 @@
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { ProofVerifier } from '../../src/model/proof.ts';
 import { compileRules } from '../../src/rules/compile.ts';
 import { FACT_CATALOG } from '../../src/signals/index.ts';
 import { joseVerifier } from '../../src/step-up/jose.ts';
 import { stepUpIssuers } from '../../src/step-up/presets.ts';
-import type { ProofVerifier } from '../../src/step-up/verifier.ts';
 import { NOW_MS } from '../engine.ts';
 import { hookRig } from './hook-rig.ts';
 import { AUTHORIZED, type TestApp, testApp } from './test-app.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { RIGHTS, type Right } from '../../src/api-keys.ts';
-import { noMetrics } from '../../src/audit/metrics.ts';
+import { loadSettings } from '../../src/app/settings.ts';
 import { callers } from '../../src/http/caller.ts';
-import { loadSettings } from '../../src/settings.ts';
+import { RIGHTS, type Right } from '../../src/model/api-keys.ts';
+import { noMetrics } from '../../src/records/metrics.ts';
 import { testApp } from './test-app.ts';
 
 const SECRET = 'the-key-of-this-caller';

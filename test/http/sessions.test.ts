@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { noLog } from '../../src/audit/log.ts';
-import { prometheusMetrics } from '../../src/audit/prometheus.ts';
-import { noGeo } from '../../src/geo/no-geo.ts';
-import { NO_REPUTATION } from '../../src/reputation/standing.ts';
+import { noGeo } from '../../src/data/geo/no-geo.ts';
+import { NO_REPUTATION } from '../../src/data/lists/standing.ts';
+import type { ProofVerifier } from '../../src/model/proof.ts';
+import { noLog } from '../../src/records/log.ts';
+import { prometheusMetrics } from '../../src/records/prometheus.ts';
 import { joseVerifier } from '../../src/step-up/jose.ts';
 import { stepUpIssuers } from '../../src/step-up/presets.ts';
-import type { ProofVerifier } from '../../src/step-up/verifier.ts';
 import { NOW_MS } from '../engine.ts';
 import { type HookAnswer, type HookRig, hookRig, type RigOptions } from './hook-rig.ts';
 import { API_KEY } from './test-app.ts';

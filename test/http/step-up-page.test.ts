@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Requirement } from '../../src/decision.ts';
 import { type Original, stepUpLocation } from '../../src/http/step-up-page.ts';
+import type { Requirement } from '../../src/model/decision.ts';
 
 const REQUIREMENT: Requirement = {
   acrValues: ['urn:example:loa:2', 'urn:example:loa:3'],

@@ -1,8 +1,8 @@
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { beforeAll, describe, expect, test } from 'vitest';
+import type { ProofVerifier } from '../../src/model/proof.ts';
 import { joseVerifier } from '../../src/step-up/jose.ts';
 import { stepUpIssuersText } from '../../src/step-up/presets.ts';
-import type { ProofVerifier } from '../../src/step-up/verifier.ts';
 import { NOW_MS } from '../engine.ts';
 import { testApp } from './test-app.ts';
 

@@ -1,11 +1,12 @@
-import { createApp } from '../../src/app.ts';
-import { noLog } from '../../src/audit/log.ts';
-import { noMetrics } from '../../src/audit/metrics.ts';
-import type { DecisionRecord } from '../../src/audit/record.ts';
-import type { Engine } from '../../src/engine.ts';
+import { createApp } from '../../src/app/app.ts';
+import type { Engine } from '../../src/engine/engine.ts';
+import type { RequestScope } from '../../src/http/api-route.ts';
 import { readStream } from '../../src/http/body.ts';
 import { callers } from '../../src/http/caller.ts';
-import type { AppDeps, RequestScope } from '../../src/http/deps.ts';
+import type { AppDeps } from '../../src/http/deps.ts';
+import { noLog } from '../../src/records/log.ts';
+import { noMetrics } from '../../src/records/metrics.ts';
+import type { DecisionRecord } from '../../src/records/record.ts';
 import { engineWith, NOW_MS } from '../engine.ts';
 
 export const API_KEY = 'test-key-0123456789';

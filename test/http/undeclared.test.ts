@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { prometheusMetrics } from '../../src/audit/prometheus.ts';
-import { noGeo } from '../../src/geo/no-geo.ts';
-import { NO_REPUTATION } from '../../src/reputation/standing.ts';
+import { noGeo } from '../../src/data/geo/no-geo.ts';
+import { NO_REPUTATION } from '../../src/data/lists/standing.ts';
+import { prometheusMetrics } from '../../src/records/prometheus.ts';
 import { compileRules } from '../../src/rules/compile.ts';
 import { FACT_CATALOG } from '../../src/signals/index.ts';
 import { NOW_MS } from '../engine.ts';

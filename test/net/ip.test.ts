@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import ipaddr from 'ipaddr.js';
 import { describe, expect, it } from 'vitest';
-import type { Address } from '../../src/net/address.ts';
+import type { Address } from '../../src/model/address.ts';
 import {
   cidrContains,
   formatCidr,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DECISIONS, stricter } from '../../src/decision.ts';
+import { DECISIONS, stricter } from '../../src/model/decision.ts';
 import { compileRules } from '../../src/rules/compile.ts';
 import { catalog, decides, deny, factsOf, points, setOf } from './sample-rules.ts';
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { pathReadings } from '../../src/http/path.ts';
-import { compileRoutes } from '../../src/http/routes.ts';
+import { pathReadings } from '../../src/gateway/path.ts';
+import { compileRoutes } from '../../src/gateway/route-table.ts';
 import { ROUTE_SHAPE, routeProblem } from '../../src/rules/route.ts';
 import { problemsOf } from './sample-rules.ts';
 

@@ -1,4 +1,4 @@
-import type { FactCatalog, Facts, JsonObject } from '../../src/facts.ts';
+import type { FactCatalog, Facts, JsonObject } from '../../src/model/facts.ts';
 import { compileRules } from '../../src/rules/compile.ts';
 import { type RuleProblem, RulesError } from '../../src/rules/problems.ts';
 import type { RuleSet } from '../../src/rules/ruleset.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { addressTallyKey, baselineKey, networkTallyKey, subjectTallyKey } from '../../src/store/keys.ts';
-import { redisStore } from '../../src/store/redis.ts';
+import { redisStore } from '../../src/store/redis/redis.ts';
 import type { Attempt, Store } from '../../src/store/store.ts';
 import { learnOnce, read } from '../contract/store.ts';
 import { type ClusterNode, ownerAndOther, type RedisCluster, startRedisCluster } from '../servers/redis.ts';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Right } from '../../src/api-keys.ts';
+import type { Right } from '../../src/model/api-keys.ts';
 
 /** `API_KEYS` with one caller that may do all of it, or what is named. */
 export function keysWith(name: string, secret: string, rights: readonly Right[] = ['admin']): string {

@@ -3,8 +3,8 @@ import { type Agent, type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { loadSettings, type Settings } from '../../src/app/settings.ts';
 import { type RunningServer, type StartOptions, startServer } from '../../src/node.ts';
-import { loadSettings, type Settings } from '../../src/settings.ts';
 import { keysWith } from './keys.ts';
 
 /** The API key of every server that a {@link workshop} starts. */

@@ -16,8 +16,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { createTestHarness, type TestHarness } from 'wrangler';
-import { formatListIndex, LIST_INDEX_FILE } from '../../src/reputation/fetched-lists.ts';
-import { publishLists } from '../../src/reputation/publish-lists.ts';
+import { formatListIndex, LIST_INDEX_FILE } from '../../src/data/lists/list-index.ts';
+import { publishLists } from '../../src/data/lists/publish-lists.ts';
 import { keysWith } from './keys.ts';
 import { KEY } from './stepgate.ts';
 

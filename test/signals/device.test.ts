@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Baseline, grantTrust, revokeAllDevices, revokeDevice } from '../../src/baseline.ts';
+import { lessonOf } from '../../src/engine/lesson.ts';
+import { type Baseline, grantTrust, revokeAllDevices, revokeDevice } from '../../src/model/baseline.ts';
+import { othersOn } from '../../src/model/device-token.ts';
 import { device, matchDevice, similarityOf } from '../../src/signals/device.ts';
-import { othersOn } from '../../src/signals/device-token.ts';
-import { lessonOf } from '../../src/signals/lesson.ts';
 import { session } from '../../src/signals/session.ts';
 import { velocity } from '../../src/signals/velocity.ts';
 import {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { NoPlace } from '../../src/geo/geo.ts';
+import type { NoPlace } from '../../src/model/geo.ts';
 import { geo } from '../../src/signals/geo.ts';
 import { baseline, history, NOON, observation, STORE_DOWN } from './given.ts';
 

@@ -1,18 +1,18 @@
+import { lessonOf } from '../../src/engine/lesson.ts';
 import {
   type Baseline,
   type KnownDevice,
   type KnownPlace,
   type KnownSession,
   learnSighting,
-} from '../../src/baseline.ts';
-import type { Located, Place } from '../../src/geo/geo.ts';
+} from '../../src/model/baseline.ts';
+import type { DeviceTokenVerdict } from '../../src/model/device-token.ts';
+import type { Located, Place } from '../../src/model/geo.ts';
+import type { Category, Standing } from '../../src/model/reputation.ts';
+import type { CheckRequest, DeviceClaim } from '../../src/model/request.ts';
 import { parseAddress } from '../../src/net/ip.ts';
-import type { Category, Standing } from '../../src/reputation/reputation.ts';
-import type { CheckRequest, DeviceClaim } from '../../src/request.ts';
 import { clientTraits } from '../../src/signals/client.ts';
 import { matchDevice } from '../../src/signals/device.ts';
-import type { DeviceTokenVerdict } from '../../src/signals/device-token.ts';
-import { lessonOf } from '../../src/signals/lesson.ts';
 import type { Observation } from '../../src/signals/signal.ts';
 import type { History } from '../../src/store/store.ts';
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BASELINE_CAPS } from '../../src/baseline.ts';
+import { lessonOf } from '../../src/engine/lesson.ts';
+import { BASELINE_CAPS } from '../../src/model/baseline.ts';
 import { FACT_CATALOG, measureAll, SIGNALS } from '../../src/signals/index.ts';
-import { lessonOf } from '../../src/signals/lesson.ts';
 import {
   baseline,
   DAY,

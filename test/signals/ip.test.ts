@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { NoAddress } from '../../src/request.ts';
+import { lessonOf } from '../../src/engine/lesson.ts';
+import type { NoAddress } from '../../src/model/request.ts';
 import { ip } from '../../src/signals/ip.ts';
-import { lessonOf } from '../../src/signals/lesson.ts';
 import { whyPlaceless } from '../../src/signals/placeless.ts';
 import { baseline, DAY, history, learnedFrom, NOON, observation, STORE_DOWN } from './given.ts';
 

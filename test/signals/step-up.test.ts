@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { Proof, ProofVerdict } from '../../src/model/proof.ts';
 import { stepUp } from '../../src/signals/step-up.ts';
-import type { Proof, ProofVerdict } from '../../src/step-up/verifier.ts';
 import { DAY, type Given, HOUR, history, MINUTE, NOON, observation } from './given.ts';
 
 describe('the step-up proof', () => {

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Baseline, KnownPlace } from '../../src/baseline.ts';
-import type { Place } from '../../src/geo/geo.ts';
-import type { Category } from '../../src/reputation/reputation.ts';
+import type { Baseline, KnownPlace } from '../../src/model/baseline.ts';
+import type { Place } from '../../src/model/geo.ts';
+import type { Category } from '../../src/model/reputation.ts';
 import { geo } from '../../src/signals/geo.ts';
 import { ip } from '../../src/signals/ip.ts';
 import { session } from '../../src/signals/session.ts';

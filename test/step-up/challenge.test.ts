@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Requirement } from '../../src/decision.ts';
+import type { Requirement } from '../../src/model/decision.ts';
 import { wwwAuthenticate } from '../../src/step-up/challenge.ts';
 
 const REQUIREMENT: Requirement = {

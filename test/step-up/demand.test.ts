@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Requirement } from '../../src/decision.ts';
+import type { Requirement } from '../../src/model/decision.ts';
+import type { ProofTerms } from '../../src/model/proof.ts';
 import { readProof } from '../../src/step-up/claims.ts';
 import { type IssuerSettings, stepUpIssuers } from '../../src/step-up/presets.ts';
 import { ANY_STEP_UP, demandOf, judgeProof } from '../../src/step-up/requirement.ts';
-import type { ProofTerms } from '../../src/step-up/verifier.ts';
 import { AUDIENCE, goodClaims, ISSUER, NOW, NOW_MS } from './tokens.ts';
 
 const CLASSES = ['1', '2', '3'];

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { Requirement } from '../../src/decision.ts';
+import type { Requirement } from '../../src/model/decision.ts';
+import type { Proof } from '../../src/model/proof.ts';
 import { judgeProof, unrankedAcrValues } from '../../src/step-up/requirement.ts';
-import type { Proof } from '../../src/step-up/verifier.ts';
 import { NOW, NOW_MS, proofOf, sign, signingKey, verifierOf } from './tokens.ts';
 
 const PROOF: Proof = {

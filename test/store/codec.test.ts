@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ADDRESS_HASH_LENGTH, BASELINE_CAPS, type Baseline } from '../../src/baseline.ts';
+import { ADDRESS_HASH_LENGTH, BASELINE_CAPS, type Baseline } from '../../src/model/baseline.ts';
 import { decodeBaseline, decodeTally, encodeBaseline } from '../../src/store/codec.ts';
 import { PSEUDONYM_LENGTH } from '../../src/store/keys.ts';
 import { StoreError } from '../../src/store/store.ts';

@@ -1,4 +1,4 @@
-import { ADDRESS_HASH_LENGTH, BASELINE_CAPS, type Baseline } from '../../src/baseline.ts';
+import { ADDRESS_HASH_LENGTH, BASELINE_CAPS, type Baseline } from '../../src/model/baseline.ts';
 import { PSEUDONYM_LENGTH } from '../../src/store/keys.ts';
 
 const NOON = 1_741_608_000;

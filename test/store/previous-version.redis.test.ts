@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { check } from '../../src/check.ts';
 import { connectedRedis } from '../../src/cli/redis.ts';
+import { check } from '../../src/engine/check.ts';
 import { checkRequestOf } from '../../src/http/wire.ts';
 import type { Store } from '../../src/store/store.ts';
 import { engineWith, NOW_MS } from '../engine.ts';

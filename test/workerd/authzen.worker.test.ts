@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { authzenSuite, KEY } from '../http/authzen-suite.ts';
+import { authzenSuite, KEY } from '../authzen/authzen-suite.ts';
 import { keysWith } from '../servers/keys.ts';
 import { startWorker } from '../servers/worker.ts';
 

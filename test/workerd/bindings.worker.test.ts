@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { RULES_KEY } from '../../src/rules/kv.ts';
+import { RULES_KEY } from '../../src/worker/rules-kv.ts';
 import { type RedisServer, startRedis } from '../servers/redis.ts';
 import { post } from '../servers/stepgate.ts';
 import { startWorker, type WorkerServer } from '../servers/worker.ts';

@@ -1,8 +1,8 @@
-import { type Assets, fetchFrom } from '../../src/edge-data.ts';
-import type { Located } from '../../src/geo/geo.ts';
-import { shardedGeo, shardMemory } from '../../src/geo/shards.ts';
+import { shardedGeo, shardMemory } from '../../src/data/geo/shards.ts';
+import type { Located } from '../../src/model/geo.ts';
 import { parseAddress } from '../../src/net/ip.ts';
-import { fetchedLists, listMemory } from '../../src/reputation/fetched-lists.ts';
+import { type Assets, fetchFrom } from '../../src/worker/edge-data.ts';
+import { fetchedLists, listMemory } from '../../src/worker/fetched-lists.ts';
 
 /**
  * A Worker around the readers alone, so that tests see what the whole Worker hides: many look-ups in one request, the memory of the

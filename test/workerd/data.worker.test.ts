@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTestHarness, type TestHarness } from 'wrangler';
-import type { Located } from '../../src/geo/geo.ts';
-import { geoipLiteSource } from '../../src/geo/geoip-lite.ts';
-import { listConfigSchema } from '../../src/reputation/lists.ts';
-import { buildLists } from '../../src/reputation/lists-file.ts';
-import { publishLists } from '../../src/reputation/publish-lists.ts';
+import { geoipLiteSource } from '../../src/data/geo/geoip-lite.ts';
+import { listConfigSchema } from '../../src/data/lists/lists.ts';
+import { buildLists } from '../../src/data/lists/lists-file.ts';
+import { publishLists } from '../../src/data/lists/publish-lists.ts';
+import type { Located } from '../../src/model/geo.ts';
 import { bundledShards, randomAddresses, saidOf, smallBuild } from '../geo/built.ts';
 
 /** The readers alone, in workerd, over these assets. */

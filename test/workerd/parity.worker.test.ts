@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
-import { chanceOf } from '../../src/simulate/chance.ts';
+import { chanceOf } from '../../src/cli/simulate/chance.ts';
 import { keysWith } from '../servers/keys.ts';
 import { type RedisServer, startRedis } from '../servers/redis.ts';
 import { KEY, post, type Workshop, workshop } from '../servers/stepgate.ts';

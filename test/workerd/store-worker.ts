@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { budgetedStore } from '../../src/store/budget.ts';
-import { redisPerRequest } from '../../src/store/redis-per-request.ts';
-import { type RedisPoolNamespace, redisPool } from '../../src/store/redis-pool.ts';
 import type { SlotStore, Store } from '../../src/store/store.ts';
+import { redisPerRequest } from '../../src/worker/redis-per-request.ts';
+import { type RedisPoolNamespace, redisPool } from '../../src/worker/redis-pool.ts';
 import { learnOnce, storeContract } from '../contract/store.ts';
 import { declared } from './vitest.ts';
 
-export { RedisPool } from '../../src/store/redis-pool.ts';
+export { RedisPool } from '../../src/worker/redis-pool.ts';
 
 /**
  * A Worker around the store and nothing else. Its paths: `/contract` lists the tests of the contract suite, and

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import type { DecisionRecord } from '../../../src/audit/record.ts';
+import type { DecisionRecord } from '../../../src/records/record.ts';
 import type { Pseudonymize } from '../../../src/store/keys.ts';
 import type { FeedDecision, FeedEvent } from './feed-event.ts';
 import { PLACES } from './places.ts';

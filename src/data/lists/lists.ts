@@ -1,0 +1,156 @@
+import * as z from 'zod';
+import { CATEGORIES } from '../../model/reputation.ts';
+import { LIST_FORMATS, type ListConfig } from './list-config.ts';
+import { ListError, type ListProblem, type ParsedList, parseList } from './list-text.ts';
+import { compileV4, compileV6, indexRanges, type RangeSet } from './ranges.ts';
+
+/** A list that covers more of IPv4 is an accident, unless its configuration expects it. */
+export const DEFAULT_MAX_COVERAGE = 1 / 64;
+
+/** A list with a greater share of lines that cannot be read is not the list it claims to be. */
+const MAX_UNPARSABLE_SHARE = 0.05;
+
+/** What a list may be called: it is the name of a file as well. */
+export const LIST_NAME = /^[a-z0-9][a-z0-9-]{0,63}$/;
+
+const listCategories = [...CATEGORIES.filter((category) => category !== 'private'), 'asn'] as const;
+
+/** Schema of one configured list, in snake_case as it stands in `feeds.json`. */
+export const listConfigSchema = z
+  .strictObject({
+    name: z.string().regex(LIST_NAME, 'lower-case letters, digits and hyphens, at most 64'),
+    category: z.enum(listCategories),
+    source: z.string().min(1),
+    format: z.enum(LIST_FORMATS),
+    column: z.union([z.int().min(0), z.string().min(1)]).default(0),
+    min_count: z.int().min(0).default(0),
+    max_age_days: z.number().positive().max(36_500).default(30),
+    max_coverage: z.number().positive().max(0.25).default(DEFAULT_MAX_COVERAGE),
+    licence: z.string().default(''),
+  })
+  .refine((list) => (list.category === 'asn') === list.format.startsWith('asn_'), {
+    message: 'category asn goes with format asn_csv or asn_tsv, and only with these',
+    path: ['format'],
+  })
+  .transform(
+    ({ min_count, max_age_days, max_coverage, ...list }): ListConfig => ({
+      ...list,
+      minCount: min_count,
+      maxAgeDays: max_age_days,
+      maxCoverage: max_coverage,
+    }),
+  );
+
+/** What is kept beside the ranges of a list. */
+export interface ListMeta {
+  readonly name: string;
+  readonly category: ListConfig['category'];
+  readonly source: string;
+  /** How the text was read, see {@link recipeOf}. */
+  readonly recipe: string;
+  /** Epoch milliseconds of the data. */
+  readonly updatedAtMs: number;
+  readonly maxAgeDays: number;
+  readonly entries: number;
+  readonly notPublic: number;
+  readonly unparsable: number;
+  /** Validators of the HTTP answer that brought the data. */
+  readonly etag: string | null;
+  readonly lastModified: string | null;
+}
+
+/** Raised when the same text is read in another way than by the version before. */
+const READING = 2;
+
+/** Says how a list's text is read. When it changes, the same text gives another list and has to be fetched again. */
+export function recipeOf(config: ListConfig): string {
+  return `${config.category} ${config.format} ${config.column} ${config.minCount} ${READING}`;
+}
+
+/** A list ready for look-ups. */
+export interface CompiledList {
+  readonly meta: ListMeta;
+  readonly set: RangeSet;
+}
+
+/** Where and when the text of a list came from. */
+export interface ListOrigin {
+  readonly updatedAtMs: number;
+  readonly etag: string | null;
+  readonly lastModified: string | null;
+}
+
+const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
+
+function guard(parsed: ParsedList, set: RangeSet, config: ListConfig, previous: ListMeta | null): ListProblem | null {
+  if (parsed.unparsable > parsed.lines * MAX_UNPARSABLE_SHARE) {
+    return {
+      code: 'list_not_parsable',
+      message: `${parsed.unparsable} of ${parsed.lines} lines cannot be read (at most ${percent(MAX_UNPARSABLE_SHARE)} may); the first is "${parsed.firstUnparsable}"`,
+    };
+  }
+  if (parsed.tooWide > 0) {
+    return {
+      code: 'list_entry_too_wide',
+      message: `"${parsed.firstTooWide}" is too wide: entries must be narrower than an IPv4 /8 or an IPv6 /19`,
+    };
+  }
+  if (parsed.entries === 0) {
+    return { code: 'list_empty', message: `no entry is left (${parsed.notPublic} were private, shared or reserved)` };
+  }
+  if (config.category !== 'asn') {
+    let covered = 0;
+    set.v4.starts.forEach((start, index) => {
+      covered += (set.v4.ends[index] ?? start) - start + 1;
+    });
+    if (covered / 2 ** 32 > config.maxCoverage) {
+      return {
+        code: 'list_covers_too_much',
+        message: `covers ${percent(covered / 2 ** 32)} of IPv4, allowed are ${percent(config.maxCoverage)}; raise max_coverage of the list if that is right`,
+      };
+    }
+  }
+  if (previous !== null && parsed.entries < previous.entries / 2) {
+    return {
+      code: 'list_shrunk',
+      message: `shrank from ${previous.entries} to ${parsed.entries} entries, less than half; accept it explicitly if that is right`,
+    };
+  }
+  return null;
+}
+
+/**
+ * Parses, guards and compiles a new version of a list.
+ *
+ * @param previous what is known of the version in use, null when there is none or when a shrunken list is accepted.
+ * @throws ListError `list_not_parsable`, `list_empty`, `list_shrunk`, `list_covers_too_much` or `list_entry_too_wide`: the new
+ *   version is refused and the old one goes on.
+ */
+export function compileList(
+  text: string,
+  config: ListConfig,
+  origin: ListOrigin,
+  previous: ListMeta | null,
+): CompiledList {
+  const parsed = parseList(text, config);
+  const valued = config.category === 'asn';
+  const set = indexRanges(compileV4(parsed.v4, valued), compileV6(parsed.v6, valued));
+  const problem = guard(parsed, set, config, previous);
+  if (problem !== null) throw new ListError(problem.code, problem.message);
+  return {
+    meta: {
+      name: config.name,
+      category: config.category,
+      source: config.source,
+      recipe: recipeOf(config),
+      updatedAtMs: origin.updatedAtMs,
+      maxAgeDays: config.maxAgeDays,
+      entries: parsed.entries,
+      notPublic: parsed.notPublic,
+      unparsable: parsed.unparsable,
+      etag: origin.etag,
+      lastModified: origin.lastModified,
+    },
+    set,
+  };
+}

@@ -1,0 +1,96 @@
+import { type Baseline, revokeAllDevices, revokeDevice, revokeProofs, revokeSession } from '../model/baseline.ts';
+import type { CheckRequest, SubjectEvent } from '../model/request.ts';
+import { matchDevice } from '../signals/device.ts';
+import type { Observation } from '../signals/signal.ts';
+import type { Pseudonym } from '../store/store.ts';
+import type { Engine } from './engine.ts';
+import { type Lessons, learnLessons, type NamedDevice, nameDevice } from './learn.ts';
+import { observe, outcomeOf } from './observe.ts';
+
+/**
+ * Takes in one outcome: a success teaches the baseline and may make the device trusted, a failure is counted against
+ * subject and address, a revoked session or changed credential ends trust. Rejects with a `StoreError` when the store
+ * would not take it: nothing is then half done that a repeated report would not mend.
+ */
+export async function recordEvent(engine: Engine, event: SubjectEvent): Promise<{ device: NamedDevice | null }> {
+  const observation = await observe(engine, requestOf(event), engine.now());
+  const { keys } = observation;
+  if (keys.subject === null) return { device: null };
+  switch (event.type) {
+    case 'login.succeeded':
+    case 'step_up.succeeded':
+      return { device: await learnSuccess(engine, event, observation, keys.subject) };
+    case 'login.failed':
+    case 'step_up.failed':
+      await engine.store.recordOutcome(outcomeOf(observation, 'failure'));
+      return { device: null };
+    case 'session.revoked':
+      await engine.store.updateBaseline(keys.subject, (before) => endSession(before, observation));
+      return { device: null };
+    case 'credential.changed':
+      await engine.store.updateBaseline(keys.subject, (before) =>
+        revokeAllDevices(before, Math.floor(observation.nowMs / 1000)),
+      );
+      return { device: null };
+  }
+}
+
+async function learnSuccess(
+  engine: Engine,
+  event: SubjectEvent,
+  observation: Observation,
+  subject: Pseudonym,
+): Promise<NamedDevice | null> {
+  const { trust } = engine.rules().policyFor(event.type === 'login.succeeded' ? 'login' : 'step_up');
+  // What a list past its age says of the address is unknown, so that it teaches nothing.
+  const sighting = observation.standing?.stale?.holds !== true;
+  const lessons: Lessons = { sighting, trustDays: event.trustDevice ? trust.days : null, earnedBy: null };
+  const stored = await engine.store.readSubject(subject, event.occurredAtMs);
+  const baseline = stored?.baseline ?? null;
+  const device = await nameDevice(engine, observation, baseline, lessons);
+  await learnLessons(engine, observation, baseline, device, lessons);
+  return device;
+}
+
+/**
+ * A session that the baseline no longer knows may have been on any device, so that all of them lose their trust. Proofs go
+ * with any session: the one that it is known by here need not be the one that its provider puts into tokens.
+ */
+function endSession(before: Baseline | null, observation: Observation): Baseline {
+  const { keys, nowMs } = observation;
+  const at = Math.floor(nowMs / 1000);
+  if (before === null) return revokeAllDevices(before, at);
+  const named = devicesNamed(before, observation);
+  const known = before.sessions.some(({ key }) => key === keys.session);
+  if (!known && named.length === 0) return revokeAllDevices(before, at);
+  const forgotten = keys.session === null ? before : revokeSession(before, keys.session, at);
+  return revokeProofs(
+    named.reduce((rest, id) => revokeDevice(rest, id, at), forgotten),
+    at,
+  );
+}
+
+/** A fingerprint names every record of its machine: that of a browser which lost its token beside the one that holds it. */
+function devicesNamed(before: Baseline, observation: Observation): readonly string[] {
+  const { fingerprint } = observation.keys;
+  const { id, proven } = matchDevice(observation, before);
+  const same =
+    proven || fingerprint === null ? [] : before.devices.filter((known) => known.fingerprint === fingerprint);
+  if (same.length > 0) return same.map((known) => known.id);
+  return id === null ? [] : [id];
+}
+
+function requestOf({ type, trustDevice: _trustDevice, ...observed }: SubjectEvent): CheckRequest {
+  return {
+    ...observed,
+    action: type,
+    credential: null,
+    actor: null,
+    stepUpToken: null,
+    resource: { type: null, id: null, properties: {} },
+    subjectProperties: {},
+    context: {},
+    dryRun: false,
+    isCounted: true,
+  };
+}

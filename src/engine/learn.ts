@@ -1,0 +1,103 @@
+import { type Baseline, grantTrust, learnSighting, withoutFuture } from '../model/baseline.ts';
+import { othersOn } from '../model/device-token.ts';
+import type { Proof } from '../model/proof.ts';
+import { matchDevice } from '../signals/device.ts';
+import type { Observation } from '../signals/signal.ts';
+import { provenAt } from '../step-up/requirement.ts';
+import type { Engine } from './engine.ts';
+import { lessonOf } from './lesson.ts';
+
+/** What an allowed check or a reported success teaches. */
+export interface Lessons {
+  /** Place, network, session and device become part of the baseline. */
+  readonly sighting: boolean;
+  /** The device becomes trusted for this many days; null when it does not. */
+  readonly trustDays: number | null;
+  /** The proof by which trust was earned; null where a success was reported instead, or nothing was earned. */
+  readonly earnedBy: Pick<Proof, 'issuer' | 'id' | 'authTime'> | null;
+}
+
+/** The device of a request under the id by which it is, or is about to be, remembered. */
+export interface NamedDevice {
+  readonly id: string;
+  /** True when a genuine token names it. */
+  readonly proven: boolean;
+  /**
+   * A fresh device token, when it has just become trusted, or when a new proof came while less than half of its trust was
+   * left. Use alone never renews trust.
+   */
+  readonly token: string | null;
+  readonly expiresAtMs: number | null;
+}
+
+/**
+ * Finds or makes the id of the device and, when trust is granted, its token. Null when the request names no device or
+ * subject, or when the device is unknown and nothing is to be remembered of it.
+ */
+export async function nameDevice(
+  engine: Engine,
+  observation: Observation,
+  baseline: Baseline | null,
+  { sighting, trustDays, earnedBy }: Lessons,
+): Promise<NamedDevice | null> {
+  const { keys, nowMs } = observation;
+  if (keys.subject === null || keys.device === null) return null;
+  const showsTraits = keys.fingerprint !== null || Object.keys(keys.components).length > 0;
+  const { id: knownId, proven, state, device } = matchDevice(observation, baseline);
+  const id = knownId ?? (sighting || trustDays !== null ? freshId(engine, observation, earnedBy) : null);
+  if (id === null) return null;
+  const issuedAt = Math.floor(nowMs / 1000);
+  const life = (trustDays ?? 0) * 86_400;
+  // A step-up confirms the traits that are shown now, so that the device need not be asked again and again.
+  const isHeld = state === 'trusted' || (state === 'unconfirmed' && !showsTraits);
+  const isFresh = isHeld && (device?.trustedUntil ?? 0) - issuedAt > life / 2;
+  if (trustDays === null || isFresh) return { id, proven, token: null, expiresAtMs: null };
+  const expiresAt = issuedAt + life;
+  const others = othersOn(observation.deviceToken, id, keys.subject, issuedAt);
+  const token = await engine.deviceTokens.issue({ device: id, subject: keys.subject, issuedAt, expiresAt, others });
+  return { id, proven, token, expiresAtMs: expiresAt * 1000 };
+}
+
+/**
+ * Writes the lessons into the baseline of the subject, `seen` as it was just read. Rejects with a `StoreError` when the
+ * store would not take them.
+ */
+export async function learnLessons(
+  engine: Engine,
+  observation: Observation,
+  seen: Baseline | null,
+  device: NamedDevice | null,
+  { sighting, earnedBy }: Lessons,
+): Promise<void> {
+  const { keys, nowMs, request } = observation;
+  const until = device === null || device.expiresAtMs === null ? null : Math.floor(device.expiresAtMs / 1000);
+  if (keys.subject === null || (!sighting && until === null)) return;
+  // A device that earns trust is itself; a fingerprint that merely resembles it plays no part.
+  const earned = until !== null;
+  const hidesTraits = !earned && matchDevice(observation, seen).state === 'unconfirmed';
+  const lesson = lessonOf(observation, device && { id: device.id, proven: device.proven || earned, hidesTraits });
+  const proven = provenAt({ authTime: earnedBy?.authTime ?? request.occurredAtMs / 1000 }, nowMs);
+  const learn = (stored: Baseline | null): Baseline | null => {
+    // Trust may have been taken away since the proof was judged: what it let in was not let in by the subject.
+    if (stored !== null && earnedBy !== null && proven <= stored.proofsNotBefore) return null;
+    // Before this request, or what a wrong clock has stored would not make way for it.
+    const before = stored && withoutFuture(stored, Math.floor(nowMs / 1000) - 1);
+    const sighted = sighting ? learnSighting(before, lesson) : before;
+    if (until === null || lesson.device === null) return sighted;
+    return grantTrust(sighted, { at: Math.floor(nowMs / 1000), until, provenAt: proven, device: lesson.device });
+  };
+  await engine.store.updateBaseline(keys.subject, learn, seen);
+}
+
+/**
+ * A page that has just stepped up sends many requests with one proof before the first answer brings its token. All of them
+ * name one device, or they would push the other devices of the subject out of its baseline.
+ */
+function freshId({ pseudonym, newDeviceId }: Engine, { keys }: Observation, earnedBy: Lessons['earnedBy']): string {
+  if (earnedBy === null) return newDeviceId();
+  const earned = [keys.subject, keys.fingerprint ?? keys.device, earnedBy.issuer, earnedBy.id];
+  return `d-${pseudonym('device', JSON.stringify(earned)).slice(0, DEVICE_ID_LENGTH)}`;
+}
+
+/** Characters of base64url, 72 bits: as many as a random id has. */
+const DEVICE_ID_LENGTH = 12;

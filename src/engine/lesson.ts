@@ -1,0 +1,49 @@
+import type { Lesson } from '../model/baseline.ts';
+import { COARSE_ACCURACY_KM } from '../model/geo.ts';
+import { clientFamily } from '../signals/client.ts';
+import { whyPlaceless } from '../signals/placeless.ts';
+import type { Observation } from '../signals/signal.ts';
+
+/**
+ * What an allowed request or a reported success may teach the baseline. An address whose place means nothing teaches no
+ * place, country or network; a place of country precision teaches its country and network, but is no sighting.
+ *
+ * `device` is the id under which the device is remembered (from `matchDevice`, else a fresh one) and whether a genuine
+ * token names it; null when the request names no device. `hidesTraits` keeps the traits on record, since fewer were shown.
+ */
+export function lessonOf(
+  observation: Observation,
+  device: { readonly id: string; readonly proven: boolean; readonly hidesTraits?: boolean } | null,
+): Lesson {
+  const { request, located, keys, client } = observation;
+  const meant = whyPlaceless(observation) === null;
+  const place = meant && located.known ? located.place : null;
+  return {
+    at: Math.floor(request.occurredAtMs / 1000),
+    place:
+      place === null || place.lat === null || place.lon === null || place.accuracyKm >= COARSE_ACCURACY_KM
+        ? null
+        : {
+            lat: place.lat,
+            lon: place.lon,
+            accuracyKm: place.accuracyKm,
+            country: place.country,
+            city: place.city,
+          },
+    country: place?.country ?? null,
+    network: meant ? keys.network : null,
+    address: meant ? keys.address : null,
+    session:
+      keys.session === null ? null : { key: keys.session, network: keys.network, country: place?.country ?? null },
+    device:
+      device === null
+        ? null
+        : {
+            id: device.id,
+            proven: device.proven,
+            fingerprint: device.hidesTraits === true ? null : keys.fingerprint,
+            components: device.hidesTraits === true ? {} : keys.components,
+            client: client === null ? null : clientFamily(client),
+          },
+  };
+}

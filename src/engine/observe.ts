@@ -1,0 +1,94 @@
+import { type Located, whyUnlocatable } from '../model/geo.ts';
+import { CANVAS_CONSTANTS } from '../model/placeholder.ts';
+import type { CheckRequest } from '../model/request.ts';
+import { whyNobodys } from '../net/ip.ts';
+import { clientTraits } from '../signals/client.ts';
+import type { Observation } from '../signals/signal.ts';
+import { subjectPseudonym } from '../store/keys.ts';
+import type { Outcome } from '../store/store.ts';
+import type { Engine } from './engine.ts';
+
+/**
+ * Works out all that can be known of a request without asking the store: place, standing, client, device token, and the
+ * pseudonyms under which the store is then asked. Waits for no network, but where data lies beside the program and not yet in
+ * its memory (Workers), and then for a bounded time. An address that is nobody's is not located, looked up or counted.
+ */
+export async function observe(engine: Engine, request: CheckRequest, nowMs: number): Promise<Observation> {
+  const { device } = request;
+  const address = request.address !== null && whyNobodys(request.address) === null ? request.address : null;
+  const reputation = engine.reputation();
+  // Begun first and together: where data has to be fetched, the rest is worked out meanwhile.
+  const place = locate(engine, request);
+  const standing = address === null ? null : reputation.standing(address, nowMs);
+  const deviceToken =
+    device?.token == null ? ({ state: 'absent' } as const) : await engine.deviceTokens.verify(device.token, nowMs);
+  const fingerprint = device?.fingerprint == null ? null : engine.pseudonym('fingerprint', device.fingerprint);
+  return {
+    request,
+    nowMs,
+    located: await place,
+    standing: await standing,
+    client: request.userAgent === null ? null : clientTraits(request.userAgent),
+    deviceToken,
+    keys: {
+      subject:
+        request.subject === null
+          ? null
+          : subjectPseudonym(engine.pseudonym, {
+              space: request.subjectSpace,
+              type: request.subjectType,
+              id: request.subject,
+            }),
+      address: address === null ? null : engine.pseudonym('address', address.counterKey),
+      network: address === null ? null : engine.pseudonym('network', address.networkKey),
+      session: request.session === null ? null : engine.pseudonym('session', request.session),
+      fingerprint,
+      components: pseudonymousComponents(engine, device?.components ?? {}),
+      constants: device?.components.canvas === undefined ? CONSTANTS.map((pair) => componentHash(engine, pair)) : [],
+      shared: deviceToken.state === 'genuine' ? SHARED_GROUPS.map((name) => componentHash(engine, name)) : [],
+      device: deviceToken.state === 'genuine' ? engine.pseudonym('device', deviceToken.device) : fingerprint,
+    },
+  };
+}
+
+/** The bad end of a request, as the store counts it. */
+export function outcomeOf({ request, keys }: Observation, kind: Outcome['kind']): Outcome {
+  const address = keys.address === null || keys.network === null ? null : { key: keys.address, network: keys.network };
+  return { kind, atMs: request.occurredAtMs, subject: keys.subject, address };
+}
+
+/** Where an address is nobody's, nobody can say where the person is: a caller that asserts a place all the same looked it up. */
+function locate(engine: Engine, { address, place }: CheckRequest): Located | Promise<Located> {
+  if (address !== null && whyNobodys(address) !== null) {
+    return { known: false, why: whyUnlocatable(address) ?? 'no_address' };
+  }
+  if (place !== null) return { known: true, place };
+  return address === null ? { known: false, why: 'no_address' } : engine.geo.locate(address);
+}
+
+function pseudonymousComponents(
+  engine: Engine,
+  components: { readonly [name: string]: string },
+): { readonly [name: string]: string } {
+  const hashed: { [name: string]: string } = {};
+  for (const name of Object.keys(components)) {
+    hashed[componentHash(engine, name)] = componentHash(engine, `${name}=${components[name]}`);
+  }
+  return hashed;
+}
+
+function componentHash(engine: Engine, text: string): string {
+  return engine.pseudonym('component', text).slice(0, COMPONENT_HASH_LENGTH);
+}
+
+/** As the collector of `stepgate/client` sent them before it left them out. */
+const CONSTANTS: readonly string[] = CANVAS_CONSTANTS.map((digest) => `canvas=${digest.slice(0, 4)}`);
+
+/**
+ * Groups of that collector that follow from the browser, the system, their versions and the country: a thief who takes the victim's browser has them.
+ * They tell that a machine is another one, and never that it is the same.
+ */
+const SHARED_GROUPS: readonly string[] = ['audio', 'browser', 'fonts', 'locale'];
+
+/** 24 bits in base64url: enough to compare a device with itself, too little to recover what was hashed. */
+const COMPONENT_HASH_LENGTH = 4;

@@ -1,0 +1,38 @@
+import type { CheckRequest } from '../model/request.ts';
+import type { RuleSet } from '../rules/ruleset.ts';
+import { type RouteMatch, routeTable } from './route-table.ts';
+
+/** Most actions that one request may be, and most pairs of an action and a reading; beyond them the path is called ambiguous. */
+const MAX_ACTIONS = 16;
+const MAX_CANDIDATES = 64;
+
+/**
+ * What a request may be to its origin: each action with the reading of the path by which it is. Null where it may be too much. Where
+ * no rule looks at `resource.id`, an action is one candidate, however the path is read.
+ */
+export function candidatesOf(
+  rules: RuleSet,
+  method: string | null,
+  readings: readonly string[],
+  templates = false,
+): readonly RouteMatch[] | null {
+  const matches = routeTable(rules).match(method, readings, templates);
+  const byAction = new Map(matches.map((match) => [match.action, match] as const).reverse());
+  if (byAction.size > MAX_ACTIONS) return null;
+  const candidates = rules.tests('resource.id') ? matches : [...byAction.values()].reverse();
+  return candidates.length > MAX_CANDIDATES ? null : candidates;
+}
+
+/** The request as each of the candidates, of which there is one at least. */
+export function requestsOf(
+  request: Omit<CheckRequest, 'action'>,
+  candidates: readonly RouteMatch[],
+): [CheckRequest, ...CheckRequest[]] {
+  const [first = { action: '', reading: '' }, ...others] = candidates;
+  const under = ({ action, reading }: RouteMatch): CheckRequest => ({
+    ...request,
+    action,
+    resource: { ...request.resource, id: reading },
+  });
+  return [under(first), ...others.map(under)];
+}

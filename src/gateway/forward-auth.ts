@@ -1,0 +1,232 @@
+import { type Checked, check } from '../engine/check.ts';
+import { afterAnswer } from '../http/aftermath.ts';
+import { challengeOf } from '../http/answer.ts';
+import type { AppContext, Route } from '../http/api-route.ts';
+import { hasRight } from '../http/caller.ts';
+import { isNavigation, type ReadHeader } from '../http/client-headers.ts';
+import { type Connection, connectionOf, EXT_AUTHZ_PREFIX, headerLines } from '../http/connection.ts';
+import { deviceCookie } from '../http/cookies.ts';
+import type { AppDeps, GatewaySettings } from '../http/deps.ts';
+import { jsonReply, type Reply } from '../http/reply.ts';
+import { stepUpLocation } from '../http/step-up-page.ts';
+import type { Decision } from '../model/decision.ts';
+import { isHeldUp } from '../model/proof.ts';
+import type { CheckRequest } from '../model/request.ts';
+import { invalidToken } from '../step-up/challenge.ts';
+import { candidatesOf, requestsOf } from './candidates.ts';
+import { bareHeaders, decidedHeaders, type HookError, type HookHeaders } from './hook-answer.ts';
+import {
+  announcesBody,
+  forwardedCall,
+  type HookCall,
+  hookCheckRequest,
+  hookOrigin,
+  isPreflight,
+  prefixedCall,
+} from './hook-request.ts';
+import { pathReadings } from './path.ts';
+
+/** Header by which the gateway authenticates: `Authorization` is the end user's. */
+export const CALLER_KEY_HEADER = 'x-stepgate-key';
+
+const ANSWERS = {
+  200: { description: 'Let it through; `X-Stepgate-*` headers say why' },
+  302: { description: 'Step up: to the step-up page, where the gateway sent `X-Stepgate-Redirect: 1`' },
+  401: { description: 'Step up: `WWW-Authenticate` holds the challenge (RFC 9470)' },
+  403: { description: 'Refuse it; `X-Stepgate-Error` is set when the call itself could not be answered' },
+} as const;
+
+/**
+ * `/forward-auth` and `/ext-authz/…`, asked by gateways about each request. Every call is answered by 200, 401 (or 302) or
+ * 403, whatever happens: gateways make an error of anything else, and some let errors in. The body is never read.
+ */
+export function forwardAuthRoutes(deps: AppDeps): Route[] {
+  const warnOnce = warningTeller(deps);
+  const route = (path: string, summary: string, callOf: CallOf): Route => ({
+    method: '*',
+    path,
+    access: 'own',
+    summary,
+    answers: ANSWERS,
+    handle: (c) => answerHook(deps, c, callOf, warnOnce),
+  });
+  return [
+    route('/forward-auth', 'Decide for nginx, Caddy, Traefik, HAProxy or APISIX', forwardedCall),
+    route(`${EXT_AUTHZ_PREFIX}/*`, 'Decide for Envoy: method and path are the request’s own', (header, connection) =>
+      prefixedCall(header, connection, EXT_AUTHZ_PREFIX),
+    ),
+  ];
+}
+
+type CallOf = (header: ReadHeader, connection: Connection) => HookCall;
+type WarnOnce = (about: keyof typeof WARNINGS) => void;
+
+/** What fails no request by itself and makes rules silent, so that somebody has to be told. */
+const WARNINGS = {
+  no_trusted_hop:
+    'a gateway call had no client address: the gateway is not in TRUSTED_PROXIES, or everybody in the chain is; ' +
+    'rules on addresses, places and travel are silent then (said once)',
+  opaque:
+    'a session token is opaque: it is no JWT, and nothing here asks its issuer about it (no introspection is configured), so ' +
+    'that its requests have no subject (said once)',
+} as const;
+
+function warningTeller(deps: AppDeps): WarnOnce {
+  const said = new Set<keyof typeof WARNINGS>();
+  return (about) => {
+    if (said.has(about)) return;
+    said.add(about);
+    deps.log.warn(WARNINGS[about]);
+  };
+}
+
+async function answerHook(deps: AppDeps, c: AppContext, callOf: CallOf, warnOnce: WarnOnce): Promise<Reply> {
+  const requestId = c.get('requestId');
+  const header: ReadHeader = (name) => c.req.header(name) || null;
+  let answer: HookAnswer;
+  try {
+    answer = await decide(deps, c, header, callOf, warnOnce);
+    const error = answer.headers['X-Stepgate-Error'];
+    if (error !== '') deps.log.warn('a gateway call was refused', { request_id: requestId, code: error });
+  } catch (error) {
+    deps.log.error('a gateway was answered 403 because of a fault', {
+      request_id: requestId,
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+    answer = refused('internal', requestId);
+  }
+  const { status } = answer;
+  // Some gateways copy Content-Length to a call without a body: the connection cannot be used again.
+  const closing = announcesBody(header) ? { Connection: 'close' } : {};
+  const headers = { ...answer.headers, ...answer.more, ...closing };
+  if (status === 200 || status === 302) return { status, headers, body: null };
+  const refusal =
+    headers['X-Stepgate-Error'] === 'session_refused' ? 'invalid_token' : 'insufficient_user_authentication';
+  const error = status === 401 ? refusal : 'access_denied';
+  const explained = jsonReply({ error, request_id: requestId }, status);
+  return { ...explained, headers: { ...headers, ...explained.headers } };
+}
+
+interface HookAnswer {
+  readonly status: 200 | 302 | 401 | 403;
+  readonly headers: HookHeaders;
+  readonly more: { readonly [name: string]: string };
+}
+
+function refused(error: HookError, requestId: string): HookAnswer {
+  return { status: 403, headers: bareHeaders('deny', requestId, { error }), more: {} };
+}
+
+async function decide(
+  deps: AppDeps,
+  c: AppContext,
+  header: ReadHeader,
+  callOf: CallOf,
+  warnOnce: WarnOnce,
+): Promise<HookAnswer> {
+  const scope = deps.scopeOf(c);
+  const { engine } = scope;
+  const requestId = c.get('requestId');
+  const startedMs = deps.elapsedMs();
+  const caller = deps.findCaller(header(CALLER_KEY_HEADER) ?? '');
+  if (caller === null) return refused('unauthorized', requestId);
+  c.set('caller', caller.name);
+  if (!hasRight(caller, 'check')) {
+    deps.metrics.rightRefused(caller.name, 'check');
+    return refused('right_missing', requestId);
+  }
+
+  const connection = connectionOf(c);
+  const call = callOf(header, connection);
+  if (call.target === null) return refused('target_missing', requestId);
+  const paths = pathReadings(call.target);
+  if (paths.invalid !== null) return refused(paths.invalid, requestId);
+  if (isPreflight(call, header)) {
+    return { status: 200, headers: bareHeaders('allow', requestId, { reason: 'preflight' }), more: {} };
+  }
+
+  const rules = engine.rules();
+  if (rules.files.length === 0) return refused('rules_not_loaded', requestId);
+  const method = call.conflict ? null : call.method;
+  const candidates = candidatesOf(rules, method, paths.readings);
+  if (candidates === null) return refused('path_ambiguous', requestId);
+
+  const origin = hookOrigin(connection.peer, c.req.header(), deps.trust);
+  if (origin.noAddress === 'no_trusted_hop') warnOnce('no_trusted_hop');
+  const [path = '/'] = paths.readings;
+  const sent = {
+    authorization: header('authorization'),
+    cookie: header('cookie'),
+    cookieLines: headerLines(c, 'cookie'),
+    target: call.target,
+  };
+  const request = await hookCheckRequest(engine, { ...call, path }, header, sent, origin, deps.gateway);
+  if (request.credential?.code === 'opaque') warnOnce('opaque');
+  const [first, ...others] = requestsOf(request, candidates);
+  const checked = await check(engine, first, { others });
+  const latencyMs = deps.elapsedMs() - startedMs;
+  afterAnswer(deps, scope, { ...checked, requestId, caller: caller.name, latencyMs });
+  const isGuarded = [first, ...others].some(({ action }) => rules.policyFor(action).guarded);
+  const error = sessionError(request, isGuarded, checked.result.decision);
+  return decided(deps.gateway, checked, error, { ...call, target: call.target }, header, requestId, engine.now());
+}
+
+/** Which error of the session the answer tells; null where the session did not hold it up. */
+function sessionError(
+  { credential }: Pick<CheckRequest, 'credential'>,
+  isGuarded: boolean,
+  decision: Decision,
+): HookError | null {
+  if (credential?.state === 'unread' || credential?.state === 'ambiguous') {
+    return isGuarded ? `session_${credential.state}` : null;
+  }
+  const isRefused = credential?.state === 'refused' && !isHeldUp({ code: credential.code ?? '' });
+  return isRefused && decision === 'step-up' ? 'session_refused' : null;
+}
+
+/** A session that was sent and is not accepted is told on open pages too. */
+function credentialFlags({ credential }: Pick<CheckRequest, 'credential'>): readonly string[] {
+  return credential === null || credential.code === null ? [] : [`session_${credential.state}`, credential.code];
+}
+
+function decided(
+  gateway: GatewaySettings,
+  { request, result }: Checked,
+  error: HookError | null,
+  call: HookCall & { readonly target: string },
+  header: ReadHeader,
+  requestId: string,
+  nowMs: number,
+): HookAnswer {
+  const headers = decidedHeaders({
+    result,
+    subject: request.subject,
+    action: request.action,
+    requestId,
+    error,
+    flags: [...(call.conflict ? ['header_conflict'] : []), ...credentialFlags(request)],
+  });
+  if (result.decision === 'deny') return { status: 403, headers, more: {} };
+  if (result.decision === 'allow') {
+    const { token, expiresAtMs } = result.device ?? { token: null, expiresAtMs: null };
+    const fresh = token === null || expiresAtMs === null ? null : deviceCookie(token, expiresAtMs, nowMs);
+    return { status: 200, headers, more: fresh === null ? {} : { 'Set-Cookie': fresh } };
+  }
+  // Without a requirement there is nothing to challenge for: it must not turn into a 200 or a 500.
+  if (result.stepUp === null) return { status: 403, headers, more: {} };
+  const retryAfterSeconds =
+    request.stepUpVerdict?.valid === false ? request.stepUpVerdict.error.retryAfterSeconds : undefined;
+  const more = {
+    'WWW-Authenticate':
+      error === 'session_refused'
+        ? invalidToken(request.credential?.code ?? '')
+        : challengeOf(result.stepUp.requirement, result.stepUp.error),
+    ...(retryAfterSeconds !== undefined && { 'Retry-After': String(retryAfterSeconds) }),
+  };
+  const location = isNavigation(call, header) ? stepUpLocation(gateway, result.stepUp.requirement, call) : null;
+  if (location === null) return { status: 401, headers, more };
+  const located = { ...headers, 'X-Stepgate-Location': location };
+  // nginx takes nothing but 401 and 403, so a redirect is given only to a gateway that asks for it.
+  if (header('x-stepgate-redirect') !== '1') return { status: 401, headers: located, more };
+  return { status: 302, headers: located, more: { ...more, Location: location } };
+}

@@ -1,0 +1,114 @@
+import type { CheckResult, Decision } from '../model/decision.ts';
+
+/**
+ * Headers of every answer to a gateway. All are always there, empty where there is no value, so that whatever a client sent
+ * under the same name is overwritten or removed by the gateway.
+ */
+export interface HookHeaders {
+  /** `allow`, `step-up` or `deny`. */
+  readonly 'X-Stepgate-Decision': Decision;
+  readonly 'X-Stepgate-Score': string;
+  readonly 'X-Stepgate-Level': string;
+  /** Codes, separated by commas. */
+  readonly 'X-Stepgate-Reasons': string;
+  /** Verified subject, percent-encoded. */
+  readonly 'X-Stepgate-Subject': string;
+  /** Action that decided, percent-encoded. */
+  readonly 'X-Stepgate-Action': string;
+  /** Id of the check, as in its decision record. */
+  readonly 'X-Stepgate-Check': string;
+  readonly 'X-Stepgate-Request-Id': string;
+  /** Names of what was missing, separated by commas. */
+  readonly 'X-Stepgate-Degraded': string;
+  /** Why the call of the gateway could not be answered, or the session not be taken. */
+  readonly 'X-Stepgate-Error': string;
+  /** Address of the step-up page for this navigation. */
+  readonly 'X-Stepgate-Location': string;
+}
+
+/** Why a hook call is refused, where that is not by the rules. */
+export type HookError =
+  /** `X-Stepgate-Key` is missing or nobody's. */
+  | 'unauthorized'
+  /** The key of the gateway lacks the right `check`. */
+  | 'right_missing'
+  /** The gateway did not tell the path of the original request. */
+  | 'target_missing'
+  | 'path_invalid'
+  /** The path can be read as more actions than are checked for one request. */
+  | 'path_ambiguous'
+  /** Bearer token and session cookie are of two subjects: the origin may take another one than was judged. */
+  | 'session_ambiguous'
+  /** `Authorization` or the session cookie is not in the one form that every origin reads alike. */
+  | 'session_unread'
+  /** The session was read and refused, so that the client has to log in. */
+  | 'session_refused'
+  | 'rules_not_loaded'
+  | 'internal';
+
+const MAX_REASONS_LENGTH = 384;
+const MAX_SUBJECT_LENGTH = 768;
+const MAX_ACTION_LENGTH = 256;
+
+/** A decided request, as its answer tells it. */
+export interface Decided {
+  readonly result: CheckResult;
+  readonly subject: string | null;
+  readonly action: string;
+  readonly requestId: string;
+  readonly error: HookError | null;
+  /** Codes beside the reasons of the result. */
+  readonly flags: readonly string[];
+}
+
+/** The headers of a decided request. Printable ASCII; all headers of an answer together stay below 4 kB. */
+export function decidedHeaders({ result, subject, action, requestId, error, flags }: Decided): HookHeaders {
+  return {
+    ...bareHeaders(result.decision, requestId),
+    'X-Stepgate-Score': String(result.score),
+    'X-Stepgate-Level': result.level,
+    'X-Stepgate-Reasons': listed([...new Set([...flags, ...result.reasons.map(({ code }) => code)])]),
+    'X-Stepgate-Subject': subject === null ? '' : encoded(subject, MAX_SUBJECT_LENGTH),
+    'X-Stepgate-Action': encoded(action, MAX_ACTION_LENGTH),
+    'X-Stepgate-Check': result.id,
+    'X-Stepgate-Degraded': listed(result.degraded.map(({ part }) => part)),
+    'X-Stepgate-Error': error ?? '',
+  };
+}
+
+/** The headers of an answer that no check stands behind. */
+export function bareHeaders(
+  decision: Decision,
+  requestId: string,
+  more: { readonly error?: HookError; readonly reason?: string } = {},
+): HookHeaders {
+  return {
+    'X-Stepgate-Decision': decision,
+    'X-Stepgate-Score': '',
+    'X-Stepgate-Level': '',
+    'X-Stepgate-Reasons': more.reason ?? more.error ?? '',
+    'X-Stepgate-Subject': '',
+    'X-Stepgate-Action': '',
+    'X-Stepgate-Check': '',
+    'X-Stepgate-Request-Id': requestId,
+    'X-Stepgate-Degraded': '',
+    'X-Stepgate-Error': more.error ?? '',
+    'X-Stepgate-Location': '',
+  };
+}
+
+function listed(codes: readonly string[]): string {
+  let list = '';
+  for (const code of codes) {
+    const item = encoded(code, MAX_REASONS_LENGTH);
+    if (item === '' || list.length + item.length + 1 > MAX_REASONS_LENGTH) continue;
+    list = list === '' ? item : `${list},${item}`;
+  }
+  return list;
+}
+
+/** Percent-encoded; empty rather than cut, for half a name is another name. */
+function encoded(text: string, max: number): string {
+  const ascii = encodeURIComponent(text.toWellFormed());
+  return ascii.length <= max ? ascii : '';
+}

@@ -1,0 +1,268 @@
+import type { Engine } from '../engine/engine.ts';
+import { deviceTokenOf, MAX_TOKEN_LENGTH, type ReadHeader } from '../http/client-headers.ts';
+import type { Connection } from '../http/connection.ts';
+import { cookieValue, STEP_UP_COOKIE } from '../http/cookies.ts';
+import type { GatewaySettings } from '../http/deps.ts';
+import { DEVICE_HEADER, deviceShown } from '../http/device-header.ts';
+import { type AddressTrust, deriveOrigin, MAX_USER_AGENT_LENGTH, type Origin } from '../http/wire.ts';
+import { isHeldUp, type Proof, type ProofError, type ProofVerdict } from '../model/proof.ts';
+import type { CheckRequest, Credential } from '../model/request.ts';
+import { DEFAULT_SPACE, normaliseSubject, USER_TYPE } from '../model/subject.ts';
+import { parsePeer } from '../net/ip.ts';
+import { hasQueryToken, type ReadCredentials, readCredentials, type SentCredentials } from './credentials.ts';
+import { namesOtherMethod } from './method-override.ts';
+import { normaliseMethod } from './route-table.ts';
+
+/** The original request as a gateway tells it. */
+export interface HookCall {
+  /** Upper case; null when the gateway did not state one method. */
+  readonly method: string | null;
+  /** Raw target of the original request; null when the gateway did not state it. */
+  readonly target: string | null;
+  readonly proto: string | null;
+  readonly host: string | null;
+  /** A header or the query names another method: a client's word or a misconfiguration, so no lenient reading is taken. */
+  readonly conflict: boolean;
+}
+
+/**
+ * The call of a gateway that tells the original request in `X-Forwarded-Method`, `-Proto`, `-Host` and `-Uri`. Nothing stands in
+ * for one that is missing: neither the hook's own method and path nor `X-Original-*`.
+ */
+export function forwardedCall(header: ReadHeader): HookCall {
+  const stated = header('x-forwarded-method');
+  const method = normaliseMethod(stated);
+  const target = header('x-forwarded-uri');
+  return {
+    method,
+    target,
+    proto: header('x-forwarded-proto'),
+    host: header('x-forwarded-host'),
+    conflict: (stated !== null && method === null) || namesOtherMethod(header, target, method),
+  };
+}
+
+/** The call of a gateway that repeats method and path of the original request behind `prefix` (Envoy). */
+export function prefixedCall(header: ReadHeader, connection: Connection, prefix: string): HookCall {
+  const { target } = connection;
+  const method = normaliseMethod(connection.method);
+  return {
+    method,
+    target: target.startsWith(`${prefix}/`) ? target.slice(prefix.length) : null,
+    proto: header('x-forwarded-proto'),
+    host: header('host'),
+    conflict: namesOtherMethod(header, target, method),
+  };
+}
+
+/** Header by which the gateway says whether the original request has a body, which is not sent to the hook. */
+const BODY_HEADER = 'x-stepgate-has-body';
+
+/**
+ * A CORS preflight as a browser sends it (Fetch, section 4.9): by the gateway's own word `OPTIONS`, with an origin and a method,
+ * and without anything that an application could act upon.
+ */
+export function isPreflight(call: HookCall, header: ReadHeader): boolean {
+  return (
+    call.method === 'OPTIONS' &&
+    !call.conflict &&
+    ORIGIN.test(header('origin') ?? '') &&
+    REQUESTED_METHOD.test(header('access-control-request-method') ?? '') &&
+    ['authorization', 'cookie', 'x-step-up-token'].every((name) => header(name) === null) &&
+    (call.target === null || !hasQueryToken(call.target)) &&
+    (header(BODY_HEADER) ?? '0') === '0' &&
+    !announcesBody(header)
+  );
+}
+
+/** An origin as browsers write it (RFC 6454, section 6.2). */
+const ORIGIN = /^(?:null|[a-z][a-z0-9+.-]*:\/\/(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?)$/;
+const REQUESTED_METHOD = /^[A-Z][A-Z-]{0,31}$/;
+
+/** Whether the call itself has a body, or repeats the length of the original's. */
+export function announcesBody(header: ReadHeader): boolean {
+  return header('transfer-encoding') !== null || (header('content-length') ?? '0') !== '0';
+}
+
+/**
+ * The original request as the core sees it, without its action. The subject comes from the session token, in `Authorization`,
+ * the session cookie or the query, where it is accepted. The proof is `X-Step-Up-Token`, the cookie `__Host-stepgate-su` or the session token,
+ * whichever shows the newest step-up. Where the keys for a session token cannot be had, it is that token, so that the check counts
+ * as degraded.
+ */
+export async function hookCheckRequest(
+  engine: Engine,
+  call: HookCall & { readonly path: string },
+  header: ReadHeader,
+  sent: SentCredentials,
+  origin: Origin,
+  gateway: Pick<GatewaySettings, 'sessionCookie'>,
+): Promise<Omit<CheckRequest, 'action'>> {
+  const nowMs = engine.now();
+  const verdictOn = verdicts(engine, nowMs);
+  const offered = [header('x-step-up-token'), cookieValue(sent.cookie, STEP_UP_COOKIE)]
+    .filter((token) => token !== null)
+    .map((token) => token.slice(0, MAX_TOKEN_LENGTH));
+  const [{ credential, session, actor, heldUp }, proofs] = await Promise.all([
+    judgedSession(readCredentials(sent, gateway.sessionCookie), verdictOn),
+    Promise.all(offered.map(async (token): Promise<Shown> => ({ token, verdict: await verdictOn(token) }))),
+  ]);
+  const proof = proofOf(credential, session, proofs);
+  const shown = heldUp ?? proof;
+  return {
+    subject: session === null ? null : normaliseSubject(session.proof.subject),
+    subjectSpace: session?.proof.space ?? DEFAULT_SPACE,
+    subjectType: USER_TYPE,
+    ...origin,
+    session: sessionOf(session?.proof ?? null, proof?.verdict.valid === true ? proof.verdict.proof : null),
+    credential,
+    actor,
+    userAgent: header('user-agent')?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
+    device: deviceShown(deviceTokenOf(sent.cookie), header(DEVICE_HEADER)),
+    place: null,
+    stepUpToken: shown?.token ?? null,
+    stepUpVerdict: shown?.verdict ?? null,
+    resource: {
+      type: 'route',
+      id: call.path,
+      properties: {
+        ...(call.method !== null && { method: call.method }),
+        ...(call.host !== null && { host: hostNameOf(call.host) }),
+        ...(call.proto !== null && { scheme: call.proto.toLowerCase() }),
+      },
+    },
+    subjectProperties: {},
+    context: {},
+    occurredAtMs: nowMs,
+    dryRun: false,
+    isCounted: true,
+  };
+}
+
+/**
+ * The address of the end user. The connection's peer is the gateway and never the user: where it is not trusted, its headers
+ * mean nothing and the address is unknown.
+ */
+export function hookOrigin(peer: string | null, headers: { [name: string]: string }, trust: AddressTrust): Origin {
+  const origin = deriveOrigin(peer, headers, trust);
+  const gateway = peer === null ? null : parsePeer(peer);
+  if (origin.address === null || origin.address.text !== gateway?.text) return origin;
+  return { address: null, noAddress: 'no_trusted_hop' };
+}
+
+/** A host by which servers choose a site: the client may write it in capitals, with any port and with a dot behind it. */
+function hostNameOf(host: string): string {
+  return host.toLowerCase().replace(/:\d*$/, '').replace(/\.$/, '');
+}
+
+/** A token and what it was found to be. */
+interface Shown {
+  readonly token: string;
+  readonly verdict: ProofVerdict;
+}
+
+interface Refused {
+  readonly token: string;
+  readonly error: ProofError;
+}
+
+/** A token that names whom it is of. */
+interface Verified {
+  readonly token: string;
+  readonly proof: Proof;
+}
+
+type VerdictOn = (token: string) => Promise<ProofVerdict>;
+
+/** Verifies each distinct token once for one call. */
+function verdicts({ verifier }: Engine, nowMs: number): VerdictOn {
+  const known = new Map<string, Promise<ProofVerdict>>();
+  return (token) => {
+    const verdict = known.get(token) ?? verifier?.verify(token, nowMs) ?? Promise.resolve(NO_ISSUER);
+    known.set(token, verdict);
+    return verdict;
+  };
+}
+
+const NO_ISSUER: ProofVerdict = {
+  valid: false,
+  error: { code: 'no_issuer', message: 'no issuer is configured; set STEP_UP_ISSUERS', suspicious: false },
+};
+
+interface JudgedSession {
+  readonly credential: Credential;
+  /** Set where the credential is accepted. */
+  readonly session: Verified | null;
+  /** Who acts for its subject by the word of any of its tokens. */
+  readonly actor: string | null;
+  /** A token that nobody can judge now. */
+  readonly heldUp: Shown | null;
+}
+
+/** Whatever an origin may take for the session has to be accepted and of one subject: to overlook one would be to judge somebody else. */
+async function judgedSession(read: ReadCredentials, verdictOn: VerdictOn): Promise<JudgedSession> {
+  const without = (state: Credential['state'], code: string | null, heldUp: Shown | null = null): JudgedSession => ({
+    credential: { state, code },
+    session: null,
+    actor: null,
+    heldUp,
+  });
+  if (read.state !== 'read') return without(read.state, read.code);
+  const accepted: Verified[] = [];
+  const refused: Refused[] = [];
+  const shown = await Promise.all(read.tokens.map(async (token) => ({ token, verdict: await verdictOn(token) })));
+  for (const { token, verdict } of shown) {
+    if (verdict.valid) accepted.push({ token, proof: verdict.proof });
+    else if (isHeldUp(verdict.error)) return without('refused', verdict.error.code, { token, verdict });
+    else refused.push({ token, error: verdict.error });
+  }
+  const [session = null, ...others] = accepted;
+  // A browser keeps a cookie that has run out beside the token of the new log-in: no origin takes anybody else for it.
+  const [refusal] = refused.filter(({ error: { holder } }) => {
+    return session === null || holder?.issuer !== session.proof.issuer || holder.subject !== session.proof.subject;
+  });
+  if (refusal !== undefined) return without('refused', refusalCode(refusal));
+  if (session === null) return without('none', null);
+  if (others.some((other) => !isSameSubject(other.proof, session.proof))) return without('ambiguous', 'two_subjects');
+  const actor = accepted.find(({ proof }) => proof.actor !== null)?.proof.actor ?? null;
+  return { credential: { state: 'accepted', code: null }, session, actor, heldUp: null };
+}
+
+/** Many providers issue tokens that are no JWT and can only be understood by asking the provider. */
+function refusalCode({ token, error: { code } }: Refused): string {
+  return code === 'malformed' && !/^[\w-]+\.[\w-]+\.[\w-]*$/.test(token) ? 'opaque' : code;
+}
+
+/** One id in two subject spaces is two people. */
+function isSameSubject(one: Proof, other: Proof): boolean {
+  return one.space === other.space && normaliseSubject(one.subject) === normaliseSubject(other.subject);
+}
+
+/**
+ * The token to present as proof: of the session's own subject where there is one, for the cookie of a step-up may outlive the
+ * log-in that it belongs to. One that does not verify is presented only for want of another: its refusal is then told. Beside a
+ * session that is not accepted nothing is proof of anything.
+ */
+function proofOf({ state }: Credential, session: Verified | null, offered: readonly Shown[]): Shown | null {
+  if (state !== 'accepted' && state !== 'none') return null;
+  const own =
+    session === null ? null : { token: session.token, verdict: { valid: true, proof: session.proof } as const };
+  let best: (Shown & { readonly verdict: { readonly valid: true } }) | null = null;
+  for (const { token, verdict } of own === null ? offered : [...offered, own]) {
+    if (!verdict.valid || !verdict.proof.steppedUp) continue;
+    if (best === null || isBetterProof(verdict.proof, best.verdict.proof, session)) best = { token, verdict };
+  }
+  return best ?? offered[0] ?? own;
+}
+
+function isBetterProof(one: Proof, other: Proof, session: Verified | null): boolean {
+  const isOwn = (proof: Proof): boolean => session !== null && isSameSubject(proof, session.proof);
+  return isOwn(one) === isOwn(other) ? one.authTime > other.authTime : isOwn(one);
+}
+
+/** A session without its own id is told by its token's, unless that would set it apart from the session of its subject's proof. */
+function sessionOf(session: Proof | null, proof: Proof | null): string | null {
+  if (session === null || session.session !== null) return session?.session ?? null;
+  const isSetApart = proof !== null && proof.session !== null && isSameSubject(proof, session);
+  return isSetApart ? null : session.id;
+}

@@ -1,9 +1,0 @@
-import { type LocalGeoSource, whyUnlocatable } from './geo.ts';
-
-/** The source for a service that runs without geo data: every public address is unknown as `source_off`. */
-export function noGeo(): LocalGeoSource {
-  return {
-    locate: (address) => ({ known: false, why: whyUnlocatable(address) ?? 'source_off' }),
-    status: () => ({ name: 'none', ageDays: null, problem: null }),
-  };
-}

@@ -1,0 +1,89 @@
+import type { Address } from './address.ts';
+import type { JsonObject } from './facts.ts';
+import type { Place } from './geo.ts';
+import type { ProofVerdict } from './proof.ts';
+import type { NamedSubject } from './subject.ts';
+
+/** What the client claims about its device. Everything here but a verified token is a claim. */
+export interface DeviceClaim {
+  readonly fingerprint: string | null;
+  readonly token: string | null;
+  /** 0..1, as the collector reports it. */
+  readonly confidence: number | null;
+  readonly bot: boolean | null;
+  readonly components: { readonly [name: string]: string };
+  /** A claim came along that cannot be read: all of it but the token is left out. */
+  readonly malformed: boolean;
+}
+
+/** Why a request carries no address. */
+export type NoAddress = 'absent' | 'malformed' | 'no_trusted_hop';
+
+/** States of the session credential of a request: what came of whatever an origin may take for the session. */
+export const CREDENTIAL_STATES = ['none', 'accepted', 'refused', 'unread', 'ambiguous'] as const;
+
+/** The session credential that a request came with. Only `none` is anonymous, and only `accepted` names the subject. */
+export interface Credential {
+  readonly state: (typeof CREDENTIAL_STATES)[number];
+  /** Stable code of every state but `none` and `accepted`. */
+  readonly code: string | null;
+}
+
+/** The four parts of a question, already parsed and normalised. The only shape that the core sees. */
+export interface CheckRequest extends NamedSubject {
+  readonly action: string;
+  readonly address: Address | null;
+  /** Set exactly when `address` is null. */
+  readonly noAddress: NoAddress | null;
+  readonly session: string | null;
+  /** Null where the caller itself says who asks. */
+  readonly credential: Credential | null;
+  /** Who acts for the subject by the word of the session token; null for the subject in person. */
+  readonly actor: string | null;
+  readonly userAgent: string | null;
+  readonly device: DeviceClaim | null;
+  /** Place asserted by the caller, range-checked; null when it asserted none. */
+  readonly place: Place | null;
+  readonly stepUpToken: string | null;
+  /** What `stepUpToken` was found to be, where it has been verified already. */
+  readonly stepUpVerdict?: ProofVerdict | null;
+  readonly resource: { readonly type: string | null; readonly id: string | null; readonly properties: JsonObject };
+  readonly subjectProperties: JsonObject;
+  readonly context: JsonObject;
+  /** Moment of the check in epoch milliseconds: `occurred_at`, else the real clock. */
+  readonly occurredAtMs: number;
+  readonly dryRun: boolean;
+  /** False for a further question of an attempt that is counted already, such as the later items of a batch. */
+  readonly isCounted: boolean;
+}
+
+/** What can have happened to a subject, as an application or identity provider reports it. */
+export const EVENT_TYPES = [
+  'login.succeeded',
+  'login.failed',
+  'step_up.succeeded',
+  'step_up.failed',
+  'session.revoked',
+  'credential.changed',
+] as const;
+export type EventType = (typeof EVENT_TYPES)[number];
+
+/** A reported outcome. */
+export interface SubjectEvent
+  extends Pick<
+    CheckRequest,
+    | 'subjectSpace'
+    | 'subjectType'
+    | 'address'
+    | 'noAddress'
+    | 'session'
+    | 'userAgent'
+    | 'device'
+    | 'place'
+    | 'occurredAtMs'
+  > {
+  readonly type: EventType;
+  readonly subject: string;
+  /** Grants trust to the device of a success; ignored for every other event. */
+  readonly trustDevice: boolean;
+}

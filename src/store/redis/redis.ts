@@ -1,0 +1,231 @@
+import type { ConnectionOptions } from 'node:tls';
+import { Cluster, Redis } from 'ioredis';
+import { storeOver } from '../slots.ts';
+import { type SlotStore, StoreError } from '../store.ts';
+import { type Client, cellsOver, loadScript, type RedisLink, rawCells } from './cells.ts';
+import { connectionMessage, messageOf, storeErrorOf } from './errors.ts';
+import { parseRedisUrl, type RedisTarget } from './url.ts';
+
+/** Which Redis, and whom to tell about its connections. */
+export interface RedisStoreOptions extends LinkOptions {
+  /** `REDIS_URL`, see `parseRedisUrl`. */
+  readonly url: string;
+}
+
+/** How long to wait for Redis, and whom to tell about its connections. */
+export interface LinkOptions {
+  /**
+   * After how many ms a command without an answer is given up, 1 to 60,000; default 1000. Bounds what an unanswered
+   * command holds on to; the budget of a check is kept by `budgetedStore`.
+   */
+  readonly timeoutMs?: number;
+  /** Settings of TLS beside those of the URL, such as a CA; Node's own `NODE_EXTRA_CA_CERTS` works without. */
+  readonly tls?: ConnectionOptions;
+  /** Hears of every connection that failed, in one line without keys, values or passwords. */
+  readonly onConnectionError?: (message: string) => void;
+  /** Hears when the cluster client is replaced because its picture of the cluster stayed wrong. */
+  readonly onRebuild?: () => void;
+  /**
+   * From 0 to below 1: spreads the tries to connect anew, so that the processes which lost one server do not all come back
+   * to it at once. Default: no spread.
+   */
+  readonly random?: () => number;
+}
+
+/** So many misrouted commands in a row, and a cluster client starts anew. */
+const MISROUTED_TO_REBUILD = 5;
+
+/** Longest wait between two tries to connect, in ms: what recovery takes at most after the server is back. */
+const MOST_RECONNECT_DELAY_MS = 1000;
+
+/**
+ * A store in Redis (7 or newer), Redis Cluster or a master behind sentinels. One client, whose commands go out in the
+ * turn of the event loop in which they are given; nothing is queued while the server is away, and a command whose
+ * connection broke is never sent again: a count is applied once or reported as failed.
+ * @throws RedisUrlError when the URL cannot be understood.
+ */
+export function redisStore(options: RedisStoreOptions): SlotStore {
+  const target = parseRedisUrl(options.url);
+  return storeOver('redis', cellsOver(rawCells(lastingLink(target, options)), gatheringOf(target)));
+}
+
+/** How long touches wait for others: a turn of the event loop; in a cluster each goes alone to where its keys are. */
+export function gatheringOf(target: RedisTarget): ((go: () => void) => void) | null {
+  return target.kind === 'cluster' ? null : setImmediate;
+}
+
+/** A link that stays connected, and connects anew whenever its connection breaks. */
+export interface LastingLink extends RedisLink {
+  /** Asked at once: resolves when the first try to connect has succeeded, failed or taken too long. */
+  tried(): Promise<void>;
+}
+
+/** Connects to Redis and stays connected. */
+export function lastingLink(target: RedisTarget, options: LinkOptions): LastingLink {
+  const timeoutMs = options.timeoutMs ?? 1000;
+  let client = connect(target, options, timeoutMs);
+  let misrouted = 0;
+
+  async function ask<T>(command: (redis: Client) => Promise<T>): Promise<T> {
+    const asked = client;
+    try {
+      const reply = await command(asked);
+      misrouted = 0;
+      return reply;
+    } catch (error) {
+      if (target.kind === 'cluster' && isMisrouted(error)) {
+        misrouted += 1;
+        if (misrouted >= MISROUTED_TO_REBUILD && asked === client) {
+          misrouted = 0;
+          client = connect(target, options, timeoutMs);
+          asked.disconnect();
+          options.onRebuild?.();
+        }
+      }
+      throw storeErrorOf(error);
+    }
+  }
+
+  return {
+    ask,
+    async tried() {
+      await connected(client, ['ready', 'close'], timeoutMs);
+    },
+    async ping() {
+      const isReady = await connected(client, ['ready'], timeoutMs);
+      if (!isReady) throw new StoreError('unreachable', `Redis is not connected after ${timeoutMs} ms`);
+      await ask(pingServers);
+    },
+    async close() {
+      client.disconnect();
+    },
+  };
+}
+
+function connect(target: RedisTarget, options: LinkOptions, timeoutMs: number): Client {
+  const connection = connectionOptions(target, options, timeoutMs);
+  const client = clientOf(target, connection, (tries) => reconnectDelayMs(tries, options.random));
+  const report = (error: unknown): void => options.onConnectionError?.(connectionMessage(error));
+  const tellScript = (server: Redis) => () => void loadScript(server).catch(report);
+  // Without a listener, ioredis prints every error itself.
+  client.on('error', report);
+  if (client instanceof Cluster) {
+    client.on('node error', report);
+    // Without a queue, a node that is only connected when it is first needed loses the commands of that moment.
+    client.on('+node', (node: Redis) => {
+      node.on('ready', tellScript(node));
+      if (node.status === 'wait') node.connect().catch(report);
+    });
+  } else {
+    client.on('ready', tellScript(client));
+  }
+  return client;
+}
+
+type Connection = ReturnType<typeof connectionOptions>;
+
+function connectionOptions(target: RedisTarget, options: LinkOptions, timeoutMs: number) {
+  return {
+    ...(target.username === null ? {} : { username: target.username }),
+    ...(target.password === null ? {} : { password: target.password }),
+    ...(target.tls ? { tls: options.tls ?? {} } : {}),
+    commandTimeout: timeoutMs,
+    connectTimeout: Math.max(timeoutMs, 1000),
+    // A peer that went silent is dropped, and the commands that wait for it with it.
+    socketTimeout: 2 * timeoutMs,
+    keepAlive: 10_000,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    // A server that loads its data says when it will be done, and often wrongly.
+    maxLoadingRetryTime: MOST_RECONNECT_DELAY_MS,
+    // The server became a replica: connect anew, so that the name or the sentinels lead to the master. 1: no resending.
+    reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? (1 as const) : false),
+  };
+}
+
+function clientOf(target: RedisTarget, connection: Connection, retryDelayMs: (tries: number) => number): Client {
+  const single = {
+    ...connection,
+    enableOfflineQueue: false,
+    retryStrategy: retryDelayMs,
+  };
+  switch (target.kind) {
+    case 'standalone':
+      return new Redis({ ...single, ...target.node, db: target.database });
+    case 'sentinel':
+      return new Redis({
+        ...single,
+        sentinels: target.sentinels.map((node) => ({ ...node })),
+        name: target.master,
+        db: target.database,
+        sentinelRetryStrategy: retryDelayMs,
+        ...(connection.tls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: connection.tls }),
+      });
+    case 'cluster': {
+      const nodes = target.nodes.map((node) => ({ ...node }));
+      return new Cluster(nodes, {
+        redisOptions: connection,
+        enableOfflineQueue: false,
+        // The check asks a node that may not be connected yet, and takes all of them down when it is not. A cluster that
+        // serves nobody says so to each command.
+        enableReadyCheck: false,
+        clusterRetryStrategy: retryDelayMs,
+        maxRedirections: 4,
+        // Zero: a command whose connection broke may have been applied, so that it is not sent again.
+        retryDelayOnFailover: 0,
+        retryDelayOnClusterDown: 0,
+        // What is refused while its slot moves is refused until it has moved: waiting for it helps no check.
+        retryDelayOnTryAgain: 0,
+        slotsRefreshTimeout: Math.max(connection.commandTimeout, 1000),
+        // Certificates name hosts: the name must reach TLS unresolved.
+        ...(target.tls ? { dnsLookup: (host, answer) => answer(null, host) } : {}),
+      });
+    }
+  }
+}
+
+/** How long to wait before the `tries`th try to connect anew, in ms: between half and all of what grows with each try. */
+export function reconnectDelayMs(tries: number, random: () => number = () => 1): number {
+  return Math.round(Math.min(tries * 50, MOST_RECONNECT_DELAY_MS) * (0.5 + 0.5 * random()));
+}
+
+/** Waits for each master of a cluster, and is content when one of them answers: what lies on the others fails alone. */
+async function pingServers(client: Client): Promise<void> {
+  if (client instanceof Redis) {
+    await client.ping();
+    return;
+  }
+  const answers = await Promise.allSettled(client.nodes('master').map((node) => node.ping()));
+  if (!answers.some(({ status }) => status === 'fulfilled')) {
+    throw new StoreError('unreachable', 'no master of the Redis Cluster answers');
+  }
+}
+
+/** Waits until the client is ready or one of the events comes; in a cluster, for each master as well. False: too late. */
+async function connected(client: Client, events: readonly ConnectionEvent[], timeoutMs: number): Promise<boolean> {
+  const isReady = client.status === 'ready' || (await happened(client, events, timeoutMs));
+  if (!isReady || client instanceof Redis) return isReady;
+  const connecting = client.nodes('master').filter(({ status }) => status !== 'ready');
+  await Promise.all(connecting.map((node) => happened(node, ['ready', 'close'], timeoutMs)));
+  return true;
+}
+
+type ConnectionEvent = 'ready' | 'close';
+
+/** Whether one of the events came within the time. */
+function happened(client: Client, events: readonly ConnectionEvent[], timeoutMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const settle = (came: boolean) => {
+      clearTimeout(timer);
+      for (const event of events) client.off(event, come);
+      resolve(came);
+    };
+    const come = () => settle(true);
+    const timer = setTimeout(settle, timeoutMs, false);
+    for (const event of events) client.once(event, come);
+  });
+}
+
+function isMisrouted(error: unknown): boolean {
+  return /\b(MOVED|ASK|CROSSSLOT|CLUSTERDOWN|READONLY)\b/.test(messageOf(error));
+}

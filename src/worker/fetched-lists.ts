@@ -1,0 +1,188 @@
+import type { z } from 'zod';
+import { COMPILED_SUFFIX, decodeList } from '../data/lists/compiled-list.ts';
+import { checksumOf, indexSchema, LIST_INDEX_FILE } from '../data/lists/list-index.ts';
+import { ListError } from '../data/lists/list-text.ts';
+import type { CompiledList } from '../data/lists/lists.ts';
+import { type BrokenList, createReputation, NO_REPUTATION, tellStale } from '../data/lists/standing.ts';
+import type { Address } from '../model/address.ts';
+import type { ListStatus, LocalReputation, Reputation, Standing } from '../model/reputation.ts';
+
+/** Brings one file; null when there is none of that name. Rejects when it cannot be had now. */
+export type FetchFile = (name: string) => Promise<ArrayBuffer | null>;
+
+/** What an isolate keeps of the lists: plain memory, so that it outlives the request that fetched them. */
+export interface ListMemory {
+  /** Null until they have been read. */
+  reputation: LocalReputation | null;
+  /** Until then, in epoch milliseconds, nobody else begins to read: somebody does, or just failed to. */
+  takenUntilMs: number;
+  /** Whether somebody reads now, as far as is known. */
+  reading: boolean;
+  problem: string | null;
+  /** Names of the lists past their age that were told of. */
+  readonly toldStale: Set<string>;
+}
+
+/** Memory in which nothing has been read. */
+export function listMemory(): ListMemory {
+  return { reputation: null, takenUntilMs: 0, reading: false, problem: null, toldStale: new Set() };
+}
+
+/** How lists are read. */
+export interface FetchedListsOptions {
+  readonly memory: ListMemory;
+  readonly fetchFile: FetchFile;
+  /** Real clock, epoch milliseconds. */
+  readonly now: () => number;
+  /** How long a check may wait for the lists, in milliseconds. Default 250. */
+  readonly timeoutMs?: number;
+  /** Told why the lists could not be read, or one of them not be used. */
+  readonly onProblem?: (problem: string) => void;
+  /** Told of each list that is past its age, once, by the first look-up that meets it. */
+  readonly onStale?: (list: ListStatus) => void;
+  /** Takes the reading, for `waitUntil`: it has to end even when the request that began it is answered. Never rejects. */
+  readonly keepAlive: (reading: Promise<void>) => void;
+}
+
+/** Reads all lists once, for the first who asks. Until they are there, everybody waits for them, but not for long. */
+export interface FetchedLists extends Reputation {
+  /** Begins to read, unless that is done or somebody else is at it. */
+  warm(): void;
+}
+
+/**
+ * The lists that lie beside the program. They are read once into a memory that sources share; on Workers nothing may wait for a
+ * promise of another request, so those who come while they are read look at the memory again and again. When they do not come in
+ * time every public address has the standing `lists_unavailable`.
+ */
+export function fetchedLists({
+  memory,
+  fetchFile,
+  now,
+  timeoutMs = DEFAULT_TIMEOUT_MS,
+  onProblem = () => undefined,
+  onStale = () => undefined,
+  keepAlive,
+}: FetchedListsOptions): FetchedLists {
+  const read = async (): Promise<void> => {
+    try {
+      const { lists, broken } = await readLists(fetchFile);
+      memory.reputation = createReputation(lists, broken);
+      memory.problem = null;
+      for (const { source, problem } of broken) onProblem(`${source} ${problem.message}`);
+    } catch (error) {
+      memory.problem = `lists_unavailable: ${error instanceof Error ? error.message : String(error)}`;
+      onProblem(memory.problem);
+    }
+    memory.reading = false;
+  };
+  const warm = (): void => {
+    if (memory.reputation !== null || now() < memory.takenUntilMs) return;
+    memory.takenUntilMs = now() + TURN_MS;
+    memory.reading = true;
+    keepAlive(read());
+  };
+  const waited = async (): Promise<LocalReputation | null> => {
+    const deadlineMs = now() + timeoutMs;
+    while (memory.reputation === null && now() < deadlineMs) {
+      warm();
+      if (!memory.reading) break;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+    return memory.reputation;
+  };
+
+  const standingIn = (reputation: LocalReputation, address: Address, nowMs: number): Standing => {
+    const standing = reputation.standing(address, nowMs);
+    if (standing.stale !== undefined) tellStale(memory.toldStale, reputation.status(nowMs), onStale);
+    return standing;
+  };
+
+  return {
+    get configured(): boolean {
+      return memory.reputation?.configured ?? true;
+    },
+    standing(address, nowMs) {
+      if (memory.reputation !== null) return standingIn(memory.reputation, address, nowMs);
+      if (address.kind !== 'public') return NO_REPUTATION.standing(address, nowMs);
+      return waited().then((reputation) =>
+        reputation === null ? UNAVAILABLE : standingIn(reputation, address, nowMs),
+      );
+    },
+    status(nowMs) {
+      if (memory.reputation !== null) return memory.reputation.status(nowMs);
+      return memory.problem === null ? [] : [unread(memory.problem)];
+    },
+    warm,
+  };
+}
+
+/** Longer than gateways like to wait is as good as never. */
+const DEFAULT_TIMEOUT_MS = 250;
+/** How long one reader has for himself, and how long nobody tries again after a failure. */
+const TURN_MS = 2_000;
+const LOOK_MS = 5;
+
+const UNAVAILABLE: Standing = { categories: null, lists: [], asn: null, why: 'lists_unavailable' };
+
+/** A list whose bytes are damaged is reported and left out, as on Node; one that cannot be had makes the whole reading fail. */
+async function readLists(fetchFile: FetchFile): Promise<{ lists: CompiledList[]; broken: BrokenList[] }> {
+  const { files } = parseIndex(await present(fetchFile, LIST_INDEX_FILE));
+  const lists: CompiledList[] = [];
+  const broken: BrokenList[] = [];
+  await Promise.all(
+    files.map(async (file) => {
+      const name = file.slice(0, -COMPILED_SUFFIX.length);
+      const bytes = await present(fetchFile, file);
+      try {
+        lists.push(namedAs(name, decodeList(new Uint8Array(bytes))));
+      } catch (error) {
+        if (!(error instanceof ListError)) throw error;
+        const problem = { code: error.code, message: error.message };
+        broken.push({ name, source: file, problem });
+      }
+    }),
+  );
+  return { lists, broken };
+}
+
+function namedAs(name: string, list: CompiledList): CompiledList {
+  if (list.meta.name === name) return list;
+  throw new ListError('list_file_foreign', `holds the list "${list.meta.name}"; a list's file bears its name`);
+}
+
+async function present(fetchFile: FetchFile, name: string): Promise<ArrayBuffer> {
+  const bytes = await fetchFile(name);
+  if (bytes === null) throw new ListError('list_missing', `there is no ${name}; build and deploy again`);
+  return bytes;
+}
+
+function parseIndex(bytes: ArrayBuffer): z.infer<typeof indexSchema> {
+  const damaged = (why: string): ListError =>
+    new ListError('list_index_damaged', `${LIST_INDEX_FILE} ${why}; build and deploy again`);
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    throw damaged('is not JSON');
+  }
+  const parsed = indexSchema.safeParse(json);
+  if (!parsed.success) throw damaged('has another shape');
+  if (parsed.data.checksum !== checksumOf(parsed.data.files)) throw damaged('does not match its checksum');
+  return parsed.data;
+}
+
+/** The one line of the status while the lists themselves say nothing. */
+function unread(problem: string): ListStatus {
+  return {
+    name: 'lists',
+    category: 'unreadable',
+    source: LIST_INDEX_FILE,
+    updatedAtMs: 0,
+    ageDays: 0,
+    maxAgeDays: 0,
+    ranges: 0,
+    judged: false,
+    problem,
+  };
+}

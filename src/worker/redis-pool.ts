@@ -1,0 +1,219 @@
+import { DurableObject } from 'cloudflare:workers';
+import * as z from 'zod';
+import type { PoolLocation } from '../app/pool-location.ts';
+import { cellsOver, type RawCells, type RawReply } from '../store/redis/cells.ts';
+import { messageOf, storeErrorOf } from '../store/redis/errors.ts';
+import { storeOver } from '../store/slots.ts';
+import { type SlotStore, StoreError } from '../store/store.ts';
+import { COUNTERS, type CounterName, SETS, type SetName } from '../store/windows.ts';
+import { type Connection, restingConnection } from './redis-resting.ts';
+
+/** How many objects there are, and where. */
+export interface RedisPoolOptions {
+  /** Over how many objects the requests are spread, each with one connection; at least 1. */
+  readonly size: number;
+  /** The region nearest to Redis. Null: near to where the first request happens to come from. */
+  readonly location: PoolLocation | null;
+  /** From 0 to below 1: the object that this store asks. */
+  readonly random: () => number;
+  /** Hears of every call that no object answered, in one line without keys or values. */
+  readonly onConnectionError?: (message: string) => void;
+}
+
+/** The binding to the class {@link RedisPool}, as far as it is used. */
+export interface RedisPoolNamespace {
+  idFromName(name: string): RedisPoolId;
+  get(id: RedisPoolId, options?: { locationHint?: PoolLocation }): PoolCalls;
+}
+
+/** Opaque. */
+interface RedisPoolId {
+  toString(): string;
+}
+
+/** What can be called from outside. Errors come back as values, since they lose their class on the way. */
+type PoolCalls = {
+  readonly [Name in Exclude<keyof RawCells, 'close'>]: (...args: Parameters<RawCells[Name]>) => Promise<unknown>;
+};
+
+/**
+ * A store for one request of a Worker, through Durable Objects that stay connected to Redis. The object is chosen at
+ * random for each store: none of them holds anything of a subject, and a subject under attack is spread over all of them.
+ * Nothing is sent twice: a call that an object did not answer is reported as failed.
+ */
+export function redisPool(namespace: RedisPoolNamespace, options: RedisPoolOptions): SlotStore {
+  const place = options.location ?? 'anywhere';
+  // The place is part of the name: an object stays where it was made.
+  const name = `redis-${place}-${Math.floor(options.random() * options.size)}`;
+  const hint = options.location === null ? {} : { locationHint: options.location };
+
+  /** A new stub for each call: one that has met an error is of no more use. */
+  async function call<T>(answers: z.ZodType<Answer<T>>, ask: (pool: PoolCalls) => Promise<unknown>): Promise<T> {
+    let answer: unknown;
+    try {
+      answer = await ask(namespace.get(namespace.idFromName(name), hint));
+    } catch (error) {
+      // What the runtime says of an object that is overloaded, moved or gone; whether it did what was asked is unknown.
+      const message = 'the Durable Object RedisPool cannot be reached';
+      options.onConnectionError?.(`${message}: ${messageOf(error)}`);
+      throw new StoreError('unreachable', message, { cause: error });
+    }
+    const parsed = answers.safeParse(answer);
+    if (!parsed.success) throw new StoreError('rejected', 'the Durable Object RedisPool is of another version');
+    if ('value' in parsed.data) return parsed.data.value;
+    throw errorOf(parsed.data);
+  }
+
+  const raw: RawCells = {
+    steps: (steps) => call(ANSWERS.steps, (pool) => pool.steps(steps)),
+    get: (key) => call(ANSWERS.get, (pool) => pool.get(key)),
+    claim: (key, ttlSeconds, note) => call(ANSWERS.claim, (pool) => pool.claim(key, ttlSeconds, note)),
+    remove: (keys) => call(ANSWERS.nothing, (pool) => pool.remove(keys)),
+    ping: () => call(ANSWERS.nothing, (pool) => pool.ping()),
+    close: async () => undefined,
+  };
+  return storeOver('redis', cellsOver(raw, queueMicrotask));
+}
+
+const failure = z.object({
+  code: z.enum(['timeout', 'unreachable', 'circuit_open', 'rejected']),
+  message: z.string(),
+});
+type Failure = z.infer<typeof failure>;
+
+/** What an object answers. */
+type Answer<T> = { value: T } | Failure;
+
+function errorOf({ code, message }: Failure): StoreError {
+  return new StoreError(code, message);
+}
+
+const rawReply = z.union([z.array(z.string().nullable()), failure.transform(errorOf)]);
+
+/** Worker and object may be of two versions while a new one is rolled out. */
+const ANSWERS = {
+  steps: answerOf(z.array(rawReply)),
+  get: answerOf(z.string().nullable()),
+  claim: answerOf(z.boolean()),
+  nothing: answerOf(z.undefined()),
+} as const;
+
+function answerOf<T>(value: z.ZodType<T>) {
+  return z.union([z.object({ value }), failure]);
+}
+
+/**
+ * After so long without a call the connection is closed, in ms. An object with an open connection or a timer stays in memory
+ * and is paid for; one without is evicted a minute or two later.
+ *
+ * @see https://developers.cloudflare.com/durable-objects/concepts/durable-object-lifecycle/
+ */
+const IDLE_MS = 60_000;
+
+/** A key of the store, see `keys.ts`: an object serves nothing else that may lie in the same Redis. */
+const key = z.string().regex(/^sg:\{[sndp]:/);
+const ttl = z.int().positive();
+const change = z.union([
+  z.strictObject({ count: z.enum(Object.keys(COUNTERS) as [CounterName, ...CounterName[]]) }),
+  z.strictObject({ see: z.enum(Object.keys(SETS) as [SetName, ...SetName[]]), member: z.string() }),
+]);
+const touch = z.strictObject({
+  at: z.int(),
+  write: z.boolean(),
+  tallies: z.array(z.strictObject({ key, ttlMs: ttl, changes: z.array(change) })),
+  values: z.array(key),
+});
+
+const swap = z.strictObject({ key, expected: z.string().nullable(), next: z.string(), ttlMs: ttl });
+
+/** What each call takes: anything else is refused before it comes near Redis. */
+const CALLS = {
+  steps: z.tuple([z.array(z.union([touch, swap])).min(1)]),
+  get: z.tuple([key]),
+  claim: z.tuple([
+    key,
+    ttl,
+    z
+      .string()
+      .regex(/^\d{0,16}$/)
+      .default(''),
+  ]),
+  remove: z.tuple([z.array(key).min(1)]),
+  ping: z.tuple([]),
+} as const;
+
+/** The variables that an object reads; the Worker has judged them before the first call. */
+const environment = z.object({ REDIS_URL: z.string(), STORE_TIMEOUT_MS: z.coerce.number().default(50) });
+
+/**
+ * The Durable Object that stays connected to Redis. It takes the steps of the store and nothing else, holds nothing but its
+ * connection, and may be evicted at any time: the next call connects anew. What arrives in one turn of the event loop, from
+ * whatever request, goes to Redis as one command.
+ */
+export class RedisPool extends DurableObject implements PoolCalls {
+  readonly #connection: () => Promise<Connection>;
+
+  constructor(state: unknown, env: unknown) {
+    super(state, env);
+    const { REDIS_URL, STORE_TIMEOUT_MS } = environment.parse(env);
+    this.#connection = restingConnection({
+      url: REDIS_URL,
+      // What a command may hold on to is bounded here, the wait for it by the Worker.
+      timeoutMs: Math.max(STORE_TIMEOUT_MS, 1000),
+      idleMs: IDLE_MS,
+      random: () => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32,
+      onConnectionError: (problem) =>
+        console.warn(JSON.stringify({ level: 'warn', msg: 'no connection to Redis', problem })),
+    });
+  }
+
+  steps(...args: unknown[]) {
+    return answered(CALLS.steps, args, async (steps) => {
+      const { take } = await this.#connection();
+      // In a cluster one of them may fail without the others.
+      const replies = await Promise.allSettled(steps.map((step) => take(step)));
+      return replies.map((reply) =>
+        rawReplyOf(reply.status === 'fulfilled' ? reply.value : storeErrorOf(reply.reason)),
+      );
+    });
+  }
+
+  get(...args: unknown[]) {
+    return answered(CALLS.get, args, async (...asked) => (await this.#connection()).raw.get(...asked));
+  }
+
+  claim(...args: unknown[]) {
+    return answered(CALLS.claim, args, async (...asked) => (await this.#connection()).raw.claim(...asked));
+  }
+
+  remove(...args: unknown[]) {
+    return answered(CALLS.remove, args, async (...asked) => (await this.#connection()).raw.remove(...asked));
+  }
+
+  ping(...args: unknown[]) {
+    return answered(CALLS.ping, args, async () => (await this.#connection()).raw.ping());
+  }
+}
+
+/** Runs a call whose arguments are what it takes. */
+async function answered<A extends readonly unknown[], T>(
+  schema: z.ZodType<A>,
+  args: readonly unknown[],
+  run: (...args: A) => Promise<T>,
+): Promise<Answer<T>> {
+  const asked = schema.safeParse(args);
+  if (!asked.success) return { code: 'rejected', message: 'RedisPool takes the steps of the store and nothing else' };
+  try {
+    return { value: await run(...asked.data) };
+  } catch (error) {
+    return failureOf(storeErrorOf(error));
+  }
+}
+
+function failureOf({ code, message }: StoreError): Failure {
+  return { code, message };
+}
+
+function rawReplyOf(reply: RawReply): readonly (string | null)[] | Failure {
+  return reply instanceof StoreError ? failureOf(reply) : reply;
+}
