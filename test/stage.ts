@@ -1,7 +1,8 @@
 import { type LocalIssuer, localIssuer } from '../src/cli/simulate/issuer.ts';
-import { type Checked, check } from '../src/engine/check.ts';
+import { check } from '../src/engine/check.ts';
 import type { Engine } from '../src/engine/engine.ts';
 import { recordEvent } from '../src/engine/event.ts';
+import type { Checked } from '../src/engine/settle.ts';
 import { checkRequestOf, subjectEventOf } from '../src/http/wire.ts';
 import type { CheckRequest, EventType } from '../src/model/request.ts';
 import { joseVerifier } from '../src/step-up/jose.ts';

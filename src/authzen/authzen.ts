@@ -1,5 +1,7 @@
 import * as z from 'zod';
-import { check, type OneRequest, oneRequest } from '../engine/check.ts';
+import { type Assessment, assess } from '../engine/assess.ts';
+import { judgeStrictest } from '../engine/judge.ts';
+import { type OneRequest, oneRequest, settle } from '../engine/settle.ts';
 import { afterAnswer } from '../http/aftermath.ts';
 import { answerOf } from '../http/answer.ts';
 import type { AppContext, Route } from '../http/api-route.ts';
@@ -10,7 +12,6 @@ import { jsonReply } from '../http/reply.ts';
 import { checkRequestOf, subjectSpaces, validated } from '../http/wire.ts';
 import type { CheckResult } from '../model/decision.ts';
 import type { Json, JsonObject } from '../model/facts.ts';
-import { type NamedSubject, subjectText } from '../model/subject.ts';
 import { ANY_STEP_UP } from '../step-up/requirement.ts';
 import { requestsOfRoute } from './route-profile.ts';
 
@@ -161,7 +162,7 @@ async function evaluateAll(
   items: readonly Json[],
   semantic: (typeof SEMANTICS)[number],
 ): Promise<DecisionAnswer[]> {
-  const batch: Batch = { counted: new Set(), together: oneRequest() };
+  const batch: Batch = { assessments: new Map(), together: oneRequest() };
   if (semantic === 'execute_all') {
     return Promise.all(items.map((item) => evaluateItem(deps, c, resolved(defaults, item), batch)));
   }
@@ -177,8 +178,8 @@ async function evaluateAll(
 
 /** What the items of one request share: a page that asks about fifty buttons is one attempt of its subject, with one proof. */
 interface Batch {
-  /** Subjects whose attempt is counted already. */
-  readonly counted: Set<string | null>;
+  /** What was measured, by all of an item that measuring depends on: each distinct entity is one attempt. */
+  readonly assessments: Map<string, Promise<Assessment>>;
   readonly together: OneRequest;
 }
 
@@ -232,20 +233,24 @@ async function evaluate(
   deps: AppDeps,
   c: AppContext,
   body: JsonObject,
-  { counted, together }: Batch = { counted: new Set(), together: oneRequest() },
+  { assessments, together }: Batch = { assessments: new Map(), together: oneRequest() },
 ): Promise<DecisionAnswer> {
   const startedMs = deps.elapsedMs();
   const scope = deps.scopeOf(c);
   validated(evaluationBody, body);
   const { engine } = scope;
   const context = { nowMs: engine.now(), trust: deps.trust, spaces: subjectSpaces(engine.verifier) };
-  const asked = inWords(() => checkRequestOf(nativeBody(body), context));
-  const subject = nameOf(asked);
-  const request = { ...asked, isCounted: !counted.has(subject) };
-  counted.add(subject);
-  const routed = requestsOfRoute(engine.rules(), request);
-  const [first, ...others] = routed ?? [request];
-  const checked = await check(engine, first, { others, together });
+  const native = nativeBody(body);
+  const request = inWords(() => checkRequestOf(native, context));
+  const rules = engine.rules();
+  const routed = requestsOfRoute(rules, request);
+  const candidates = routed ?? ([request] as const);
+  const entity = entityOf(native);
+  const assessing = assessments.get(entity) ?? assess(engine, candidates[0]);
+  assessments.set(entity, assessing);
+  const assessment = await assessing;
+  const judgement = judgeStrictest(rules, assessment, candidates);
+  const checked = await settle(engine, assessment, judgement, together);
   const requestId = c.get('requestId');
   const caller = c.get('caller');
   const latencyMs = deps.elapsedMs() - startedMs;
@@ -253,8 +258,16 @@ async function evaluate(
   return decisionOf(checked.result, routed === null ? null : checked.request.action);
 }
 
-function nameOf({ subject, subjectSpace, subjectType }: NamedSubject): string | null {
-  return subject === null ? null : subjectText({ space: subjectSpace, type: subjectType, id: subject });
+/** All of a risk check but what it is judged by alone. */
+function entityOf(native: JsonObject): string {
+  const {
+    action: _action,
+    resource: _resource,
+    context: _context,
+    subject_properties: _properties,
+    ...entity
+  } = native;
+  return JSON.stringify(entity);
 }
 
 /** Keys of a risk check that AuthZEN callers send in `context`. */

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { monotonicFactory } from 'ulid';
-import { type Checked, check } from '../engine/check.ts';
+import { check } from '../engine/check.ts';
 import { deviceTokens } from '../engine/device-token-jose.ts';
 import type { Engine } from '../engine/engine.ts';
 import { recordEvent } from '../engine/event.ts';
+import type { Checked } from '../engine/settle.ts';
 import { checkRequestOf, subjectEventOf } from '../http/wire.ts';
 import type { Json, JsonObject } from '../model/facts.ts';
 import type { GeoSource } from '../model/geo.ts';

@@ -91,6 +91,5 @@ function requestOf({ type, trustDevice: _trustDevice, ...observed }: SubjectEven
     subjectProperties: {},
     context: {},
     dryRun: false,
-    isCounted: true,
   };
 }

@@ -1,4 +1,5 @@
-import { type Checked, check } from '../engine/check.ts';
+import { check } from '../engine/check.ts';
+import type { Checked } from '../engine/settle.ts';
 import { afterAnswer } from '../http/aftermath.ts';
 import { challengeOf } from '../http/answer.ts';
 import type { AppContext, Route } from '../http/api-route.ts';

@@ -135,7 +135,6 @@ export async function hookCheckRequest(
     context: {},
     occurredAtMs: nowMs,
     dryRun: false,
-    isCounted: true,
   };
 }
 

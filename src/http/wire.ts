@@ -300,7 +300,6 @@ export function checkRequestFrom(wire: RiskCheckBody, context: WireContext): Che
     subjectProperties: freeOf(wire.subject_properties),
     context: freeOf(wire.context),
     dryRun: wire.dry_run ?? false,
-    isCounted: true,
   };
 }
 

@@ -53,8 +53,6 @@ export interface CheckRequest extends NamedSubject {
   /** Moment of the check in epoch milliseconds: `occurred_at`, else the real clock. */
   readonly occurredAtMs: number;
   readonly dryRun: boolean;
-  /** False for a further question of an attempt that is counted already, such as the later items of a batch. */
-  readonly isCounted: boolean;
 }
 
 /** What can have happened to a subject, as an application or identity provider reports it. */

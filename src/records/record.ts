@@ -1,4 +1,4 @@
-import type { Checked } from '../engine/check.ts';
+import type { Checked } from '../engine/settle.ts';
 import type { CheckResult, Decision, Degradation, Level, Measurement, SignalState } from '../model/decision.ts';
 import type { Facts, MeasuredFacts } from '../model/facts.ts';
 import type { CheckRequest } from '../model/request.ts';

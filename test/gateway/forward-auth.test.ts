@@ -749,7 +749,7 @@ describe('the client address', () => {
  * @see https://github.com/authelia/authelia/issues/939
  */
 test('many and large cookies are no reason for the service to fail', async () => {
-  const rules = fileURLToPath(new URL('../http/fixtures/authzen-interop', import.meta.url));
+  const rules = fileURLToPath(new URL('../authzen/fixtures/authzen-interop', import.meta.url));
   const environment = { PORT: '0', API_KEYS: `gateway:${API_KEY}`, RULES_DIR: rules, LOG_LEVEL: 'silent' };
   const service = await startServer(loadSettings(environment, () => 'a-secret-made-for-one-run-of-this-test'));
   const response = await fetch(`${service.url}/forward-auth`, {

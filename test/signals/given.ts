@@ -82,7 +82,6 @@ export function observation(given: Given = {}): Observation {
       context: {},
       occurredAtMs: at * 1000,
       dryRun: false,
-      isCounted: true,
     },
     nowMs: given.nowMs ?? at * 1000,
     located: given.located ?? (given.place == null ? { known: false, why: 'not_found' } : locatedAt(given.place)),

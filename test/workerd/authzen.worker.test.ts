@@ -5,7 +5,7 @@ import { startWorker } from '../servers/worker.ts';
 
 authzenSuite((rules, more) =>
   startWorker({
-    rulesDir: fileURLToPath(new URL(`../http/fixtures/${rules}`, import.meta.url)),
+    rulesDir: fileURLToPath(new URL(`../authzen/fixtures/${rules}`, import.meta.url)),
     vars: { API_KEYS: keysWith('pep', KEY), LOG_LEVEL: 'error', ...more },
   }),
 );

@@ -326,7 +326,6 @@ async function ask({ engine }: Stage, sent: Sent & { readonly proof: string | nu
     subjectProperties: {},
     context: sent.context,
     dryRun: false,
-    isCounted: true,
   });
   await learn();
   return result;

@@ -357,7 +357,7 @@ describe('feeds.json', () => {
   });
 });
 
-const DATA = join(import.meta.dirname, '../../../shared/data/ip');
+const DATA = join(import.meta.dirname, '../../../../shared/data/ip');
 
 describe.runIf(existsSync(DATA))('the published lists', () => {
   it('build with the limits of the default feeds, and name the addresses they hold', async () => {

@@ -1,0 +1,108 @@
+import type { Baseline } from '../model/baseline.ts';
+import type { Degradation } from '../model/decision.ts';
+import type { ProofError, ProofTerms, ProofVerdict } from '../model/proof.ts';
+import type { CheckRequest } from '../model/request.ts';
+import { normaliseSubject } from '../model/subject.ts';
+import { type Measurements, measureAll } from '../signals/index.ts';
+import { whyPlaceless } from '../signals/placeless.ts';
+import type { Observation } from '../signals/signal.ts';
+import type { Attempt, History } from '../store/store.ts';
+import type { Engine } from './engine.ts';
+import { observe } from './observe.ts';
+
+/** What was measured of a request. Nothing in it depends on the action or the resource, but the facts that name them. */
+export interface Assessment {
+  readonly observation: Observation;
+  /** What the question to the store took of its budget for one check. */
+  readonly waitedMs: number;
+  /** Null on a cold start, for nobody, and where the store could not be read. */
+  readonly baseline: Baseline | null;
+  /** Null where no proof was sent. */
+  readonly proof: ProofVerdict | null;
+  /** The terms of the proof's issuer, of all issuers where there is no valid proof. */
+  readonly terms: readonly ProofTerms[];
+  readonly measurements: Measurements;
+  /** What could not be measured. */
+  readonly degraded: readonly Degradation[];
+}
+
+/**
+ * Measures a request: address, session and proof are looked at once, and the store is asked in one script, the one network wait.
+ * Counts the attempt. Never rejects on the store's account.
+ */
+export async function assess(engine: Engine, request: CheckRequest): Promise<Assessment> {
+  const nowMs = engine.now();
+  const observation = await observe(engine, request, nowMs);
+  const [{ history, waitedMs }, proof] = await Promise.all([
+    askStore(engine, observation),
+    verifyProof(engine, request, nowMs),
+  ]);
+  const measurements = measureAll(observation, history, proof);
+  return {
+    observation,
+    waitedMs,
+    baseline: history.subject?.state === 'read' ? history.subject.value.baseline : null,
+    proof,
+    terms: engine.verifier?.terms(proof?.valid === true ? proof.proof.issuer : null) ?? [],
+    measurements,
+    degraded: degradations(measurements),
+  };
+}
+
+/** Counts the attempt and reads what is stored; `waitedMs` is what that took of the store's budget for one check. */
+async function askStore(
+  engine: Engine,
+  observation: Observation,
+): Promise<{ readonly history: History; readonly waitedMs: number }> {
+  const askedMs = engine.now();
+  const history = await engine.store.recordAttempt(attemptOf(observation));
+  return { history, waitedMs: engine.now() - askedMs };
+}
+
+function attemptOf(observation: Observation): Attempt {
+  const { request, located, keys } = observation;
+  const isPlaced = located.known && whyPlaceless(observation) === null;
+  return {
+    atMs: request.occurredAtMs,
+    write: !request.dryRun,
+    subject:
+      keys.subject === null
+        ? null
+        : {
+            key: keys.subject,
+            // Where somebody who acts for the subject is says nothing about where the subject is.
+            address: request.actor === null ? keys.address : null,
+            country: request.actor === null && isPlaced ? located.place.country : null,
+          },
+    address:
+      keys.address === null || keys.network === null
+        ? null
+        : { key: keys.address, network: keys.network, subject: keys.subject },
+    device: keys.device === null ? null : { key: keys.device, subject: keys.subject },
+  };
+}
+
+async function verifyProof(
+  engine: Engine,
+  { stepUpToken, stepUpVerdict }: CheckRequest,
+  nowMs: number,
+): Promise<ProofVerdict | null> {
+  if (stepUpToken === null) return null;
+  if (engine.verifier === null) return { valid: false, error: NO_ISSUER };
+  const verdict = stepUpVerdict ?? (await engine.verifier.verify(stepUpToken, nowMs));
+  if (!verdict.valid) return verdict;
+  const subject = normaliseSubject(verdict.proof.subject);
+  return subject === null ? verdict : { valid: true, proof: { ...verdict.proof, subject } };
+}
+
+const NO_ISSUER: ProofError = {
+  code: 'no_issuer',
+  message: 'a step-up token came along, but no issuer is configured; set STEP_UP_ISSUERS',
+  suspicious: false,
+};
+
+function degradations({ signals }: Measurements): Degradation[] {
+  return Object.entries(signals).flatMap(([part, { state, why }]) =>
+    state === 'failed' ? [{ part, why: why ?? 'failed' }] : [],
+  );
+}

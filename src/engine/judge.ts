@@ -1,0 +1,146 @@
+import {
+  DECISIONS,
+  DEFAULT_REQUIREMENT,
+  type Decision,
+  type Reason,
+  type Requirement,
+  stricter,
+  type Verdict,
+} from '../model/decision.ts';
+import type { Facts, MeasuredFacts } from '../model/facts.ts';
+import type { ProofError } from '../model/proof.ts';
+import type { CheckRequest, Credential } from '../model/request.ts';
+import type { ActionPolicy, RuleSet } from '../rules/ruleset.ts';
+import { demandOf, judgeProof } from '../step-up/requirement.ts';
+import type { Assessment } from './assess.ts';
+
+/** What the rules and the proof made of a request, before anything is spent. */
+export interface Judgement {
+  readonly request: CheckRequest;
+  readonly facts: Facts;
+  readonly verdict: Verdict;
+  readonly policy: ActionPolicy;
+  /** What becomes of it because its session is not accepted. */
+  readonly hold: Hold | null;
+  /** After the floor of what was missing, before the hold. */
+  readonly floored: Decision;
+  readonly demanded: Decision;
+  /** What the proof comes to; null where no step-up is asked. */
+  readonly stepUp: AppliedProof | null;
+  readonly rulesRevision: string;
+}
+
+/** What the rules make of an assessment under the action and resource of `request`. Pure. */
+function judge(rules: RuleSet, assessment: Assessment, request: CheckRequest): Judgement {
+  const { degraded } = assessment;
+  const facts: Facts = {
+    measured: factsUnder(request, assessment),
+    context: request.context,
+    resourceProperties: request.resource.properties,
+    subjectProperties: request.subjectProperties,
+  };
+  const verdict = rules.evaluate(facts);
+  const policy = rules.policyFor(request.action);
+  const hold = policy.guarded ? heldBy(request.credential) : null;
+  const floored = degraded.length === 0 ? verdict.decision : stricter(verdict.decision, policy.floor);
+  const demanded = hold === null ? floored : stricter(floored, hold.decision);
+  const requirement = requirementOf(demanded, verdict);
+  const stepUp = requirement === null ? null : applyProof(requirement, assessment);
+  return { request, facts, verdict, policy, hold, floored, demanded, stepUp, rulesRevision: rules.revision };
+}
+
+/** A copy only for another action or resource than the one that was measured with. */
+function factsUnder(request: CheckRequest, { observation, measurements }: Assessment): MeasuredFacts {
+  if (request === observation.request) return measurements.facts;
+  const { action, resource } = request;
+  return {
+    ...measurements.facts,
+    action,
+    'resource.type': resource.type ?? undefined,
+    'resource.id': resource.id ?? undefined,
+  };
+}
+
+/**
+ * The strictest judgement over what a request may be; of equals the first. Among those that a proof turns to allow, the one that
+ * spends it, so that another reading saves nobody the spending.
+ */
+export function judgeStrictest(
+  rules: RuleSet,
+  assessment: Assessment,
+  [first, ...others]: readonly [CheckRequest, ...CheckRequest[]],
+): Judgement {
+  return others
+    .map((request) => judge(rules, assessment, request))
+    .reduce(
+      (strictest, other) => (rankOf(other) > rankOf(strictest) ? other : strictest),
+      judge(rules, assessment, first),
+    );
+}
+
+function rankOf({ demanded, stepUp }: Judgement): number {
+  if (stepUp?.satisfied !== true) return DECISIONS.indexOf(demanded) * 4;
+  return stepUp.requirement.singleUse ? 2 : 1;
+}
+
+/** A decision that the session alone brings about. */
+export interface Hold {
+  readonly decision: Decision;
+  readonly reason: Reason;
+}
+
+/**
+ * What becomes of a guarded action whose session is not accepted. One that could not be read may be anybody's to the application,
+ * so that no proof makes it pass; one that was refused takes a new log-in, and no proof belongs to nobody.
+ */
+function heldBy(credential: Credential | null): Hold | null {
+  switch (credential?.state) {
+    case 'unread':
+    case 'ambiguous':
+      return {
+        decision: 'deny',
+        reason: engineReason(`session_${credential.state}`, `the session is ${credential.state} (${credential.code})`),
+      };
+    case 'refused':
+      return {
+        decision: 'step-up',
+        reason: engineReason('session_refused', `the session was refused (${credential.code})`),
+      };
+    default:
+      return null;
+  }
+}
+
+/** A step-up that only the floor asks for demands any fresh step-up, and never one that would need the store. */
+function requirementOf(demanded: Decision, verdict: Verdict): Requirement | null {
+  if (demanded !== 'step-up') return null;
+  return verdict.requirement ?? DEFAULT_REQUIREMENT;
+}
+
+/** A requirement with what the proof that was sent comes to. */
+export interface AppliedProof {
+  readonly satisfied: boolean;
+  readonly requirement: Requirement;
+  readonly error: ProofError | null;
+}
+
+/** The requirement of the answer is what the client has to ask for; the proof is judged by the rules' own. */
+function applyProof(
+  requirement: Requirement,
+  { observation, baseline, proof: verdict, terms }: Assessment,
+): AppliedProof {
+  const { request, nowMs } = observation;
+  const demand = demandOf(requirement, terms);
+  const refused = (error: ProofError | null) => ({ satisfied: false, requirement: demand, error });
+  if (verdict === null) return refused(null);
+  if (!verdict.valid) return refused(verdict.error);
+  const { proof } = verdict;
+  const proofsNotBefore = baseline?.proofsNotBefore ?? 0;
+  const judged = judgeProof(proof, requirement, { ...request, nowMs, proofsNotBefore });
+  return judged.satisfied ? { satisfied: true, requirement: demand, error: null } : refused(judged.error);
+}
+
+/** A reason that no rule gives. */
+export function engineReason(code: string, message: string): Reason {
+  return { code, rule: null, points: 0, message, facts: {} };
+}

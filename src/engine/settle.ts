@@ -1,0 +1,166 @@
+import type { CheckResult, Decision, Degradation, Reason, Verdict } from '../model/decision.ts';
+import type { Facts } from '../model/facts.ts';
+import type { ProofError, ProofVerdict } from '../model/proof.ts';
+import type { CheckRequest } from '../model/request.ts';
+import type { ActionPolicy } from '../rules/ruleset.ts';
+import type { Observation } from '../signals/signal.ts';
+import { type SpentTogether, spend, wasSentTwice } from '../step-up/spend.ts';
+import type { Outcome, Pseudonym } from '../store/store.ts';
+import type { Assessment } from './assess.ts';
+import type { Engine } from './engine.ts';
+import { type AppliedProof, engineReason, type Judgement } from './judge.ts';
+import { type Lessons, learnLessons, nameDevice } from './learn.ts';
+import { outcomeOf } from './observe.ts';
+
+/** An answered check. */
+export interface Checked {
+  readonly result: CheckResult;
+  /** The request as it was judged: of several that it may be, the one that decided. */
+  readonly request: CheckRequest;
+  /** What the rules saw, for the decision record and for `explain`. */
+  readonly facts: Facts;
+  /** Under which the store knows who asked; null where the request named nobody, or no address. */
+  readonly pseudonyms: { readonly subject: Pseudonym | null; readonly address: Pseudonym | null };
+  /**
+   * Writes what the answer teaches: baseline, trust, denies, forged proofs. The caller runs it after the answer is sent
+   * (`waitUntil` on Workers). Rejects with a `StoreError` when the store would not take it.
+   */
+  readonly learn: () => Promise<void>;
+}
+
+/** What the checks of one request do once together. */
+export interface OneRequest {
+  /** A proof that several of them ask for is spent once, and its outcome shared. */
+  readonly spent: SpentTogether;
+  /** Bad ends of a subject and an address that are counted already. */
+  readonly badEnds: Set<string>;
+}
+
+/** One request whose checks have not begun. */
+export function oneRequest(): OneRequest {
+  return { spent: new Map(), badEnds: new Set() };
+}
+
+/** Acts on a judgement: spends the proof, names the device, answers; what the answer teaches is left to `learn`. */
+export async function settle(
+  engine: Engine,
+  assessment: Assessment,
+  judgement: Judgement,
+  together: OneRequest,
+): Promise<Checked> {
+  const { observation, proof, baseline, measurements, degraded } = assessment;
+  const { request, facts, verdict, policy, hold, floored, demanded } = judgement;
+  const stepUp = await spendProof(engine, assessment, judgement.stepUp, together.spent);
+  const decision: Decision = stepUp?.satisfied === true ? 'allow' : demanded;
+
+  const earnedBy = stepUp?.satisfied === true && proof?.valid === true ? proof.proof : null;
+  const actor = request.actor ?? (proof?.valid === true ? proof.proof.actor : null);
+  const lessons = lessonsOf(decision, earnedBy, policy, degraded, actor, observation);
+  const device = await nameDevice(engine, observation, baseline, lessons);
+
+  const result: CheckResult = {
+    id: engine.newId(),
+    decision,
+    score: verdict.score,
+    level: verdict.level,
+    reasons: [
+      ...verdict.reasons,
+      ...floorReason(verdict, floored, degraded),
+      ...(hold === null ? [] : [hold.reason]),
+      ...proofReason(stepUp),
+    ],
+    rule: verdict.rule,
+    stepUp,
+    signals: measurements.signals,
+    degraded,
+    dryRun: verdict.dryRun,
+    device: device === null ? null : { id: device.id, token: device.token, expiresAtMs: device.expiresAtMs },
+    rulesRevision: judgement.rulesRevision,
+  };
+  const learn = async (): Promise<void> => {
+    await Promise.all([
+      learnLessons(engine, observation, baseline, device, lessons),
+      // A hold is not a denial by the rules: strangers behind one address do not count against one another.
+      countBadEnd(engine, assessment, floored, refusalOf(stepUp, proof), together.badEnds),
+    ]);
+  };
+  return { request, result, facts, pseudonyms: observation.keys, learn };
+}
+
+/** Spends the proof that satisfies a single-use requirement; one that cannot be spent satisfies nothing. */
+async function spendProof(
+  engine: Engine,
+  { observation, proof: verdict, waitedMs }: Assessment,
+  stepUp: AppliedProof | null,
+  spent: SpentTogether,
+): Promise<AppliedProof | null> {
+  const { request, nowMs } = observation;
+  if (stepUp?.satisfied !== true || verdict?.valid !== true) return stepUp;
+  if (!stepUp.requirement.singleUse || request.dryRun) return stepUp;
+  const error = await spend(engine, verdict.proof, nowMs, waitedMs, spent);
+  return error === null ? stepUp : { ...stepUp, satisfied: false, error };
+}
+
+function floorReason(verdict: Verdict, demanded: Decision, degraded: readonly Degradation[]): Reason[] {
+  if (demanded === verdict.decision) return [];
+  const parts = degraded.map(({ part, why }) => `${part} (${why})`).join(', ');
+  return [engineReason('degraded', `decided without ${parts}, so at least ${demanded}`)];
+}
+
+function proofReason(stepUp: { satisfied: boolean } | null): Reason[] {
+  return stepUp?.satisfied === true
+    ? [engineReason('step_up_satisfied', 'a valid proof meets the required step-up')]
+    : [];
+}
+
+/**
+ * What this answer may teach. Nothing while an input is missing: a baseline that could not be read would be replaced by
+ * a poorer one, and an attacker who can slow the store down must not choose what is learned. Nothing of somebody who acts for
+ * the subject: it is not the subject who is there.
+ */
+function lessonsOf(
+  decision: Decision,
+  earnedBy: Lessons['earnedBy'],
+  policy: ActionPolicy,
+  degraded: readonly Degradation[],
+  actor: string | null,
+  { request, standing }: Observation,
+): Lessons {
+  const isWhole = degraded.length === 0 && !request.dryRun;
+  const may = decision === 'allow' && isWhole && request.subject !== null && actor === null;
+  return {
+    sighting: may && policy.learn === 'decision' && standing?.stale?.holds !== true,
+    trustDays: may && earnedBy !== null && policy.trust.onStepUp ? policy.trust.days : null,
+    earnedBy,
+  };
+}
+
+/** Why the proof that came along was refused, whether or not the decision asked for one. */
+function refusalOf(stepUp: { error: ProofError | null } | null, proof: ProofVerdict | null): ProofError | null {
+  if (stepUp !== null) return stepUp.error;
+  return proof === null || proof.valid ? null : proof.error;
+}
+
+async function countBadEnd(
+  engine: Engine,
+  { observation, proof: verdict }: Assessment,
+  decision: Decision,
+  refusal: ProofError | null,
+  counted: Set<string>,
+): Promise<void> {
+  if (observation.request.dryRun) return;
+  const proof = verdict?.valid === true ? verdict.proof : null;
+  const count = async (kind: Outcome['kind']): Promise<void> => {
+    const { subject, address } = observation.keys;
+    const end = JSON.stringify(kind === 'deny' ? [kind, address] : [kind, address, subject]);
+    if (counted.has(end)) return;
+    counted.add(end);
+    await engine.store.recordOutcome(outcomeOf(observation, kind));
+  };
+  const countFailure = async (): Promise<void> => {
+    const isReplay = refusal?.code === 'replayed' && proof !== null;
+    if (isReplay && (await wasSentTwice(engine, proof, observation.nowMs))) return;
+    await count('failure');
+  };
+  await Promise.all([decision === 'deny' ? count('deny') : null, refusal?.suspicious === true ? countFailure() : null]);
+}
