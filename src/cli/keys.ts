@@ -81,7 +81,7 @@ async function revoke(name: string, options: Options): Promise<void> {
     }
     return { version, keys: keys.filter((key) => key.name !== name) };
   });
-  print(options.json, { revoked: name }, () => `the key of ${name} is taken out`);
+  print(options.json, { revoked: name }, () => `the key of ${name} has been removed`);
 }
 
 const EMPTY: KeysDocument = { version: 1, keys: [] };

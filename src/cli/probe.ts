@@ -13,6 +13,11 @@ import { exchange, type Peer, type RawAnswer, type RawRequest } from './raw-http
 const NONCE_PATH = '/.well-known/stepgate-probe';
 const NONCE = /^[0-9a-f]{32}$/;
 
+/** The shipped rules take a `User-Agent` of its own for a bot's and refuse everything, whatever a route is guarded by. */
+const BROWSER = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36';
+/** Marks the requests for whoever reads a log. Gateways remove `X-Stepgate-*`, and would remove a mark of such a name. */
+const MARK = ['Sent-By', 'stepgate-probe'] as const;
+
 const MAX_ROUTES = 5;
 const REQUEST_TIMEOUT_MS = 5000;
 const TOTAL_TIMEOUT_MS = 120_000;
@@ -26,6 +31,7 @@ export function addProbe(program: Command): void {
     )
     .argument('<url>', 'where the gateway listens, such as http://127.0.0.1:8080', gatewayUrl)
     .requiredOption('--route <route...>', "guarded route, such as 'POST /api/transfers'; up to 5", collectRoute)
+    .option('--open <path>', 'page that everybody may see, to show that not everything is refused', openPath, '/')
     .option('--cookie-name <name>', 'name of the session cookie', cookieName, 'session')
     .option('--nonce <nonce>', `for another host than loopback: the nonce that it serves at ${NONCE_PATH}`, nonceOf)
     .option(...JSON_FLAG)
@@ -34,13 +40,14 @@ export function addProbe(program: Command): void {
       '\nSTEPGATE_PROBE_SESSION: session token of a test account without a step-up.\n' +
         'STEPGATE_PROBE_STEPPED_UP: session token of another test account that has stepped up.\n' +
         'Without them, words that are no tokens stand in, and only some of what an application misreads can be seen.\n' +
-        'Exit code 0: nothing reached a guarded route. 1: something did. 2: could not be done.',
+        'Exit code 0: nothing reached a guarded route. 1: something did. 2: could not be done, or inconclusive.',
     )
     .action(probe);
 }
 
 interface Options {
   readonly route: readonly GuardedRoute[];
+  readonly open: string;
   readonly cookieName: string;
   readonly nonce?: string;
   readonly json: boolean;
@@ -57,12 +64,12 @@ interface Finding {
   readonly status: number | null;
 }
 
-async function probe(url: URL, { route: routes, cookieName, nonce, json }: Options): Promise<void> {
+async function probe(url: URL, { route: routes, open, cookieName, nonce, json }: Options): Promise<void> {
   const peer = await peerOf(url);
   await orCliError(
     async () => {
       if (!isLoopback(peer.address)) await expectNonce(peer, url, nonce ?? null);
-      const findings = await findingsOf(peer, routes, cookieName);
+      const findings = await findingsOf(peer, routes, open, cookieName);
       const count = (wanted: Outcome): number => findings.filter(({ outcome }) => outcome === wanted).length;
       const counts = { refused: count('refused'), reached: count('reached'), unclear: count('unclear') };
       print(json, { ok: counts.reached === 0, ...counts, findings }, () => report(findings, counts));
@@ -85,16 +92,23 @@ function report(findings: readonly Finding[], counts: { readonly [outcome in Out
     `${findings.length} requests: ${counts.refused} refused, ${counts.reached} reached, ${counts.unclear} unclear`,
     ...(counts.unclear === 0
       ? []
-      : ['Unclear answers may be the gateway’s or the application’s: look for User-Agent stepgate-probe in its log.']),
+      : [
+          `Unclear answers may be the gateway’s or the application’s: look for /stepgate-probe and the header ${MARK.join(': ')} in its log.`,
+        ]),
   ].join('\n');
 }
 
-async function findingsOf(peer: Peer, routes: readonly GuardedRoute[], cookieName: string): Promise<Finding[]> {
+async function findingsOf(
+  peer: Peer,
+  routes: readonly GuardedRoute[],
+  open: string,
+  cookieName: string,
+): Promise<Finding[]> {
   const deadline = performance.now() + TOTAL_TIMEOUT_MS;
   const sent = async (request: RawRequest): Promise<RawAnswer | null> => {
     const leftMs = deadline - performance.now();
     if (leftMs <= 0) throw new CliError(`not done within ${TOTAL_TIMEOUT_MS / 1000} s; probe fewer routes at once`);
-    const headers = [['User-Agent', 'stepgate-probe'], ...request.headers] as const;
+    const headers = [['User-Agent', BROWSER], ['Accept', '*/*'], MARK, ...request.headers] as const;
     return exchange(peer, { ...request, headers }, { timeoutMs: Math.min(REQUEST_TIMEOUT_MS, leftMs) });
   };
   const means = {
@@ -103,6 +117,8 @@ async function findingsOf(peer: Peer, routes: readonly GuardedRoute[], cookieNam
     steppedUp: process.env.STEPGATE_PROBE_STEPPED_UP?.trim() || 'stepgate-probe-stepped-up',
     nowhere: `/stepgate-probe-${randomBytes(8).toString('hex')}`,
   };
+  const openRequest = plainRequest({ method: 'GET', path: open });
+  expectOpen(open, await sent(openRequest));
   const findings: Finding[] = [];
   for (const route of routes) {
     const plain: OddRequest = {
@@ -112,7 +128,7 @@ async function findingsOf(peer: Peer, routes: readonly GuardedRoute[], cookieNam
     };
     for (const { name, request, beside } of [plain, ...oddRequests(route, means)]) {
       const answer = await sent(request);
-      const outcome = outcomeOf(answer);
+      const outcome = request === plain.request ? plainOutcomeOf(answer) : outcomeOf(answer);
       const isUsual = outcome !== 'refused' && beside !== null && isSame(answer, await sent(beside));
       findings.push({
         route: `${route.method} ${route.path}`,
@@ -122,7 +138,24 @@ async function findingsOf(peer: Peer, routes: readonly GuardedRoute[], cookieNam
       });
     }
   }
+  // Whoever sends so much may be refused everything from some request on.
+  if (findings.every(({ outcome }) => outcome !== 'reached')) expectOpen(open, await sent(openRequest));
   return findings;
+}
+
+/** @throws {CliError} where the open page is refused: the same refusal would say nothing about a guarded route */
+function expectOpen(open: string, answer: RawAnswer | null): void {
+  if (answer !== null && outcomeOf(answer) !== 'refused' && answer.status < 500) return;
+  throw new CliError(
+    `inconclusive: GET ${open}, sent plainly, was refused (${answer?.status ?? 'closed'}), so that a refused route says nothing. ` +
+      'Name a page that everybody may see with --open PATH, or find out what refuses everything',
+  );
+}
+
+/** A gateway that guards a route refuses it plainly sent. Any other answer, 404 included, is that of a route which it lets through. */
+function plainOutcomeOf(answer: RawAnswer | null): Outcome {
+  if (answer === null) return 'unclear';
+  return outcomeOf(answer) === 'refused' ? 'refused' : 'reached';
 }
 
 /** What the gateway and Stepgate refuse with. A challenge may come as a redirect, and then says so in a header. */
@@ -190,8 +223,16 @@ function collectRoute(text: string, before: readonly GuardedRoute[] = []): reado
   const [, method = '', path = ''] = /^([A-Z]{1,20}) (\/[!-~]*)$/.exec(text) ?? [];
   if (path === '')
     throw new InvalidArgumentError("must be a method and a path without placeholders, such as 'POST /api/transfers'.");
+  if (/[{}*]/.test(path)) {
+    throw new InvalidArgumentError("must be a real path, such as 'DELETE /account/7': {id} and * stand for many.");
+  }
   if (before.length >= MAX_ROUTES) throw new InvalidArgumentError(`no more than ${MAX_ROUTES} routes at once.`);
   return [...before, { method, path }];
+}
+
+function openPath(text: string): string {
+  if (/^\/[!-~]*$/.test(text)) return text;
+  throw new InvalidArgumentError('must be a path, such as /.');
 }
 
 function cookieName(text: string): string {

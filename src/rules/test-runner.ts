@@ -104,8 +104,8 @@ export async function runRuleTests(
     }
   }
   if (cases.length === 0 && problems.length === 0) {
-    const message = 'No test case ran. Add a NAME.test.json with at least one case.';
-    problems.push({ file: testFiles[0]?.name ?? '', rule: null, path: '', code: 'shape', message });
+    const message = 'No test case ran. Write such a file beside the rule file, with at least one case.';
+    problems.push({ file: testFiles[0]?.name ?? 'NAME.test.json', rule: null, path: '', code: 'shape', message });
   }
   const failed = cases.filter((each) => !each.ok).length;
   return {

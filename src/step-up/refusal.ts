@@ -28,7 +28,7 @@ const SHOWN_LENGTH = 80;
  * that neither a log nor an answer is flooded.
  */
 export function show(value: unknown): string {
-  if (value === undefined) return 'nothing';
+  if (value === undefined) return 'absent';
   const text = typeof value === 'number' ? String(value) : JSON.stringify(value);
   return text.length <= SHOWN_LENGTH ? text : `${text.slice(0, SHOWN_LENGTH)}…`;
 }

@@ -256,7 +256,7 @@ describe('a trusted device', () => {
     await ada.toCheckout();
     await ada.placeOrder();
     await page.getByRole('dialog').waitFor();
-    await page.locator('#step-up [name=max_age]').evaluate('(field) => { field.value = ""; }');
+    await page.evaluate(`document.querySelector('#step-up [name=max_age]').value = ''`);
     await page.getByRole('dialog').getByRole('button', { name: 'Continue' }).click();
     await problemOn().filter({ hasText: 'did not ask you' }).waitFor();
     expect(await page.getByRole('dialog').count()).toBe(0);

@@ -1,8 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, test } from 'vitest';
 import { MOST_ODD_REQUESTS, oddRequests } from '../../src/cli/odd-requests.ts';
+import { KEY, workshop } from '../servers/stepgate.ts';
 import { type Finished, stepgate } from './run.ts';
 
 const servers: Server[] = [];
@@ -101,10 +103,70 @@ describe('stepgate probe', () => {
     expect(lines.stdout).toMatch(/^\d+ requests: \d+ refused, \d+ reached, \d+ unclear$/m);
   });
 
+  test('is inconclusive where the open page is refused as well, from the start or from some request on', async () => {
+    const all = await listening((_, response) => void response.writeHead(403).end());
+    const run = await stepgate(['probe', all, '--route', 'POST /api/transfers', '--json']);
+    expect(run).toMatchObject({ code: 2, stdout: '' });
+    expect(run.stderr).toMatch(/inconclusive: GET \/, sent plainly, was refused \(403\).*--open PATH/);
+
+    let count = 0;
+    const tired = await listening((request, response) => {
+      count += 1;
+      if (count > 20) response.writeHead(503).end();
+      else return guarded(request, response);
+    });
+    const late = await stepgate(['probe', tired, '--route', 'POST /api/transfers']);
+    expect(late).toMatchObject({ code: 2, stdout: '' });
+  });
+
+  test('takes a page of another path for the open one', async () => {
+    const url = await listening(({ url }, response) => void response.writeHead(url === '/prices' ? 200 : 401).end());
+    expect((await stepgate(['probe', url, '--route', 'GET /admin'])).code).toBe(2);
+    expect((await stepgate(['probe', url, '--route', 'GET /admin', '--open', '/prices'])).code).toBe(0);
+  });
+
+  test('a plain request that is answered 404 was not refused', async () => {
+    const url = await listening((_, response) => void response.writeHead(404).end());
+    const run = await stepgate(['probe', url, '--route', 'GET /admin', '--json']);
+    expect(run.code).toBe(1);
+    expect(reachedIn(reportOf(run))).toEqual(['the route itself, without a credential']);
+  });
+
+  test('gets through a gateway with the shipped rules, and tells a route that they do not name from one that they guard', async () => {
+    const shop = await workshop();
+    try {
+      const { server } = await shop.start({ RULES_DIR: join(import.meta.dirname, '../../rules') });
+      const url = await listening(async ({ method = '', url = '', headers }, response) => {
+        const { status } = await fetch(`${server.url}/forward-auth`, {
+          headers: {
+            'X-Stepgate-Key': KEY,
+            'X-Forwarded-Method': method,
+            'X-Forwarded-Uri': url,
+            'X-Stepgate-Has-Body': '0',
+            'User-Agent': headers['user-agent'] ?? '',
+          },
+        });
+        response.writeHead(status).end();
+      });
+      const run = await stepgate([
+        ...['probe', url, '--json'],
+        ...['--route', 'POST /api/transfers', '--route', 'POST /api/wires'],
+      ]);
+      expect(run.code, run.stderr).toBe(1);
+      const plain = reportOf(run).findings.filter(({ request }) => request.startsWith('the route itself'));
+      expect(plain.map(({ route, outcome }) => `${outcome} ${route}`)).toEqual([
+        'refused POST /api/transfers',
+        'reached POST /api/wires',
+      ]);
+    } finally {
+      await shop.close();
+    }
+  });
+
   test('finds _method in a form, which no gateway sees', async () => {
     const url = await listening(async (request, response) => {
       const body = await text(request);
-      const isOpen = request.method === 'POST' && request.url === '/account/7';
+      const isOpen = request.url === '/' || (request.method === 'POST' && request.url === '/account/7');
       if (!isOpen) response.writeHead(401, { 'X-Stepgate-Decision': 'step-up' });
       else response.writeHead(body.includes('_method=DELETE') ? 204 : 404);
       response.end();
@@ -143,7 +205,7 @@ describe('stepgate probe', () => {
     expect(lines).toEqual(
       expect.arrayContaining(['Bearer eyJ.ann.x', 'sid=eyJ.mallory.x', 'sid=eyJ.mallory.x; sid="\\145yJ.ann.x"']),
     );
-    expect(count).toBeLessThanOrEqual(2 * MOST_ODD_REQUESTS + 1);
+    expect(count).toBeLessThanOrEqual(2 * MOST_ODD_REQUESTS + 3);
     for (const method of ['GET', 'POST', 'DELETE']) {
       const means = { cookieName: 's', session: 'a', steppedUp: 'b', nowhere: '/n' };
       const made = oddRequests({ method, path: '/kiosk/s' }, means);
@@ -166,6 +228,10 @@ describe('stepgate probe', () => {
     [['probe', 'ftp://127.0.0.1', '--route', 'GET /a'], /http or https/],
     [['probe', 'http://127.0.0.1/path', '--route', 'GET /a'], /scheme, host and port only/],
     [['probe', 'http://127.0.0.1:1', '--route', 'get a'], /a method and a path/],
+    [['probe', 'http://127.0.0.1:1', '--route', 'GET /account/{id}'], /a real path/],
+    [['probe', 'http://127.0.0.1:1', '--route', '* /account/7'], /a method and a path/],
+    [['probe', 'http://127.0.0.1:1', '--route', 'GET /account/*'], /a real path/],
+    [['probe', 'http://127.0.0.1:1', '--route', 'GET /a', '--open', 'a'], /must be a path/],
     [
       ['probe', 'http://127.0.0.1:1', ...Array.from({ length: 6 }, (_, i) => ['--route', `GET /${i}`]).flat()],
       /no more than 5/,

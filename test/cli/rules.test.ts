@@ -126,7 +126,7 @@ describe('rules test', () => {
   test('fails when no case ran', async () => {
     await write('default.json', policy(FAR));
     const { code, stdout } = await stepgate(['rules', 'test', '--dir', dir]);
-    expect(stdout).toContain('No test case ran');
+    expect(stdout).toContain('NAME.test.json: No test case ran');
     expect(code).toBe(1);
   });
 
