@@ -377,8 +377,8 @@ test('writes to a server that became a replica fail, and succeed again when it i
 test('no timer outlives its command, and the process ends as soon as the store is closed', async () => {
   const server = await startRedis();
   const program = `
-    import { redisStore } from '../src/store/redis/redis.ts';
-    import { budgetedStore } from '../src/store/budget.ts';
+    import { redisStore } from './src/store/redis/redis.ts';
+    import { budgetedStore } from './src/store/budget.ts';
     const store = budgetedStore(redisStore({ url: '${server.url}', timeoutMs: 50_000 }), { timeoutMs: 10_000 });
     const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
     await store.ping();
