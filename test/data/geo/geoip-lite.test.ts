@@ -183,11 +183,11 @@ describe('damaged data', () => {
   /** @see https://github.com/sapics/geoip-country/issues/22 */
   it('is named when the package itself is missing, as it is after bundling into one file', async () => {
     const bare = mkdtempSync(join(scratch, 'bundled-'));
-    mkdirSync(join(bare, 'geo'));
-    for (const file of ['geo/geoip-lite.ts', 'geo/geo.ts', 'missing-file.ts'])
+    for (const folder of ['data/geo', 'model']) mkdirSync(join(bare, folder), { recursive: true });
+    for (const file of ['data/geo/geoip-lite.ts', 'model/geo.ts', 'data/missing-file.ts'])
       copyFileSync(join('src', file), join(bare, file));
     const program = `
-      import { geoipLiteSource } from '../../geo/geo/geoip-lite.ts';
+      import { geoipLiteSource } from './data/geo/geoip-lite.ts';
       const source = geoipLiteSource();
       console.log(JSON.stringify([source.locate({ kind: 'public', text: '8.8.8.8' }), source.status(0)]));`;
     const node = ['--input-type=module-typescript', '-e', program];
