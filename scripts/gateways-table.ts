@@ -30,33 +30,39 @@ const SIGNS: { readonly [how in Shown]: string } = {
 };
 
 const LEGEND =
-  '*yes*: through the running gateway (for the Worker: workerd) with the example linked above. ' +
-  '*shape*: the engine is asked by requests of the shape that this gateway sends; what the gateway does with the answer is ' +
-  'left to its configuration. —: not shown.';
+  '*yes*: run through the real gateway (for the Worker: workerd) with the linked example. ' +
+  '*shape*: Stepgate was called with requests of the shape that this gateway sends; what the gateway does with the answer ' +
+  'depends on its configuration. —: not shown.';
 
-/** The gateways as they stand in the README: the example of each, and how much of the matrix is shown with it. */
+/** The summary in the README: the example of each gateway, and how much of the matrix is shown with it. */
 export function gatewaysSummary(): string {
   const { scenarios, gateways } = GATEWAYS;
   const rows = gateways.flatMap(({ name, example, shown }) => {
     if (example === null) return [];
     const count = (wanted: Shown): number => Object.values(shown).filter((how) => how === wanted).length;
-    const told =
-      count('run') > 0 ? `${count('run')} through the running gateway` : `${count('shape')} by the shape of its calls`;
-    return [line([name, `[${example.replace('examples/', '')}](${example})`, `${told}, of ${scenarios.length}`])];
+    const found =
+      count('run') > 0 ? `${count('run')} with the real gateway` : `${count('shape')} by the shape of its calls`;
+    return [line([name, `[${example.replace('examples/', '')}](${example})`, `${found}, of ${scenarios.length}`])];
   });
   return [line(['gateway', 'example', 'scenarios tested']), line(['---', '---', '---']), ...rows].join('\n');
 }
 
-/** The matrix of gateways and scenarios as it stands in docs/forward-auth.md. */
+/** The matrix of docs/forward-auth.md. Gateways with the same results share a column. */
 export function gatewaysTable(): string {
   const { scenarios, gateways } = GATEWAYS;
-  const names = gateways.map(({ name, example }) => (example === null ? name : `[${name}](../${example})`));
+  const columns = new Map<string, { readonly names: string[]; readonly signs: readonly string[] }>();
+  for (const { name, example, shown } of gateways) {
+    const signs = scenarios.map(({ id }) => SIGNS[shown[id] ?? 'not shown']);
+    const linked = example === null ? name : `[${name}](../${example})`;
+    const same = columns.get(signs.join());
+    if (same === undefined) columns.set(signs.join(), { names: [linked], signs });
+    else same.names.push(linked);
+  }
+  const shown = [...columns.values()];
   return [
-    line(['scenario', ...names]),
-    line(['---', ...names.map(() => ':-:')]),
-    ...scenarios.map(({ id, title }) =>
-      line([title, ...gateways.map((gateway) => SIGNS[gateway.shown[id] ?? 'not shown'])]),
-    ),
+    line(['scenario', ...shown.map(({ names }) => names.join(', '))]),
+    line(['---', ...shown.map(() => ':-:')]),
+    ...scenarios.map(({ title }, row) => line([title, ...shown.map(({ signs }) => signs[row] ?? '')])),
     '',
     LEGEND,
   ].join('\n');

@@ -29,10 +29,8 @@ interface Generated {
 }
 
 const GENERATED: readonly Generated[] = [
-  {
-    path: 'README.md',
-    make: (before) => withTables(before, { gateways: gatewaysSummary, settings: settingsTable }),
-  },
+  { path: 'README.md', make: (before) => withTables(before, { gateways: gatewaysSummary }) },
+  { path: 'docs/settings.md', make: (before) => withTables(before, { settings: settingsTables }) },
   { path: 'docs/forward-auth.md', make: (before) => withTables(before, { gateways: gatewaysTable }) },
   { path: 'docs/rules.md', make: (before) => withTables(before, { facts: factsTable, operators: operatorsTable }) },
   { path: 'rules/rules.schema.json', make: () => json(rulesJsonSchema(FACT_CATALOG)) },
@@ -91,15 +89,36 @@ function operatorsTable(): string {
   );
 }
 
-function settingsTable(): string {
-  return table(
-    ['name', 'meaning', 'default'],
-    Object.entries(SETTINGS).map(([name, { meaning, fallback, only }]) => [
-      code(name),
-      only === null ? meaning : `${meaning} (${only === 'node' ? 'Node' : 'Workers'} only)`,
-      fallback,
-    ]),
-  );
+/** The sections of docs/settings.md, in order; every setting is in exactly one. */
+const SETTING_TOPICS: { readonly [topic: string]: readonly (keyof typeof SETTINGS)[] } = {
+  Server: ['NODE_ENV', 'PORT', 'HOST', 'PUBLIC_URL', 'LOG_LEVEL'],
+  'Keys and secrets': ['API_KEYS', 'API_KEYS_FILE', 'DEVICE_TOKEN_SECRET', 'PRIVACY_KEY'],
+  Store: ['REDIS_URL', 'STORE_TIMEOUT_MS', 'REDIS_POOL_SIZE', 'REDIS_POOL_LOCATION'],
+  Rules: ['RULES_DIR', 'RULES_KV_SECONDS'],
+  'Sessions and step-up': ['STEP_UP_ISSUERS', 'SESSION_COOKIE', 'STEP_UP_URL', 'RETURN_HOSTS'],
+  'Client address': ['TRUSTED_PROXIES', 'CLIENT_IP_HEADER'],
+  'Places and address lists': [
+    'GEO_DATA',
+    'GEO_DIR',
+    'GEO_MAX_AGE_DAYS',
+    'GEO_FROM_CF',
+    'IP_LISTS_DIR',
+    'ASSETS_TIMEOUT_MS',
+  ],
+};
+
+function settingsTables(): string {
+  const placed = Object.values(SETTING_TOPICS).flat();
+  const missing = Object.keys(SETTINGS).filter((name) => !(placed as readonly string[]).includes(name));
+  if (missing.length > 0) throw new Error(`${missing.join(', ')} in no topic; add it to SETTING_TOPICS`);
+  return Object.entries(SETTING_TOPICS)
+    .map(([topic, names]) => `\n## ${topic}\n\n${table(['name', 'meaning', 'default'], names.map(settingRow))}\n`)
+    .join('');
+}
+
+function settingRow(name: keyof typeof SETTINGS): readonly string[] {
+  const { meaning, fallback, only } = SETTINGS[name];
+  return [code(name), only === null ? meaning : `${meaning} (${only === 'node' ? 'Node' : 'Workers'} only)`, fallback];
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
