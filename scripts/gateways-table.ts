@@ -22,17 +22,18 @@ export const GATEWAYS = z
   })
   .parse(JSON.parse(readFileSync(join(import.meta.dirname, '../docs/gateways.json'), 'utf8')));
 
-const SIGNS: { readonly [how in Shown]: string } = {
-  run: 'yes',
-  direct: 'yes',
-  shape: 'shape',
-  'not shown': '—',
+const MEANINGS: { readonly [how in Shown]: string } = {
+  run: 'real gateway',
+  direct: 'direct calls',
+  shape: 'shape of the calls',
+  'not shown': 'not tested',
 };
 
 const LEGEND =
-  '*yes*: run through the real gateway (for the Worker: workerd) with the linked example. ' +
-  '*shape*: Stepgate was called with requests of the shape that this gateway sends; what the gateway does with the answer ' +
-  'depends on its configuration. —: not shown.';
+  '*real gateway*: run through the gateway (for the Worker: workerd) with the linked example. ' +
+  '*direct calls*: Stepgate without a gateway. ' +
+  '*shape of the calls*: Stepgate is called as this gateway would call it; what the gateway does with the answer depends ' +
+  'on its configuration.';
 
 /** The summary in the README: the example of each gateway, and how much of the matrix is shown with it. */
 export function gatewaysSummary(): string {
@@ -47,25 +48,24 @@ export function gatewaysSummary(): string {
   return [line(['gateway', 'example', 'scenarios tested']), line(['---', '---', '---']), ...rows].join('\n');
 }
 
-/** The matrix of docs/forward-auth.md. Gateways with the same results share a column. */
+/** The matrix of docs/forward-auth.md: scenarios with the same results for every gateway form one list. */
 export function gatewaysTable(): string {
   const { scenarios, gateways } = GATEWAYS;
-  const columns = new Map<string, { readonly names: string[]; readonly signs: readonly string[] }>();
-  for (const { name, example, shown } of gateways) {
-    const signs = scenarios.map(({ id }) => SIGNS[shown[id] ?? 'not shown']);
-    const linked = example === null ? name : `[${name}](../${example})`;
-    const same = columns.get(signs.join());
-    if (same === undefined) columns.set(signs.join(), { names: [linked], signs });
-    else same.names.push(linked);
+  const groups = new Map<string, string[]>();
+  for (const { id, title } of scenarios) {
+    const results = new Map<Shown, string[]>();
+    for (const { name, example, shown } of gateways) {
+      const how = shown[id] ?? 'not shown';
+      const linked = example === null ? name : `[${name}](../${example})`;
+      results.set(how, [...(results.get(how) ?? []), linked]);
+    }
+    const heading = [...results].map(([how, names]) => `*${MEANINGS[how]}*: ${names.join(', ')}`).join('; ');
+    groups.set(heading, [...(groups.get(heading) ?? []), title]);
   }
-  const shown = [...columns.values()];
-  return [
-    line(['scenario', ...shown.map(({ names }) => names.join(', '))]),
-    line(['---', ...shown.map(() => ':-:')]),
-    ...scenarios.map(({ title }, row) => line([title, ...shown.map(({ signs }) => signs[row] ?? '')])),
-    '',
-    LEGEND,
-  ].join('\n');
+  const lists = [...groups].map(
+    ([heading, titles]) => `${heading}\n\n${titles.map((title) => `- ${title}`).join('\n')}\n`,
+  );
+  return [LEGEND, '', ...lists].join('\n').trimEnd();
 }
 
 function line(cells: readonly string[]): string {

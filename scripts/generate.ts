@@ -32,7 +32,7 @@ const GENERATED: readonly Generated[] = [
   { path: 'README.md', make: (before) => withTables(before, { gateways: gatewaysSummary }) },
   { path: 'docs/settings.md', make: (before) => withTables(before, { settings: settingsTables }) },
   { path: 'docs/forward-auth.md', make: (before) => withTables(before, { gateways: gatewaysTable }) },
-  { path: 'docs/rules.md', make: (before) => withTables(before, { facts: factsTable, operators: operatorsTable }) },
+  { path: 'docs/rules.md', make: (before) => withTables(before, { facts: factLists, operators: operatorsTable }) },
   { path: 'rules/rules.schema.json', make: () => json(rulesJsonSchema(FACT_CATALOG)) },
   { path: 'rules/rules.test.schema.json', make: () => json(ruleTestsJsonSchema(FACT_CATALOG)) },
   { path: 'docs/openapi.json', make: async () => json(await openApi()) },
@@ -54,17 +54,20 @@ function withTables(before: string, tables: { readonly [name: string]: () => str
   return text;
 }
 
-function factsTable(): string {
+/** The facts of each signal, as lists. */
+function factLists(): string {
   const groups: [string, FactCatalog][] = [
     ['request', REQUEST_FACTS],
     ...SIGNALS.map(({ name, facts }): [string, FactCatalog] => [name, facts]),
   ];
-  return table(
-    ['signal', 'fact', 'type', 'meaning'],
-    groups.flatMap(([group, facts]) =>
-      Object.entries(facts).map(([name, spec]) => [group, code(name), typeOf(spec), meaningOf(spec)]),
-    ),
-  );
+  return groups
+    .map(([group, facts]) => {
+      const lines = Object.entries(facts).map(
+        ([name, spec]) => `- ${code(name)} (${typeOf(spec)}): ${meaningOf(spec)}`,
+      );
+      return `\n### ${group}\n\n${lines.join('\n')}\n`;
+    })
+    .join('');
 }
 
 function typeOf({ type, unit }: FactSpec): string {
@@ -75,7 +78,7 @@ function meaningOf({ meaning, values }: FactSpec): string {
   return values === undefined || values.length > MOST_VALUES ? meaning : `${meaning}: ${values.map(code).join(', ')}`;
 }
 
-/** A longer list of values (families of browsers) would drown the table; the JSON Schema of the rules has it. */
+/** A longer list of values (families of browsers) would drown the line; the JSON Schema of the rules has it. */
 const MOST_VALUES = 16;
 
 function operatorsTable(): string {
