@@ -46,7 +46,7 @@ function leftOut(): string[] {
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    globalSetup: ['test/prepare.ts'],
+    globalSetup: ['test/support/prepare.ts'],
     exclude: ['node_modules/**', ...leftOut()],
     // Two cores and real servers: a generous limit keeps a slow machine from failing a right answer.
     testTimeout: 30_000,

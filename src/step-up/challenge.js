@@ -1,0 +1,47 @@
+/** Characters that `acr_values` may take without an escape: NQCHAR of RFC 6749, appendix A. */
+const PLAIN = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
+/** Whatever `error_description` must not hold: all but NQSCHAR (RFC 6750, section 3). */
+const NOT_DESCRIPTION = /[^\x20\x21\x23-\x5b\x5d-\x7e]/gu;
+const DESCRIPTION_LENGTH = 200;
+const ACR_VALUES_LENGTH = 600;
+/**
+ * The value of `WWW-Authenticate` for a step-up: exactly one `Bearer` challenge with `insufficient_user_authentication`,
+ * `acr_values` and `max_age` (RFC 9470, section 3). Always printable ASCII and shorter than 1 kB, whatever a rule's text
+ * holds: quotes become apostrophes, other characters outside RFC 6750's set question marks, and an acr value that would
+ * need an escape, or for which no room is left, is left out, since an altered one would name another class.
+ */
+export function wwwAuthenticate(requirement, reason = {}) {
+    const sentence = reason.description ?? 'A fresh or stronger authentication is required';
+    const text = reason.code === undefined ? sentence : `${reason.code}: ${sentence}`;
+    const parameters = ['error="insufficient_user_authentication"', `error_description="${describe(text)}"`];
+    const acrValues = acrList(requirement.acrValues);
+    if (acrValues !== '')
+        parameters.push(`acr_values="${acrValues}"`);
+    const maxAge = Math.floor(requirement.maxAgeSeconds);
+    if (Number.isSafeInteger(maxAge) && maxAge >= 0)
+        parameters.push(`max_age="${maxAge}"`);
+    return `Bearer ${parameters.join(', ')}`;
+}
+/** The value of `WWW-Authenticate` for a token that is refused (RFC 6750, section 3.1); `code` is why. */
+export function invalidToken(code) {
+    return `Bearer error="invalid_token", error_description="${describe(`${code}: the session is not accepted, log in again`)}"`;
+}
+function describe(text) {
+    return text
+        .slice(0, 4 * DESCRIPTION_LENGTH)
+        .replace(/["“”„]/g, "'")
+        .replace(/[‘’]/g, "'")
+        .replace(/\s+/g, ' ')
+        .replace(NOT_DESCRIPTION, '?')
+        .slice(0, DESCRIPTION_LENGTH)
+        .trim();
+}
+function acrList(values) {
+    let list = '';
+    for (const value of values) {
+        if (!PLAIN.test(value) || list.length + value.length + 1 > ACR_VALUES_LENGTH)
+            continue;
+        list = list === '' ? value : `${list} ${value}`;
+    }
+    return list;
+}
