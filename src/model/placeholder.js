@@ -3,123 +3,125 @@
  * A fingerprint of that kind makes the whole claim malformed; a component of that kind is left out. The token stays.
  */
 export function withoutPlaceholders(claim) {
-    if (claim.fingerprint !== null && isPlaceholder(claim.fingerprint)) {
-        return { fingerprint: null, token: claim.token, confidence: null, bot: null, components: {}, malformed: true };
-    }
-    const entries = Object.entries(claim.components);
-    const telling = entries.filter(([name, value]) => !isEmptyComponent(name, value));
-    return telling.length === entries.length ? claim : { ...claim, components: Object.fromEntries(telling) };
+  if (claim.fingerprint !== null && isPlaceholder(claim.fingerprint)) {
+    return { fingerprint: null, token: claim.token, confidence: null, bot: null, components: {}, malformed: true };
+  }
+  const entries = Object.entries(claim.components);
+  const telling = entries.filter(([name, value]) => !isEmptyComponent(name, value));
+  return telling.length === entries.length ? claim : { ...claim, components: Object.fromEntries(telling) };
 }
 /**
  * Whether a text stands for a fingerprint that could not be made: blank, a word or value of the language that says so, one character
  * over and over, or a digest of nothing.
  */
 export function isPlaceholder(text) {
-    const plain = plainOf(text);
-    const parts = partsOf(plain);
-    return isOneCharacter(parts.join('')) || sayNothing(plain, parts, NO_FINGERPRINT);
+  const plain = plainOf(text);
+  const parts = partsOf(plain);
+  return isOneCharacter(parts.join('')) || sayNothing(plain, parts, NO_FINGERPRINT);
 }
 /** Narrower than {@link isPlaceholder}: of a part of a device, `true`, `0` or `a` may well be the value. */
 function isEmptyComponent(name, text) {
-    const plain = plainOf(text);
-    return sayNothing(plain, partsOf(plain), NOTHING) || (name === 'canvas' && isNoPicture(plain));
+  const plain = plainOf(text);
+  return sayNothing(plain, partsOf(plain), NOTHING) || (name === 'canvas' && isNoPicture(plain));
 }
 /** Values of the group `canvas` that are the same in every browser of a kind, as the collector of `stepgate/client` shortens them. */
 export const CANVAS_CONSTANTS = [
-    // Digests by FingerprintJS of what it puts for a picture: `skipped` (Firefox 120+, Safari 17+), `unstable`, `unsupported`, nothing;
-    // each with and without support for the winding rule.
-    '7f024a2de15d02c7fb689595518212b5',
-    '6a39f0494aac283fc59e0b585df0ffc3',
-    '59e67126992890e120ba5a1d3648ebd6',
-    '859677cfb4d3f2456279a81cd44e5a50',
-    'aeec4bae2f2e45a14e12ba4365fcb0e4',
-    'f4de790cb9cde3bc1734fa5aaf69a5fe',
-    'ea54dc340721674455f481f05e0265cd',
-    '25db35eb4017bbd2d77be76bb3483d5c',
+  // Digests by FingerprintJS of what it puts for a picture: `skipped` (Firefox 120+, Safari 17+), `unstable`, `unsupported`, nothing;
+  // each with and without support for the winding rule.
+  '7f024a2de15d02c7fb689595518212b5',
+  '6a39f0494aac283fc59e0b585df0ffc3',
+  '59e67126992890e120ba5a1d3648ebd6',
+  '859677cfb4d3f2456279a81cd44e5a50',
+  'aeec4bae2f2e45a14e12ba4365fcb0e4',
+  'f4de790cb9cde3bc1734fa5aaf69a5fe',
+  'ea54dc340721674455f481f05e0265cd',
+  '25db35eb4017bbd2d77be76bb3483d5c',
 ];
 /** Fewer digits could begin any picture's digest. */
 const LEAST_DIGITS = 4;
 function isNoPicture(plain) {
-    return plain.length >= LEAST_DIGITS && CANVAS_CONSTANTS.some((digest) => digest.startsWith(plain));
+  return plain.length >= LEAST_DIGITS && CANVAS_CONSTANTS.some((digest) => digest.startsWith(plain));
 }
 const NOTHING = new Set([
-    ...['undefined', 'null', 'nan', 'none', 'nil', 'void', 'infinity', 'na', 'unknown', 'empty', 'missing', 'error'],
-    ...[
-        'blocked',
-        'disabled',
-        'denied',
-        'skipped',
-        'unstable',
-        'unsupported',
-        'unavailable',
-        'not',
-        'available',
-        'supported',
-    ],
+  ...['undefined', 'null', 'nan', 'none', 'nil', 'void', 'infinity', 'na', 'unknown', 'empty', 'missing', 'error'],
+  ...[
+    'blocked',
+    'disabled',
+    'denied',
+    'skipped',
+    'unstable',
+    'unsupported',
+    'unavailable',
+    'not',
+    'available',
+    'supported',
+  ],
 ]);
 const NO_FINGERPRINT = new Set([
-    ...[
-        ...NOTHING,
-        'true',
-        'false',
-        'default',
-        'anonymous',
-        'no',
-        'fingerprint',
-        'timeout',
-        'timed',
-        'out',
-        'failed',
-        'failure',
-    ],
-    ...[
-        'hidden',
-        'private',
-        'privacy',
-        'protected',
-        'protection',
-        'random',
-        'randomized',
-        'randomised',
-        'object',
-        'promise',
-    ],
+  ...[
+    ...NOTHING,
+    'true',
+    'false',
+    'default',
+    'anonymous',
+    'no',
+    'fingerprint',
+    'timeout',
+    'timed',
+    'out',
+    'failed',
+    'failure',
+  ],
+  ...[
+    'hidden',
+    'private',
+    'privacy',
+    'protected',
+    'protection',
+    'random',
+    'randomized',
+    'randomised',
+    'object',
+    'promise',
+  ],
 ]);
 /** So much of a digest tells it from all others, also where it was shortened. */
 const TELLING_LENGTH = 16;
 /** Beginnings of digests of texts that say nothing. */
 const DIGESTS_OF_NOTHING = new Set([
-    // MD5, SHA-1 and SHA-256 in hexadecimal.
-    ...['d41d8cd98f00b204', 'da39a3ee5e6b4b0d', 'e3b0c44298fc1c14'], // the empty text
-    ...['5e543256c480ac57', 'd5d4cd07616a5428', 'eb045d78d2731073'], // `undefined`
-    ...['37a6259cc0c1dae2', '2be88ca4242c76e8', '74234e98afe7498f'], // `null`
-    ...['7ecfb3bf076a6a96', 'f7fd9c68f804acda', 'd5b592c05dc25b50'], // `NaN`
-    ...['99914b932bd37a50', 'bf21a9e8fbc5a384', '44136fa355b3678a'], // `{}`
-    ...['d751713988987e93', '97d170e1550eee4a', '4f53cda18c2baa0c'], // `[]`
-    ...['1441a7909c087dbb', 'c1d44ff03aff1372', 'b28c94b2195c8ed2'], // `[object Object]`
-    ...['ad921d6048636625', '50d8b4a941c26b89', 'b23a6a8439c0dde5'], // `unknown`
-    ...['68934a3e9455fa72', '7cb6efb98ba5972a', 'fcbcf165908dd18a'], // `false`
-    ...['cfcd208495d565ef', 'b6589fc6ab0dc82c', '5feceb66ffc86f38'], // `0`
-    ...['7215ee9c7d9dc229', 'b858cb282617fb09', '36a9e7f1c95b82ff'], // a blank
-    // Of the empty text: SHA-384 and SHA-512; MD5, SHA-1, SHA-256, SHA-384 and SHA-512 in base64, in small letters.
-    ...['38b060a751ac9638', 'cf83e1357eefb8bd'],
-    ...['1b2m2y8asgtpgamy', '2jmj7l5rsw0yvb/v', '47deqpj8hbsa+/ti', 'olbgp1gsljhm2tj+', 'z4phnx7vul3xvchq'],
-    // Of the empty text: SHA-224, SHA3-256, Keccak-256, RIPEMD-160, BLAKE2b, BLAKE3, XXH64, FNV-1a, and MurmurHash3 x64 with the seed of FingerprintJS 2.
-    ...['d14a028c2a3a2bc9', 'a7ffc6f8bf1ed766', 'c5d2460186f7233c', '9c1185a5c5e9fc54', '786a02f742015903'],
-    ...['af1349b9f5f9a1a6', 'ef46db3751d8e999', 'cbf29ce484222325', '24700f9f1986800a'],
-    // MurmurHash3 x64 of `undefined`, `null` and `{}`.
-    ...['8dd76da9a0876244', '15c50f0697e94e34', '466e20057851c2d2'],
+  // MD5, SHA-1 and SHA-256 in hexadecimal.
+  ...['d41d8cd98f00b204', 'da39a3ee5e6b4b0d', 'e3b0c44298fc1c14'], // the empty text
+  ...['5e543256c480ac57', 'd5d4cd07616a5428', 'eb045d78d2731073'], // `undefined`
+  ...['37a6259cc0c1dae2', '2be88ca4242c76e8', '74234e98afe7498f'], // `null`
+  ...['7ecfb3bf076a6a96', 'f7fd9c68f804acda', 'd5b592c05dc25b50'], // `NaN`
+  ...['99914b932bd37a50', 'bf21a9e8fbc5a384', '44136fa355b3678a'], // `{}`
+  ...['d751713988987e93', '97d170e1550eee4a', '4f53cda18c2baa0c'], // `[]`
+  ...['1441a7909c087dbb', 'c1d44ff03aff1372', 'b28c94b2195c8ed2'], // `[object Object]`
+  ...['ad921d6048636625', '50d8b4a941c26b89', 'b23a6a8439c0dde5'], // `unknown`
+  ...['68934a3e9455fa72', '7cb6efb98ba5972a', 'fcbcf165908dd18a'], // `false`
+  ...['cfcd208495d565ef', 'b6589fc6ab0dc82c', '5feceb66ffc86f38'], // `0`
+  ...['7215ee9c7d9dc229', 'b858cb282617fb09', '36a9e7f1c95b82ff'], // a blank
+  // Of the empty text: SHA-384 and SHA-512; MD5, SHA-1, SHA-256, SHA-384 and SHA-512 in base64, in small letters.
+  ...['38b060a751ac9638', 'cf83e1357eefb8bd'],
+  ...['1b2m2y8asgtpgamy', '2jmj7l5rsw0yvb/v', '47deqpj8hbsa+/ti', 'olbgp1gsljhm2tj+', 'z4phnx7vul3xvchq'],
+  // Of the empty text: SHA-224, SHA3-256, Keccak-256, RIPEMD-160, BLAKE2b, BLAKE3, XXH64, FNV-1a, and MurmurHash3 x64 with the seed of FingerprintJS 2.
+  ...['d14a028c2a3a2bc9', 'a7ffc6f8bf1ed766', 'c5d2460186f7233c', '9c1185a5c5e9fc54', '786a02f742015903'],
+  ...['af1349b9f5f9a1a6', 'ef46db3751d8e999', 'cbf29ce484222325', '24700f9f1986800a'],
+  // MurmurHash3 x64 of `undefined`, `null` and `{}`.
+  ...['8dd76da9a0876244', '15c50f0697e94e34', '466e20057851c2d2'],
 ]);
 /** Digests of nothing that are shorter: FNV-1a and XXH32 of the empty text. */
 const SHORT_DIGESTS = new Set(['811c9dc5', '02cc5d05', '2cc5d05']);
 function digestKey(plain) {
-    return plain.slice(0, TELLING_LENGTH).replaceAll('-', '+').replaceAll('_', '/');
+  return plain.slice(0, TELLING_LENGTH).replaceAll('-', '+').replaceAll('_', '/');
 }
 function sayNothing(plain, parts, words) {
-    return (parts.every((part) => words.has(part) || isZeros(part) || JOINED.test(part)) ||
-        SAYING.test(plain) ||
-        SHORT_DIGESTS.has(plain) ||
-        (plain.length >= TELLING_LENGTH && DIGESTS_OF_NOTHING.has(digestKey(plain))));
+  return (
+    parts.every((part) => words.has(part) || isZeros(part) || JOINED.test(part)) ||
+    SAYING.test(plain) ||
+    SHORT_DIGESTS.has(plain) ||
+    (plain.length >= TELLING_LENGTH && DIGESTS_OF_NOTHING.has(digestKey(plain)))
+  );
 }
 /** Values of nothing joined without a mark between them. */
 const JOINED = /^(?:undefined|null|nan)+$/;
@@ -127,16 +129,16 @@ const JOINED = /^(?:undefined|null|nan)+$/;
 const SAYING = /^(?:\[object .+\]|[a-z]*error\b.*|(?:async )?function\b.*|\(.*\) ?=>.*|n[/.]a\.?)$/s;
 /** A single 0 may be a count. */
 function isZeros(part) {
-    return part.length > 1 && /^(?:0x)?0+$/.test(part);
+  return part.length > 1 && /^(?:0x)?0+$/.test(part);
 }
 function isOneCharacter(text) {
-    const [first] = text;
-    return first === undefined || text === first.repeat(text.length / first.length);
+  const [first] = text;
+  return first === undefined || text === first.repeat(text.length / first.length);
 }
 function plainOf(text) {
-    return text.normalize('NFKC').trim().toLowerCase();
+  return text.normalize('NFKC').trim().toLowerCase();
 }
 /** Letters and digits between everything else: a nil UUID, an address of zeros, a word in quotes come apart. */
 function partsOf(plain) {
-    return plain.split(/[^\p{L}\p{N}]+/u).filter((part) => part !== '');
+  return plain.split(/[^\p{L}\p{N}]+/u).filter((part) => part !== '');
 }
