@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { playCase } from '../src/cli/play.ts';
 import { geoipLiteSource } from '../src/data/geo/geoip-lite.ts';
 import { readFeeds } from '../src/data/lists/lists-file.ts';
-import { riskCheckAnswer } from '../src/http/answer.ts';
+import { riskCheckAnswer } from '../src/contract/answer.ts';
 import { compileRules } from '../src/rules/compile.ts';
 import { loadRules } from '../src/rules/load.ts';
 import { runRuleTests } from '../src/rules/test-runner.ts';

@@ -1,10 +1,13 @@
 import type { Engine } from '../engine/engine.ts';
-import { deviceTokenOf, MAX_TOKEN_LENGTH, type ReadHeader } from '../http/client-headers.ts';
-import type { Connection } from '../http/connection.ts';
-import { cookieValue, STEP_UP_COOKIE } from '../http/cookies.ts';
+import { deviceTokenOf, type ReadHeader } from '../contract/client-headers.ts';
+import { MAX_TOKEN_LENGTH } from '../contract/limits.ts';
+import type { Connection } from '../net/connection.ts';
+import { cookieValue, STEP_UP_COOKIE } from '../contract/cookies.ts';
 import type { GatewaySettings } from '../http/deps.ts';
-import { DEVICE_HEADER, deviceShown } from '../http/device-header.ts';
-import { type AddressTrust, deriveOrigin, MAX_USER_AGENT_LENGTH, type Origin } from '../http/wire.ts';
+import { DEVICE_HEADER } from '../contract/device-header.ts';
+import { deviceShown } from '../http/device-shown.ts';
+import { type AddressTrust, deriveOrigin, type Origin } from '../http/wire.ts';
+import { MAX_USER_AGENT_LENGTH } from '../contract/limits.ts';
 import { isHeldUp, type Proof, type ProofError, type ProofVerdict } from '../model/proof.ts';
 import type { CheckRequest, Credential } from '../model/request.ts';
 import { DEFAULT_SPACE, normaliseSubject, USER_TYPE } from '../model/subject.ts';

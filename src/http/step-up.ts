@@ -7,12 +7,14 @@ import { ANYBODY, type Presented, present, type ShownToken } from '../step-up/pr
 import { statedRequirement } from '../step-up/requirement.ts';
 import { spend } from '../step-up/spend.ts';
 import { subjectPseudonym } from '../store/keys.ts';
-import { retryAfterOf, verifyAnswer, verifyAnswerOf } from './answer.ts';
+import { retryAfterOf } from './answer.ts';
+import { verifyAnswer, verifyAnswerOf } from '../contract/answer.ts';
 import type { Route } from './api-route.ts';
 import { jsonBody } from './body.ts';
 import type { AppDeps } from './deps.ts';
 import { jsonReply } from './reply.ts';
-import { spaceDemanded, spaceNamed, subjectSpaces, validated, verifyBody } from './wire.ts';
+import { spaceDemanded, spaceNamed, subjectSpaces, validated } from './wire.ts';
+import { verifyBody } from '../contract/body.ts';
 
 /** `POST /v1/step-up/verify`: is this token proof enough? Answers 200 either way. */
 export function stepUpRoutes(deps: AppDeps): Route[] {

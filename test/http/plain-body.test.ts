@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseObject } from '../../src/http/body.ts';
 import { plainRiskCheck } from '../../src/http/plain-body.ts';
-import { riskCheckBody } from '../../src/http/wire.ts';
+import { riskCheckBody } from '../../src/contract/body.ts';
 
 const USUAL = {
   subject: 'Ann@Example.org',

@@ -11,7 +11,7 @@ import { listConfigSchema } from '../../../src/data/lists/lists.ts';
 import { buildLists } from '../../../src/data/lists/lists-file.ts';
 import { type RunningServer, startServer } from '../../../src/node.ts';
 import type { DecisionRecord } from '../../../src/records/record.ts';
-import { createStepgateClient, type StepgateClient } from '../../../src/sdk/client.ts';
+import { createStepgateClient, type StepgateClient } from '../../../packages/sdk/src/client.ts';
 import { pseudonymizer } from '../../../src/store/pseudonym.ts';
 import { type Assets, buildAssets } from '../assets.ts';
 import { type Accounts, openAccounts } from '../provider/accounts.ts';

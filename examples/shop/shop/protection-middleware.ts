@@ -1,6 +1,6 @@
 import type { Context, MiddlewareHandler } from 'hono';
-import { riskCheck } from '../../../src/middleware/hono.ts';
-import type { StepgateClient } from '../../../src/sdk/client.ts';
+import { riskCheck } from '../../../packages/sdk/src/hono.ts';
+import type { StepgateClient } from '../../../packages/sdk/src/client.ts';
 import type { About, Protection } from './protection.ts';
 import type { ShopEnv } from './session.ts';
 

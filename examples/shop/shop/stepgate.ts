@@ -2,7 +2,7 @@ import { getConnInfo } from '@hono/node-server/conninfo';
 import type { Context } from 'hono';
 import { getCookie } from 'hono/cookie';
 import { decodeJwt } from 'jose';
-import type { StepgateClient } from '../../../src/sdk/client.ts';
+import type { StepgateClient } from '../../../packages/sdk/src/client.ts';
 import type { DeviceLine } from './pages.ts';
 import type { ShopEnv } from './session.ts';
 
