@@ -44,9 +44,11 @@ function leftOut(): string[] {
 }
 
 export default defineConfig({
+  // Packages of this repository are tested by their sources.
+  resolve: { tsconfigPaths: true },
   test: {
     include: ['test/**/*.test.ts'],
-    globalSetup: ['test/prepare.ts'],
+    globalSetup: ['test/support/prepare.ts'],
     exclude: ['node_modules/**', ...leftOut()],
     // Two cores and real servers: a generous limit keeps a slow machine from failing a right answer.
     testTimeout: 30_000,

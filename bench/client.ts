@@ -8,7 +8,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { bundleClient, MAX_GZIP_BYTES } from '../scripts/build-client.ts';
-import { launchChromium } from '../test/browser/chromium.ts';
+import { launchChromium } from '../test/support/browser/chromium.ts';
 import { bar } from './bar.ts';
 
 declare const Stepgate: typeof import('../packages/browser/src/script.ts');

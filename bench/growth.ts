@@ -7,7 +7,7 @@ import { learnSighting } from '../src/model/baseline.ts';
 import { baselineKey, subjectTallyKey } from '../src/store/keys.ts';
 import { redisStore } from '../src/store/redis/redis.ts';
 import type { Attempt } from '../src/store/store.ts';
-import { startRedis } from '../test/servers/redis.ts';
+import { startRedis } from '../test/support/servers/redis.ts';
 import { bar } from './bar.ts';
 import { redisWork } from './servers/redis-cost.ts';
 

@@ -6,9 +6,9 @@
 import { fileURLToPath } from 'node:url';
 import { redisStore } from '../src/store/redis/redis.ts';
 import { SETS } from '../src/store/windows.ts';
-import { startRedis } from '../test/servers/redis.ts';
-import { startTurnProxy } from '../test/servers/turn-proxy.ts';
-import { fullBaseline } from '../test/store/full-baseline.ts';
+import { startRedis } from '../test/support/servers/redis.ts';
+import { startTurnProxy } from '../test/support/servers/turn-proxy.ts';
+import { fullBaseline } from '../test/support/store/full-baseline.ts';
 import { bar } from './bar.ts';
 import { stretch } from './servers/load.ts';
 import { KEY, startProcess } from './servers/process.ts';

@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import { type deviceAnswer, type ProofFault, type RiskCheckAnswer, demandAnswer, isoOf } from '../contract/answer.ts';
+import { demandAnswer, type deviceAnswer, isoOf, type ProofFault, type RiskCheckAnswer } from '../contract/answer.ts';
 import type { CheckResult, Measurement } from '../model/decision.ts';
 import type { FactValue, MeasuredFacts } from '../model/facts.ts';
 

@@ -1,6 +1,6 @@
+import type { Fault } from '../contract/problem.ts';
 import type { JsonObject } from '../model/facts.ts';
 import type { AppContext } from './api-route.ts';
-import type { Fault } from '../contract/problem.ts';
 import { faultsInBrief, MAX_FAULTS, ProblemError } from './problem.ts';
 
 /** Largest body in bytes. */

@@ -1,8 +1,19 @@
+import { isLine, nestingOf, type RiskCheckBody } from '../contract/body.ts';
+import {
+  MAX_ACTION_LENGTH,
+  MAX_ADDRESS_LENGTH,
+  MAX_COMPONENT_LENGTH,
+  MAX_COMPONENT_NAME_LENGTH,
+  MAX_COMPONENTS,
+  MAX_DEVICE_TOKEN_LENGTH,
+  MAX_FREE_NESTING,
+  MAX_LINE_LENGTH,
+  MAX_SUBJECT_TYPE_LENGTH,
+  MAX_TOKEN_LENGTH,
+} from '../contract/limits.ts';
 import type { JsonObject } from '../model/facts.ts';
 import { normaliseSubject } from '../model/subject.ts';
 import { parseAddress } from '../net/ip.ts';
-import { isLine, nestingOf, type RiskCheckBody } from '../contract/body.ts';
-import { MAX_ACTION_LENGTH, MAX_ADDRESS_LENGTH, MAX_COMPONENT_LENGTH, MAX_COMPONENT_NAME_LENGTH, MAX_COMPONENTS, MAX_DEVICE_TOKEN_LENGTH, MAX_FREE_NESTING, MAX_LINE_LENGTH, MAX_SUBJECT_TYPE_LENGTH, MAX_TOKEN_LENGTH } from '../contract/limits.ts';
 
 type Device = NonNullable<RiskCheckBody['device']>;
 

@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import { type OriginBody, type RiskCheckBody, eventBody, riskCheckBody } from '../contract/body.ts';
+import { eventBody, type OriginBody, type RiskCheckBody, riskCheckBody } from '../contract/body.ts';
 import { DEVICE_HEADER } from '../contract/device-header.ts';
 import { MAX_USER_AGENT_LENGTH } from '../contract/limits.ts';
 import type { Fault } from '../contract/problem.ts';

@@ -1,5 +1,18 @@
 import * as z from 'zod';
-import { demandAnswer, devicesAnswer, eventAnswer, type KnownDeviceAnswer, type ProofAnswer, type RiskCheckAnswer, riskCheckAnswer, type StepUpAnswer, type SubjectAnswer, subjectAnswer, type VerifyAnswer, verifyAnswer } from '../../../src/contract/answer.ts';
+import {
+  demandAnswer,
+  devicesAnswer,
+  eventAnswer,
+  type KnownDeviceAnswer,
+  type ProofAnswer,
+  type RiskCheckAnswer,
+  riskCheckAnswer,
+  type StepUpAnswer,
+  type SubjectAnswer,
+  subjectAnswer,
+  type VerifyAnswer,
+  verifyAnswer,
+} from '../../../src/contract/answer.ts';
 import type { eventBody, riskCheckBody, verifyBody } from '../../../src/contract/body.ts';
 import { DEFAULT_REQUIREMENT, type Decision } from '../../../src/model/decision.ts';
 import { type Call, call, type Failure, type Line, type SendRequest } from './call.ts';

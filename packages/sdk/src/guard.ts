@@ -1,9 +1,9 @@
 import { demandAnswer, type ProofAnswer } from '../../../src/contract/answer.ts';
 import { deviceCookie } from '../../../src/contract/cookies.ts';
 import { DEFAULT_MAX_AGE_SECONDS, DEFAULT_REQUIREMENT } from '../../../src/model/decision.ts';
+import { demandOf, statedRequirement } from '../../../src/step-up/requirement.ts';
 import type { Decided, RiskCheck, StepgateClient, StoodIn } from './client.ts';
 import { StepgateError } from './error.ts';
-import { demandOf, statedRequirement } from '../../../src/step-up/requirement.ts';
 import {
   addressFinder,
   type ClientAddressOptions,

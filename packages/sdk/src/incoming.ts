@@ -1,8 +1,7 @@
 import { bearerOf, deviceTokenOf, type ReadHeader } from '../../../src/contract/client-headers.ts';
-import { MAX_TOKEN_LENGTH } from '../../../src/contract/limits.ts';
 import { cookieValue, STEP_UP_COOKIE } from '../../../src/contract/cookies.ts';
 import { DEVICE_HEADER } from '../../../src/contract/device-header.ts';
-import { MAX_USER_AGENT_LENGTH } from '../../../src/contract/limits.ts';
+import { MAX_TOKEN_LENGTH, MAX_USER_AGENT_LENGTH } from '../../../src/contract/limits.ts';
 import {
   CLIENT_ADDRESS_HEADERS,
   type ClientAddressHeader,

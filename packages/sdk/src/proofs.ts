@@ -1,11 +1,11 @@
 import { verifyAnswerOf } from '../../../src/contract/answer.ts';
 import type { Proof, ProofError } from '../../../src/model/proof.ts';
 import { impliedSpace, normaliseSubject, USER_TYPE } from '../../../src/model/subject.ts';
-import { StepgateError } from './error.ts';
 import { joseVerifier, type ProofVerifierOptions } from '../../../src/step-up/jose.ts';
 import { present, type ShownToken } from '../../../src/step-up/present.ts';
 import { type IssuerEntry, stepUpIssuers } from '../../../src/step-up/presets.ts';
 import { spend } from '../../../src/step-up/spend.ts';
+import { StepgateError } from './error.ts';
 import type { ProofJudge } from './proof-judge.ts';
 
 /** How this process judges proofs by itself. */
