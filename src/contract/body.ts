@@ -22,7 +22,7 @@ const MAX_ACCURACY_KM = 20_038;
 const NO_CONTROLS = /^\P{Cc}*$/u;
 
 /** Text without control characters, 1 to `max` characters. */
-function line(max: number) {
+export function line(max: number) {
   return z.string().min(1).max(max).regex(NO_CONTROLS, 'must not hold control characters');
 }
 
@@ -32,7 +32,7 @@ export function isLine(value: unknown, max: number): value is string {
 }
 
 /** A caller may send null for what it does not know: it means the same as leaving the key out. */
-const free = z
+export const free = z
   .record(z.string(), z.unknown())
   .refine((value) => nestingOf(value) <= MAX_FREE_NESTING, `must not be nested deeper than ${MAX_FREE_NESTING}`)
   .meta({ description: `Free facts: any JSON, nested at most ${MAX_FREE_NESTING} deep.` });
@@ -49,7 +49,7 @@ export const subjectField = z.string().transform((value, context): string => {
 });
 
 /** Which subject an id names, beside the id. */
-const whichSubject = {
+export const whichSubject = {
   subject_space: z
     .string()
     .nullish()
@@ -65,6 +65,10 @@ const whichSubject = {
 
 /** A compact JWT of any issuer. */
 export const tokenField = z.string().min(1).max(MAX_TOKEN_LENGTH);
+export const stepUpToken = tokenField
+  .nullish()
+  .describe('Token of a step-up, by an issuer of STEP_UP_ISSUERS; a valid one turns a step-up into allow.');
+export const dryRun = z.boolean().nullish().describe('Decides, but counts, learns and spends nothing.');
 
 const ip = z.string().transform((value, context): Address => {
   const address = value.length <= MAX_ADDRESS_LENGTH ? parseAddress(value) : null;
@@ -142,7 +146,8 @@ const resource = z.strictObject({
   properties: free.nullish().describe('Facts `resource.properties.*`: any JSON, nested at most 8 deep.'),
 });
 
-const origin = {
+/** Where a request comes from, and when: the same keys in every body that names a client. */
+export const origin = {
   ip: ip.nullish().describe('Address of the client, IPv4 or IPv6. Without it: `peer_ip` and `headers`.'),
   peer_ip: peer.nullish().meta({
     description: 'Address of the TCP peer that the gateway saw; with `headers`, from which `ip` is derived.',
@@ -173,13 +178,11 @@ export const riskCheckBody = z.strictObject({
   ...whichSubject,
   action: line(MAX_ACTION_LENGTH).describe('What they want to do: an action of the rule files, or any other name.'),
   ...origin,
-  step_up_token: tokenField
-    .nullish()
-    .describe('Token of a step-up, by an issuer of STEP_UP_ISSUERS; a valid one turns a step-up into allow.'),
+  step_up_token: stepUpToken,
   resource: resource.nullish().describe('What the action is done to.'),
   subject_properties: free.nullish().describe('Facts `subject.properties.*`: any JSON, nested at most 8 deep.'),
   context: free.nullish().describe('Facts `context.*`: any JSON, nested at most 8 deep.'),
-  dry_run: z.boolean().nullish().describe('Decides, but counts, learns and spends nothing.'),
+  dry_run: dryRun,
 });
 
 /** A body that the schema took. */

@@ -4,6 +4,7 @@ import type { Proof } from '../model/proof.ts';
 import { matchDevice } from '../signals/device.ts';
 import type { Observation } from '../signals/signal.ts';
 import { provenAt } from '../step-up/requirement.ts';
+import type { Pseudonym } from '../store/store.ts';
 import type { Engine } from './engine.ts';
 import { lessonOf } from './lesson.ts';
 
@@ -71,7 +72,11 @@ export async function learnLessons(
 ): Promise<void> {
   const { keys, nowMs, request } = observation;
   const until = device === null || device.expiresAtMs === null ? null : Math.floor(device.expiresAtMs / 1000);
-  if (keys.subject === null || (!sighting && until === null)) return;
+  if (keys.subject === null) return;
+  if (!sighting && until === null) {
+    if (!request.dryRun) await setRight(engine, keys.subject, seen, nowMs);
+    return;
+  }
   // A device that earns trust is itself; a fingerprint that merely resembles it plays no part.
   const earned = until !== null;
   const hidesTraits = !earned && matchDevice(observation, seen).state === 'unconfirmed';
@@ -87,6 +92,20 @@ export async function learnLessons(
     return grantTrust(sighted, { at: Math.floor(nowMs / 1000), until, provenAt: proven, device: lesson.device });
   };
   await engine.store.updateBaseline(keys.subject, learn, seen);
+}
+
+/**
+ * Stores moments that a clock ahead has stored as those of this check: else a revocation by such a clock would refuse every proof until
+ * its moment comes, and nothing would be learned that could mend it.
+ */
+async function setRight({ store }: Engine, subject: Pseudonym, seen: Baseline | null, nowMs: number): Promise<void> {
+  const now = Math.floor(nowMs / 1000);
+  if (seen === null || withoutFuture(seen, now) === seen) return;
+  const mend = (stored: Baseline | null): Baseline | null => {
+    const mended = stored && withoutFuture(stored, now);
+    return mended === stored ? null : mended;
+  };
+  await store.updateBaseline(subject, mend, seen);
 }
 
 /**

@@ -8,7 +8,7 @@ import { assertedPlace } from '../model/asserted-place.ts';
 import type { JsonObject } from '../model/facts.ts';
 import type { Place } from '../model/geo.ts';
 import { withoutPlaceholders } from '../model/placeholder.ts';
-import type { CheckRequest, DeviceClaim, NoAddress, SubjectEvent } from '../model/request.ts';
+import type { CheckRequest, DeviceClaim, NoAddress, SentProof, SubjectEvent } from '../model/request.ts';
 import { DEFAULT_SPACE, impliedSpace, type NamedSubject, USER_TYPE } from '../model/subject.ts';
 import { type ClientAddressHeader, clientAddress, isTrustedAddress, type TrustedProxies } from '../net/client-ip.ts';
 import { deviceShown } from './device-shown.ts';
@@ -57,6 +57,8 @@ export interface WireContext {
   readonly trust: AddressTrust;
   /** The configured subject spaces; see {@link subjectSpaces}. */
   readonly spaces: readonly string[];
+  /** Where in the body the keys of a risk check are, for faults: `context.`; the top where it is left out. */
+  readonly at?: string;
 }
 
 /** The body of a risk check as the core sees it. Throws the 400 problem that names every fault by its path. */
@@ -67,12 +69,12 @@ export function checkRequestOf(body: JsonObject, context: WireContext): CheckReq
 /** A validated body of a risk check as the core sees it. Throws the 400 problem about a moment that cannot be. */
 export function checkRequestFrom(wire: RiskCheckBody, context: WireContext): CheckRequest {
   return {
-    ...subjectOf(wire, context.spaces),
+    ...subjectOf(wire, context),
     action: wire.action,
     ...originOf(wire, context),
     credential: null,
     actor: null,
-    stepUpToken: wire.step_up_token ?? null,
+    proof: proofOf(wire.step_up_token),
     resource: {
       type: wire.resource?.type ?? null,
       id: wire.resource?.id ?? null,
@@ -89,7 +91,7 @@ export function subjectEventOf(body: JsonObject, context: WireContext): SubjectE
   const wire = validated(eventBody, body);
   return {
     type: wire.type,
-    ...subjectOf(wire, context.spaces),
+    ...subjectOf(wire, context),
     subject: wire.subject,
     ...originOf(wire, context),
     trustDevice: wire.trust_device ?? false,
@@ -112,40 +114,47 @@ export function subjectSpaces(verifier: { readonly spaces: readonly string[] } |
  * The space that a caller names, or means by naming none; null where several are configured and none is the default.
  * Throws the 400 problem about a space that is not configured.
  */
-export function spaceNamed(named: string | null | undefined, spaces: readonly string[]): string | null {
+export function spaceNamed(named: string | null | undefined, spaces: readonly string[], at = ''): string | null {
   if (named == null) return impliedSpace(spaces);
   if (spaces.includes(named)) return named;
   const message = `is no subject space of STEP_UP_ISSUERS; allowed: ${spaces.join(', ')}`;
-  throw invalid([{ path: 'subject_space', message }]);
+  throw invalid([{ path: `${at}subject_space`, message }]);
 }
 
 /** The same where a subject is named and so must belong to one. */
-export function spaceDemanded(named: string | null | undefined, spaces: readonly string[]): string {
-  const space = spaceNamed(named, spaces);
+export function spaceDemanded(named: string | null | undefined, spaces: readonly string[], at = ''): string {
+  const space = spaceNamed(named, spaces, at);
   if (space !== null) return space;
   const message = `is missing: the issuers of STEP_UP_ISSUERS have several subject spaces; allowed: ${spaces.join(', ')}`;
-  throw invalid([{ path: 'subject_space', message }]);
+  throw invalid([{ path: `${at}subject_space`, message }]);
 }
 
 type SubjectBody = Pick<RiskCheckBody, 'subject' | 'subject_space' | 'subject_type'>;
 
-function subjectOf({ subject, subject_space, subject_type }: SubjectBody, spaces: readonly string[]): NamedSubject {
+/** Whom a body names. Throws the 400 problem about a subject space that is not configured, or missing. */
+export function subjectOf(
+  { subject, subject_space, subject_type }: SubjectBody,
+  { spaces, at }: Pick<WireContext, 'spaces' | 'at'>,
+): NamedSubject {
   return {
     subject: subject ?? null,
     subjectSpace:
-      subject == null ? (spaceNamed(subject_space, spaces) ?? DEFAULT_SPACE) : spaceDemanded(subject_space, spaces),
+      subject == null
+        ? (spaceNamed(subject_space, spaces, at) ?? DEFAULT_SPACE)
+        : spaceDemanded(subject_space, spaces, at),
     subjectType: subject_type ?? USER_TYPE,
   };
 }
 
-function originOf(wire: OriginBody, { nowMs, trust }: WireContext) {
+/** Where a request comes from. Throws the 400 problem about a moment that cannot be. */
+export function originOf(wire: OriginBody, { nowMs, trust, at }: WireContext) {
   return {
     ...addressOf(wire, trust),
     session: wire.session ?? null,
     userAgent: wire.user_agent?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
     device: deviceOf(wire),
     place: placeOf(wire.geo),
-    occurredAtMs: momentOf(wire.occurred_at, nowMs),
+    occurredAtMs: momentOf(wire.occurred_at, nowMs, at),
   };
 }
 
@@ -184,18 +193,23 @@ function placeOf(wire: OriginBody['geo']): Place | null {
   return wire == null ? null : assertedPlace({ ...wire, accuracyKm: wire.accuracy_km });
 }
 
-function momentOf(occurredAtText: string | null | undefined, nowMs: number): number {
+function momentOf(occurredAtText: string | null | undefined, nowMs: number, at = ''): number {
   if (occurredAtText == null) return nowMs;
   const ms = Date.parse(occurredAtText);
-  const path = 'occurred_at';
+  const path = `${at}occurred_at`;
   if (Number.isNaN(ms)) throw invalid([{ path, message: 'is no moment of the calendar' }]);
   if (ms > nowMs + MAX_FUTURE_MS) throw invalid([{ path, message: 'lies more than 5 minutes in the future' }]);
   if (ms < nowMs - MAX_PAST_MS) throw invalid([{ path, message: 'lies more than 400 days in the past' }]);
   return ms;
 }
 
-/** The body came from `JSON.parse`, so whatever stands under a free key is JSON. */
-function freeOf(value: { readonly [key: string]: unknown } | null | undefined): JsonObject {
+/** The proof that a token is sent for. */
+export function proofOf(token: string | null | undefined): SentProof | null {
+  return token == null ? null : { token };
+}
+
+/** The body came from `JSON.parse`, so what a free key holds is JSON. */
+export function freeOf(value: { readonly [key: string]: unknown } | null | undefined): JsonObject {
   return (value ?? {}) as JsonObject;
 }
 

@@ -13,8 +13,9 @@ export interface LocalProofsOptions {
   /** Entries as in the setting STEP_UP_ISSUERS. */
   readonly issuers: readonly IssuerEntry[];
   /**
-   * Records that a log-in is spent, for `ttlSeconds` at least, where every process of the application sees it; true the first time
-   * only. `id` is a hash and names nobody. Without it nothing can be asked to be single-use.
+   * Records that an id is spent, for `ttlSeconds` at least, where every process of the application sees it; true the first time
+   * only. A token without a session is asked about by four ids at once, each other token by one. `id` is a hash and names nobody.
+   * Without it nothing can be asked to be single-use.
    */
   readonly spend?: (id: string, ttlSeconds: number) => Promise<boolean>;
   /** For keys. Default: the runtime's `fetch`. */

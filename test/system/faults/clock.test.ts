@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { engineWith, NOW_MS } from '../../support/engine.ts';
 import { testApp } from '../../support/http/test-app.ts';
+import { DAY_MS, stage } from '../../support/stage.ts';
 
 const HOUR = 3_600_000;
 const NO_ROOT = { id: 'no-root', when: { 'subject.id': 'root' }, then: { decision: 'deny', reason: 'root_refused' } };
@@ -79,4 +80,27 @@ test('trust in a device is neither lost nor prolonged by a clock that goes back 
   expect(await trusted()).toBe(true);
   clock.ms = Date.parse(device.expires_at) + 1000;
   expect(await trusted()).toBe(false);
+});
+
+test('trust that a clock a day ahead took away holds no later log-in off: the first check sets the moment right', async () => {
+  const one = await stage({
+    version: 1,
+    actions: { pay: {} },
+    rules: [{ id: 'once', when: { action: 'pay' }, then: { decision: 'step-up', max_age: 600, reason: 'payment' } }],
+  });
+  const pay = async (secondsAgo: number, more: object = {}) =>
+    one.check({ ...CHECK, action: 'pay', step_up_token: await one.proof('ann', secondsAgo), ...more });
+  expect((await pay(1)).decision).toBe('allow');
+  one.clock.ms += DAY_MS;
+  await one.tell('credential.changed', { subject: 'ann' });
+  one.clock.ms -= DAY_MS;
+  // A dry run writes nothing, and what was proven before stays refused by whoever sees it first.
+  expect(await pay(1, { dry_run: true })).toMatchObject({
+    decision: 'step-up',
+    stepUp: { error: { code: 'proof_before_revocation' } },
+  });
+  expect(await pay(1)).toMatchObject({ decision: 'step-up', stepUp: { error: { code: 'proof_before_revocation' } } });
+  one.clock.ms += 2000;
+  expect((await pay(5)).decision).toBe('step-up');
+  expect((await pay(1)).decision).toBe('allow');
 });

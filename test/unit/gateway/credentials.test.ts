@@ -142,6 +142,26 @@ describe('the session cookie', () => {
     expect(read(`Bearer ${MAL}`, `${cookie}; theme=dark`)).toBe('unread cookie_unreadable');
   });
 
+  /** @see https://github.com/nextauthjs/next-auth/issues/2003 */
+  test.each([
+    ['session.0'],
+    ['session.1'],
+    ['session__0'],
+    ['session_0'],
+    ['session-1'],
+    ['session2'],
+    ['sessionC1'],
+    ['Session.0'],
+    ['session%2E0'],
+    ['session_chunks'],
+  ])('is unread in a piece of it (%s), also beside a whole one', (piece) => {
+    expect(read(null, `${piece}=${ANN}`)).toBe('unread cookie_chunked');
+    expect(read(null, `session=${MAL}; ${piece}=${ANN}`)).toBe('unread cookie_chunked');
+    expect(read(`Bearer ${MAL}`, `theme=dark; ${piece}=${ANN}`)).toBe('unread cookie_chunked');
+    expect(read(`Bearer ${MAL}`, `a=b,${piece}=${ANN}`)).toBe('unread cookie_unreadable');
+    expect(read(null, `x${piece}=${ANN}; ${piece}x=${ANN}`)).toEqual([]);
+  });
+
   test('with two values is unread, since parsers take the first or the last', () => {
     expect(read(null, `session=${ANN}; session=${MAL}`)).toBe('unread cookie_repeated');
   });

@@ -64,6 +64,11 @@ describe('a fingerprint that a blocked collector sends', () => {
       base64(name).replace(/=+$/, ''),
       digest(name).slice(0, 20),
     ]),
+    ...['test', 'Test_2', 'test123', 'brave', 'nofp', 'device-1', 'qwerty', 'visitorId', 'nofp (Brave)'],
+    ...['1234', '1234567890', '0987654321', 'abcdef', '0123456789abcdef0123456789ABCDEF', 'aabbccddeeff', '1,2,3,4,5'],
+    ...['12345678-1234-1234-1234-123456789012', '11111111-2222-3333-4444-555555555555', `${NIL_UUID.slice(0, -1)}1`],
+    ...['deadbeef', 'DeadBeef'.repeat(4), 'dead-beef-cafe-babe', 'c0ffee00'.repeat(4), 'ababababab', '0001'.repeat(8)],
+    ...['ffffffff00000000ffffffff00000001', 'xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx'],
     ...[digest('md5').toUpperCase(), digest('md5', 'undefined'), digest('sha256', '{}'), hashComponents({})],
   ])('is a placeholder: %j', (text) => {
     expect(isPlaceholder(text)).toBe(true);
@@ -83,6 +88,12 @@ describe('a fingerprint that a blocked collector sends', () => {
       );
     const given = fc.tuple(fc.oneof(made, fc.uuid()), fc.integer({ min: 12, max: 64 }));
     fc.assert(fc.property(given, ([text, length]) => !isPlaceholder(text.slice(0, length))));
+    const number = fc.integer({ min: 2 ** 28, max: 2 ** 32 - 1 }).map((hash) => createHash('md5').update(`${hash}`));
+    const visitor = number.map((hash) => hash.digest('base64').replace(/[+/=]/g, '').slice(0, 20));
+    fc.assert(
+      fc.property(visitor, (text) => !isPlaceholder(text)),
+      { numRuns: 2000 },
+    );
     for (const text of ['fp', 'x1', 'm2', 'fp-null', 'v3:aaaa11112222', 'of stranger-0'])
       expect(isPlaceholder(text)).toBe(false);
   });
