@@ -3,12 +3,12 @@ import { type Assessment, assess } from '../engine/assess.ts';
 import { judgeStrictest } from '../engine/judge.ts';
 import { type OneRequest, oneRequest, settle } from '../engine/settle.ts';
 import { afterAnswer } from '../http/aftermath.ts';
-import { answerOf } from '../http/answer.ts';
+import { answerOf, type ProofFault, retryAfterOf } from '../http/answer.ts';
 import type { AppContext, Route } from '../http/api-route.ts';
 import { jsonBody } from '../http/body.ts';
 import type { AppDeps } from '../http/deps.ts';
 import { type Fault, ProblemError } from '../http/problem.ts';
-import { jsonReply } from '../http/reply.ts';
+import { jsonReply, type Reply } from '../http/reply.ts';
 import { checkRequestOf, subjectSpaces, validated } from '../http/wire.ts';
 import type { CheckResult } from '../model/decision.ts';
 import type { Json, JsonObject } from '../model/facts.ts';
@@ -78,7 +78,7 @@ export function authzenRoutes(deps: AppDeps): Route[] {
       summary: 'AuthZEN 1.0 access evaluation',
       body: evaluationBody,
       answers: { 200: { description: 'The decision; a step-up is false with its obligation', schema: decisionAnswer } },
-      handle: async (c) => jsonReply(await evaluate(deps, c, await authzenBody(deps, c))),
+      handle: async (c) => replyTo(await evaluate(deps, c, await authzenBody(deps, c))),
     },
     {
       method: 'POST',
@@ -95,12 +95,17 @@ export function authzenRoutes(deps: AppDeps): Route[] {
       handle: async (c) => {
         const body = await authzenBody(deps, c);
         const { evaluations, options } = validated(evaluationsBody, body);
-        if (evaluations == null || evaluations.length === 0) return jsonReply(await evaluate(deps, c, body));
+        if (evaluations == null || evaluations.length === 0) return replyTo(await evaluate(deps, c, body));
         const semantic = options?.evaluations_semantic ?? 'execute_all';
         // The body came from JSON.parse, so its items are JSON.
         const items = evaluations as readonly Json[];
         refuseTooMuch(body, items);
-        return jsonReply({ evaluations: await evaluateAll(deps, c, body, items, semantic) });
+        const evaluated = await evaluateAll(deps, c, body, items, semantic);
+        return jsonReply(
+          { evaluations: evaluated.map(({ answer }) => answer) },
+          200,
+          retryAfterOf(longestHeldUp(evaluated)),
+        );
       },
     },
     {
@@ -112,6 +117,22 @@ export function authzenRoutes(deps: AppDeps): Route[] {
       handle: (c) => jsonReply(metadataOf(deps.gateway.publicUrl ?? originIn(c.req.url))),
     },
   ];
+}
+
+interface Evaluated {
+  readonly answer: DecisionAnswer;
+  /** Why the proof that came along was not taken. */
+  readonly proofError: ProofFault | null;
+}
+
+function replyTo({ answer, proofError }: Evaluated): Reply {
+  return jsonReply(answer, 200, retryAfterOf(proofError));
+}
+
+/** Of several proofs that nobody can judge now, the one that has to wait longest. */
+function longestHeldUp(evaluated: readonly Evaluated[]): ProofFault | null {
+  const seconds = ({ proofError }: Evaluated): number => proofError?.retryAfterSeconds ?? -1;
+  return evaluated.toSorted((a, b) => seconds(b) - seconds(a))[0]?.proofError ?? null;
 }
 
 /** The host in it is what a client has sent: `1.1.1.999` is none. */
@@ -161,19 +182,19 @@ async function evaluateAll(
   defaults: JsonObject,
   items: readonly Json[],
   semantic: (typeof SEMANTICS)[number],
-): Promise<DecisionAnswer[]> {
+): Promise<Evaluated[]> {
   const batch: Batch = { assessments: new Map(), together: oneRequest() };
   if (semantic === 'execute_all') {
     return Promise.all(items.map((item) => evaluateItem(deps, c, resolved(defaults, item), batch)));
   }
   const last = semantic === 'permit_on_first_permit';
-  const answers: DecisionAnswer[] = [];
+  const evaluated: Evaluated[] = [];
   for (const item of items) {
-    const answer = await evaluateItem(deps, c, resolved(defaults, item), batch);
-    answers.push(answer);
-    if (answer.decision === last) break;
+    const one = await evaluateItem(deps, c, resolved(defaults, item), batch);
+    evaluated.push(one);
+    if (one.answer.decision === last) break;
   }
-  return answers;
+  return evaluated;
 }
 
 /** What the items of one request share: a page that asks about fifty buttons is one attempt of its subject, with one proof. */
@@ -184,12 +205,13 @@ interface Batch {
 }
 
 /** One item of a batch: what cannot be resolved is refused in its place and spoils none of the others. */
-async function evaluateItem(deps: AppDeps, c: AppContext, item: JsonObject, batch: Batch): Promise<DecisionAnswer> {
+async function evaluateItem(deps: AppDeps, c: AppContext, item: JsonObject, batch: Batch): Promise<Evaluated> {
   try {
     return await evaluate(deps, c, item, batch);
   } catch (error) {
     if (!(error instanceof ProblemError)) throw error;
-    return { decision: false, context: { error: { status: 400, message: error.message, errors: error.faults } } };
+    const context = { error: { status: 400, message: error.message, errors: error.faults } };
+    return { answer: { decision: false, context }, proofError: null };
   }
 }
 
@@ -234,7 +256,7 @@ async function evaluate(
   c: AppContext,
   body: JsonObject,
   { assessments, together }: Batch = { assessments: new Map(), together: oneRequest() },
-): Promise<DecisionAnswer> {
+): Promise<Evaluated> {
   const startedMs = deps.elapsedMs();
   const scope = deps.scopeOf(c);
   validated(evaluationBody, body);
@@ -255,7 +277,10 @@ async function evaluate(
   const caller = c.get('caller');
   const latencyMs = deps.elapsedMs() - startedMs;
   afterAnswer(deps, scope, { ...checked, requestId, caller, latencyMs });
-  return decisionOf(checked.result, routed === null ? null : checked.request.action);
+  return {
+    answer: decisionOf(checked.result, routed === null ? null : checked.request.action),
+    proofError: checked.result.stepUp?.error ?? null,
+  };
 }
 
 /** All of a risk check but what it is judged by alone. */

@@ -216,7 +216,8 @@ export function isoOf(ms: number): string {
   return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
-type ProofFault = NonNullable<NonNullable<CheckResult['stepUp']>['error']>;
+/** Why a proof was not taken, as a check tells it. */
+export type ProofFault = NonNullable<NonNullable<CheckResult['stepUp']>['error']>;
 
 function stepUpOf({ satisfied, requirement, error }: NonNullable<CheckResult['stepUp']>) {
   return {
