@@ -86,7 +86,7 @@ function requestOf({ type, trustDevice: _trustDevice, ...observed }: SubjectEven
     action: type,
     credential: null,
     actor: null,
-    stepUpToken: null,
+    proof: null,
     resource: { type: null, id: null, properties: {} },
     subjectProperties: {},
     context: {},

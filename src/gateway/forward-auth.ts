@@ -1,7 +1,7 @@
 import { check } from '../engine/check.ts';
 import type { Checked } from '../engine/settle.ts';
 import { afterAnswer } from '../http/aftermath.ts';
-import { challengeOf } from '../http/answer.ts';
+import { challengeOf, retryAfterOf } from '../http/answer.ts';
 import type { AppContext, Route } from '../http/api-route.ts';
 import { hasRight } from '../http/caller.ts';
 import { isNavigation, type ReadHeader } from '../http/client-headers.ts';
@@ -164,7 +164,7 @@ async function decide(
   const request = await hookCheckRequest(engine, { ...call, path }, header, sent, origin, deps.gateway);
   if (request.credential?.code === 'opaque') warnOnce('opaque');
   const [first, ...others] = requestsOf(request, candidates);
-  const checked = await check(engine, first, { others });
+  const checked = await check(engine, first, others);
   const latencyMs = deps.elapsedMs() - startedMs;
   afterAnswer(deps, scope, { ...checked, requestId, caller: caller.name, latencyMs });
   const isGuarded = [first, ...others].some(({ action }) => rules.policyFor(action).guarded);
@@ -215,14 +215,12 @@ function decided(
   }
   // Without a requirement there is nothing to challenge for: it must not turn into a 200 or a 500.
   if (result.stepUp === null) return { status: 403, headers, more: {} };
-  const retryAfterSeconds =
-    request.stepUpVerdict?.valid === false ? request.stepUpVerdict.error.retryAfterSeconds : undefined;
   const more = {
     'WWW-Authenticate':
       error === 'session_refused'
         ? invalidToken(request.credential?.code ?? '')
         : challengeOf(result.stepUp.requirement, result.stepUp.error),
-    ...(retryAfterSeconds !== undefined && { 'Retry-After': String(retryAfterSeconds) }),
+    ...retryAfterOf(result.stepUp.error),
   };
   const location = isNavigation(call, header) ? stepUpLocation(gateway, result.stepUp.requirement, call) : null;
   if (location === null) return { status: 401, headers, more };

@@ -9,6 +9,7 @@ import {
   type DeviceClaim,
   EVENT_TYPES,
   type NoAddress,
+  type SentProof,
   type SubjectEvent,
 } from '../model/request.ts';
 import {
@@ -50,7 +51,7 @@ export const MAX_ADDRESS_LENGTH = 64;
 const NO_CONTROLS = /^\P{Cc}*$/u;
 
 /** Text without control characters, 1 to `max` characters. */
-function line(max: number) {
+export function line(max: number) {
   return z.string().min(1).max(max).regex(NO_CONTROLS, 'must not hold control characters');
 }
 
@@ -60,7 +61,7 @@ export function isLine(value: unknown, max: number): value is string {
 }
 
 /** A caller may send null for what it does not know: it means the same as leaving the key out. */
-const free = z
+export const free = z
   .record(z.string(), z.unknown())
   .refine((value) => nestingOf(value) <= MAX_FREE_NESTING, `must not be nested deeper than ${MAX_FREE_NESTING}`)
   .meta({ description: `Free facts: any JSON, nested at most ${MAX_FREE_NESTING} deep.` });
@@ -77,7 +78,7 @@ export const subjectField = z.string().transform((value, context): string => {
 });
 
 /** Which subject an id names, beside the id. */
-const whichSubject = {
+export const whichSubject = {
   subject_space: z
     .string()
     .nullish()
@@ -93,6 +94,10 @@ const whichSubject = {
 
 /** A compact JWT of any issuer. */
 export const tokenField = z.string().min(1).max(MAX_TOKEN_LENGTH);
+export const stepUpToken = tokenField
+  .nullish()
+  .describe('Token of a step-up, by an issuer of STEP_UP_ISSUERS; a valid one turns a step-up into allow.');
+export const dryRun = z.boolean().nullish().describe('Decides, but counts, learns and spends nothing.');
 
 const ip = z.string().transform((value, context): Address => {
   const address = value.length <= MAX_ADDRESS_LENGTH ? parseAddress(value) : null;
@@ -170,7 +175,8 @@ const resource = z.strictObject({
   properties: free.nullish().describe('Facts `resource.properties.*`: any JSON, nested at most 8 deep.'),
 });
 
-const origin = {
+/** Where a request comes from, and when: the same keys in every body that names a client. */
+export const origin = {
   ip: ip.nullish().describe('Address of the client, IPv4 or IPv6. Without it: `peer_ip` and `headers`.'),
   peer_ip: peer.nullish().meta({
     description: 'Address of the TCP peer that the gateway saw; with `headers`, from which `ip` is derived.',
@@ -198,13 +204,11 @@ export const riskCheckBody = z.strictObject({
   ...whichSubject,
   action: line(MAX_ACTION_LENGTH).describe('What they want to do: an action of the rule files, or any other name.'),
   ...origin,
-  step_up_token: tokenField
-    .nullish()
-    .describe('Token of a step-up, by an issuer of STEP_UP_ISSUERS; a valid one turns a step-up into allow.'),
+  step_up_token: stepUpToken,
   resource: resource.nullish().describe('What the action is done to.'),
   subject_properties: free.nullish().describe('Facts `subject.properties.*`: any JSON, nested at most 8 deep.'),
   context: free.nullish().describe('Facts `context.*`: any JSON, nested at most 8 deep.'),
-  dry_run: z.boolean().nullish().describe('Decides, but counts, learns and spends nothing.'),
+  dry_run: dryRun,
 });
 
 /** A body that the schema took. */
@@ -276,6 +280,8 @@ export interface WireContext {
   readonly trust: AddressTrust;
   /** The configured subject spaces; see {@link subjectSpaces}. */
   readonly spaces: readonly string[];
+  /** Where in the body the keys of a risk check are, for faults: `context.`; the top where it is left out. */
+  readonly at?: string;
 }
 
 /** The body of a risk check as the core sees it. Throws the 400 problem that names every fault by its path. */
@@ -286,12 +292,12 @@ export function checkRequestOf(body: JsonObject, context: WireContext): CheckReq
 /** A validated body of a risk check as the core sees it. Throws the 400 problem about a moment that cannot be. */
 export function checkRequestFrom(wire: RiskCheckBody, context: WireContext): CheckRequest {
   return {
-    ...subjectOf(wire, context.spaces),
+    ...subjectOf(wire, context),
     action: wire.action,
     ...originOf(wire, context),
     credential: null,
     actor: null,
-    stepUpToken: wire.step_up_token ?? null,
+    proof: proofOf(wire.step_up_token),
     resource: {
       type: wire.resource?.type ?? null,
       id: wire.resource?.id ?? null,
@@ -308,7 +314,7 @@ export function subjectEventOf(body: JsonObject, context: WireContext): SubjectE
   const wire = validated(eventBody, body);
   return {
     type: wire.type,
-    ...subjectOf(wire, context.spaces),
+    ...subjectOf(wire, context),
     subject: wire.subject,
     ...originOf(wire, context),
     trustDevice: wire.trust_device ?? false,
@@ -331,42 +337,49 @@ export function subjectSpaces(verifier: { readonly spaces: readonly string[] } |
  * The space that a caller names, or means by naming none; null where several are configured and none is the default.
  * Throws the 400 problem about a space that is not configured.
  */
-export function spaceNamed(named: string | null | undefined, spaces: readonly string[]): string | null {
+export function spaceNamed(named: string | null | undefined, spaces: readonly string[], at = ''): string | null {
   if (named == null) return impliedSpace(spaces);
   if (spaces.includes(named)) return named;
   const message = `is no subject space of STEP_UP_ISSUERS; allowed: ${spaces.join(', ')}`;
-  throw invalid([{ path: 'subject_space', message }]);
+  throw invalid([{ path: `${at}subject_space`, message }]);
 }
 
 /** The same where a subject is named and so must belong to one. */
-export function spaceDemanded(named: string | null | undefined, spaces: readonly string[]): string {
-  const space = spaceNamed(named, spaces);
+export function spaceDemanded(named: string | null | undefined, spaces: readonly string[], at = ''): string {
+  const space = spaceNamed(named, spaces, at);
   if (space !== null) return space;
   const message = `is missing: the issuers of STEP_UP_ISSUERS have several subject spaces; allowed: ${spaces.join(', ')}`;
-  throw invalid([{ path: 'subject_space', message }]);
+  throw invalid([{ path: `${at}subject_space`, message }]);
 }
 
 type SubjectBody = Pick<RiskCheckBody, 'subject' | 'subject_space' | 'subject_type'>;
 
-function subjectOf({ subject, subject_space, subject_type }: SubjectBody, spaces: readonly string[]): NamedSubject {
+/** Whom a body names. Throws the 400 problem about a subject space that is not configured, or missing. */
+export function subjectOf(
+  { subject, subject_space, subject_type }: SubjectBody,
+  { spaces, at }: Pick<WireContext, 'spaces' | 'at'>,
+): NamedSubject {
   return {
     subject: subject ?? null,
     subjectSpace:
-      subject == null ? (spaceNamed(subject_space, spaces) ?? DEFAULT_SPACE) : spaceDemanded(subject_space, spaces),
+      subject == null
+        ? (spaceNamed(subject_space, spaces, at) ?? DEFAULT_SPACE)
+        : spaceDemanded(subject_space, spaces, at),
     subjectType: subject_type ?? USER_TYPE,
   };
 }
 
 type OriginBody = z.output<z.ZodObject<typeof origin>>;
 
-function originOf(wire: OriginBody, { nowMs, trust }: WireContext) {
+/** Where a request comes from. Throws the 400 problem about a moment that cannot be. */
+export function originOf(wire: OriginBody, { nowMs, trust, at }: WireContext) {
   return {
     ...addressOf(wire, trust),
     session: wire.session ?? null,
     userAgent: wire.user_agent?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
     device: deviceOf(wire),
     place: placeOf(wire.geo),
-    occurredAtMs: momentOf(wire.occurred_at, nowMs),
+    occurredAtMs: momentOf(wire.occurred_at, nowMs, at),
   };
 }
 
@@ -405,18 +418,23 @@ function placeOf(wire: OriginBody['geo']): Place | null {
   return wire == null ? null : assertedPlace({ ...wire, accuracyKm: wire.accuracy_km });
 }
 
-function momentOf(occurredAtText: string | null | undefined, nowMs: number): number {
+function momentOf(occurredAtText: string | null | undefined, nowMs: number, at = ''): number {
   if (occurredAtText == null) return nowMs;
   const ms = Date.parse(occurredAtText);
-  const path = 'occurred_at';
+  const path = `${at}occurred_at`;
   if (Number.isNaN(ms)) throw invalid([{ path, message: 'is no moment of the calendar' }]);
   if (ms > nowMs + MAX_FUTURE_MS) throw invalid([{ path, message: 'lies more than 5 minutes in the future' }]);
   if (ms < nowMs - MAX_PAST_MS) throw invalid([{ path, message: 'lies more than 400 days in the past' }]);
   return ms;
 }
 
-/** The body came from `JSON.parse`, so whatever stands under a free key is JSON. */
-function freeOf(value: { readonly [key: string]: unknown } | null | undefined): JsonObject {
+/** The proof that a token is sent for. */
+export function proofOf(token: string | null | undefined): SentProof | null {
+  return token == null ? null : { token };
+}
+
+/** The body came from `JSON.parse`, so what a free key holds is JSON. */
+export function freeOf(value: { readonly [key: string]: unknown } | null | undefined): JsonObject {
   return (value ?? {}) as JsonObject;
 }
 

@@ -61,7 +61,7 @@ export async function stage(rules: object, more: Partial<Engine> = {}): Promise<
     checkAs: async (body, candidates) => {
       const request = checkRequestOf({ action: '-', ...body }, context());
       const [first = request, ...others] = candidates.map((each): CheckRequest => ({ ...request, ...each }));
-      const checked = await check(engine, first, { others });
+      const checked = await check(engine, first, others);
       await checked.learn();
       return checked;
     },

@@ -76,7 +76,7 @@ export function observation(given: Given = {}): Observation {
       place: null,
       credential: null,
       actor: null,
-      stepUpToken: null,
+      proof: null,
       resource: { type: null, id: null, properties: {} },
       subjectProperties: {},
       context: {},
