@@ -1,34 +1,19 @@
 import * as z from 'zod';
+import type { ProofFault } from '../contract/answer.ts';
+import { dryRun, free, line, nestingOf, origin, stepUpToken, whichSubject } from '../contract/body.ts';
+import { MAX_ACTION_LENGTH, MAX_FREE_NESTING, MAX_SUBJECT_TYPE_LENGTH } from '../contract/limits.ts';
 import { type Assessment, assess } from '../engine/assess.ts';
 import type { Engine } from '../engine/engine.ts';
 import { judgeStrictest } from '../engine/judge.ts';
 import { settlement } from '../engine/settle.ts';
 import { afterAnswer } from '../http/aftermath.ts';
-import { answerOf, type ProofFault, retryAfterOf } from '../http/answer.ts';
+import { answerOf, retryAfterOf } from '../http/answer.ts';
 import type { AppContext, Route } from '../http/api-route.ts';
 import { jsonBody } from '../http/body.ts';
 import type { AppDeps } from '../http/deps.ts';
 import { ProblemError } from '../http/problem.ts';
 import { jsonReply, type Reply } from '../http/reply.ts';
-import {
-  dryRun,
-  free,
-  freeOf,
-  line,
-  MAX_ACTION_LENGTH,
-  MAX_FREE_NESTING,
-  MAX_SUBJECT_TYPE_LENGTH,
-  nestingOf,
-  origin,
-  originOf,
-  proofOf,
-  stepUpToken,
-  subjectOf,
-  subjectSpaces,
-  validated,
-  type WireContext,
-  whichSubject,
-} from '../http/wire.ts';
+import { freeOf, originOf, proofOf, subjectOf, subjectSpaces, validated, type WireContext } from '../http/wire.ts';
 import type { CheckResult } from '../model/decision.ts';
 import type { Json, JsonObject } from '../model/facts.ts';
 import type { CheckRequest } from '../model/request.ts';

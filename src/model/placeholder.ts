@@ -29,7 +29,7 @@ function isEmptyComponent(name: string, text: string): boolean {
   return sayNothing(plain, partsOf(plain), NOTHING) || (name === 'canvas' && isNoPicture(plain));
 }
 
-/** Values of the group `canvas` that are the same in every browser of a kind, as the collector of `stepgate/client` shortens them. */
+/** Values of the group `canvas` that are the same in every browser of a kind, as the collector of `@stepgate/browser` shortens them. */
 export const CANVAS_CONSTANTS: readonly string[] = [
   // Digests by FingerprintJS of what it puts for a picture: `skipped` (Firefox 120+, Safari 17+), `unstable`, `unsupported`, nothing;
   // each with and without support for the winding rule.

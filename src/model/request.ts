@@ -67,6 +67,8 @@ export const EVENT_TYPES = [
   'credential.changed',
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
+/** The events that teach the baseline and may earn trust. */
+export type SuccessEvent = Extract<EventType, `${string}.succeeded`>;
 
 /** A reported outcome. */
 export interface SubjectEvent

@@ -1,5 +1,3 @@
-import { getPath } from 'hono/utils/url';
-
 /** What only the connection itself tells. */
 export interface Connection {
   /** Address of its other end; null where the runtime does not say. */
@@ -33,8 +31,13 @@ export function connectionOf(c: RequestContext): Connection {
   return {
     peer: textOf(incoming?.socket?.remoteAddress) ?? textOf(edgePeerOf(c.env)),
     method: textOf(incoming?.method) ?? c.req.method,
-    target: textOf(incoming?.url) ?? targetIn(c.req.raw.url),
+    target: sentTarget(c.env) ?? targetIn(c.req.raw.url),
   };
+}
+
+/** Request target as Node received it; null where the runtime does not say. */
+export function sentTarget(env: unknown): string | null {
+  return textOf(incomingOf(env)?.url);
 }
 
 /** How many header lines of this name (in lower case) came; 1 where the runtime does not tell them apart. */
@@ -47,23 +50,6 @@ export function headerLines(c: RequestContext, name: string): number {
 function targetIn(url: string): string {
   const { pathname, search } = new URL(url);
   return `${pathname}${search}`;
-}
-
-/** Prefix under which Envoy asks with the path of the original request. */
-export const EXT_AUTHZ_PREFIX = '/ext-authz';
-
-/**
- * The path by which a request is routed. What was sent to the Envoy hook stays there whatever dot segments follow: resolved
- * first, `/ext-authz/../healthz` would be answered 200 by another route, and let in.
- */
-export function routePath(request: Request, options?: { readonly env?: unknown }): string {
-  const raw = textOf(incomingOf(options?.env)?.url);
-  return raw !== null && isUnderPrefix(raw) ? `${EXT_AUTHZ_PREFIX}/` : getPath(request);
-}
-
-/** True for the prefix itself and for whatever follows it behind any kind of delimiter. */
-function isUnderPrefix(target: string): boolean {
-  return target.startsWith(EXT_AUTHZ_PREFIX) && !/^[A-Za-z0-9_-]/.test(target.slice(EXT_AUTHZ_PREFIX.length));
 }
 
 function incomingOf(env: unknown): Incoming | null {
