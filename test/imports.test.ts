@@ -51,7 +51,7 @@ const ENTRIES = ['node.ts', 'worker.ts', 'cli.ts'];
 /** Implementations that only entries choose: everything else knows the contract. */
 const DRIVERS: readonly RegExp[] = [
   /^store\/(?:memory|pseudonym)\.ts$/,
-  /^store\/redis\/(?:redis|cells)\.ts$/,
+  /^store\/redis\/(?:redis|commands)\.ts$/,
   /^data\/geo\/(?:build-geo|geoip-lite|geoip-lite-table|local-geo|mmdb-table|shards|shards-file)\.ts$/,
   /^data\/lists\/(?:lists-file|publish-lists)\.ts$/,
   /^step-up\/jose\.ts$/,
@@ -63,7 +63,7 @@ const DRIVERS: readonly RegExp[] = [
 /** What touches the disk, sockets or Node's own modules. */
 const NODE_ONLY: readonly RegExp[] = [
   /^(?:node|cli)(?:\.ts$|\/)/,
-  /^store\/(?:pseudonym|redis\/(?:redis|cells))\.ts$/,
+  /^store\/(?:pseudonym|redis\/(?:redis|commands))\.ts$/,
   /^data\/geo\/(?:build-geo|geoip-lite|geoip-lite-table|local-geo|mmdb-table|shards-file)\.ts$/,
   /^data\/lists\/(?:lists-file|publish-lists)\.ts$/,
   /^rules\/load\.ts$/,
@@ -106,7 +106,7 @@ function floorOf(path: string): number {
 }
 
 /** What an application gives to have proofs spent speaks of the store by its contract. */
-const STORE_CONTRACTS = ['store/store.ts', 'store/keys.ts'];
+const STORE_CONTRACTS = ['store/store.ts', 'store/counters.ts', 'store/keys.ts'];
 
 /** The browser's side is a program of its own. */
 const isBrowser = (path: string): boolean => path.startsWith('client/');

@@ -135,7 +135,7 @@ function applyProof(
   if (verdict === null) return refused(null);
   if (!verdict.valid) return refused(verdict.error);
   const { proof } = verdict;
-  const proofsNotBefore = baseline?.proofsNotBefore ?? 0;
+  const proofsNotBefore = baseline?.value.proofsNotBefore ?? 0;
   const judged = judgeProof(proof, requirement, { ...request, nowMs, proofsNotBefore });
   return judged.satisfied ? { satisfied: true, requirement: demand, error: null } : refused(judged.error);
 }

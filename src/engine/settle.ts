@@ -48,7 +48,7 @@ export async function settle(
   judgement: Judgement,
   together: OneRequest,
 ): Promise<Checked> {
-  const { observation, proof, baseline, measurements, degraded } = assessment;
+  const { observation, proof, measurements, degraded } = assessment;
   const { request, facts, verdict, policy, hold, floored, demanded } = judgement;
   const stepUp = await spendProof(engine, assessment, judgement.stepUp, together.spent);
   const decision: Decision = stepUp?.satisfied === true ? 'allow' : demanded;
@@ -56,7 +56,7 @@ export async function settle(
   const earnedBy = stepUp?.satisfied === true && proof?.valid === true ? proof.proof : null;
   const actor = request.actor ?? (proof?.valid === true ? proof.proof.actor : null);
   const lessons = lessonsOf(decision, earnedBy, policy, degraded, actor, observation);
-  const device = await nameDevice(engine, observation, baseline, lessons);
+  const device = await nameDevice(engine, assessment, lessons);
 
   const result: CheckResult = {
     id: engine.newId(),
@@ -79,7 +79,7 @@ export async function settle(
   };
   const learn = async (): Promise<void> => {
     await Promise.all([
-      learnLessons(engine, observation, baseline, device, lessons),
+      learnLessons(engine, assessment, device, lessons),
       // A hold is not a denial by the rules: strangers behind one address do not count against one another.
       countBadEnd(engine, assessment, floored, refusalOf(stepUp, proof), together.badEnds),
     ]);

@@ -4,6 +4,7 @@ import type { FactValue, MeasuredFacts } from '../model/facts.ts';
 import type { Proof } from '../model/proof.ts';
 import { wwwAuthenticate } from '../step-up/challenge.ts';
 import type { Presented } from '../step-up/present.ts';
+import { COUNTERS_OF, type Counts } from '../store/counters.ts';
 
 const decision = z.enum(DECISIONS);
 const factValue = z.union([z.number(), z.string(), z.boolean(), z.array(z.string()).readonly()]);
@@ -145,16 +146,23 @@ export const subjectAnswer = z.object({
       devices: z.array(knownDevice),
     })
     .nullable(),
-  counters: z.object({
-    attempts_1m: z.number(),
-    failures_10m: z.number(),
-    addresses_1h: z.number(),
-    countries_24h: z.number(),
-  }),
+  counters: z.object(Object.fromEntries(COUNTERS_OF.subject.map(({ name }) => [wireName(name), z.number()]))),
 });
 
 /** What is stored about a subject, as it goes on the wire. */
 export type SubjectAnswer = z.infer<typeof subjectAnswer>;
+
+/** The counts of a subject as they go on the wire. */
+export function countersAnswer(counts: Counts<'subject'>): SubjectAnswer['counters'] {
+  return Object.fromEntries(
+    COUNTERS_OF.subject.map(({ name }) => [wireName(name), counts[name as keyof typeof counts]]),
+  );
+}
+
+/** `attempts1m` is `attempts_1m` on the wire. */
+function wireName(counter: string): string {
+  return counter.replace(/(?<=[a-z])(?=\d)/, '_');
+}
 
 /** The body that answers a risk check. */
 export type RiskCheckAnswer = z.infer<typeof riskCheckAnswer>;

@@ -6,6 +6,7 @@ import { normaliseSubject, USER_TYPE } from '../model/subject.ts';
 import { ANYBODY, type Presented, present, type ShownToken } from '../step-up/present.ts';
 import { statedRequirement } from '../step-up/requirement.ts';
 import { spend } from '../step-up/spend.ts';
+import { NOTHING_SEEN } from '../store/counters.ts';
 import { subjectPseudonym } from '../store/keys.ts';
 import { retryAfterOf, verifyAnswer, verifyAnswerOf } from './answer.ts';
 import type { Route } from './api-route.ts';
@@ -67,9 +68,9 @@ async function proofsNotBefore(
 ): Promise<number> {
   const id = normaliseSubject(subject) ?? subject;
   const key = subjectPseudonym(pseudonym, { space, type: USER_TYPE, id });
-  const asked = { key, address: null, country: null };
-  const history = await store.recordAttempt({ atMs: nowMs, write: false, subject: asked, address: null, device: null });
-  return history.subject?.state === 'read' ? (history.subject.value.baseline?.proofsNotBefore ?? 0) : 0;
+  const keys = { subject: key, address: null, network: null, device: null };
+  const history = await store.recordAttempt({ atMs: nowMs, write: false, keys, seen: NOTHING_SEEN });
+  return history.subject?.state === 'read' ? (history.subject.value.baseline?.value.proofsNotBefore ?? 0) : 0;
 }
 
 /** Anybody's proof may be of any space, unless the caller names one. */

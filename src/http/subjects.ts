@@ -1,8 +1,15 @@
 import { type Baseline, hasLiveTrust, type KnownDevice, revokeAllDevices, revokeDevice } from '../model/baseline.ts';
 import { MAX_SUBJECT_LENGTH, normaliseSubject, USER_TYPE } from '../model/subject.ts';
 import { subjectPseudonym } from '../store/keys.ts';
-import type { SubjectSlot } from '../store/store.ts';
-import { devicesAnswer, isoOf, type KnownDeviceAnswer, type SubjectAnswer, subjectAnswer } from './answer.ts';
+import type { SubjectRecord } from '../store/store.ts';
+import {
+  countersAnswer,
+  devicesAnswer,
+  isoOf,
+  type KnownDeviceAnswer,
+  type SubjectAnswer,
+  subjectAnswer,
+} from './answer.ts';
 import type { AppContext, Route } from './api-route.ts';
 import type { AppDeps } from './deps.ts';
 import { ProblemError } from './problem.ts';
@@ -61,7 +68,7 @@ export function subjectRoutes(deps: AppDeps): Route[] {
         const { store, key, nowMs, now } = askedOf(c);
         const slot = await store.readSubject(key, nowMs);
         if (slot === null) throw nothingStored();
-        return jsonReply({ devices: devicesOf(slot.baseline, now) });
+        return jsonReply({ devices: devicesOf(slot.baseline?.value ?? null, now) });
       },
     },
     {
@@ -100,16 +107,11 @@ export function subjectRoutes(deps: AppDeps): Route[] {
 }
 
 /** What is stored about a subject, in wire names. `now` in epoch seconds. */
-export function storedOf(subject: string, slot: SubjectSlot, now: number): SubjectAnswer {
+export function storedOf(subject: string, slot: SubjectRecord, now: number): SubjectAnswer {
   return {
     subject,
-    baseline: slot.baseline === null ? null : baselineOf(slot.baseline, now),
-    counters: {
-      attempts_1m: slot.attempts1m,
-      failures_10m: slot.failures10m,
-      addresses_1h: slot.addresses1h,
-      countries_24h: slot.countries24h,
-    },
+    baseline: slot.baseline === null ? null : baselineOf(slot.baseline.value, now),
+    counters: countersAnswer(slot),
   };
 }
 

@@ -6,7 +6,7 @@ import { actsOf, PEOPLE, type PersonKind, personOf } from '../../../src/cli/simu
 import { geoipLiteSource } from '../../../src/data/geo/geoip-lite.ts';
 import { greatCircleKm } from '../../../src/model/distance.ts';
 import { parseAddress } from '../../../src/net/ip.ts';
-import { similarityOf } from '../../../src/signals/device.ts';
+import { similarityOf } from '../../../src/engine/device-match.ts';
 
 const geo = geoipLiteSource();
 let world: World;
