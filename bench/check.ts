@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { startRedis } from '../test/servers/redis.ts';
+import { startRedis } from '../test/support/servers/redis.ts';
 import { bar } from './bar.ts';
 import { buildPublicLists } from './servers/lists.ts';
 import { fixedRate, percentile, type Stretch, stretch } from './servers/load.ts';

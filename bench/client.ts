@@ -8,10 +8,10 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { bundleClient, MAX_GZIP_BYTES } from '../scripts/build-client.ts';
-import { launchChromium } from '../test/browser/chromium.ts';
+import { launchChromium } from '../test/support/browser/chromium.ts';
 import { bar } from './bar.ts';
 
-declare const Stepgate: typeof import('../src/client/script.ts');
+declare const Stepgate: typeof import('../packages/browser/src/script.ts');
 
 const ROUNDS = 15;
 /** So long that a loaded machine still answers: the limit is not what is measured. */

@@ -1,5 +1,5 @@
 /**
- * What checks are answered, how much longer they take, and how soon all is well again after each fault of `test/faults/`: of
+ * What checks are answered, how much longer they take, and how soon all is well again after each fault of `test/system/faults/`: of
  * Redis, of a key endpoint, of the disk, of the clock, of the process itself, and a flood. 32 connections, the default rules,
  * the default budget of the store. Prints one table with a line for each fault, then the bars.
  * Run: `npm run bench -- faults`
@@ -7,15 +7,15 @@
 import { z } from 'zod';
 import { LISTS_LOOKED_AT_MS } from '../src/data/lists/lists-file.ts';
 import { FETCH_TIMEOUT_MS } from '../src/step-up/keys.ts';
-import { CLOCK_SCENARIOS, startClockStand } from '../test/faults/clock.ts';
-import { FULL_DISK, LISTED_LATER, startDiskStand } from '../test/faults/disk.ts';
-import { KEY_SCENARIOS, startKeyStand } from '../test/faults/keys.ts';
-import { SCENARIOS, type Scenario, startStand } from '../test/faults/scenarios.ts';
-import { startService, stopUnderLoad } from '../test/faults/stop.ts';
-import { HEAP_MIB, introduce, startSmallService, stranger } from '../test/faults/strangers.ts';
-import { metricsOf } from '../test/servers/metrics.ts';
-import { freePort, startRedis, until } from '../test/servers/redis.ts';
-import { KEY as TESTER_KEY } from '../test/servers/stepgate.ts';
+import { CLOCK_SCENARIOS, startClockStand } from '../test/support/faults/clock.ts';
+import { FULL_DISK, LISTED_LATER, startDiskStand } from '../test/support/faults/disk.ts';
+import { KEY_SCENARIOS, startKeyStand } from '../test/support/faults/keys.ts';
+import { SCENARIOS, type Scenario, startStand } from '../test/support/faults/scenarios.ts';
+import { startService, stopUnderLoad } from '../test/support/faults/stop.ts';
+import { HEAP_MIB, introduce, startSmallService, stranger } from '../test/support/faults/strangers.ts';
+import { metricsOf } from '../test/support/servers/metrics.ts';
+import { freePort, startRedis, until } from '../test/support/servers/redis.ts';
+import { KEY as TESTER_KEY } from '../test/support/servers/stepgate.ts';
 import { bar } from './bar.ts';
 import { percentile, rawRequest, type Stretch, stretch } from './servers/load.ts';
 import { KEY, type ServerProcess } from './servers/process.ts';

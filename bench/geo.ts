@@ -12,7 +12,7 @@ import { readBuiltFile } from '../src/data/geo/shards-file.ts';
 import type { Address } from '../src/model/address.ts';
 import type { Located, Place } from '../src/model/geo.ts';
 import { formatV4, formatV6, parseAddress } from '../src/net/ip.ts';
-import { seeded } from '../test/geo/built.ts';
+import { seeded } from '../test/support/geo/built.ts';
 import { bar } from './bar.ts';
 import { mmdbOf } from './servers/mmdb.ts';
 
@@ -129,7 +129,7 @@ async function measureWorkerd(): Promise<{ readonly perSecond: number; readonly 
       {
         config: {
           name: 'bench-geo',
-          main: join(ROOT, 'test/workerd/data-probe.ts'),
+          main: join(ROOT, 'test/support/workerd/data-probe.ts'),
           compatibility_date: '2026-11-01',
           compatibility_flags: ['nodejs_compat'],
           assets: { directory: join(SHARDS, '..'), binding: 'ASSETS', run_worker_first: true },

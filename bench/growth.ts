@@ -8,7 +8,7 @@ import { NOTHING_SEEN } from '../src/store/counters.ts';
 import { baselineKey, subjectCountersKey } from '../src/store/keys.ts';
 import { redisStore } from '../src/store/redis/redis.ts';
 import type { Attempt } from '../src/store/store.ts';
-import { startRedis } from '../test/servers/redis.ts';
+import { startRedis } from '../test/support/servers/redis.ts';
 import { bar } from './bar.ts';
 import { redisWork } from './servers/redis-cost.ts';
 

@@ -4,7 +4,7 @@
  * Run: `npm run bench -- scale`
  */
 import { fileURLToPath } from 'node:url';
-import { startRedisCluster } from '../test/servers/redis.ts';
+import { startRedisCluster } from '../test/support/servers/redis.ts';
 import { bar } from './bar.ts';
 import { percentile, type Stretch, stretch } from './servers/load.ts';
 import { KEY, startProcess } from './servers/process.ts';

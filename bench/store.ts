@@ -6,9 +6,9 @@
 import { fileURLToPath } from 'node:url';
 import { COUNTERS, NOTHING_SEEN } from '../src/store/counters.ts';
 import { redisStore } from '../src/store/redis/redis.ts';
-import { startRedis } from '../test/servers/redis.ts';
-import { startTurnProxy } from '../test/servers/turn-proxy.ts';
-import { fullBaseline } from '../test/store/full-baseline.ts';
+import { startRedis } from '../test/support/servers/redis.ts';
+import { startTurnProxy } from '../test/support/servers/turn-proxy.ts';
+import { fullBaseline } from '../test/support/store/full-baseline.ts';
 import { bar } from './bar.ts';
 import { stretch } from './servers/load.ts';
 import { KEY, startProcess } from './servers/process.ts';

@@ -7,9 +7,9 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeCertificates, startRedis } from '../test/servers/redis.ts';
-import { startRedisProxy } from '../test/servers/redis-proxy.ts';
-import { bundle, startWorkerd } from '../test/servers/workerd.ts';
+import { makeCertificates, startRedis } from '../test/support/servers/redis.ts';
+import { startRedisProxy } from '../test/support/servers/redis-proxy.ts';
+import { bundle, startWorkerd } from '../test/support/servers/workerd.ts';
 import { bar } from './bar.ts';
 import { percentile, type SeeAnswer, stretch } from './servers/load.ts';
 import { KEY, startProcess } from './servers/process.ts';

@@ -9,8 +9,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { workerCode } from '../test/servers/worker.ts';
-import { WORKERD, writeWorkerd } from '../test/servers/workerd.ts';
+import { workerCode } from '../test/support/servers/worker.ts';
+import { WORKERD, writeWorkerd } from '../test/support/servers/workerd.ts';
 import { bar } from './bar.ts';
 
 const STARTS = 10;

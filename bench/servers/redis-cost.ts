@@ -1,4 +1,4 @@
-import type { RedisServer } from '../../test/servers/redis.ts';
+import type { RedisServer } from '../../test/support/servers/redis.ts';
 
 /** What Redis servers have done for the scripts of the store so far. */
 export interface RedisWork {

@@ -1,17 +1,22 @@
 import * as z from 'zod';
+import { dryRun, free, line, nestingOf, origin, stepUpToken, whichSubject } from '../contract/body.ts';
+import { MAX_ACTION_LENGTH, MAX_FREE_NESTING, MAX_SUBJECT_TYPE_LENGTH } from '../contract/limits.ts';
 import { type Assessment, assess } from '../engine/assess.ts';
+import type { Engine } from '../engine/engine.ts';
 import { judgeStrictest } from '../engine/judge.ts';
-import { type OneRequest, oneRequest, settle } from '../engine/settle.ts';
+import { settlement } from '../engine/settle.ts';
 import { afterAnswer } from '../http/aftermath.ts';
 import { answerOf } from '../http/answer.ts';
 import type { AppContext, Route } from '../http/api-route.ts';
 import { jsonBody } from '../http/body.ts';
 import type { AppDeps } from '../http/deps.ts';
-import { type Fault, ProblemError } from '../http/problem.ts';
+import { ProblemError } from '../http/problem.ts';
 import { jsonReply } from '../http/reply.ts';
-import { checkRequestOf, subjectSpaces, validated } from '../http/wire.ts';
+import { freeOf, originOf, proofOf, subjectOf, subjectSpaces, validated, type WireContext } from '../http/wire.ts';
 import type { CheckResult } from '../model/decision.ts';
 import type { Json, JsonObject } from '../model/facts.ts';
+import type { CheckRequest } from '../model/request.ts';
+import { MAX_SUBJECT_LENGTH, normaliseSubject } from '../model/subject.ts';
 import { ANY_STEP_UP } from '../step-up/requirement.ts';
 import { requestsOfRoute } from './route-profile.ts';
 
@@ -26,22 +31,35 @@ const MAX_EVALUATIONS = 100;
  */
 const MAX_BATCH_LENGTH = 512 * 1024;
 
-const name = z.string().min(1);
-const properties = z.record(z.string(), z.unknown()).nullish();
+const properties = free.nullish();
+/** One level less: they are facts under `context.action`. */
+const actionProperties = free
+  .refine((value) => nestingOf(value) < MAX_FREE_NESTING, `must not be nested deeper than ${MAX_FREE_NESTING - 1}`)
+  .nullish();
 
-/** Unknown keys are left alone everywhere: the standard asks for it, so that later versions can add some. */
-const entity = z.looseObject({ type: name, id: name, properties });
+/** What `context` says of the client, by the names that `/v1/risk-check` has for it; all else in it is free. */
+const clientContext = {
+  subject_space: whichSubject.subject_space,
+  ...origin,
+  step_up_token: stepUpToken,
+  dry_run: dryRun,
+};
 
-/**
- * Body of `POST /access/v1/evaluation`. What `/v1/risk-check` calls `ip`, `peer_ip`, `headers`, `session`, `user_agent`, `device`,
- * `geo`, `step_up_token`, `occurred_at` and `dry_run` stands in `context` under the same names; all else in `context` is free.
- */
+const subjectId = z
+  .string()
+  .refine((value) => normaliseSubject(value) !== null, `must have 1 to ${MAX_SUBJECT_LENGTH} visible characters`);
+
+/** Body of `POST /access/v1/evaluation`. Unknown keys are left alone everywhere: the standard asks for it, so that later versions can add some. */
 const evaluationBody = z.looseObject({
-  subject: entity,
-  action: z.looseObject({ name, properties }),
-  resource: entity,
-  context: z.record(z.string(), z.unknown()).nullish(),
+  subject: z.looseObject({ type: line(MAX_SUBJECT_TYPE_LENGTH), id: subjectId, properties }),
+  action: z.looseObject({ name: line(MAX_ACTION_LENGTH), properties: actionProperties }),
+  resource: z.looseObject({ type: line(256), id: line(1024), properties }),
+  context: z
+    .looseObject(clientContext)
+    .refine((value) => nestingOf(value) <= MAX_FREE_NESTING, `must not be nested deeper than ${MAX_FREE_NESTING}`)
+    .nullish(),
 });
+type EvaluationBody = z.output<typeof evaluationBody>;
 
 const evaluationsBody = z.looseObject({
   evaluations: z
@@ -78,7 +96,7 @@ export function authzenRoutes(deps: AppDeps): Route[] {
       summary: 'AuthZEN 1.0 access evaluation',
       body: evaluationBody,
       answers: { 200: { description: 'The decision; a step-up is false with its obligation', schema: decisionAnswer } },
-      handle: async (c) => jsonReply(await evaluate(deps, c, await authzenBody(deps, c))),
+      handle: async (c) => jsonReply(await evaluateOne(deps, c, await authzenBody(deps, c))),
     },
     {
       method: 'POST',
@@ -95,7 +113,7 @@ export function authzenRoutes(deps: AppDeps): Route[] {
       handle: async (c) => {
         const body = await authzenBody(deps, c);
         const { evaluations, options } = validated(evaluationsBody, body);
-        if (evaluations == null || evaluations.length === 0) return jsonReply(await evaluate(deps, c, body));
+        if (evaluations == null || evaluations.length === 0) return jsonReply(await evaluateOne(deps, c, body));
         const semantic = options?.evaluations_semantic ?? 'execute_all';
         // The body came from JSON.parse, so its items are JSON.
         const items = evaluations as readonly Json[];
@@ -155,6 +173,12 @@ function lengthOf(value: Json | undefined): number {
   return value === undefined ? 0 : JSON.stringify(value).length;
 }
 
+/** One evaluation: what cannot be read is refused as a whole. */
+async function evaluateOne(deps: AppDeps, c: AppContext, body: JsonObject): Promise<DecisionAnswer> {
+  return evaluator(deps, c)(evaluationOf(deps, c, body));
+}
+
+/** The items of a batch: one that cannot be read is refused in its place and spoils none of the others. */
 async function evaluateAll(
   deps: AppDeps,
   c: AppContext,
@@ -162,35 +186,25 @@ async function evaluateAll(
   items: readonly Json[],
   semantic: (typeof SEMANTICS)[number],
 ): Promise<DecisionAnswer[]> {
-  const batch: Batch = { assessments: new Map(), together: oneRequest() };
-  if (semantic === 'execute_all') {
-    return Promise.all(items.map((item) => evaluateItem(deps, c, resolved(defaults, item), batch)));
-  }
+  const evaluations = items.map((item): Evaluation | DecisionAnswer => {
+    try {
+      return evaluationOf(deps, c, resolved(defaults, item));
+    } catch (error) {
+      if (!(error instanceof ProblemError)) throw error;
+      return { decision: false, context: { error: { status: 400, message: error.message, errors: error.faults } } };
+    }
+  });
+  const evaluate = evaluator(deps, c);
+  const answer = (each: Evaluation | DecisionAnswer) => ('candidates' in each ? evaluate(each) : each);
+  if (semantic === 'execute_all') return Promise.all(evaluations.map(answer));
   const last = semantic === 'permit_on_first_permit';
   const answers: DecisionAnswer[] = [];
-  for (const item of items) {
-    const answer = await evaluateItem(deps, c, resolved(defaults, item), batch);
-    answers.push(answer);
-    if (answer.decision === last) break;
+  for (const each of evaluations) {
+    const answered = await answer(each);
+    answers.push(answered);
+    if (answered.decision === last) break;
   }
   return answers;
-}
-
-/** What the items of one request share: a page that asks about fifty buttons is one attempt of its subject, with one proof. */
-interface Batch {
-  /** What was measured, by all of an item that measuring depends on: each distinct entity is one attempt. */
-  readonly assessments: Map<string, Promise<Assessment>>;
-  readonly together: OneRequest;
-}
-
-/** One item of a batch: what cannot be resolved is refused in its place and spoils none of the others. */
-async function evaluateItem(deps: AppDeps, c: AppContext, item: JsonObject, batch: Batch): Promise<DecisionAnswer> {
-  try {
-    return await evaluate(deps, c, item, batch);
-  } catch (error) {
-    if (!(error instanceof ProblemError)) throw error;
-    return { decision: false, context: { error: { status: 400, message: error.message, errors: error.faults } } };
-  }
 }
 
 /**
@@ -229,127 +243,85 @@ function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-async function evaluate(
-  deps: AppDeps,
-  c: AppContext,
-  body: JsonObject,
-  { assessments, together }: Batch = { assessments: new Map(), together: oneRequest() },
-): Promise<DecisionAnswer> {
-  const startedMs = deps.elapsedMs();
-  const scope = deps.scopeOf(c);
-  validated(evaluationBody, body);
-  const { engine } = scope;
-  const context = { nowMs: engine.now(), trust: deps.trust, spaces: subjectSpaces(engine.verifier) };
-  const native = nativeBody(body);
-  const request = inWords(() => checkRequestOf(native, context));
-  const rules = engine.rules();
-  const routed = requestsOfRoute(rules, request);
-  const candidates = routed ?? ([request] as const);
-  const entity = entityOf(native);
-  const assessing = assessments.get(entity) ?? assess(engine, candidates[0]);
-  assessments.set(entity, assessing);
-  const assessment = await assessing;
-  const judgement = judgeStrictest(rules, assessment, candidates);
-  const checked = await settle(engine, assessment, judgement, together);
-  const requestId = c.get('requestId');
-  const caller = c.get('caller');
-  const latencyMs = deps.elapsedMs() - startedMs;
-  afterAnswer(deps, scope, { ...checked, requestId, caller, latencyMs });
-  return decisionOf(checked.result, routed === null ? null : checked.request.action);
+/** One question, read. */
+interface Evaluation {
+  /** Who asks, from where, with what: questions with the same are measured once. */
+  readonly entity: string;
+  /** What the question may be; the strictest decision holds. */
+  readonly candidates: readonly [CheckRequest, ...CheckRequest[]];
+  /** Whether the candidates come from the route table. */
+  readonly isRouted: boolean;
 }
 
-/** All of a risk check but what it is judged by alone. */
-function entityOf(native: JsonObject): string {
-  const {
-    action: _action,
-    resource: _resource,
-    context: _context,
-    subject_properties: _properties,
-    ...entity
-  } = native;
-  return JSON.stringify(entity);
+/** Throws the 400 problem that names every fault by its path. */
+function evaluationOf(deps: AppDeps, c: AppContext, body: JsonObject): Evaluation {
+  const { engine } = deps.scopeOf(c);
+  const request = requestOf(validated(evaluationBody, body), deps, engine);
+  const routed = requestsOfRoute(engine.rules(), request);
+  return { entity: entityOf(body), candidates: routed ?? [request], isRouted: routed !== null };
 }
-
-/** Keys of a risk check that AuthZEN callers send in `context`. */
-const IN_CONTEXT: ReadonlySet<string> = new Set([
-  'subject_space',
-  'ip',
-  'peer_ip',
-  'headers',
-  'session',
-  'user_agent',
-  'device',
-  'geo',
-  'step_up_token',
-  'occurred_at',
-  'dry_run',
-]);
 
 /**
- * The tuple as the body of a risk check. Type and id of the subject stand under `subject.properties` too, where no property of
- * these names replaces them; the properties of the action stand under `context.action`.
+ * Answers the questions of one request. Each distinct entity is measured once, when its first question is answered: a page that asks
+ * about fifty buttons is one attempt of its subject, with one proof.
  */
-function nativeBody(body: JsonObject): JsonObject {
-  const part = (key: string): JsonObject => (isObject(body[key]) ? body[key] : {});
-  const { subject, action, resource, context } = {
-    subject: part('subject'),
-    action: part('action'),
-    resource: part('resource'),
-    context: Object.entries(part('context')),
+function evaluator(deps: AppDeps, c: AppContext): (evaluation: Evaluation) => Promise<DecisionAnswer> {
+  const startedMs = deps.elapsedMs();
+  const scope = deps.scopeOf(c);
+  const { engine } = scope;
+  const rules = engine.rules();
+  const assessments = new Map<string, Promise<Assessment>>();
+  const settle = settlement(engine);
+  return async ({ entity, candidates, isRouted }) => {
+    const assessing = assessments.get(entity) ?? assess(engine, candidates[0]);
+    assessments.set(entity, assessing);
+    const checked = await settle(judgeStrictest(rules, await assessing, candidates));
+    const requestId = c.get('requestId');
+    const caller = c.get('caller');
+    const latencyMs = deps.elapsedMs() - startedMs;
+    afterAnswer(deps, scope, { ...checked, requestId, caller, latencyMs });
+    return decisionOf(checked.result, isRouted ? checked.request.action : null);
   };
+}
+
+/**
+ * Type and id of the subject are under `subject.properties` too, and no property replaces them; the properties of the action are
+ * under `context.action`.
+ */
+function requestOf(
+  { subject, action, resource, context }: EvaluationBody,
+  { trust }: AppDeps,
+  { now, verifier }: Engine,
+): CheckRequest {
+  const { subject_space, step_up_token, dry_run, ...client } = context ?? {};
+  const wire: WireContext = { nowMs: now(), trust, spaces: subjectSpaces(verifier), at: 'context.' };
   return {
-    ...pick(subject, 'subject', 'id'),
-    ...pick(subject, 'subject_type', 'type'),
-    ...pick(action, 'action', 'name'),
-    resource: {
-      ...pick(resource, 'type', 'type'),
-      ...pick(resource, 'id', 'id'),
-      ...pick(resource, 'properties', 'properties'),
-    },
-    subject_properties: {
-      ...objectOf(subject.properties),
-      ...pick(subject, 'type', 'type'),
-      ...pick(subject, 'id', 'id'),
-    },
-    context: {
-      ...Object.fromEntries(context.filter(([key]) => !IN_CONTEXT.has(key))),
-      ...(isObject(action.properties) && { action: action.properties }),
-    },
-    ...Object.fromEntries(context.filter(([key]) => IN_CONTEXT.has(key))),
+    ...subjectOf({ subject: normaliseSubject(subject.id), subject_space, subject_type: subject.type }, wire),
+    action: action.name,
+    ...originOf(client, wire),
+    credential: null,
+    actor: null,
+    proof: proofOf(step_up_token),
+    resource: { type: resource.type, id: resource.id, properties: freeOf(resource.properties) },
+    subjectProperties: { ...freeOf(subject.properties), type: subject.type, id: subject.id },
+    context: { ...freeOf(freePart(context)), ...(action.properties != null && { action: freeOf(action.properties) }) },
+    dryRun: dry_run ?? false,
   };
 }
 
-function pick(from: JsonObject, as: string, key: string): JsonObject {
-  const value = from[key];
-  return value === undefined ? {} : { [as]: value };
+function isOfClient(key: string): boolean {
+  return Object.hasOwn(clientContext, key);
 }
 
-function objectOf(value: Json | undefined): JsonObject {
-  return isObject(value) ? value : {};
+function freePart(context: EvaluationBody['context']): { readonly [key: string]: unknown } {
+  return Object.fromEntries(Object.entries(context ?? {}).filter(([key]) => !isOfClient(key)));
 }
 
-/** Names faults by where the caller wrote what is wrong. */
-function inWords<T>(translate: () => T): T {
-  try {
-    return translate();
-  } catch (error) {
-    if (!(error instanceof ProblemError) || error.code !== 'invalid_request') throw error;
-    const faults = error.faults.map(({ path, message }): Fault => ({ path: authzenPath(path), message }));
-    const [first] = faults;
-    throw new ProblemError('invalid_request', first === undefined ? error.message : `${first.path}: ${first.message}`, {
-      faults,
-    });
-  }
-}
-
-function authzenPath(path: string): string {
-  const [, head = '', rest = ''] = /^([^.[]*)(.*)$/s.exec(path) ?? [];
-  if (IN_CONTEXT.has(head)) return `context.${path}`;
-  if (head === 'subject') return `subject.id${rest}`;
-  if (head === 'subject_type') return `subject.type${rest}`;
-  if (head === 'action') return `action.name${rest}`;
-  if (head === 'subject_properties') return `subject.properties${rest}`;
-  return path;
+/** All of a question but what it is judged by alone. */
+function entityOf({ subject, context }: JsonObject): string {
+  const { type, id } = isObject(subject) ? subject : {};
+  const client = isObject(context) ? Object.entries(context).filter(([key]) => isOfClient(key)) : [];
+  return JSON.stringify([type, id, client]);
 }
 
 /**

@@ -1,11 +1,12 @@
 import type { Baseline } from '../model/baseline.ts';
 import type { Degradation } from '../model/decision.ts';
-import type { ProofError, ProofTerms, ProofVerdict } from '../model/proof.ts';
+import type { ProofTerms, ProofVerdict } from '../model/proof.ts';
 import type { CheckRequest } from '../model/request.ts';
 import { normaliseSubject } from '../model/subject.ts';
 import { type Measurements, measureAll } from '../signals/index.ts';
 import { whyPlaceless } from '../signals/placeless.ts';
 import type { DeviceMatch, Observation } from '../signals/signal.ts';
+import { termsFor, verifyProof } from '../step-up/settle-proof.ts';
 import type { Attempt, History, Stored } from '../store/store.ts';
 import { matchDevice } from './device-match.ts';
 import type { Engine } from './engine.ts';
@@ -38,7 +39,7 @@ export async function assess(engine: Engine, request: CheckRequest): Promise<Ass
   const observation = await observe(engine, request, nowMs);
   const [{ history, waitedMs }, proof] = await Promise.all([
     askStore(engine, observation),
-    verifyProof(engine, request, nowMs),
+    verdictOn(engine, request, nowMs),
   ]);
   const baseline = history.subject?.state === 'read' ? history.subject.value.baseline : null;
   const device = matchDevice(observation, baseline?.value ?? null);
@@ -49,7 +50,7 @@ export async function assess(engine: Engine, request: CheckRequest): Promise<Ass
     baseline,
     device,
     proof,
-    terms: engine.verifier?.terms(proof?.valid === true ? proof.proof.issuer : null) ?? [],
+    terms: termsFor(engine.verifier, proof),
     measurements,
     degraded: degradations(measurements),
   };
@@ -84,24 +85,13 @@ function attemptOf(observation: Observation): Attempt {
   };
 }
 
-async function verifyProof(
-  engine: Engine,
-  { stepUpToken, stepUpVerdict }: CheckRequest,
-  nowMs: number,
-): Promise<ProofVerdict | null> {
-  if (stepUpToken === null) return null;
-  if (engine.verifier === null) return { valid: false, error: NO_ISSUER };
-  const verdict = stepUpVerdict ?? (await engine.verifier.verify(stepUpToken, nowMs));
+async function verdictOn(engine: Engine, { proof: sent }: CheckRequest, nowMs: number): Promise<ProofVerdict | null> {
+  if (sent === null) return null;
+  const verdict = 'verdict' in sent ? sent.verdict : await verifyProof(engine.verifier, sent.token, nowMs);
   if (!verdict.valid) return verdict;
   const subject = normaliseSubject(verdict.proof.subject);
   return subject === null ? verdict : { valid: true, proof: { ...verdict.proof, subject } };
 }
-
-const NO_ISSUER: ProofError = {
-  code: 'no_issuer',
-  message: 'a step-up token came along, but no issuer is configured; set STEP_UP_ISSUERS',
-  suspicious: false,
-};
 
 function degradations({ signals }: Measurements): Degradation[] {
   return Object.entries(signals).flatMap(([part, { state, why }]) =>

@@ -8,14 +8,14 @@ import {
   type Verdict,
 } from '../model/decision.ts';
 import type { Facts, MeasuredFacts } from '../model/facts.ts';
-import type { ProofError } from '../model/proof.ts';
 import type { CheckRequest, Credential } from '../model/request.ts';
 import type { ActionPolicy, RuleSet } from '../rules/ruleset.ts';
-import { demandOf, judgeProof } from '../step-up/requirement.ts';
+import { type AppliedProof, applyProof } from '../step-up/settle-proof.ts';
 import type { Assessment } from './assess.ts';
 
 /** What the rules and the proof made of a request, before anything is spent. */
 export interface Judgement {
+  readonly assessment: Assessment;
   readonly request: CheckRequest;
   readonly facts: Facts;
   readonly verdict: Verdict;
@@ -45,8 +45,25 @@ function judge(rules: RuleSet, assessment: Assessment, request: CheckRequest): J
   const floored = degraded.length === 0 ? verdict.decision : stricter(verdict.decision, policy.floor);
   const demanded = hold === null ? floored : stricter(floored, hold.decision);
   const requirement = requirementOf(demanded, verdict);
-  const stepUp = requirement === null ? null : applyProof(requirement, assessment);
-  return { request, facts, verdict, policy, hold, floored, demanded, stepUp, rulesRevision: rules.revision };
+  const stepUp = requirement === null ? null : applied(requirement, assessment);
+  return {
+    assessment,
+    request,
+    facts,
+    verdict,
+    policy,
+    hold,
+    floored,
+    demanded,
+    stepUp,
+    rulesRevision: rules.revision,
+  };
+}
+
+function applied(requirement: Requirement, { observation, baseline, proof, terms }: Assessment): AppliedProof {
+  const { request, nowMs } = observation;
+  const proofsNotBefore = baseline?.value.proofsNotBefore ?? 0;
+  return applyProof(proof, requirement, { ...request, nowMs, proofsNotBefore }, terms);
 }
 
 /** A copy only for another action or resource than the one that was measured with. */
@@ -115,29 +132,6 @@ function heldBy(credential: Credential | null): Hold | null {
 function requirementOf(demanded: Decision, verdict: Verdict): Requirement | null {
   if (demanded !== 'step-up') return null;
   return verdict.requirement ?? DEFAULT_REQUIREMENT;
-}
-
-/** A requirement with what the proof that was sent comes to. */
-export interface AppliedProof {
-  readonly satisfied: boolean;
-  readonly requirement: Requirement;
-  readonly error: ProofError | null;
-}
-
-/** The requirement of the answer is what the client has to ask for; the proof is judged by the rules' own. */
-function applyProof(
-  requirement: Requirement,
-  { observation, baseline, proof: verdict, terms }: Assessment,
-): AppliedProof {
-  const { request, nowMs } = observation;
-  const demand = demandOf(requirement, terms);
-  const refused = (error: ProofError | null) => ({ satisfied: false, requirement: demand, error });
-  if (verdict === null) return refused(null);
-  if (!verdict.valid) return refused(verdict.error);
-  const { proof } = verdict;
-  const proofsNotBefore = baseline?.value.proofsNotBefore ?? 0;
-  const judged = judgeProof(proof, requirement, { ...request, nowMs, proofsNotBefore });
-  return judged.satisfied ? { satisfied: true, requirement: demand, error: null } : refused(judged.error);
 }
 
 /** A reason that no rule gives. */

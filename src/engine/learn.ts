@@ -3,7 +3,7 @@ import { othersOn } from '../model/device-token.ts';
 import type { Proof } from '../model/proof.ts';
 import type { DeviceMatch, Observation } from '../signals/signal.ts';
 import { provenAt } from '../step-up/requirement.ts';
-import type { Stored } from '../store/store.ts';
+import type { Pseudonym, Stored } from '../store/store.ts';
 import type { Engine } from './engine.ts';
 import { lessonOf } from './lesson.ts';
 
@@ -75,7 +75,11 @@ export async function learnLessons(
 ): Promise<void> {
   const { keys, nowMs, request } = observation;
   const until = device === null || device.expiresAtMs === null ? null : Math.floor(device.expiresAtMs / 1000);
-  if (keys.subject === null || (!sighting && until === null)) return;
+  if (keys.subject === null) return;
+  if (!sighting && until === null) {
+    if (!request.dryRun) await setRight(engine, keys.subject, baseline, nowMs);
+    return;
+  }
   // A device that earns trust is itself; a fingerprint that merely resembles it plays no part.
   const earned = until !== null;
   const hidesTraits = !earned && match.state === 'unconfirmed';
@@ -91,6 +95,25 @@ export async function learnLessons(
     return grantTrust(sighted, { at: Math.floor(nowMs / 1000), until, provenAt: proven, device: lesson.device });
   };
   await engine.store.updateBaseline(keys.subject, learn, baseline);
+}
+
+/**
+ * Stores moments that a clock ahead has stored as those of this check: else a revocation by such a clock would refuse every proof until
+ * its moment comes, and nothing would be learned that could mend it.
+ */
+async function setRight(
+  { store }: Engine,
+  subject: Pseudonym,
+  seen: Stored<Baseline> | null,
+  nowMs: number,
+): Promise<void> {
+  const now = Math.floor(nowMs / 1000);
+  if (seen === null || withoutFuture(seen.value, now) === seen.value) return;
+  const mend = (stored: Baseline | null): Baseline | null => {
+    const mended = stored && withoutFuture(stored, now);
+    return mended === stored ? null : mended;
+  };
+  await store.updateBaseline(subject, mend, seen);
 }
 
 /**

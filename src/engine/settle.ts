@@ -4,11 +4,12 @@ import type { ProofError, ProofVerdict } from '../model/proof.ts';
 import type { CheckRequest } from '../model/request.ts';
 import type { ActionPolicy } from '../rules/ruleset.ts';
 import type { Observation } from '../signals/signal.ts';
+import { settleProof } from '../step-up/settle-proof.ts';
 import { type SpentTogether, spend, wasSentTwice } from '../step-up/spend.ts';
 import type { Outcome, Pseudonym } from '../store/store.ts';
 import type { Assessment } from './assess.ts';
 import type { Engine } from './engine.ts';
-import { type AppliedProof, engineReason, type Judgement } from './judge.ts';
+import { engineReason, type Judgement } from './judge.ts';
 import { type Lessons, learnLessons, nameDevice } from './learn.ts';
 import { outcomeOf } from './observe.ts';
 
@@ -28,29 +29,40 @@ export interface Checked {
   readonly learn: () => Promise<void>;
 }
 
-/** What the checks of one request do once together. */
-export interface OneRequest {
-  /** A proof that several of them ask for is spent once, and its outcome shared. */
-  readonly spent: SpentTogether;
-  /** Bad ends of a subject and an address that are counted already. */
-  readonly badEnds: Set<string>;
+/** Acts on one judgement: spends the proof, names the device, answers. */
+export type Settle = (judgement: Judgement) => Promise<Checked>;
+
+/**
+ * Settles the judgements of one request, however many it asks about. A proof that several of them need is spent once and they share the
+ * outcome; the same bad end of the same subject and address is counted once. What an answer teaches is left to `learn`.
+ */
+export function settlement(engine: Engine): Settle {
+  const spent: SpentTogether = new Map();
+  const counted = new Set<string>();
+  const countOnce: CountOutcome = async (end, outcome) => {
+    if (counted.has(end)) return;
+    counted.add(end);
+    await engine.store.recordOutcome(outcome);
+  };
+  return (judgement) => settle(engine, judgement, spent, countOnce);
 }
 
-/** One request whose checks have not begun. */
-export function oneRequest(): OneRequest {
-  return { spent: new Map(), badEnds: new Set() };
-}
+/** Counts an outcome; `end` is the same for outcomes that are one. */
+type CountOutcome = (end: string, outcome: Outcome) => Promise<void>;
 
-/** Acts on a judgement: spends the proof, names the device, answers; what the answer teaches is left to `learn`. */
-export async function settle(
+async function settle(
   engine: Engine,
-  assessment: Assessment,
   judgement: Judgement,
-  together: OneRequest,
+  spent: SpentTogether,
+  countOnce: CountOutcome,
 ): Promise<Checked> {
-  const { observation, proof, measurements, degraded } = assessment;
-  const { request, facts, verdict, policy, hold, floored, demanded } = judgement;
-  const stepUp = await spendProof(engine, assessment, judgement.stepUp, together.spent);
+  const { assessment, request, facts, verdict, policy, hold, floored, demanded } = judgement;
+  const { observation, proof, measurements, degraded, waitedMs } = assessment;
+  const { nowMs } = observation;
+  const stepUp =
+    judgement.stepUp === null || request.dryRun
+      ? judgement.stepUp
+      : await settleProof(judgement.stepUp, proof, (each) => spend(engine, each, nowMs, waitedMs, spent));
   const decision: Decision = stepUp?.satisfied === true ? 'allow' : demanded;
 
   const earnedBy = stepUp?.satisfied === true && proof?.valid === true ? proof.proof : null;
@@ -81,24 +93,10 @@ export async function settle(
     await Promise.all([
       learnLessons(engine, assessment, device, lessons),
       // A hold is not a denial by the rules: strangers behind one address do not count against one another.
-      countBadEnd(engine, assessment, floored, refusalOf(stepUp, proof), together.badEnds),
+      countBadEnd(engine, assessment, floored, refusalOf(stepUp, proof), countOnce),
     ]);
   };
   return { request, result, facts, pseudonyms: observation.keys, learn };
-}
-
-/** Spends the proof that satisfies a single-use requirement; one that cannot be spent satisfies nothing. */
-async function spendProof(
-  engine: Engine,
-  { observation, proof: verdict, waitedMs }: Assessment,
-  stepUp: AppliedProof | null,
-  spent: SpentTogether,
-): Promise<AppliedProof | null> {
-  const { request, nowMs } = observation;
-  if (stepUp?.satisfied !== true || verdict?.valid !== true) return stepUp;
-  if (!stepUp.requirement.singleUse || request.dryRun) return stepUp;
-  const error = await spend(engine, verdict.proof, nowMs, waitedMs, spent);
-  return error === null ? stepUp : { ...stepUp, satisfied: false, error };
 }
 
 function floorReason(verdict: Verdict, demanded: Decision, degraded: readonly Degradation[]): Reason[] {
@@ -146,21 +144,18 @@ async function countBadEnd(
   { observation, proof: verdict }: Assessment,
   decision: Decision,
   refusal: ProofError | null,
-  counted: Set<string>,
+  countOnce: CountOutcome,
 ): Promise<void> {
   if (observation.request.dryRun) return;
+  const { subject, address } = observation.keys;
   const proof = verdict?.valid === true ? verdict.proof : null;
-  const count = async (kind: Outcome['kind']): Promise<void> => {
-    const { subject, address } = observation.keys;
-    const end = JSON.stringify(kind === 'deny' ? [kind, address] : [kind, address, subject]);
-    if (counted.has(end)) return;
-    counted.add(end);
-    await engine.store.recordOutcome(outcomeOf(observation, kind));
-  };
   const countFailure = async (): Promise<void> => {
     const isReplay = refusal?.code === 'replayed' && proof !== null;
     if (isReplay && (await wasSentTwice(engine, proof, observation.nowMs))) return;
-    await count('failure');
+    await countOnce(JSON.stringify(['failure', address, subject]), outcomeOf(observation, 'failure'));
   };
-  await Promise.all([decision === 'deny' ? count('deny') : null, refusal?.suspicious === true ? countFailure() : null]);
+  await Promise.all([
+    decision === 'deny' ? countOnce(JSON.stringify(['deny', address]), outcomeOf(observation, 'deny')) : null,
+    refusal?.suspicious === true ? countFailure() : null,
+  ]);
 }

@@ -29,7 +29,7 @@ const OTHER_SCHEME = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?: [^\t]*)?$/;
  * judged as the person whom the application serves, or it is not let through.
  *
  * Codes: `authorization_unreadable`, `authorization_scheme`, `authorization_beside_cookie`, `dpop_unsupported`,
- * `cookie_unreadable`, `cookie_repeated`, `cookie_lines`, `query_unreadable`.
+ * `cookie_unreadable`, `cookie_chunked`, `cookie_repeated`, `cookie_lines`, `query_unreadable`.
  */
 export function readCredentials(sent: SentCredentials, sessionCookie: string | null): ReadCredentials {
   const { authorization } = sent;
@@ -87,6 +87,7 @@ function readSessionCookie({ cookie, cookieLines }: SentCredentials, name: strin
   for (const segment of cookie.split(';')) {
     const value = bareValue(segment, name);
     if (value !== null) values.add(value);
+    else if (isChunk(segment, wanted)) return unread('cookie_chunked');
     else if (mayName(segment, wanted)) return unread('cookie_unreadable');
   }
   if (values.size > 1) return unread('cookie_repeated');
@@ -112,14 +113,30 @@ const BARE_TOKEN = /^[A-Za-z0-9._~/-]+$/;
 const PIECES = /([^"&'(),<=>\\\0-\x20\x7f-\uffff]+)["'\\\0-\x20\x7f-\uffff]*(=?)/g;
 
 /**
- * Whether some parser may find a cookie of the wanted name in a segment between two semicolons: as all that stands before the
+ * What numbers a piece of a cookie that was too long for one: `session.0` (Auth.js, Supabase), `session__0` (Auth0), `session_0` (OAuth2
+ * Proxy), `session2` (lua-resty-session), `sessionC1` (ASP.NET), `session_chunks` (mod_auth_openidc); in the form of {@link lenientName}.
+ */
+const CHUNK = /^(?:[_-]{0,2}c?\d{1,3}|_chunks)$/;
+
+function isChunk(segment: string, wanted: string): boolean {
+  return namesChunk(lenientName(segment.split('=', 1)[0] ?? ''), wanted);
+}
+
+function namesChunk(name: string, wanted: string): boolean {
+  return name.startsWith(wanted) && CHUNK.test(name.slice(wanted.length));
+}
+
+/**
+ * Whether some parser may find a cookie of the wanted name, or a piece of it, in a segment between two semicolons: as all that stands before the
  * first equals sign, or as any text before one.
  */
 function mayName(segment: string, wanted: string): boolean {
   if (lenientName(segment.split('=', 1)[0] ?? '') === wanted) return true;
   if (segment.includes('%') && encodesPair(segment, wanted)) return true;
   for (const [, piece = '', equals] of segment.matchAll(PIECES)) {
-    if (equals === '=' && lenientName(piece) === wanted) return true;
+    if (equals !== '=') continue;
+    const name = lenientName(piece);
+    if (name === wanted || namesChunk(name, wanted)) return true;
   }
   return false;
 }
@@ -127,7 +144,7 @@ function mayName(segment: string, wanted: string): boolean {
 /** Pages that decode the header as a whole before they split it find pairs inside of values. */
 function encodesPair(segment: string, wanted: string): boolean {
   const [, ...hidden] = decoded(segment).split(';');
-  return hidden.some((pair) => lenientName(pair.split('=')[0] ?? '') === wanted);
+  return hidden.some((pair) => lenientName(pair.split('=', 1)[0] ?? '') === wanted || isChunk(pair, wanted));
 }
 
 /**

@@ -1,18 +1,20 @@
+import { challengeOf } from '../contract/answer.ts';
+import { isNavigation, type ReadHeader } from '../contract/client-headers.ts';
+import { deviceCookie } from '../contract/cookies.ts';
+import { stepUpLocation } from '../contract/step-up-page.ts';
 import { check } from '../engine/check.ts';
 import type { Checked } from '../engine/settle.ts';
 import { afterAnswer } from '../http/aftermath.ts';
-import { challengeOf } from '../http/answer.ts';
+import { retryAfterOf } from '../http/answer.ts';
 import type { AppContext, Route } from '../http/api-route.ts';
 import { hasRight } from '../http/caller.ts';
-import { isNavigation, type ReadHeader } from '../http/client-headers.ts';
-import { type Connection, connectionOf, EXT_AUTHZ_PREFIX, headerLines } from '../http/connection.ts';
-import { deviceCookie } from '../http/cookies.ts';
 import type { AppDeps, GatewaySettings } from '../http/deps.ts';
 import { jsonReply, type Reply } from '../http/reply.ts';
-import { stepUpLocation } from '../http/step-up-page.ts';
+import { EXT_AUTHZ_PREFIX } from '../http/route-path.ts';
 import type { Decision } from '../model/decision.ts';
 import { isHeldUp } from '../model/proof.ts';
 import type { CheckRequest } from '../model/request.ts';
+import { type Connection, connectionOf, headerLines } from '../net/connection.ts';
 import { invalidToken } from '../step-up/challenge.ts';
 import { candidatesOf, requestsOf } from './candidates.ts';
 import { bareHeaders, decidedHeaders, type HookError, type HookHeaders } from './hook-answer.ts';
@@ -164,7 +166,7 @@ async function decide(
   const request = await hookCheckRequest(engine, { ...call, path }, header, sent, origin, deps.gateway);
   if (request.credential?.code === 'opaque') warnOnce('opaque');
   const [first, ...others] = requestsOf(request, candidates);
-  const checked = await check(engine, first, { others });
+  const checked = await check(engine, first, others);
   const latencyMs = deps.elapsedMs() - startedMs;
   afterAnswer(deps, scope, { ...checked, requestId, caller: caller.name, latencyMs });
   const isGuarded = [first, ...others].some(({ action }) => rules.policyFor(action).guarded);
@@ -215,14 +217,12 @@ function decided(
   }
   // Without a requirement there is nothing to challenge for: it must not turn into a 200 or a 500.
   if (result.stepUp === null) return { status: 403, headers, more: {} };
-  const retryAfterSeconds =
-    request.stepUpVerdict?.valid === false ? request.stepUpVerdict.error.retryAfterSeconds : undefined;
   const more = {
     'WWW-Authenticate':
       error === 'session_refused'
         ? invalidToken(request.credential?.code ?? '')
         : challengeOf(result.stepUp.requirement, result.stepUp.error),
-    ...(retryAfterSeconds !== undefined && { 'Retry-After': String(retryAfterSeconds) }),
+    ...retryAfterOf(result.stepUp.error),
   };
   const location = isNavigation(call, header) ? stepUpLocation(gateway, result.stepUp.requirement, call) : null;
   if (location === null) return { status: 401, headers, more };

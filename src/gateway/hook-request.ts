@@ -1,14 +1,17 @@
+import { deviceTokenOf, type ReadHeader } from '../contract/client-headers.ts';
+import { cookieValue, STEP_UP_COOKIE } from '../contract/cookies.ts';
+import { DEVICE_HEADER } from '../contract/device-header.ts';
+import { MAX_TOKEN_LENGTH, MAX_USER_AGENT_LENGTH } from '../contract/limits.ts';
 import type { Engine } from '../engine/engine.ts';
-import { deviceTokenOf, MAX_TOKEN_LENGTH, type ReadHeader } from '../http/client-headers.ts';
-import type { Connection } from '../http/connection.ts';
-import { cookieValue, STEP_UP_COOKIE } from '../http/cookies.ts';
 import type { GatewaySettings } from '../http/deps.ts';
-import { DEVICE_HEADER, deviceShown } from '../http/device-header.ts';
-import { type AddressTrust, deriveOrigin, MAX_USER_AGENT_LENGTH, type Origin } from '../http/wire.ts';
+import { deviceShown } from '../http/device-shown.ts';
+import { type AddressTrust, deriveOrigin, type Origin } from '../http/wire.ts';
 import { isHeldUp, type Proof, type ProofError, type ProofVerdict } from '../model/proof.ts';
 import type { CheckRequest, Credential } from '../model/request.ts';
 import { DEFAULT_SPACE, normaliseSubject, USER_TYPE } from '../model/subject.ts';
+import type { Connection } from '../net/connection.ts';
 import { parsePeer } from '../net/ip.ts';
+import { verifyProof } from '../step-up/settle-proof.ts';
 import { hasQueryToken, type ReadCredentials, readCredentials, type SentCredentials } from './credentials.ts';
 import { namesOtherMethod } from './method-override.ts';
 import { normaliseMethod } from './route-table.ts';
@@ -105,23 +108,22 @@ export async function hookCheckRequest(
     .map((token) => token.slice(0, MAX_TOKEN_LENGTH));
   const [{ credential, session, actor, heldUp }, proofs] = await Promise.all([
     judgedSession(readCredentials(sent, gateway.sessionCookie), verdictOn),
-    Promise.all(offered.map(async (token): Promise<Shown> => ({ token, verdict: await verdictOn(token) }))),
+    Promise.all(offered.map(verdictOn)),
   ]);
   const proof = proofOf(credential, session, proofs);
-  const shown = heldUp ?? proof;
+  const verdict = heldUp ?? proof;
   return {
-    subject: session === null ? null : normaliseSubject(session.proof.subject),
-    subjectSpace: session?.proof.space ?? DEFAULT_SPACE,
+    subject: session === null ? null : normaliseSubject(session.subject),
+    subjectSpace: session?.space ?? DEFAULT_SPACE,
     subjectType: USER_TYPE,
     ...origin,
-    session: sessionOf(session?.proof ?? null, proof?.verdict.valid === true ? proof.verdict.proof : null),
+    session: sessionOf(session, proof?.valid === true ? proof.proof : null),
     credential,
     actor,
     userAgent: header('user-agent')?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
     device: deviceShown(deviceTokenOf(sent.cookie), header(DEVICE_HEADER)),
     place: null,
-    stepUpToken: shown?.token ?? null,
-    stepUpVerdict: shown?.verdict ?? null,
+    proof: verdict === null ? null : { verdict },
     resource: {
       type: 'route',
       id: call.path,
@@ -154,21 +156,9 @@ function hostNameOf(host: string): string {
   return host.toLowerCase().replace(/:\d*$/, '').replace(/\.$/, '');
 }
 
-/** A token and what it was found to be. */
-interface Shown {
-  readonly token: string;
-  readonly verdict: ProofVerdict;
-}
-
 interface Refused {
   readonly token: string;
   readonly error: ProofError;
-}
-
-/** A token that names whom it is of. */
-interface Verified {
-  readonly token: string;
-  readonly proof: Proof;
 }
 
 type VerdictOn = (token: string) => Promise<ProofVerdict>;
@@ -177,53 +167,52 @@ type VerdictOn = (token: string) => Promise<ProofVerdict>;
 function verdicts({ verifier }: Engine, nowMs: number): VerdictOn {
   const known = new Map<string, Promise<ProofVerdict>>();
   return (token) => {
-    const verdict = known.get(token) ?? verifier?.verify(token, nowMs) ?? Promise.resolve(NO_ISSUER);
+    const verdict = known.get(token) ?? verifyProof(verifier, token, nowMs);
     known.set(token, verdict);
     return verdict;
   };
 }
 
-const NO_ISSUER: ProofVerdict = {
-  valid: false,
-  error: { code: 'no_issuer', message: 'no issuer is configured; set STEP_UP_ISSUERS', suspicious: false },
-};
-
 interface JudgedSession {
   readonly credential: Credential;
-  /** Set where the credential is accepted. */
-  readonly session: Verified | null;
+  /** What its token shows; set where the credential is accepted. */
+  readonly session: Proof | null;
   /** Who acts for its subject by the word of any of its tokens. */
   readonly actor: string | null;
-  /** A token that nobody can judge now. */
-  readonly heldUp: Shown | null;
+  /** The verdict on a token that cannot be judged until its issuer's keys can be fetched. */
+  readonly heldUp: ProofVerdict | null;
 }
 
 /** Whatever an origin may take for the session has to be accepted and of one subject: to overlook one would be to judge somebody else. */
 async function judgedSession(read: ReadCredentials, verdictOn: VerdictOn): Promise<JudgedSession> {
-  const without = (state: Credential['state'], code: string | null, heldUp: Shown | null = null): JudgedSession => ({
+  const without = (
+    state: Credential['state'],
+    code: string | null,
+    heldUp: ProofVerdict | null = null,
+  ): JudgedSession => ({
     credential: { state, code },
     session: null,
     actor: null,
     heldUp,
   });
   if (read.state !== 'read') return without(read.state, read.code);
-  const accepted: Verified[] = [];
+  const accepted: Proof[] = [];
   const refused: Refused[] = [];
   const shown = await Promise.all(read.tokens.map(async (token) => ({ token, verdict: await verdictOn(token) })));
   for (const { token, verdict } of shown) {
-    if (verdict.valid) accepted.push({ token, proof: verdict.proof });
-    else if (isHeldUp(verdict.error)) return without('refused', verdict.error.code, { token, verdict });
+    if (verdict.valid) accepted.push(verdict.proof);
+    else if (isHeldUp(verdict.error)) return without('refused', verdict.error.code, verdict);
     else refused.push({ token, error: verdict.error });
   }
   const [session = null, ...others] = accepted;
   // A browser keeps a cookie that has run out beside the token of the new log-in: no origin takes anybody else for it.
   const [refusal] = refused.filter(({ error: { holder } }) => {
-    return session === null || holder?.issuer !== session.proof.issuer || holder.subject !== session.proof.subject;
+    return session === null || holder?.issuer !== session.issuer || holder.subject !== session.subject;
   });
   if (refusal !== undefined) return without('refused', refusalCode(refusal));
   if (session === null) return without('none', null);
-  if (others.some((other) => !isSameSubject(other.proof, session.proof))) return without('ambiguous', 'two_subjects');
-  const actor = accepted.find(({ proof }) => proof.actor !== null)?.proof.actor ?? null;
+  if (others.some((other) => !isSameSubject(other, session))) return without('ambiguous', 'two_subjects');
+  const actor = accepted.find((each) => each.actor !== null)?.actor ?? null;
   return { credential: { state: 'accepted', code: null }, session, actor, heldUp: null };
 }
 
@@ -238,24 +227,23 @@ function isSameSubject(one: Proof, other: Proof): boolean {
 }
 
 /**
- * The token to present as proof: of the session's own subject where there is one, for the cookie of a step-up may outlive the
- * log-in that it belongs to. One that does not verify is presented only for want of another: its refusal is then told. Beside a
- * session that is not accepted nothing is proof of anything.
+ * The verdict that is presented as proof: of the session's own subject where there is one, for the cookie of a step-up may outlive the
+ * log-in that it belongs to. A token that does not verify is presented only where there is no other, so that its refusal is reported.
+ * Beside a session that is not accepted nothing is proof of anything.
  */
-function proofOf({ state }: Credential, session: Verified | null, offered: readonly Shown[]): Shown | null {
+function proofOf({ state }: Credential, session: Proof | null, offered: readonly ProofVerdict[]): ProofVerdict | null {
   if (state !== 'accepted' && state !== 'none') return null;
-  const own =
-    session === null ? null : { token: session.token, verdict: { valid: true, proof: session.proof } as const };
-  let best: (Shown & { readonly verdict: { readonly valid: true } }) | null = null;
-  for (const { token, verdict } of own === null ? offered : [...offered, own]) {
+  const own = session === null ? [] : [{ valid: true, proof: session } as const];
+  let best: Proof | null = null;
+  for (const verdict of [...offered, ...own]) {
     if (!verdict.valid || !verdict.proof.steppedUp) continue;
-    if (best === null || isBetterProof(verdict.proof, best.verdict.proof, session)) best = { token, verdict };
+    if (best === null || isBetterProof(verdict.proof, best, session)) best = verdict.proof;
   }
-  return best ?? offered[0] ?? own;
+  return best === null ? (offered[0] ?? own[0] ?? null) : { valid: true, proof: best };
 }
 
-function isBetterProof(one: Proof, other: Proof, session: Verified | null): boolean {
-  const isOwn = (proof: Proof): boolean => session !== null && isSameSubject(proof, session.proof);
+function isBetterProof(one: Proof, other: Proof, session: Proof | null): boolean {
+  const isOwn = (proof: Proof): boolean => session !== null && isSameSubject(proof, session);
   return isOwn(one) === isOwn(other) ? one.authTime > other.authTime : isOwn(one);
 }
 

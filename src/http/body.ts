@@ -1,6 +1,7 @@
+import type { Fault } from '../contract/problem.ts';
 import type { JsonObject } from '../model/facts.ts';
 import type { AppContext } from './api-route.ts';
-import { type Fault, faultsInBrief, MAX_FAULTS, ProblemError } from './problem.ts';
+import { faultsInBrief, MAX_FAULTS, ProblemError } from './problem.ts';
 
 /** Largest body in bytes. */
 export const MAX_BODY_BYTES = 64 * 1024;

@@ -1,10 +1,10 @@
+import type { StepUpPageSettings } from '../contract/step-up-page.ts';
 import type { Log } from '../records/log.ts';
 import type { Metrics } from '../records/metrics.ts';
 import type { RecordSink } from '../records/sinks.ts';
 import type { AppContext, RequestScope } from './api-route.ts';
 import type { ReadBody } from './body.ts';
 import type { FindCaller } from './caller.ts';
-import type { StepUpPageSettings } from './step-up-page.ts';
 import type { AddressTrust } from './wire.ts';
 
 /** Everything that the HTTP side needs; an entry builds it once. */

@@ -1,6 +1,7 @@
 import * as z from 'zod';
+import { problemDocument } from '../contract/problem.ts';
 import type { Route } from './api-route.ts';
-import { PROBLEMS, problemDocument } from './problem.ts';
+import { PROBLEMS } from './problem.ts';
 
 /** Version of the HTTP contract. */
 const CONTRACT_VERSION = '1';

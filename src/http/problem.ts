@@ -1,23 +1,6 @@
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import * as z from 'zod';
+import { type Fault, problemOf } from '../contract/problem.ts';
 import type { Reply } from './reply.ts';
-
-/** A problem document (RFC 9457) as this service writes it. */
-export const problemDocument = z.object({
-  type: z.string(),
-  title: z.string(),
-  status: z.number(),
-  detail: z.string(),
-  code: z.string(),
-  errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
-});
-export type ProblemDocument = z.infer<typeof problemDocument>;
-
-/** One fault of the input: where it is (`device.confidence`, `evaluations[2].action`) and what is wrong. */
-export interface Fault {
-  readonly path: string;
-  readonly message: string;
-}
 
 /** Every problem that this service answers with: stable code to status and title. */
 export const PROBLEMS = {
@@ -92,12 +75,6 @@ export function problemReply(problem: ProblemError): Reply {
 export function problemResponse(problem: ProblemError): Response {
   const { status, headers, body } = problemReply(problem);
   return new Response(body, { status, headers });
-}
-
-/** A problem document without faults; its `type` is made from the code. */
-export function problemOf(code: string, said: Pick<ProblemDocument, 'title' | 'status' | 'detail'>): ProblemDocument {
-  const { title, status, detail } = said;
-  return { type: `urn:stepgate:problem:${code}`, title, status, detail, code };
 }
 
 /** One sentence for `detail`: the first fault, and how many more there are. */

@@ -14,13 +14,13 @@ export function withoutPlaceholders(claim: DeviceClaim): DeviceClaim {
 }
 
 /**
- * Whether a text stands for a fingerprint that could not be made: blank, a word or value of the language that says so, one character
- * over and over, or a digest of nothing.
+ * Whether a text stands for a fingerprint that could not be made: blank, a word or value of the language that says so, a word that
+ * is put in for want of one (also with a number behind it), a digest of nothing, or characters in a pattern that no digest has.
  */
 export function isPlaceholder(text: string): boolean {
   const plain = plainOf(text);
   const parts = partsOf(plain);
-  return isOneCharacter(parts.join('')) || sayNothing(plain, parts, NO_FINGERPRINT);
+  return isPatterned(parts) || sayNothing(plain, parts, NO_FINGERPRINT) || isStandIn(parts);
 }
 
 /** Narrower than {@link isPlaceholder}: of a part of a device, `true`, `0` or `a` may well be the value. */
@@ -29,7 +29,7 @@ function isEmptyComponent(name: string, text: string): boolean {
   return sayNothing(plain, partsOf(plain), NOTHING) || (name === 'canvas' && isNoPicture(plain));
 }
 
-/** Values of the group `canvas` that are the same in every browser of a kind, as the collector of `stepgate/client` shortens them. */
+/** Values of the group `canvas` that are the same in every browser of a kind, as the collector of `@stepgate/browser` shortens them. */
 export const CANVAS_CONSTANTS: readonly string[] = [
   // Digests by FingerprintJS of what it puts for a picture: `skipped` (Firefox 120+, Safari 17+), `unstable`, `unsupported`, nothing;
   // each with and without support for the winding rule.
@@ -94,6 +94,94 @@ const NO_FINGERPRINT: ReadonlySet<string> = new Set([
   ],
 ]);
 
+/** What is written in the place of a fingerprint by hand, by a test, or by a browser that gives none. */
+const STAND_INS: ReadonlySet<string> = new Set([
+  ...[
+    'test',
+    'tests',
+    'testing',
+    'tester',
+    'example',
+    'sample',
+    'dummy',
+    'fake',
+    'mock',
+    'demo',
+    'placeholder',
+    'todo',
+    'tbd',
+  ],
+  ...[
+    'foo',
+    'bar',
+    'baz',
+    'foobar',
+    'qwerty',
+    'asdf',
+    'asdfgh',
+    'hello',
+    'world',
+    'helloworld',
+    'lorem',
+    'ipsum',
+    'changeme',
+  ],
+  ...[
+    'string',
+    'text',
+    'value',
+    'hash',
+    'digest',
+    'visitor',
+    'visitorid',
+    'device',
+    'deviceid',
+    'browser',
+    'id',
+    'guest',
+  ],
+  ...[
+    'nofp',
+    'nofingerprint',
+    'notset',
+    'unset',
+    'noop',
+    'constant',
+    'static',
+    'fallback',
+    'blank',
+    'noise',
+    'farbled',
+    'ssr',
+  ],
+  ...[
+    'brave',
+    'firefox',
+    'safari',
+    'chrome',
+    'chromium',
+    'edge',
+    'opera',
+    'tor',
+    'torbrowser',
+    'webkit',
+    'mozilla',
+    'webview',
+  ],
+  ...['librewolf', 'mullvad', 'duckduckgo', 'privacybadger', 'ublock', 'canvasblocker', 'resistfingerprinting', 'rfp'],
+]);
+/** Words in hexadecimal digits, one or several. */
+const HEX_WORDS =
+  /^(?:deadbeef|deadc0de|cafebabe|cafed00d|c0ffee|badc0ffee|feedface|baadf00d|badf00d|facefeed|badcafe|decafbad)+$/;
+
+/** Words that say nothing and stand-ins, each perhaps with up to three digits behind it. */
+function isStandIn(parts: readonly string[]): boolean {
+  const isWord = (word: string): boolean => STAND_INS.has(word) || NO_FINGERPRINT.has(word);
+  const isOne = (part: string): boolean => isWord(part) || isWord(part.replace(/\d{1,3}$/, ''));
+  if (HEX_WORDS.test(parts.join(''))) return true;
+  return parts.some(isOne) && parts.every((part) => isOne(part) || /^\d{1,3}$/.test(part));
+}
+
 /** So much of a digest tells it from all others, also where it was shortened. */
 const TELLING_LENGTH = 16;
 
@@ -147,9 +235,58 @@ function isZeros(part: string): boolean {
   return part.length > 1 && /^(?:0x)?0+$/.test(part);
 }
 
-function isOneCharacter(text: string): boolean {
-  const [first] = text;
-  return first === undefined || text === first.repeat(text.length / first.length);
+/** The shortest text in which counting up or down is a pattern: `1234`, `fedc`. */
+const LEAST_SEQUENCE = 4;
+/** The shortest in which the same with some characters several times is one. */
+const LEAST_STEPS = 12;
+/** A piece that comes again has to foretell so many characters: of ten million digests of any length hardly one has so much. */
+const LEAST_FORETOLD = 8;
+/** From this length on, so few characters never make a digest: one at any length, two from 12, three from 16, four from 24 on. */
+const LENGTH_OF_FEW = [0, 0, 12, 16, 24] as const;
+
+/** One character or one piece over and over, characters that count up or down, or very few of them in a long text. */
+function isPatterned(parts: readonly string[]): boolean {
+  const text = parts.join('');
+  return (
+    isOfFew(text) ||
+    isSequence(text, text.length >= LEAST_STEPS) ||
+    parts.every((part) => isSequence(part, false)) ||
+    isRepeated(text)
+  );
+}
+
+/** Characters in the order in which people count: nine is followed by ten or by the `a` of hexadecimal digits. */
+const COUNTED = '01234567890 9abcdefghijklmnopqrstuvwxyza f0';
+
+/** Whether all characters count up, or all down; `slowly`: perhaps with some of them several times, as in `aabbcc`. */
+function isSequence(text: string, slowly: boolean): boolean {
+  if (text.length < LEAST_SEQUENCE) return false;
+  let [isUp, isDown] = [true, true];
+  for (let i = 1; i < text.length && (isUp || isDown); i++) {
+    const [one = '', next = ''] = [text[i - 1], text[i]];
+    if (slowly && one === next) continue;
+    isUp &&= COUNTED.includes(one + next);
+    isDown &&= COUNTED.includes(next + one);
+  }
+  return isUp || isDown;
+}
+
+function isOfFew(text: string): boolean {
+  const seen = new Set<string>();
+  for (const character of text) {
+    seen.add(character);
+    if (seen.size >= LENGTH_OF_FEW.length) return false;
+  }
+  return text.length >= (LENGTH_OF_FEW[seen.size] ?? 0);
+}
+
+function isRepeated(text: string): boolean {
+  for (let period = 2; period <= text.length - LEAST_FORETOLD; period++) {
+    let i = period;
+    while (i < text.length && text[i] === text[i - period]) i++;
+    if (i === text.length) return true;
+  }
+  return false;
 }
 
 function plainOf(text: string): string {

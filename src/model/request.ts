@@ -29,6 +29,9 @@ export interface Credential {
   readonly code: string | null;
 }
 
+/** A step-up token as it was sent, or the verdict on it where it is verified already. */
+export type SentProof = { readonly token: string } | { readonly verdict: ProofVerdict };
+
 /** The four parts of a question, already parsed and normalised. The only shape that the core sees. */
 export interface CheckRequest extends NamedSubject {
   readonly action: string;
@@ -44,9 +47,8 @@ export interface CheckRequest extends NamedSubject {
   readonly device: DeviceClaim | null;
   /** Place asserted by the caller, range-checked; null when it asserted none. */
   readonly place: Place | null;
-  readonly stepUpToken: string | null;
-  /** What `stepUpToken` was found to be, where it has been verified already. */
-  readonly stepUpVerdict?: ProofVerdict | null;
+  /** Null where no step-up token was sent. */
+  readonly proof: SentProof | null;
   readonly resource: { readonly type: string | null; readonly id: string | null; readonly properties: JsonObject };
   readonly subjectProperties: JsonObject;
   readonly context: JsonObject;
@@ -65,6 +67,8 @@ export const EVENT_TYPES = [
   'credential.changed',
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
+/** The events that teach the baseline and may earn trust. */
+export type SuccessEvent = Extract<EventType, `${string}.succeeded`>;
 
 /** A reported outcome. */
 export interface SubjectEvent

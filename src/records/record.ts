@@ -104,7 +104,7 @@ function statesOf(signals: CheckResult['signals']): DecisionRecord['signals'] {
 }
 
 function namesErasedOf(
-  { subject, address, session, userAgent, device, place, stepUpToken, resource }: CheckRequest,
+  { subject, address, session, userAgent, device, place, proof, resource }: CheckRequest,
   facts: Facts,
 ): string[] {
   const names: string[] = [];
@@ -116,7 +116,7 @@ function namesErasedOf(
   if (device !== null && device.token !== null) names.push('device.token');
   if (device !== null && Object.keys(device.components).length > 0) names.push('device.components');
   if (place !== null) names.push('geo');
-  if (stepUpToken !== null) names.push('step_up_token');
+  if (proof !== null) names.push('step_up_token');
   if (resource.id !== null) names.push('resource.id');
   for (const name of Object.keys(facts.context)) names.push(`context.${name}`);
   for (const name of Object.keys(facts.resourceProperties)) names.push(`resource.properties.${name}`);

@@ -23,19 +23,33 @@ export function spend(
   waitedMs = 0,
   together: SpentTogether = new Map(),
 ): Promise<ProofError | null> {
-  const id = place.pseudonym('proof', eventOf(proof));
-  const spent = together.get(id) ?? spendAlone(place, id, proof, nowMs, waitedMs);
-  together.set(id, spent);
+  const marks = marksOf(proof);
+  const key = marks.join('\n');
+  const spent = together.get(key) ?? spendAlone(place, marks, proof, nowMs, waitedMs);
+  together.set(key, spent);
   return spent;
 }
 
+/** Marks of one log-in. More would tell more log-ins of one second apart, and cost a token without a session more. */
+const EVENT_MARKS = 4;
+
 /**
- * What is spent: the act of proving. Every token that the provider makes of one log-in shows the same one, and proves nothing
- * new. A provider that does not state it leaves only the token.
+ * What is spent: the act of proving. Every token that the provider makes of one log-in shows the same one, and proves nothing new; a
+ * provider that does not state it leaves only the token. A token with a session spends one mark of its log-in, a token without
+ * one all of them: two of one log-in never both count, whichever of them states its session, and two log-ins of one second count
+ * apart unless their sessions fall to the same mark.
  */
-function eventOf({ issuer, subject, authTime, authTimeStated, session, id }: Proof): string {
-  if (!authTimeStated) return `${issuer} ${id}`;
-  return JSON.stringify([issuer, normaliseSubject(subject) ?? subject, Math.floor(authTime), session]);
+function marksOf({ issuer, subject, authTime, authTimeStated, session, id }: Proof): readonly string[] {
+  if (!authTimeStated) return [`${issuer} ${id}`];
+  const event = [issuer, normaliseSubject(subject) ?? subject, Math.floor(authTime)];
+  const numbers = session === null ? Array.from({ length: EVENT_MARKS }, (_, n) => n) : [markOf(session)];
+  return numbers.map((number) => JSON.stringify([...event, number]));
+}
+
+function markOf(session: string): number {
+  let sum = 0;
+  for (let i = 0; i < session.length; i++) sum += session.charCodeAt(i);
+  return sum % EVENT_MARKS;
 }
 
 /** A proof that its own subject shows again within this time was sent twice, by a double click or a second try. */
@@ -47,19 +61,23 @@ export async function wasSentTwice(
   proof: Proof,
   nowMs: number,
 ): Promise<boolean> {
-  const spentMs = await store.spentAt(pseudonym('proof', eventOf(proof)));
-  return spentMs !== null && nowMs - spentMs <= SENT_TWICE_MS;
+  const spentMs = await Promise.all(marksOf(proof).map((mark) => store.spentAt(pseudonym('proof', mark))));
+  // The mark that was spent first is the one that stood in the way.
+  const firstMs = Math.min(...spentMs.map((ms) => ms ?? Number.POSITIVE_INFINITY));
+  return nowMs - firstMs <= SENT_TWICE_MS && Number.isFinite(firstMs);
 }
 
 async function spendAlone(
-  { store }: Spending,
-  id: string,
+  { store, pseudonym }: Spending,
+  marks: readonly string[],
   proof: Proof,
   nowMs: number,
   waitedMs: number,
 ): Promise<ProofError | null> {
   try {
-    if (await store.spendProof(id, ttlSeconds(proof, nowMs), waitedMs, nowMs)) return null;
+    const ttl = ttlSeconds(proof, nowMs);
+    const claims = marks.map((mark) => store.spendProof(pseudonym('proof', mark), ttl, waitedMs, nowMs));
+    if ((await Promise.all(claims)).every(Boolean)) return null;
     return { code: 'replayed', message: 'this single-use proof has been used before', suspicious: true };
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;

@@ -1,12 +1,12 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { DEVICE_HEADER, deviceHeader } from '../../../src/client/device-header.ts';
+import { DEVICE_HEADER, deviceHeader } from '@stepgate/browser/device-header';
 import { returnPath } from '../shop/return-path.ts';
 import type { FrontOptions } from './front.ts';
 
 const USER_AGENT = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:144.0) Gecko/20100101 Firefox/144.0';
 /** What the client of another machine would say. Its parts are those that the client tells of yours, with other hashes. */
 const DEVICE = deviceHeader({
-  fingerprint: 'c0ffee00c0ffee00c0ffee00c0ffee00',
+  fingerprint: '9e107d9d372bb6826bd81d3542a419d6',
   confidence: 0.6,
   components: Object.fromEntries(
     ['canvas', 'fonts', 'math', 'platform', 'screen', 'webgl', 'audio', 'locale'].map((name) => [name, 'beef']),

@@ -321,7 +321,7 @@ async function ask({ engine }: Stage, sent: Sent & { readonly proof: string | nu
     action: sent.action,
     credential: null,
     actor: null,
-    stepUpToken: sent.proof,
+    proof: sent.proof === null ? null : { token: sent.proof },
     resource: { type: null, id: null, properties: {} },
     subjectProperties: {},
     context: sent.context,

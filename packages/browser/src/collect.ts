@@ -1,0 +1,181 @@
+import { type GetResult, hashComponents, load } from '@fingerprintjs/fingerprintjs';
+import { deviceHeader } from './device-header.ts';
+
+/** Why no fingerprint can be told. */
+export type DeviceAbsence =
+  /** No browser window: a server, or a worker. */
+  | 'no_window'
+  /** The time limit passed first. */
+  | 'timed_out'
+  /** The browser, an extension or the frame blocks most of what there is to see. */
+  | 'blocked';
+
+/** A device that could be told. */
+export interface CollectedDevice {
+  readonly state: 'collected';
+  /** 32 hexadecimal digits. Equal for equal machines with equal browsers: a claim, never a proof. */
+  readonly fingerprint: string;
+  /** 0..1: how sure FingerprintJS is that the fingerprint tells one device from others, by platform. */
+  readonly confidence: number;
+  /** Short hash by group of traits; a group that was blocked is left out. */
+  readonly components: { readonly [name: string]: string };
+  /** Null where nobody looked, or the look failed. */
+  readonly bot: boolean | null;
+  /** Value of `X-Stepgate-Device`. */
+  readonly header: string;
+}
+
+/** No fingerprint, and why: nothing is made up in its place. */
+export interface AbsentDevice {
+  readonly state: 'absent';
+  readonly why: DeviceAbsence;
+  readonly header: null;
+}
+
+/** What the browser shows of its device. */
+export type DeviceReport = CollectedDevice | AbsentDevice;
+
+/** Looks for marks of automation; see `@stepgate/browser/bot`. */
+export type DetectBot = () => Promise<boolean>;
+
+/** How long to look, and for what. */
+export interface CollectOptions {
+  /** In milliseconds; default 1000. A source that blocks the thread cannot be interrupted. */
+  readonly timeoutMs?: number;
+  /** Default: nobody looks for automation. */
+  readonly detectBot?: DetectBot;
+}
+
+const TIMEOUT_MS = 1000;
+/** Hexadecimal digits of a component's hash: enough to see a change, too few to look a value up. */
+const COMPONENT_DIGITS = 4;
+/** With fewer groups than this, the fingerprint would be that of the blocker rather than of the device. */
+const LEAST_GROUPS = 4;
+
+type Sources = GetResult['components'];
+type SourceName = keyof Sources;
+type Component = Sources[SourceName];
+
+/**
+ * Sources of the fingerprint. Left out is what changes on one device from hour to hour or from page to page: the screen in use, its
+ * colours and density, accessibility settings, time zone, headphones, storage and content blockers, and whatever only HTTPS pages see.
+ */
+const FINGERPRINT_SOURCES: readonly SourceName[] = [
+  'architecture',
+  'audio',
+  'canvas',
+  'cpuClass',
+  'dateTimeLocale',
+  'fonts',
+  'hardwareConcurrency',
+  'languages',
+  'math',
+  'osCpu',
+  'pdfViewerEnabled',
+  'platform',
+  'plugins',
+  'touchSupport',
+  'vendor',
+  'vendorFlavors',
+  'webGlBasics',
+  'webGlExtensions',
+];
+
+/** Eight groups, as many as Stepgate keeps of a device, so that one change in a group weighs an eighth. */
+const GROUPS: { readonly [name: string]: readonly SourceName[] } = {
+  audio: ['audio'],
+  browser: ['vendor', 'vendorFlavors', 'plugins', 'pdfViewerEnabled'],
+  canvas: ['canvas'],
+  fonts: ['fonts'],
+  locale: ['languages', 'dateTimeLocale', 'timezone'],
+  machine: ['architecture', 'cpuClass', 'hardwareConcurrency', 'math', 'osCpu', 'platform', 'touchSupport'],
+  screen: ['screenResolution', 'colorDepth'],
+  webgl: ['webGlBasics', 'webGlExtensions'],
+};
+
+/**
+ * Reads what the browser shows of its device. Sends nothing, stores nothing, and never rejects: where it cannot tell, it says so.
+ * Each call looks anew.
+ */
+export async function collectDevice({ timeoutMs = TIMEOUT_MS, detectBot }: CollectOptions = {}): Promise<DeviceReport> {
+  if (typeof window === 'undefined' || typeof document === 'undefined') return absent('no_window');
+  const looked = Promise.all([look(), detectBot === undefined ? null : detectBot().catch(() => null)]);
+  const [traits, bot] = await within(timeoutMs, looked, [absent('timed_out'), null] as const);
+  if ('state' in traits) return traits;
+  return { state: 'collected', ...traits, bot, header: deviceHeader({ ...traits, bot }) };
+}
+
+type Traits = Pick<CollectedDevice, 'fingerprint' | 'confidence' | 'components'>;
+
+async function look(): Promise<Traits | AbsentDevice> {
+  let result: GetResult;
+  try {
+    // The free library otherwise tells its maker of one load in a thousand.
+    const agent = await load({ monitoring: false });
+    result = await agent.get();
+  } catch {
+    return absent('blocked');
+  }
+  const found = { ...result.components, webGlExtensions: withoutAttributes(result.components.webGlExtensions) };
+  const components: { [name: string]: string } = {};
+  for (const [name, sources] of Object.entries(GROUPS)) {
+    const group = only(found, sources);
+    if (Object.values(group).some(isUnseen) || (name === 'canvas' && !showsPictures(group))) continue;
+    components[name] = hashComponents(group).slice(0, COMPONENT_DIGITS);
+  }
+  if (Object.keys(components).length < LEAST_GROUPS) return absent('blocked');
+  const fingerprint = hashComponents(only(found, FINGERPRINT_SOURCES));
+  return { fingerprint, confidence: result.confidence.score, components };
+}
+
+/** A source that threw, or that says by a negative number why it has no value. */
+function isUnseen(component: Component): boolean {
+  return 'error' in component || (typeof component.value === 'number' && component.value < 0);
+}
+
+/**
+ * False where the browser hands out something else than what was drawn: it is the same in every such browser, whatever the machine. The
+ * library says so in words; some browsers give one and the same picture for everything.
+ */
+function showsPictures({ canvas }: Partial<Sources>): boolean {
+  if (canvas === undefined || 'error' in canvas) return false;
+  const { geometry, text } = canvas.value;
+  return isPicture(geometry) && isPicture(text) && drawingShows();
+}
+
+function isPicture(value: string): boolean {
+  return value.startsWith('data:image/');
+}
+
+function drawingShows(): boolean {
+  const canvas = document.createElement('canvas');
+  const blank = canvas.toDataURL();
+  canvas.getContext('2d')?.fillRect(0, 0, canvas.width / 2, canvas.height);
+  return canvas.toDataURL() !== blank;
+}
+
+/** What was asked of WebGL, not what the device is: Chromium gives frames of another site another power preference. */
+function withoutAttributes(extensions: Sources['webGlExtensions']): Sources['webGlExtensions'] {
+  if ('error' in extensions || typeof extensions.value === 'number') return extensions;
+  return { ...extensions, value: { ...extensions.value, contextAttributes: [] } };
+}
+
+function only(components: Sources, names: readonly SourceName[]): Partial<Sources> {
+  return Object.fromEntries(names.map((name) => [name, components[name]]));
+}
+
+function absent(why: DeviceAbsence): AbsentDevice {
+  return { state: 'absent', why, header: null };
+}
+
+async function within<T, L>(timeoutMs: number, work: Promise<T>, late: L): Promise<T | L> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const limit = new Promise<L>((resolve) => {
+    timer = setTimeout(() => resolve(late), timeoutMs);
+  });
+  try {
+    return await Promise.race([work, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,193 @@
+import { demandAnswer, type ProofAnswer } from '../../../src/contract/answer.ts';
+import { deviceCookie } from '../../../src/contract/cookies.ts';
+import { DEFAULT_MAX_AGE_SECONDS, DEFAULT_REQUIREMENT } from '../../../src/model/decision.ts';
+import { demandOf, statedRequirement } from '../../../src/step-up/requirement.ts';
+import type { Decided, RiskCheck, StepgateClient, StoodIn } from './client.ts';
+import { StepgateError } from './error.ts';
+import {
+  addressFinder,
+  type ClientAddressOptions,
+  headerReader,
+  type IncomingRequest,
+  shownBy,
+  stepUpToken,
+  TOKEN_SOURCES,
+  type TokenSource,
+} from './incoming.ts';
+import type { ProofJudge } from './proof-judge.ts';
+import { denyRefusal, type Refusal, type StepUpPage, stepUpRefusal } from './refusal.ts';
+
+/** A value, or how it is found for one request; `C` is what the framework hands to a handler. */
+export type PerRequest<C, T> = (context: C) => T | Promise<T>;
+
+/** Options of `riskCheck()`; `C` is what the framework hands to a handler. */
+export interface RiskCheckOptions<C> {
+  readonly client: StepgateClient;
+  /** An action of the rule files, or how it is told for one request. */
+  readonly action: string | PerRequest<C, string>;
+  /** Who is logged in, by the id that the `sub` of step-up tokens has; null for nobody. */
+  readonly subject: PerRequest<C, string | null>;
+  /** Space of those ids, where the issuers have several (`subjects` in STEP_UP_ISSUERS). */
+  readonly subjectSpace?: string;
+  /** Id of the session at the application. */
+  readonly session?: PerRequest<C, string | null>;
+  /** Facts `context.*`. A body that is read here stays readable for the handler. */
+  readonly context?: PerRequest<C, RiskCheck['context']>;
+  readonly resource?: PerRequest<C, RiskCheck['resource']>;
+  /** Facts `subject.properties.*`. */
+  readonly subjectProperties?: PerRequest<C, RiskCheck['subject_properties']>;
+  /** Default: forwarding headers are ignored and the connection's peer is the client. */
+  readonly clientAddress?: ClientAddressOptions;
+  /** Where a step-up token is looked for; the first that has one. Default `header`, then `cookie`. */
+  readonly token?: readonly TokenSource[];
+  /** Where navigations are sent to step up. Default: they are answered 401 as well. */
+  readonly stepUpPage?: StepUpPage;
+  /**
+   * Judges the step-up while Stepgate gives no usable answer and the client's `onFailure` is `step-up`. Without it nobody gets
+   * past such a step-up until Stepgate answers again.
+   */
+  readonly proofs?: ProofJudge;
+  /** Epoch milliseconds. Default: the clock. */
+  readonly now?: () => number;
+}
+
+/** Options of `requireStepUp()`; `C` is what the framework hands to a handler. */
+export interface RequireStepUpOptions<C> {
+  /** Who judges the proof: `proofsByStepgate(client)` or `proofsByIssuers({ issuers })`. */
+  readonly proofs: ProofJudge;
+  /** Who is logged in, by the id that the `sub` of step-up tokens has; null for nobody. */
+  readonly subject: PerRequest<C, string | null>;
+  /** Space of those ids, where the issuers have several (`subjects` in STEP_UP_ISSUERS). */
+  readonly subjectSpace?: string;
+  /** Id of the session, where step-up tokens name one. Default: any session of the subject. */
+  readonly session?: PerRequest<C, string | null>;
+  /** Any one of these satisfies. Default: any step-up. */
+  readonly acrValues?: readonly string[];
+  /** All of these methods must have been used (RFC 8176). */
+  readonly amrValues?: readonly string[];
+  /**
+   * Greatest age of the authentication. Default 600. 0 is a log-in made for this very request: challenged with `max_age=0` and
+   * counted once, as `singleUse` is.
+   */
+  readonly maxAgeSeconds?: number;
+  /** A log-in counts once, by whatever token of it; the challenge then asks for one of now. Default false. */
+  readonly singleUse?: boolean;
+  /** Where a step-up token is looked for; the first that has one. Default `header`, then `cookie`. */
+  readonly token?: readonly TokenSource[];
+  /** Where navigations are sent to step up. Default: they are answered 401 as well. */
+  readonly stepUpPage?: StepUpPage;
+}
+
+/** What a handler behind `riskCheck()` is given. */
+export type RiskDecision = Decided | StoodIn;
+
+/** A request that may go on, with what its handler is given, or the answer that ends it. */
+export type Guarded<T> =
+  | { readonly goesOn: true; readonly value: T; readonly setCookie: string | null }
+  | { readonly goesOn: false; readonly refusal: Refusal };
+
+/** Decides about one request; `context` is the framework's. */
+export type Guard<C, T> = (request: IncomingRequest, context: C) => Promise<Guarded<T>>;
+
+/**
+ * Asks Stepgate about each request: allow goes on, a step-up is answered 401 (or a redirect), a deny 403.
+ *
+ * @throws {StepgateError} `invalid_options`; the guard itself where Stepgate refuses the call, as for a wrong key
+ */
+export function riskGuard<C>(options: RiskCheckOptions<C>): Guard<C, RiskDecision> {
+  const { client, action, now = () => Date.now() } = options;
+  const findAddress = addressFinder(options.clientAddress ?? {});
+  const sources = options.token ?? TOKEN_SOURCES;
+  const page = checkedPage(options.stepUpPage);
+
+  return async (request, context) => {
+    const shown = shownBy(request, findAddress, sources);
+    const [subject, session, name, resource, properties, facts] = await Promise.all([
+      options.subject(context),
+      options.session?.(context) ?? null,
+      typeof action === 'string' ? action : action(context),
+      options.resource?.(context),
+      options.subjectProperties?.(context),
+      options.context?.(context),
+    ]);
+    const decision = await client.riskCheck({
+      action: name,
+      subject,
+      subject_space: options.subjectSpace,
+      session,
+      ...shown,
+      resource,
+      subject_properties: properties,
+      context: facts,
+    });
+    if (decision.decision === 'allow')
+      return { goesOn: true, value: decision, setCookie: freshDevice(decision, now()) };
+    const check = decision.failed ? null : decision.id;
+    // Without a requirement there is nothing to challenge for: it must not turn into an allow.
+    if (decision.decision === 'deny' || decision.step_up === undefined) return refused(denyRefusal(check));
+    if (decision.failed && options.proofs !== undefined) {
+      const { subjectSpace = null } = options;
+      const token = shown.step_up_token;
+      const question = { token, subject, subjectSpace, session, requirement: DEFAULT_REQUIREMENT };
+      const judged = await options.proofs.judge(question);
+      if (judged.valid) return { goesOn: true, value: { ...decision, decision: 'allow' }, setCookie: null };
+      if (!judged.failed) return refused(stepUpRefusal(request, judged.step_up, page, check));
+    }
+    return refused(stepUpRefusal(request, decision.step_up, page, check));
+  };
+}
+
+/**
+ * Demands a proof of each request, whatever its risk.
+ *
+ * @throws {StepgateError} `invalid_options`
+ */
+export function stepUpGuard<C>(options: RequireStepUpOptions<C>): Guard<C, ProofAnswer> {
+  const { proofs, subjectSpace = null } = options;
+  const { acrValues = [], amrValues = [], maxAgeSeconds = DEFAULT_MAX_AGE_SECONDS, singleUse = false } = options;
+  if (!Number.isSafeInteger(maxAgeSeconds) || maxAgeSeconds < 0) {
+    throw invalid(`maxAgeSeconds must be a whole number of seconds, found ${maxAgeSeconds}`);
+  }
+  const requirement = statedRequirement({ acrValues, amrValues, maxAgeSeconds, singleUse });
+  if (requirement.singleUse && !proofs.canSpend) {
+    const asked = singleUse ? 'singleUse' : 'maxAgeSeconds: 0';
+    throw invalid(`${asked} needs a place where spent proofs are recorded: give proofsByIssuers a \`spend\``);
+  }
+  const sources = options.token ?? TOKEN_SOURCES;
+  const page = checkedPage(options.stepUpPage);
+
+  return async (request, context) => {
+    const token = stepUpToken(headerReader(request), sources);
+    const [subject, session] = await Promise.all([options.subject(context), options.session?.(context) ?? null]);
+    const judged = await proofs.judge({ token, subject, subjectSpace, session, requirement });
+    if (judged.valid) return { goesOn: true, value: judged.proof, setCookie: null };
+    const demand = judged.failed ? demandAnswer(demandOf(requirement, []), null) : judged.step_up;
+    return refused(stepUpRefusal(request, demand, page, null));
+  };
+}
+
+function refused(refusal: Refusal): Guarded<never> {
+  return { goesOn: false, refusal };
+}
+
+/** The cookie for a device that has just become trusted. */
+function freshDevice(decision: RiskDecision, nowMs: number): string | null {
+  if (decision.failed) return null;
+  const { token, expires_at: expiresAt } = decision.device ?? {};
+  if (token === undefined || expiresAt === undefined) return null;
+  return deviceCookie(token, Date.parse(expiresAt), nowMs);
+}
+
+function checkedPage(page: StepUpPage | undefined): StepUpPage | null {
+  if (page === undefined) return null;
+  for (const name of ['url', 'origin'] as const) {
+    if (!URL.canParse(page[name]) || !/^https?:$/.test(new URL(page[name]).protocol)) {
+      throw invalid(`stepUpPage.${name} must be an absolute http(s) address, found ${JSON.stringify(page[name])}`);
+    }
+  }
+  return page;
+}
+
+function invalid(message: string): StepgateError {
+  return new StepgateError('invalid_options', message);
+}

@@ -1,0 +1,94 @@
+import { bearerOf, deviceTokenOf, type ReadHeader } from '../../../src/contract/client-headers.ts';
+import { cookieValue, STEP_UP_COOKIE } from '../../../src/contract/cookies.ts';
+import { DEVICE_HEADER } from '../../../src/contract/device-header.ts';
+import { MAX_TOKEN_LENGTH, MAX_USER_AGENT_LENGTH } from '../../../src/contract/limits.ts';
+import {
+  CLIENT_ADDRESS_HEADERS,
+  type ClientAddressHeader,
+  clientAddress,
+  parseTrustedProxies,
+  type TrustedProxies,
+} from '../../../src/net/client-ip.ts';
+import type { RiskCheck } from './client.ts';
+
+/** A request at the application, whatever framework serves it. */
+export interface IncomingRequest {
+  readonly method: string;
+  /** As it was sent, query included. */
+  readonly target: string;
+  /** Lower-case name to value; several lines of one header are joined with `, `. */
+  readonly headers: { readonly [name: string]: string };
+  /** Address of the connection's other end; null where the runtime does not say. */
+  readonly peer: string | null;
+}
+
+/** Whose word is taken for the client's address. */
+export interface ClientAddressOptions {
+  /**
+   * Blocks of the proxies whose forwarding headers are believed, `unix:`, or `hops:N`, as in the setting TRUSTED_PROXIES.
+   * Default: nobody's; the connection's peer is the client.
+   */
+  readonly trustedProxies?: string;
+  /** The one header that those proxies always set. Default: `X-Forwarded-For` and `Forwarded` are walked. */
+  readonly header?: ClientAddressHeader;
+}
+
+/** Where a client may bring a step-up token: `X-Step-Up-Token`, the cookie `__Host-stepgate-su`, `Authorization: Bearer`. */
+export type TokenSource = 'header' | 'cookie' | 'bearer';
+
+/** Without the bearer token: it is the session's own, and no step-up unless the provider makes it one. */
+export const TOKEN_SOURCES: readonly TokenSource[] = ['header', 'cookie'];
+
+/** Finds the client's address; null where it cannot be told. */
+export type FindAddress = (request: IncomingRequest) => string | null;
+
+/**
+ * @throws {TrustedProxiesError} when `trustedProxies` cannot be followed
+ */
+export function addressFinder(options: ClientAddressOptions): FindAddress {
+  const trusted: TrustedProxies = parseTrustedProxies(options.trustedProxies ?? '');
+  const { header } = options;
+  if (header !== undefined && !CLIENT_ADDRESS_HEADERS.includes(header)) {
+    throw new TypeError(`header must be one of ${CLIENT_ADDRESS_HEADERS.join(', ')}, found ${header}`);
+  }
+  return ({ peer, headers }) => {
+    const found = clientAddress({ peer, headers, trusted, ...(header !== undefined && { declared: header }) });
+    return found.address?.text ?? null;
+  };
+}
+
+/** Reads one header; null when it is absent or empty. */
+export function headerReader({ headers }: IncomingRequest): ReadHeader {
+  return (name) => headers[name] || null;
+}
+
+/** The token that the first of these sources has. Cut where it is too long to be one, so that it is refused as such. */
+export function stepUpToken(header: ReadHeader, sources: readonly TokenSource[]): string | null {
+  const found = {
+    header: () => header('x-step-up-token'),
+    cookie: () => cookieValue(header('cookie'), STEP_UP_COOKIE),
+    bearer: () => bearerOf(header('authorization')),
+  } satisfies { readonly [source in TokenSource]: () => string | null };
+  for (const source of sources) {
+    const token = found[source]();
+    if (token !== null) return token.slice(0, MAX_TOKEN_LENGTH);
+  }
+  return null;
+}
+
+/**
+ * What a risk check is told of the request itself. Whatever the client sends, each part is one that Stepgate takes: what is no
+ * such thing is left out or cut.
+ */
+export function shownBy(request: IncomingRequest, findAddress: FindAddress, sources: readonly TokenSource[]) {
+  const header = headerReader(request);
+  const token = deviceTokenOf(header('cookie'));
+  const claim = header(DEVICE_HEADER);
+  return {
+    ip: findAddress(request),
+    user_agent: header('user-agent')?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
+    device: token === null ? null : { token },
+    headers: claim === null ? null : { [DEVICE_HEADER]: claim },
+    step_up_token: stepUpToken(header, sources),
+  } satisfies Partial<RiskCheck>;
+}

@@ -1,0 +1,83 @@
+import type { StepUpAnswer } from '../../../src/contract/answer.ts';
+import { isNavigation } from '../../../src/contract/client-headers.ts';
+import { problemOf } from '../../../src/contract/problem.ts';
+import { stepUpLocation } from '../../../src/contract/step-up-page.ts';
+import { headerReader, type IncomingRequest } from './incoming.ts';
+
+/** The page where a browser steps up. */
+export interface StepUpPage {
+  /** Absolute address of the page. It gets `acr_values`, `max_age` and, in `return_to`, the address that was asked for. */
+  readonly url: string;
+  /** Address under which people reach this application, such as `https://shop.example`: never taken from a header. */
+  readonly origin: string;
+}
+
+/** An answer that ends a request. */
+export interface Refusal {
+  readonly status: 302 | 401 | 403;
+  readonly headers: { readonly [name: string]: string };
+  /** Empty for a redirect. */
+  readonly body: string;
+}
+
+/**
+ * A step-up: 401 with the challenge of RFC 9470 and a problem document, whose `acr_values` and `max_age` are those of the
+ * challenge; for a navigation, where there is a page for it, a redirect there. `check` is the id of the check.
+ */
+export function stepUpRefusal(
+  request: IncomingRequest,
+  demand: StepUpAnswer,
+  page: StepUpPage | null,
+  check: string | null,
+): Refusal {
+  const challenge = { 'WWW-Authenticate': demand.www_authenticate };
+  const location = page === null ? null : pageFor(request, demand, page);
+  if (location !== null) {
+    return { status: 302, headers: { ...NOT_KEPT, ...challenge, Location: location }, body: '' };
+  }
+  const said = {
+    ...problemOf('step_up_required', {
+      title: 'A step-up is required',
+      status: 401,
+      detail: 'authenticate again as WWW-Authenticate says, then repeat the request with the new token',
+    }),
+    acr_values: demand.acr_values,
+    max_age: demand.max_age,
+  };
+  return problem(401, said, challenge, check);
+}
+
+/** A deny: 403 with a problem document. It says no more than that: reasons are for the application. */
+export function denyRefusal(check: string | null): Refusal {
+  const said = problemOf('access_denied', {
+    title: 'Access is denied',
+    status: 403,
+    detail: 'this request is refused; authenticating again will not change that',
+  });
+  return problem(403, said, {}, check);
+}
+
+const NOT_KEPT = { 'Cache-Control': 'no-store' };
+
+function problem(
+  status: 401 | 403,
+  said: object,
+  headers: { readonly [name: string]: string },
+  check: string | null,
+): Refusal {
+  return {
+    status,
+    headers: { ...NOT_KEPT, ...headers, 'Content-Type': 'application/problem+json' },
+    body: JSON.stringify(check === null ? said : { ...said, check }),
+  };
+}
+
+function pageFor(request: IncomingRequest, demand: StepUpAnswer, { url, origin }: StepUpPage): string | null {
+  if (!isNavigation({ method: request.method }, headerReader(request))) return null;
+  const { protocol, host } = new URL(origin);
+  return stepUpLocation(
+    { stepUpUrl: url, returnHosts: [host] },
+    { acrValues: demand.acr_values, maxAgeSeconds: demand.max_age },
+    { proto: protocol.slice(0, -1), host, target: request.target },
+  );
+}

@@ -1,0 +1,26 @@
+import { cookieValue, DEVICE_COOKIE } from './cookies.ts';
+import { MAX_DEVICE_TOKEN_LENGTH } from './limits.ts';
+
+/** Reads one header of a request; null when it is absent or empty. */
+export type ReadHeader = (name: string) => string | null;
+
+/** A top-level page load by a browser, which can follow a redirect to the step-up page. */
+export function isNavigation({ method }: { readonly method: string | null }, header: ReadHeader): boolean {
+  const mode = header('sec-fetch-mode');
+  return (
+    method === 'GET' &&
+    (mode === null || mode === 'navigate') &&
+    /(?:^|,)\s*text\/html\s*(?:;|,|$)/i.test(header('accept') ?? '')
+  );
+}
+
+/** The token of an `Authorization: Bearer` header; null when it has none. */
+export function bearerOf(authorization: string | null): string | null {
+  return /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i.exec(authorization ?? '')?.[1] ?? null;
+}
+
+/** The token of the device cookie in a `Cookie` header; null where there is none, or one that is too long to be a token. */
+export function deviceTokenOf(cookies: string | null): string | null {
+  const token = cookieValue(cookies, DEVICE_COOKIE);
+  return token !== null && token.length <= MAX_DEVICE_TOKEN_LENGTH ? token : null;
+}

@@ -1,0 +1,56 @@
+import type { Requirement } from '../model/decision.ts';
+import type { Proof, ProofError, ProofTerms, ProofVerdict, ProofVerifier } from '../model/proof.ts';
+import { demandOf, judgeProof, type Presentation } from './requirement.ts';
+
+/** What a proof comes to against a requirement. */
+export interface AppliedProof {
+  readonly satisfied: boolean;
+  /** What the client has to ask its provider for; the proof itself is judged by the requirement of the rules. */
+  readonly requirement: Requirement;
+  /** Why the proof is not enough; null where it is, and where none was sent. */
+  readonly error: ProofError | null;
+}
+
+/** Records a single-use proof as spent: null the first time, otherwise why it does not count. */
+export type SpendProof = (proof: Proof) => Promise<ProofError | null>;
+
+/** The verdict on a token; `no_issuer` without a verifier. */
+export async function verifyProof(verifier: ProofVerifier | null, token: string, nowMs: number): Promise<ProofVerdict> {
+  return verifier === null ? { valid: false, error: NO_ISSUER } : verifier.verify(token, nowMs);
+}
+
+/** The terms of the proof's issuer; those of all issuers where there is no valid proof. */
+export function termsFor(verifier: ProofVerifier | null, verdict: ProofVerdict | null): readonly ProofTerms[] {
+  return verifier?.terms(verdict?.valid === true ? verdict.proof.issuer : null) ?? [];
+}
+
+/** Judges a verified proof against a requirement. Pure; `verdict` is null where no proof was sent. */
+export function applyProof(
+  verdict: ProofVerdict | null,
+  requirement: Requirement,
+  presentation: Presentation,
+  terms: readonly ProofTerms[],
+): AppliedProof {
+  const demand = demandOf(requirement, terms);
+  if (verdict === null) return { satisfied: false, requirement: demand, error: null };
+  if (!verdict.valid) return { satisfied: false, requirement: demand, error: verdict.error };
+  const judged = judgeProof(verdict.proof, requirement, presentation);
+  return { satisfied: judged.satisfied, requirement: demand, error: judged.satisfied ? null : judged.error };
+}
+
+/** Spends the proof that meets a single-use requirement; one that cannot be spent meets nothing. */
+export async function settleProof(
+  applied: AppliedProof,
+  verdict: ProofVerdict | null,
+  spend: SpendProof,
+): Promise<AppliedProof> {
+  if (!applied.satisfied || !applied.requirement.singleUse || verdict?.valid !== true) return applied;
+  const error = await spend(verdict.proof);
+  return error === null ? applied : { ...applied, satisfied: false, error };
+}
+
+const NO_ISSUER: ProofError = {
+  code: 'no_issuer',
+  message: 'no issuer is configured; set STEP_UP_ISSUERS',
+  suspicious: false,
+};

@@ -1,8 +1,0 @@
-import { memoryStore } from '../src/store/memory.ts';
-import { NOW_MS } from './engine.ts';
-import { revocationSuite } from './revocation-suite.ts';
-
-revocationSuite('in memory', () => {
-  const store = memoryStore({ now: () => NOW_MS });
-  return [store, store];
-});

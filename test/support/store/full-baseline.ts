@@ -1,0 +1,52 @@
+import { ADDRESS_HASH_LENGTH, BASELINE_CAPS, type Baseline } from '../../../src/model/baseline.ts';
+import { PSEUDONYM_LENGTH } from '../../../src/store/keys.ts';
+
+const NOON = 1_741_608_000;
+export const OLDEST = NOON - 400 * 86_400;
+
+/** Every list at its cap, every hash at its length, every time and coordinate at its widest. */
+export function fullBaseline(letter: string): Baseline {
+  const many = <T>(count: number, one: (i: number) => T): T[] => Array.from({ length: count }, (_, i) => one(i));
+  const key = (length: number, i: number): string => `${i}`.padStart(length, letter);
+  const seen = { at: OLDEST, lat: -89.999, lon: -179.999, accuracyKm: 1000 };
+  return {
+    firstSeen: OLDEST,
+    lastSeen: NOON,
+    learned: 999_999,
+    places: many(BASELINE_CAPS.places, () => ({
+      ...seen,
+      country: 'NL',
+      city: 'Newcastle upon Tyne, Tyne and Wear',
+      visits: many(BASELINE_CAPS.visits, () => OLDEST),
+    })),
+    countries: many(BASELINE_CAPS.countries, () => ({ code: 'NL', lastSeen: OLDEST })),
+    networks: many(BASELINE_CAPS.networks, (i) => ({
+      key: key(PSEUDONYM_LENGTH.network, i),
+      lastSeen: OLDEST,
+      address: key(ADDRESS_HASH_LENGTH, i),
+    })),
+    devices: many(BASELINE_CAPS.devices, (i) => ({
+      id: `d-${key(10, i)}`,
+      fingerprint: key(PSEUDONYM_LENGTH.fingerprint, i),
+      components: Object.fromEntries(
+        many(BASELINE_CAPS.components, (n) => [key(4, n), key(PSEUDONYM_LENGTH.component, i)]),
+      ),
+      firstSeen: OLDEST,
+      lastSeen: OLDEST,
+      trustedUntil: NOON + 365 * 86_400,
+      revokedAt: OLDEST,
+      client: 'chrome/windows',
+      sighting: seen,
+    })),
+    sessions: many(BASELINE_CAPS.sessions, (i) => ({
+      key: key(PSEUDONYM_LENGTH.session, i),
+      startedAt: OLDEST,
+      lastSeen: OLDEST,
+      networks: many(BASELINE_CAPS.sessionNetworks, (n) => key(PSEUDONYM_LENGTH.network, 100 + 10 * i + n)),
+      device: `d-${key(10, 0)}`,
+      country: 'NL',
+    })),
+    trustNotBefore: OLDEST,
+    proofsNotBefore: OLDEST + 1,
+  };
+}

@@ -1,0 +1,30 @@
+import { join } from 'node:path';
+import { describe } from 'vitest';
+import { gatewaySuite, listeningGateway } from '../../contract/gateways/suite.ts';
+import { startProgram } from '../../support/gateways/programs.ts';
+import { GATEWAY_KEY } from '../../support/gateways/stage.ts';
+import { freePort } from '../../support/servers/redis.ts';
+
+describe('Caddy with examples/caddy/Caddyfile', () => {
+  gatewaySuite({
+    id: 'caddy',
+    how: 'run',
+    open: async (stage) => {
+      const port = await freePort();
+      const file = join(import.meta.dirname, '../../../examples/caddy/Caddyfile');
+      const caddy = await startProgram('caddy', ['run', '--config', file, '--adapter', 'caddyfile'], {
+        port,
+        cwd: stage.dir,
+        environment: {
+          SITE: `:${port}`,
+          APP_ADDR: stage.upstream.address,
+          STEPGATE_ADDR: `127.0.0.1:${stage.enginePort}`,
+          STEPGATE_KEY: GATEWAY_KEY,
+          XDG_DATA_HOME: stage.dir,
+          XDG_CONFIG_HOME: stage.dir,
+        },
+      });
+      return { ...listeningGateway(stage, port), close: () => caddy.stop() };
+    },
+  });
+});

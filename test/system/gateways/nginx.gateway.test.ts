@@ -1,0 +1,58 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { gatewaySuite, listeningGateway } from '../../contract/gateways/suite.ts';
+import { type Program, startProgram } from '../../support/gateways/programs.ts';
+import { GATEWAY_KEY, openStage, type Stage } from '../../support/gateways/stage.ts';
+import { freePort } from '../../support/servers/redis.ts';
+
+const EXAMPLE = join(import.meta.dirname, '../../../examples/nginx/nginx.conf');
+
+async function startNginx(stage: Stage, port: number, template: string): Promise<Program> {
+  const values: { readonly [name: string]: string } = {
+    LISTEN_ADDR: `127.0.0.1:${port}`,
+    APP_ADDR: stage.upstream.address,
+    STEPGATE_ADDR: `127.0.0.1:${stage.enginePort}`,
+    STEPGATE_KEY: GATEWAY_KEY,
+  };
+  const file = join(stage.dir, 'nginx.conf');
+  // What envsubst does with a list of names.
+  await writeFile(
+    file,
+    template.replace(/\$\{([A-Z_]+)\}/g, (words, name: string) => values[name] ?? words),
+  );
+  const own = `daemon off; pid ${join(stage.dir, 'nginx.pid')}; error_log stderr warn;`;
+  return startProgram('nginx', ['-p', stage.dir, '-c', file, '-g', own], { port, cwd: stage.dir });
+}
+
+describe('nginx with examples/nginx/nginx.conf', () => {
+  gatewaySuite({
+    id: 'nginx',
+    how: 'run',
+    open: async (stage) => {
+      const port = await freePort();
+      const nginx = await startNginx(stage, port, await readFile(EXAMPLE, 'utf8'));
+      return { ...listeningGateway(stage, port), close: () => nginx.stop() };
+    },
+  });
+
+  /** @see https://github.com/TecharoHQ/anubis/issues/472 */
+  test.each(['/v1/risk-check', '/healthz', '/metrics', '/'])('refuses all where auth_request asks %s', async (path) => {
+    const stage = await openStage();
+    const port = await freePort();
+    const wrong = (await readFile(EXAMPLE, 'utf8')).replace('http://stepgate/forward-auth', `http://stepgate${path}`);
+    const nginx = await startNginx(stage, port, wrong);
+    const answer = await listeningGateway(stage, port).send({
+      method: 'GET',
+      target: '/public/a',
+      headers: [],
+      body: '',
+      from: '127.0.0.2',
+      websocket: false,
+    });
+    await nginx.stop();
+    await stage.close();
+    expect([403, 503]).toContain(answer.status);
+    expect(answer.arrivals).toEqual([]);
+  });
+});

@@ -1,0 +1,140 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { ADDRESS_HASH_LENGTH, BASELINE_CAPS, type Baseline } from '../../../src/model/baseline.ts';
+import { decodeBaseline, encodeBaseline } from '../../../src/store/baseline-codec.ts';
+import { PSEUDONYM_LENGTH } from '../../../src/store/keys.ts';
+import { StoreError } from '../../../src/store/store.ts';
+import { BASELINE } from '../../contract/store/store-suite.ts';
+import { fullBaseline, OLDEST } from '../../support/store/full-baseline.ts';
+
+const NOON = 1_741_608_000;
+
+const hash = (length: number): fc.Arbitrary<string> =>
+  fc.string({ unit: fc.constantFrom(...'ABCXYZabcxyz0189-_'), minLength: length, maxLength: length });
+const time = fc.integer({ min: OLDEST, max: NOON });
+const sighting = fc.record({
+  at: time,
+  lat: fc.integer({ min: -90_000, max: 90_000 }).map((n) => n / 1000),
+  lon: fc.integer({ min: -180_000, max: 180_000 }).map((n) => n / 1000),
+  accuracyKm: fc.integer({ min: 0, max: 10_000 }).map((n) => n / 10),
+});
+const country = fc.constantFrom('NL', 'BR', 'US');
+const city = fc.constantFrom('São Paulo', 'Newcastle upon Tyne', 'St. Louis, MO', '100% #1|x', 'Ølstykke-Stenløse');
+const knownNetwork = fc.record(
+  { key: hash(PSEUDONYM_LENGTH.network), lastSeen: time, address: hash(ADDRESS_HASH_LENGTH) },
+  { requiredKeys: ['key', 'lastSeen'] },
+);
+const upTo = <T>(one: fc.Arbitrary<T>, cap: number) => fc.array(one, { maxLength: cap });
+const orNull = <T>(one: fc.Arbitrary<T>) => fc.option(one, { nil: null });
+const componentNames = Array.from({ length: BASELINE_CAPS.components }, (_, i) => `nam${i}`);
+
+const baseline: fc.Arbitrary<Baseline> = fc.record({
+  firstSeen: time,
+  lastSeen: time,
+  learned: fc.nat(),
+  places: upTo(
+    sighting.chain((seen) =>
+      fc.record({
+        country: orNull(country),
+        city: orNull(city),
+        visits: upTo(time, BASELINE_CAPS.visits),
+        at: fc.constant(seen.at),
+        lat: fc.constant(seen.lat),
+        lon: fc.constant(seen.lon),
+        accuracyKm: fc.constant(seen.accuracyKm),
+      }),
+    ),
+    BASELINE_CAPS.places,
+  ),
+  countries: upTo(fc.record({ code: country, lastSeen: time }), BASELINE_CAPS.countries),
+  networks: fc.uniqueArray(knownNetwork, {
+    selector: ({ key }) => key,
+    maxLength: BASELINE_CAPS.networks,
+  }),
+  devices: fc.uniqueArray(
+    fc.record({
+      id: hash(10).map((text) => `d-${text}`),
+      fingerprint: orNull(hash(PSEUDONYM_LENGTH.fingerprint)),
+      components: fc
+        .dictionary(fc.constantFrom(...componentNames), hash(PSEUDONYM_LENGTH.component))
+        .map((components) => ({ ...components })),
+      firstSeen: time,
+      lastSeen: time,
+      trustedUntil: orNull(fc.integer({ min: NOON, max: NOON + 365 * 86_400 })),
+      revokedAt: orNull(time),
+      client: orNull(fc.constantFrom('chrome/windows', 'mobile safari/ios')),
+      sighting: orNull(sighting),
+    }),
+    { selector: ({ id }) => id, maxLength: BASELINE_CAPS.devices },
+  ),
+  sessions: upTo(
+    fc.record({
+      key: hash(PSEUDONYM_LENGTH.session),
+      startedAt: time,
+      lastSeen: time,
+      networks: fc.uniqueArray(hash(PSEUDONYM_LENGTH.network), { maxLength: BASELINE_CAPS.sessionNetworks }),
+      device: orNull(hash(12)),
+      country: orNull(country),
+    }),
+    BASELINE_CAPS.sessions,
+  ),
+  trustNotBefore: fc.oneof(fc.constant(0), time),
+  proofsNotBefore: fc.oneof(fc.constant(0), time),
+});
+
+test('what is written is read back', () => {
+  fc.assert(
+    fc.property(baseline, (before) => {
+      expect(decodeBaseline(encodeBaseline(before))).toEqual(before);
+    }),
+  );
+  expect(decodeBaseline(encodeBaseline(BASELINE))).toEqual(BASELINE);
+});
+
+describe('at the caps', () => {
+  test('a baseline takes at most 2 KB, whatever it holds', () => {
+    const bytes = Buffer.byteLength(encodeBaseline(fullBaseline('z')));
+    console.info(`a baseline at all caps takes ${bytes} bytes`);
+    expect(bytes).toBeLessThanOrEqual(2048);
+  });
+
+  test('what exceeds them is cut, and what was seen last stays', () => {
+    const full = fullBaseline('a');
+    const device = full.devices[0];
+    if (device === undefined) throw new Error('there is no device');
+    const over: Baseline = {
+      ...full,
+      devices: [...full.devices, { ...device, id: 'd-newest', lastSeen: NOON + 1 }],
+      networks: [{ key: 'forgotten', lastSeen: OLDEST - 1 }, ...full.networks],
+    };
+    const kept = decodeBaseline(encodeBaseline(over));
+    expect(kept.devices).toHaveLength(BASELINE_CAPS.devices);
+    expect(kept.devices.map(({ id }) => id)).toContain('d-newest');
+    expect(kept.networks.map(({ key }) => key)).toEqual(full.networks.map(({ key }) => key));
+  });
+});
+
+test('coordinates keep about 100 m and accuracy 0.1 km', () => {
+  const place = BASELINE.places[0];
+  if (place === undefined) throw new Error('there is no place');
+  const kept = decodeBaseline(
+    encodeBaseline({ ...BASELINE, places: [{ ...place, lat: 52.37403, lon: -4.88969, accuracyKm: 0.26 }] }),
+  );
+  expect(kept.places[0]).toMatchObject({ lat: 52.374, lon: -4.89, accuracyKm: 0.3 });
+});
+
+test.each([
+  ['nothing', ''],
+  ['no JSON', 'nil'],
+  ['an empty list', '[]'],
+  ['another version', encodeBaseline(BASELINE).replace('[1,', '[2,')],
+  ['a row that is cut', encodeBaseline(BASELINE).replace(/d-first [^|]*/, 'd-first')],
+  ['a time that is no number', encodeBaseline(BASELINE).replace(/d-first (\S*) (\S*) \S+/, 'd-first $1 $2 !')],
+  [
+    'a network that is not in the table',
+    encodeBaseline(BASELINE).replace(/session-1 (\S*) (\S*) \S+/, 'session-1 $1 $2 9'),
+  ],
+])('%s is no baseline, and the message does not quote it', (_what, raw) => {
+  expect(() => decodeBaseline(raw)).toThrow(StoreError);
+  expect(() => decodeBaseline(raw)).not.toThrow(/d-first|session-1/);
+});
