@@ -365,7 +365,7 @@ test('writes to a server that became a replica fail, and succeed again when it i
 test('no timer outlives its command, and the process ends as soon as the store is closed', async () => {
   const server = await startRedis();
   const program = `
-    import { redisStore } from '../../../support/servers/redis.ts';
+    import { redisStore } from './src/store/redis/redis.ts';
     import { storeBreaker } from './src/store/breaker.ts';
     import { budgetedStore } from './src/store/budget.ts';
     const breaker = storeBreaker({ elapsedMs: () => performance.now() });
