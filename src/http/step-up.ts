@@ -15,7 +15,7 @@ export function stepUpRoutes(deps: AppDeps): Route[] {
       method: 'POST',
       path: '/v1/step-up/verify',
       access: 'check',
-      summary: 'Judge a step-up token by itself',
+      summary: 'Verify a step-up token by itself',
       body: verifyBody,
       answers: { 200: { description: 'Whether the token is proof enough, and why not', schema: verifyAnswer } },
       handle: async (c) => {
