@@ -76,6 +76,7 @@ export const riskCheckAnswer = z.object({
 
 /** Answer to `POST /v1/events`. */
 export const eventAnswer = z.object({ device: deviceAnswer.optional() });
+export type EventAnswer = z.infer<typeof eventAnswer>;
 
 const proofAnswer = z.object({
   issuer: z.string(),

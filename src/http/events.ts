@@ -8,7 +8,7 @@ import type { AppDeps } from './deps.ts';
 import { jsonReply } from './reply.ts';
 import { subjectEventOf, subjectSpaces } from './wire.ts';
 
-/** `POST /v1/events`: how an attempt ended, told by the application or the identity provider. */
+/** `POST /v1/events`: how an attempt ended, reported by the application or the identity provider. */
 export function eventRoutes(deps: AppDeps): Route[] {
   return [
     {

@@ -29,7 +29,7 @@ export const PROBLEMS = {
 /** Stable code of a problem document. */
 export type ProblemCode = keyof typeof PROBLEMS;
 
-/** Most faults that one problem names: what comes back stays small, whatever was sent. */
+/** Maximum number of faults in one problem, so that answers stay small. */
 export const MAX_FAULTS = 20;
 const MAX_PATH_LENGTH = 200;
 const MAX_DETAIL_LENGTH = 1000;
@@ -71,7 +71,7 @@ export function problemReply(problem: ProblemError): Reply {
   return { status, headers, body: JSON.stringify(document) };
 }
 
-/** The same for where no app stands between. */
+/** The same outside an app. */
 export function problemResponse(problem: ProblemError): Response {
   const { status, headers, body } = problemReply(problem);
   return new Response(body, { status, headers });

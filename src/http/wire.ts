@@ -1,16 +1,19 @@
 import type * as z from 'zod';
-import { eventBody, type OriginBody, type RiskCheckBody, riskCheckBody } from '../contract/body.ts';
+import { eventBody, type OriginBody, type RiskCheckBody, riskCheckBody, verifyBody } from '../contract/body.ts';
 import { DEVICE_HEADER } from '../contract/device-header.ts';
 import { MAX_USER_AGENT_LENGTH } from '../contract/limits.ts';
 import type { Fault } from '../contract/problem.ts';
 import type { Address } from '../model/address.ts';
 import { assertedPlace } from '../model/asserted-place.ts';
+import { DEFAULT_MAX_AGE_SECONDS } from '../model/decision.ts';
 import type { JsonObject } from '../model/facts.ts';
 import type { Place } from '../model/geo.ts';
 import { withoutPlaceholders } from '../model/placeholder.ts';
 import type { CheckRequest, DeviceClaim, NoAddress, SentProof, SubjectEvent } from '../model/request.ts';
 import { DEFAULT_SPACE, impliedSpace, type NamedSubject, USER_TYPE } from '../model/subject.ts';
 import { type ClientAddressHeader, clientAddress, isTrustedAddress, type TrustedProxies } from '../net/client-ip.ts';
+import { ANYBODY, type ShownToken } from '../step-up/present.ts';
+import { statedRequirement } from '../step-up/requirement.ts';
 import { deviceShown } from './device-shown.ts';
 import { faultsInBrief, ProblemError } from './problem.ts';
 
@@ -19,14 +22,14 @@ const MAX_PAST_MS = 400 * 86_400_000;
 /** How far in the future `occurred_at` may lie: clocks differ. */
 const MAX_FUTURE_MS = 5 * 60_000;
 
-/** Whose word is taken for the address of a client. */
+/** What is trusted to name a client's address. */
 export interface AddressTrust {
   readonly trusted: TrustedProxies;
   /** The one header that the gateway sets; null walks `X-Forwarded-For` and `Forwarded`. */
   readonly declared: ClientAddressHeader | null;
 }
 
-/** Where a request came from: an address, or why there is none. */
+/** Where a request came from: an address, or why it is unknown. */
 export type Origin =
   | { readonly address: Address; readonly noAddress: null }
   | { readonly address: null; readonly noAddress: NoAddress };
@@ -45,19 +48,21 @@ export function deriveOrigin(peer: string | null, headers: ToldHeaders, trust: A
     : { address: client.address, noAddress: null };
 }
 
-/** Headers of a request as a gateway tells them: several lines of one header in a list, or under names of differing case. */
+/**
+ * Headers of a request as a gateway passes them: several lines of a header as a list, or under names in different case.
+ */
 export interface ToldHeaders {
   readonly [name: string]: string | readonly string[];
 }
 
-/** What the translation needs beside the body. */
+/** What the translation needs besides the body. */
 export interface WireContext {
   /** Real clock, epoch milliseconds. */
   readonly nowMs: number;
   readonly trust: AddressTrust;
   /** The configured subject spaces; see {@link subjectSpaces}. */
   readonly spaces: readonly string[];
-  /** Where in the body the keys of a risk check are, for faults: `context.`; the top where it is left out. */
+  /** Path in the body of a risk check's keys, for faults: `context.`; default: the top. */
   readonly at?: string;
 }
 
@@ -98,6 +103,34 @@ export function subjectEventOf(body: JsonObject, context: WireContext): SubjectE
   };
 }
 
+/** The body of a verification as the core sees it. Throws the 400 problem that names every fault by its path. */
+export function shownTokenOf(body: JsonObject, { nowMs, spaces }: Pick<WireContext, 'nowMs' | 'spaces'>): ShownToken {
+  const wire = validated(verifyBody, body);
+  return {
+    token: wire.token ?? null,
+    requirement: statedRequirement({
+      acrValues: wire.acr_values ?? [],
+      amrValues: wire.amr_values ?? [],
+      maxAgeSeconds: wire.max_age ?? DEFAULT_MAX_AGE_SECONDS,
+      singleUse: wire.single_use ?? false,
+    }),
+    subject: wire.subject ?? ANYBODY,
+    subjectSpace: spaceShown(wire, spaces),
+    subjectType: wire.subject_type ?? USER_TYPE,
+    session: wire.session ?? null,
+    nowMs,
+  };
+}
+
+/** Anybody's proof may be of any space, unless the caller names one. */
+function spaceShown(
+  { subject, subject_space: named }: z.output<typeof verifyBody>,
+  spaces: readonly string[],
+): string | null {
+  if (subject != null) return spaceDemanded(named, spaces);
+  return named == null ? null : spaceNamed(named, spaces);
+}
+
 /** Holds a body to its schema. Throws the 400 problem that names every fault by its path. */
 export function validated<T extends z.ZodType>(schema: T, body: unknown): z.output<T> {
   const result = schema.safeParse(body, { reportInput: true });
@@ -105,14 +138,14 @@ export function validated<T extends z.ZodType>(schema: T, body: unknown): z.outp
   throw invalid(result.error.issues.flatMap(faultsOf));
 }
 
-/** The spaces that a caller may name: those of the issuers, the default one where there are none. */
+/** The spaces that a caller may name: those of the issuers, or the default one without issuers. */
 export function subjectSpaces(verifier: { readonly spaces: readonly string[] } | null): readonly string[] {
   return verifier?.spaces ?? [DEFAULT_SPACE];
 }
 
 /**
- * The space that a caller names, or means by naming none; null where several are configured and none is the default.
- * Throws the 400 problem about a space that is not configured.
+ * The space of a call; null if it names none, several are configured and none is the default. Throws the 400 problem
+ * about an unknown space.
  */
 export function spaceNamed(named: string | null | undefined, spaces: readonly string[], at = ''): string | null {
   if (named == null) return impliedSpace(spaces);
@@ -121,7 +154,7 @@ export function spaceNamed(named: string | null | undefined, spaces: readonly st
   throw invalid([{ path: `${at}subject_space`, message }]);
 }
 
-/** The same where a subject is named and so must belong to one. */
+/** The same for a call that names a subject, which must have a space. */
 export function spaceDemanded(named: string | null | undefined, spaces: readonly string[], at = ''): string {
   const space = spaceNamed(named, spaces, at);
   if (space !== null) return space;
@@ -146,7 +179,7 @@ export function subjectOf(
   };
 }
 
-/** Where a request comes from. Throws the 400 problem about a moment that cannot be. */
+/** Where a request came from. Throws the 400 problem about an impossible time. */
 export function originOf(wire: OriginBody, { nowMs, trust, at }: WireContext) {
   return {
     ...addressOf(wire, trust),
@@ -176,7 +209,7 @@ function lowerCased(headers: ToldHeaders): { readonly [name: string]: string } {
   return Object.fromEntries([...joined].map(([name, lines]) => [name, lines.join(', ')]));
 }
 
-/** Traits in the body stand for themselves; the client's header is read where there are none. */
+/** Traits in the body take precedence; without them the client's header is read. */
 function deviceOf({ device, headers }: OriginBody): DeviceClaim | null {
   const fingerprint = device?.fingerprint ?? null;
   const token = device?.token ?? null;
@@ -197,7 +230,7 @@ function momentOf(occurredAtText: string | null | undefined, nowMs: number, at =
   if (occurredAtText == null) return nowMs;
   const ms = Date.parse(occurredAtText);
   const path = `${at}occurred_at`;
-  if (Number.isNaN(ms)) throw invalid([{ path, message: 'is no moment of the calendar' }]);
+  if (Number.isNaN(ms)) throw invalid([{ path, message: 'is not a calendar date' }]);
   if (ms > nowMs + MAX_FUTURE_MS) throw invalid([{ path, message: 'lies more than 5 minutes in the future' }]);
   if (ms < nowMs - MAX_PAST_MS) throw invalid([{ path, message: 'lies more than 400 days in the past' }]);
   return ms;
@@ -208,7 +241,7 @@ export function proofOf(token: string | null | undefined): SentProof | null {
   return token == null ? null : { token };
 }
 
-/** The body came from `JSON.parse`, so what a free key holds is JSON. */
+/** The body is from `JSON.parse`, so a free key holds JSON. */
 export function freeOf(value: { readonly [key: string]: unknown } | null | undefined): JsonObject {
   return (value ?? {}) as JsonObject;
 }
@@ -232,7 +265,7 @@ function pathOf(parts: readonly PropertyKey[]): string {
     .replace(/^\./, '');
 }
 
-/** zod begins its sentences with a capital; after a path they read on. Of a key that is not there it has only a type to say. */
+/** zod sentences begin with a capital, but here follow a path. For a missing key zod reports only a type. */
 function messageOf({ code, input, message }: z.core.$ZodIssue): string {
   if (input === undefined && (code === 'invalid_type' || code === 'invalid_value')) {
     return `is missing; ${message.replace(/^Invalid \w+: /, '').replace(/, received undefined$/, '')}`;

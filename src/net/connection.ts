@@ -1,12 +1,12 @@
-/** What only the connection itself tells. */
+/** What only the connection itself knows. */
 export interface Connection {
-  /** Address of its other end; null where the runtime does not say. */
+  /** Address of the peer; null if the runtime does not provide it. */
   readonly peer: string | null;
   /** Request method as it was sent. */
   readonly method: string;
   /**
-   * Request target as it was sent. A web-standard `Request` has dot segments already resolved; where only that is to be had
-   * (Workers), the edge in front has resolved them too.
+   * Request target as it was sent. A web-standard `Request` has dot segments resolved already; where there is nothing
+   * else (Workers), the edge has resolved them too.
    */
   readonly target: string;
 }
@@ -19,7 +19,7 @@ interface Incoming {
   readonly socket?: { readonly remoteAddress?: unknown };
 }
 
-/** What is looked at of Hono's context, whatever an app has put into it. */
+/** The parts of Hono's context that are used, for any app. */
 export interface RequestContext {
   readonly env: unknown;
   readonly req: { readonly raw: { readonly url: string }; readonly method: string };
@@ -35,12 +35,12 @@ export function connectionOf(c: RequestContext): Connection {
   };
 }
 
-/** Request target as Node received it; null where the runtime does not say. */
+/** Request target as Node received it; null if the runtime does not provide it. */
 export function sentTarget(env: unknown): string | null {
   return textOf(incomingOf(env)?.url);
 }
 
-/** How many header lines of this name (in lower case) came; 1 where the runtime does not tell them apart. */
+/** Number of header lines with this lower-case name; 1 if the runtime joins them. */
 export function headerLines(c: RequestContext, name: string): number {
   const raw = incomingOf(c.env)?.rawHeaders;
   if (!Array.isArray(raw)) return 1;

@@ -320,10 +320,25 @@ function openFile({ name, text }: RuleText, findings: Findings): RuleFile | null
   const body = fileShape.safeParse(json.value);
   if (body.success) return body.data;
   addIssues(findings, body.error.issues, json.value, { file: name, path: [], rule: null });
-  // The rules are still looked at, so that one run tells everything.
+  // Its rules and the names of its actions are still looked at, so that one run tells everything.
   const value = json.value;
   const rules = typeof value === 'object' && value !== null && 'rules' in value ? value.rules : undefined;
-  return Array.isArray(rules) ? { rules } : null;
+  return Array.isArray(rules) ? { rules, actions: readableActions(value) } : null;
+}
+
+/** The actions of a file that has not the right shape; of an entry that has not, its name and those of its routes that are right. */
+function readableActions(file: unknown): Record<string, ActionEntry> {
+  const found = valueAt(file, ['actions']);
+  if (typeof found !== 'object' || found === null || Array.isArray(found)) return {};
+  const read = (actions: object): Record<string, ActionEntry> | null =>
+    fileShape.safeParse({ actions }).data?.actions ?? null;
+  return Object.fromEntries(
+    Object.entries(found).flatMap(([name, entry]) => {
+      const routes = valueAt(entry, ['routes']);
+      const right = Array.isArray(routes) ? routes.filter((route) => read({ [name]: { routes: [route] } })) : undefined;
+      return Object.entries(read({ [name]: entry }) ?? read({ [name]: { routes: right } }) ?? {});
+    }),
+  );
 }
 
 interface Place {
