@@ -26,10 +26,11 @@ import { toAll } from './records/sinks.ts';
 import { compileRules } from './rules/compile.ts';
 import { RulesError } from './rules/problems.ts';
 import { FACT_CATALOG } from './signals/index.ts';
-import { budgetedStore, storeBreaker } from './store/budget.ts';
+import { storeBreaker } from './store/breaker.ts';
+import { budgetedStore } from './store/budget.ts';
 import { memoryStore } from './store/memory.ts';
 import { RedisUrlError } from './store/redis/url.ts';
-import type { SlotStore, Store } from './store/store.ts';
+import type { PartwiseStore, Store } from './store/store.ts';
 import { analyticsMetrics, analyticsRecords, type Dataset } from './worker/analytics.ts';
 import { cfGeo } from './worker/cf-geo.ts';
 import { consoleLines } from './worker/console.ts';
@@ -181,12 +182,12 @@ function storeOpener(
     timeoutMs: Math.max(storeTimeoutMs, LEAST_COMMAND_TIMEOUT_MS),
     onConnectionError: (problem: string) => log.warn('no connection to Redis', { problem }),
   };
-  const openRedis = (): SlotStore =>
+  const openRedis = (): PartwiseStore =>
     pool === null
       ? redisPerRequest(options)
       : redisPool(pool, { ...options, size: redisPoolSize, location: redisPoolLocation, random });
   refuseUrlFor(openRedis);
-  const breaker = storeBreaker();
+  const breaker = storeBreaker({ elapsedMs: () => performance.now() });
   return () => budgetedStore(openRedis(), { timeoutMs: storeTimeoutMs, onFailure: metrics.storeFailed, breaker });
 }
 

@@ -2,6 +2,7 @@ import type { Proof } from '../model/proof.ts';
 import { normaliseSubject, USER_TYPE } from '../model/subject.ts';
 import { type Presented, present, type ShownToken } from '../step-up/present.ts';
 import { spend } from '../step-up/spend.ts';
+import { NOTHING_SEEN } from '../store/counters.ts';
 import { subjectPseudonym } from '../store/keys.ts';
 import type { Engine } from './engine.ts';
 
@@ -23,7 +24,7 @@ async function proofsNotBefore(
 ): Promise<number> {
   const id = normaliseSubject(subject) ?? subject;
   const key = subjectPseudonym(pseudonym, { space, type: USER_TYPE, id });
-  const asked = { key, address: null, country: null };
-  const history = await store.recordAttempt({ atMs: nowMs, write: false, subject: asked, address: null, device: null });
-  return history.subject?.state === 'read' ? (history.subject.value.baseline?.proofsNotBefore ?? 0) : 0;
+  const keys = { subject: key, address: null, network: null, device: null };
+  const history = await store.recordAttempt({ atMs: nowMs, write: false, keys, seen: NOTHING_SEEN });
+  return history.subject?.state === 'read' ? (history.subject.value.baseline?.value.proofsNotBefore ?? 0) : 0;
 }

@@ -94,9 +94,9 @@ function breakable(store: Store, why: () => StoreFailure | null): Store {
       if (code === null) return store.recordAttempt(attempt);
       const failed = { state: 'failed', why: code } as const;
       return {
-        subject: attempt.subject && failed,
-        address: attempt.address && failed,
-        device: attempt.device && failed,
+        subject: attempt.keys.subject === null ? null : failed,
+        address: attempt.keys.address === null ? null : failed,
+        device: attempt.keys.device === null ? null : failed,
       };
     },
     recordOutcome: orFail(store.recordOutcome),

@@ -51,7 +51,7 @@ const ENTRIES = ['node.ts', 'worker.ts', 'cli.ts', 'engine.ts'];
 /** Implementations that only entries choose: everything else knows the contract. */
 const DRIVERS: readonly RegExp[] = [
   /^store\/(?:memory|pseudonym)\.ts$/,
-  /^store\/redis\/(?:redis|cells)\.ts$/,
+  /^store\/redis\/(?:redis|commands)\.ts$/,
   /^data\/geo\/(?:build-geo|geoip-lite|geoip-lite-table|local-geo|mmdb-table|shards|shards-file)\.ts$/,
   /^data\/lists\/(?:lists-file|publish-lists)\.ts$/,
   /^step-up\/jose\.ts$/,
@@ -63,7 +63,7 @@ const DRIVERS: readonly RegExp[] = [
 /** What touches the disk, sockets or Node's own modules. */
 const NODE_ONLY: readonly RegExp[] = [
   /^(?:node|cli)(?:\.ts$|\/)/,
-  /^store\/(?:pseudonym|redis\/(?:redis|cells))\.ts$/,
+  /^store\/(?:pseudonym|redis\/(?:redis|commands))\.ts$/,
   /^data\/geo\/(?:build-geo|geoip-lite|geoip-lite-table|local-geo|mmdb-table|shards-file)\.ts$/,
   /^data\/lists\/(?:lists-file|publish-lists)\.ts$/,
   /^rules\/load\.ts$/,
