@@ -3,7 +3,7 @@ import { connectedRedis } from '../../../src/cli/redis.ts';
 import { check } from '../../../src/engine/check.ts';
 import { checkRequestOf } from '../../../src/http/wire.ts';
 import type { Store } from '../../../src/store/store.ts';
-import { engineWith, NOW_MS } from '../../support/engine.ts';
+import { NOW_MS, scene } from '../../support/scene.ts';
 import { type RedisServer, startRedis } from '../../support/servers/redis.ts';
 
 /**
@@ -35,7 +35,7 @@ afterAll(async () => {
 });
 
 async function deviceOf(which: object, spaces: readonly string[] = ['default']) {
-  const engine = { ...engineWith(RULES, () => NOW_MS), store };
+  const engine = { ...scene({ rules: RULES }).engine, store };
   const device = { fingerprint: 'b1946ac92492d2347c6235b4d2611184', token: STORED.token };
   const request = checkRequestOf(
     { subject: 'ann@example.com', action: 'login', ip: '81.2.69.160', device, ...which },
