@@ -5,12 +5,14 @@ ARG RUNTIME=gcr.io/distroless/nodejs24-debian13:nonroot
 FROM ${BUILDER} AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
+COPY packages/browser packages/browser
 # Packages as the lockfile pins them, and none of their scripts.
-RUN npm ci --ignore-scripts --no-audit --no-fund
+RUN npm ci --ignore-scripts --workspace packages/browser --include-workspace-root --no-audit --no-fund
 COPY scripts/build-client.ts scripts/
 COPY src src
 RUN node scripts/build-client.ts
-RUN npm ci --omit=dev --ignore-scripts --prefer-offline --no-audit --no-fund
+# What the service itself depends on.
+RUN npm ci --omit=dev --workspaces=false --ignore-scripts --prefer-offline --no-audit --no-fund
 # A volume takes over the owner of the folder that it is mounted on: `lists update` and `geo build` write here.
 RUN mkdir -p data/ip data/geo
 

@@ -2,6 +2,8 @@ import { defineConfig } from 'vitest/config';
 import { leftOutFiles } from './test/support/services.ts';
 
 export default defineConfig({
+  // Packages of this repository are tested by their sources.
+  resolve: { tsconfigPaths: true },
   test: {
     // Two cores and real servers: a generous limit keeps a slow machine from failing a right answer.
     testTimeout: 30_000,

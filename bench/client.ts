@@ -11,7 +11,7 @@ import { bundleClient, MAX_GZIP_BYTES } from '../scripts/build-client.ts';
 import { launchChromium } from '../test/support/browser/chromium.ts';
 import { bar } from './bar.ts';
 
-declare const Stepgate: typeof import('../src/client/script.ts');
+declare const Stepgate: typeof import('../packages/browser/src/script.ts');
 
 const ROUNDS = 15;
 /** So long that a loaded machine still answers: the limit is not what is measured. */

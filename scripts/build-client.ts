@@ -24,7 +24,7 @@ export async function bundleClient(): Promise<ClientScripts> {
 async function bundle(format: Format): Promise<string> {
   const { build } = await import('esbuild');
   const { outputFiles } = await build({
-    entryPoints: [join(ROOT, 'src/client/script.ts')],
+    entryPoints: [join(ROOT, 'packages/browser/src/script.ts')],
     bundle: true,
     minify: true,
     format,

@@ -22,44 +22,50 @@ export const GATEWAYS = z
   })
   .parse(JSON.parse(readFileSync(join(import.meta.dirname, '../docs/gateways.json'), 'utf8')));
 
-const SIGNS: { readonly [how in Shown]: string } = {
-  run: 'yes',
-  direct: 'yes',
-  shape: 'shape',
-  'not shown': '—',
+const MEANINGS: { readonly [how in Shown]: string } = {
+  run: 'real gateway',
+  direct: 'direct calls',
+  shape: 'shape of the calls',
+  'not shown': 'not tested',
 };
 
 const LEGEND =
-  '*yes*: through the running gateway (for the Worker: workerd) with the example linked above. ' +
-  '*shape*: the engine is asked by requests of the shape that this gateway sends; what the gateway does with the answer is ' +
-  'left to its configuration. —: not shown.';
+  '*real gateway*: run through the gateway (for the Worker: workerd) with the linked example. ' +
+  '*direct calls*: Stepgate without a gateway. ' +
+  '*shape of the calls*: Stepgate is called as this gateway would call it; what the gateway does with the answer depends ' +
+  'on its configuration.';
 
-/** The gateways as they stand in the README: the example of each, and how much of the matrix is shown with it. */
+/** The summary in the README: the example of each gateway, and how much of the matrix is shown with it. */
 export function gatewaysSummary(): string {
   const { scenarios, gateways } = GATEWAYS;
   const rows = gateways.flatMap(({ name, example, shown }) => {
     if (example === null) return [];
     const count = (wanted: Shown): number => Object.values(shown).filter((how) => how === wanted).length;
-    const told =
-      count('run') > 0 ? `${count('run')} through the running gateway` : `${count('shape')} by the shape of its calls`;
-    return [line([name, `[${example.replace('examples/', '')}](${example})`, `${told}, of ${scenarios.length}`])];
+    const found =
+      count('run') > 0 ? `${count('run')} with the real gateway` : `${count('shape')} by the shape of its calls`;
+    return [line([name, `[${example.replace('examples/', '')}](${example})`, `${found}, of ${scenarios.length}`])];
   });
   return [line(['gateway', 'example', 'scenarios tested']), line(['---', '---', '---']), ...rows].join('\n');
 }
 
-/** The matrix of gateways and scenarios as it stands in docs/forward-auth.md. */
+/** The matrix of docs/forward-auth.md: scenarios with the same results for every gateway form one list. */
 export function gatewaysTable(): string {
   const { scenarios, gateways } = GATEWAYS;
-  const names = gateways.map(({ name, example }) => (example === null ? name : `[${name}](../${example})`));
-  return [
-    line(['scenario', ...names]),
-    line(['---', ...names.map(() => ':-:')]),
-    ...scenarios.map(({ id, title }) =>
-      line([title, ...gateways.map((gateway) => SIGNS[gateway.shown[id] ?? 'not shown'])]),
-    ),
-    '',
-    LEGEND,
-  ].join('\n');
+  const groups = new Map<string, string[]>();
+  for (const { id, title } of scenarios) {
+    const results = new Map<Shown, string[]>();
+    for (const { name, example, shown } of gateways) {
+      const how = shown[id] ?? 'not shown';
+      const linked = example === null ? name : `[${name}](../${example})`;
+      results.set(how, [...(results.get(how) ?? []), linked]);
+    }
+    const heading = [...results].map(([how, names]) => `*${MEANINGS[how]}*: ${names.join(', ')}`).join('; ');
+    groups.set(heading, [...(groups.get(heading) ?? []), title]);
+  }
+  const lists = [...groups].map(
+    ([heading, titles]) => `${heading}\n\n${titles.map((title) => `- ${title}`).join('\n')}\n`,
+  );
+  return [LEGEND, '', ...lists].join('\n').trimEnd();
 }
 
 function line(cells: readonly string[]): string {

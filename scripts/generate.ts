@@ -29,12 +29,10 @@ interface Generated {
 }
 
 const GENERATED: readonly Generated[] = [
-  {
-    path: 'README.md',
-    make: (before) => withTables(before, { gateways: gatewaysSummary, settings: settingsTable }),
-  },
+  { path: 'README.md', make: (before) => withTables(before, { gateways: gatewaysSummary }) },
+  { path: 'docs/settings.md', make: (before) => withTables(before, { settings: settingsTables }) },
   { path: 'docs/forward-auth.md', make: (before) => withTables(before, { gateways: gatewaysTable }) },
-  { path: 'docs/rules.md', make: (before) => withTables(before, { facts: factsTable, operators: operatorsTable }) },
+  { path: 'docs/rules.md', make: (before) => withTables(before, { facts: factLists, operators: operatorsTable }) },
   { path: 'rules/rules.schema.json', make: () => json(rulesJsonSchema(FACT_CATALOG)) },
   { path: 'rules/rules.test.schema.json', make: () => json(ruleTestsJsonSchema(FACT_CATALOG)) },
   { path: 'docs/openapi.json', make: async () => json(await openApi()) },
@@ -56,17 +54,20 @@ function withTables(before: string, tables: { readonly [name: string]: () => str
   return text;
 }
 
-function factsTable(): string {
+/** The facts of each signal, as lists. */
+function factLists(): string {
   const groups: [string, FactCatalog][] = [
     ['request', REQUEST_FACTS],
     ...SIGNALS.map(({ name, facts }): [string, FactCatalog] => [name, facts]),
   ];
-  return table(
-    ['signal', 'fact', 'type', 'meaning'],
-    groups.flatMap(([group, facts]) =>
-      Object.entries(facts).map(([name, spec]) => [group, code(name), typeOf(spec), meaningOf(spec)]),
-    ),
-  );
+  return groups
+    .map(([group, facts]) => {
+      const lines = Object.entries(facts).map(
+        ([name, spec]) => `- ${code(name)} (${typeOf(spec)}): ${meaningOf(spec)}`,
+      );
+      return `\n### ${group}\n\n${lines.join('\n')}\n`;
+    })
+    .join('');
 }
 
 function typeOf({ type, unit }: FactSpec): string {
@@ -77,7 +78,7 @@ function meaningOf({ meaning, values }: FactSpec): string {
   return values === undefined || values.length > MOST_VALUES ? meaning : `${meaning}: ${values.map(code).join(', ')}`;
 }
 
-/** A longer list of values (families of browsers) would drown the table; the JSON Schema of the rules has it. */
+/** A longer list of values (families of browsers) would drown the line; the JSON Schema of the rules has it. */
 const MOST_VALUES = 16;
 
 function operatorsTable(): string {
@@ -91,15 +92,36 @@ function operatorsTable(): string {
   );
 }
 
-function settingsTable(): string {
-  return table(
-    ['name', 'meaning', 'default'],
-    Object.entries(SETTINGS).map(([name, { meaning, fallback, only }]) => [
-      code(name),
-      only === null ? meaning : `${meaning} (${only === 'node' ? 'Node' : 'Workers'} only)`,
-      fallback,
-    ]),
-  );
+/** The sections of docs/settings.md, in order; every setting is in exactly one. */
+const SETTING_TOPICS: { readonly [topic: string]: readonly (keyof typeof SETTINGS)[] } = {
+  Server: ['NODE_ENV', 'PORT', 'HOST', 'PUBLIC_URL', 'LOG_LEVEL'],
+  'Keys and secrets': ['API_KEYS', 'API_KEYS_FILE', 'DEVICE_TOKEN_SECRET', 'PRIVACY_KEY'],
+  Store: ['REDIS_URL', 'STORE_TIMEOUT_MS', 'REDIS_POOL_SIZE', 'REDIS_POOL_LOCATION'],
+  Rules: ['RULES_DIR', 'RULES_KV_SECONDS'],
+  'Sessions and step-up': ['STEP_UP_ISSUERS', 'SESSION_COOKIE', 'STEP_UP_URL', 'RETURN_HOSTS'],
+  'Client address': ['TRUSTED_PROXIES', 'CLIENT_IP_HEADER'],
+  'Places and address lists': [
+    'GEO_DATA',
+    'GEO_DIR',
+    'GEO_MAX_AGE_DAYS',
+    'GEO_FROM_CF',
+    'IP_LISTS_DIR',
+    'ASSETS_TIMEOUT_MS',
+  ],
+};
+
+function settingsTables(): string {
+  const placed = Object.values(SETTING_TOPICS).flat();
+  const missing = Object.keys(SETTINGS).filter((name) => !(placed as readonly string[]).includes(name));
+  if (missing.length > 0) throw new Error(`${missing.join(', ')} in no topic; add it to SETTING_TOPICS`);
+  return Object.entries(SETTING_TOPICS)
+    .map(([topic, names]) => `\n## ${topic}\n\n${table(['name', 'meaning', 'default'], names.map(settingRow))}\n`)
+    .join('');
+}
+
+function settingRow(name: keyof typeof SETTINGS): readonly string[] {
+  const { meaning, fallback, only } = SETTINGS[name];
+  return [code(name), only === null ? meaning : `${meaning} (${only === 'node' ? 'Node' : 'Workers'} only)`, fallback];
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -12,7 +12,15 @@ const ROOT = join(import.meta.dirname, '..');
 
 const lockfile = z.object({
   name: z.string(),
-  packages: z.record(z.string(), z.object({ version: z.string().optional(), dev: z.boolean().default(false) })),
+  packages: z.record(
+    z.string(),
+    z.object({
+      version: z.string().optional(),
+      dev: z.boolean().default(false),
+      devOptional: z.boolean().default(false),
+      link: z.boolean().default(false),
+    }),
+  ),
 });
 const component = z.looseObject({ 'bom-ref': z.string() });
 const bill = z.looseObject({
@@ -27,8 +35,9 @@ const npm = execFileSync('npm', args, { cwd: ROOT, encoding: 'utf8', maxBuffer: 
 const all = bill.parse(JSON.parse(npm));
 
 const shipped = new Set([all.metadata.component['bom-ref']]);
-for (const [path, { version, dev }] of Object.entries(packages)) {
-  if (!dev) shipped.add(`${path.split('node_modules/').at(-1)}@${version}`);
+for (const [path, { version, dev, devOptional, link }] of Object.entries(packages)) {
+  if (path.includes('node_modules/') && !dev && !devOptional && !link)
+    shipped.add(`${path.split('node_modules/').at(-1)}@${version}`);
 }
 const named = {
   ...all,

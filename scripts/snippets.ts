@@ -39,7 +39,7 @@ export function snippetsOf(page: string, markdown: string): readonly Snippet[] {
 }
 
 /**
- * Holds snippets to what they are for. TypeScript is compiled against this package, as `server` (Node) or `browser`; JavaScript
+ * Holds snippets to what they are for. TypeScript is compiled against the packages of this repository, as `server` (Node) or `browser`; JavaScript
  * and shell are parsed. JSON is parsed unless it is shortened with `…`: a rule or rule file is then compiled beside the default
  * rules, and a list of issuers read as the setting STEP_UP_ISSUERS.
  *
@@ -129,7 +129,6 @@ function compiled(place: string, programs: readonly Snippet[], dir: string): rea
     compilerOptions: {
       ...PLACES[place],
       typeRoots: [join(ROOT, 'node_modules/@types')],
-      paths: sourcesOfExports(),
       allowJs: true,
       checkJs: false,
       noUnusedLocals: false,
@@ -150,19 +149,6 @@ function compiled(place: string, programs: readonly Snippet[], dir: string): rea
   });
   // Whatever else the compiler says must not pass for a success.
   return faults.length > 0 ? faults : [{ where: place, message: `${stdout}${stderr}`.trim() }];
-}
-
-/** `stepgate/sdk` → `src/sdk/client.ts`: nothing has to be built first. */
-function sourcesOfExports(): { readonly [name: string]: readonly string[] } {
-  const { exports } = z
-    .looseObject({ exports: z.record(z.string(), z.looseObject({ types: z.string() })) })
-    .parse(JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')));
-  return Object.fromEntries(
-    Object.entries(exports).map(([name, { types }]) => [
-      `stepgate${name.slice(1)}`,
-      [join(ROOT, types.replace('./dist/', 'src/').replace(/\.d\.ts$/, '.ts'))],
-    ]),
-  );
 }
 
 /** The pages whose snippets are held to what they are for. */

@@ -4,7 +4,7 @@ import { CALLER_KEY_HEADER, forwardAuthRoutes } from '../gateway/forward-auth.ts
 import type { AppContext, AppEnv, Route } from '../http/api-route.ts';
 import { authenticate, hasRight, rightMissing } from '../http/caller.ts';
 import { clientScriptRoutes } from '../http/client-script.ts';
-import { routePath } from '../http/connection.ts';
+import { routePath } from '../http/route-path.ts';
 import type { AppDeps } from '../http/deps.ts';
 import { eventRoutes } from '../http/events.ts';
 import { healthRoutes } from '../http/health.ts';

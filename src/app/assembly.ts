@@ -23,14 +23,14 @@ export interface LiveRules {
 /** Begins with this set. */
 export function liveRules(first: RuleSet, log: Log, { stepUpIssuers }: Pick<Settings, 'stepUpIssuers'>): LiveRules {
   let rules = first;
-  warnOfOpenMethods(log, rules);
+  tellOfRoutes(log, rules);
   warnOfSingleUse(log, rules, stepUpIssuers);
   return {
     current: () => rules,
     swap: (next) => {
       rules = next;
       log.info('new rules are live', { revision: next.revision, rules: next.ruleCount, files: next.files });
-      warnOfOpenMethods(log, next);
+      tellOfRoutes(log, next);
       warnOfSingleUse(log, next, stepUpIssuers);
     },
     refuse: (error) => log.error('changed rules were refused, the old ones go on', { problem: error.message }),
@@ -38,11 +38,12 @@ export function liveRules(first: RuleSet, log: Log, { stepUpIssuers }: Pick<Sett
 }
 
 /** An origin may answer methods that no route names (`PROPFIND`, `PATCH`); whoever wrote the routes should know. */
-function warnOfOpenMethods(log: Log, { routes, warnings }: RuleSet): void {
+function tellOfRoutes(log: Log, { routes, warnings }: RuleSet): void {
   for (const warning of warnings) log.warn(`rules: ${warning}`);
   const open = openMethods(routes).map(({ path, methods }) => `${methods.join(', ')} ${path}`);
   if (open.length > 0) {
-    log.warn('these routes name methods; any other method there is judged as the default action, not as theirs', {
+    // Meant so as a rule, as in the default policy: `rules lint` is where to ask about it.
+    log.info('these routes name methods; any other method there is judged as the default action, not as theirs', {
       action: DEFAULT_ACTION,
       routes: open,
     });

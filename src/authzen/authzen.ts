@@ -1,34 +1,19 @@
 import * as z from 'zod';
+import type { ProofFault } from '../contract/answer.ts';
+import { dryRun, free, line, nestingOf, origin, stepUpToken, whichSubject } from '../contract/body.ts';
+import { MAX_ACTION_LENGTH, MAX_FREE_NESTING, MAX_SUBJECT_TYPE_LENGTH } from '../contract/limits.ts';
 import { type Assessment, assess } from '../engine/assess.ts';
 import type { Engine } from '../engine/engine.ts';
 import { judgeStrictest } from '../engine/judge.ts';
 import { settlement } from '../engine/settle.ts';
 import { afterAnswer } from '../http/aftermath.ts';
-import { answerOf } from '../http/answer.ts';
+import { answerOf, retryAfterOf } from '../http/answer.ts';
 import type { AppContext, Route } from '../http/api-route.ts';
 import { jsonBody } from '../http/body.ts';
 import type { AppDeps } from '../http/deps.ts';
 import { ProblemError } from '../http/problem.ts';
-import { jsonReply } from '../http/reply.ts';
-import {
-  dryRun,
-  free,
-  freeOf,
-  line,
-  MAX_ACTION_LENGTH,
-  MAX_FREE_NESTING,
-  MAX_SUBJECT_TYPE_LENGTH,
-  nestingOf,
-  origin,
-  originOf,
-  proofOf,
-  stepUpToken,
-  subjectOf,
-  subjectSpaces,
-  validated,
-  type WireContext,
-  whichSubject,
-} from '../http/wire.ts';
+import { jsonReply, type Reply } from '../http/reply.ts';
+import { freeOf, originOf, proofOf, subjectOf, subjectSpaces, validated, type WireContext } from '../http/wire.ts';
 import type { CheckResult } from '../model/decision.ts';
 import type { Json, JsonObject } from '../model/facts.ts';
 import type { CheckRequest } from '../model/request.ts';
@@ -112,7 +97,7 @@ export function authzenRoutes(deps: AppDeps): Route[] {
       summary: 'AuthZEN 1.0 access evaluation',
       body: evaluationBody,
       answers: { 200: { description: 'The decision; a step-up is false with its obligation', schema: decisionAnswer } },
-      handle: async (c) => jsonReply(await evaluateOne(deps, c, await authzenBody(deps, c))),
+      handle: async (c) => evaluateOne(deps, c, await authzenBody(deps, c)),
     },
     {
       method: 'POST',
@@ -129,12 +114,14 @@ export function authzenRoutes(deps: AppDeps): Route[] {
       handle: async (c) => {
         const body = await authzenBody(deps, c);
         const { evaluations, options } = validated(evaluationsBody, body);
-        if (evaluations == null || evaluations.length === 0) return jsonReply(await evaluateOne(deps, c, body));
+        if (evaluations == null || evaluations.length === 0) return evaluateOne(deps, c, body);
         const semantic = options?.evaluations_semantic ?? 'execute_all';
         // The body came from JSON.parse, so its items are JSON.
         const items = evaluations as readonly Json[];
         refuseTooMuch(body, items);
-        return jsonReply({ evaluations: await evaluateAll(deps, c, body, items, semantic) });
+        const evaluated = await evaluateAll(deps, c, body, items, semantic);
+        const answers = { evaluations: evaluated.map(({ answer }) => answer) };
+        return jsonReply(answers, 200, retryAfterOf(longestHeldUp(evaluated)));
       },
     },
     {
@@ -190,8 +177,9 @@ function lengthOf(value: Json | undefined): number {
 }
 
 /** One evaluation: what cannot be read is refused as a whole. */
-async function evaluateOne(deps: AppDeps, c: AppContext, body: JsonObject): Promise<DecisionAnswer> {
-  return evaluator(deps, c)(evaluationOf(deps, c, body));
+async function evaluateOne(deps: AppDeps, c: AppContext, body: JsonObject): Promise<Reply> {
+  const { answer, proofError } = await evaluator(deps, c)(evaluationOf(deps, c, body));
+  return jsonReply(answer, 200, retryAfterOf(proofError));
 }
 
 /** The items of a batch: one that cannot be read is refused in its place and spoils none of the others. */
@@ -201,26 +189,40 @@ async function evaluateAll(
   defaults: JsonObject,
   items: readonly Json[],
   semantic: (typeof SEMANTICS)[number],
-): Promise<DecisionAnswer[]> {
-  const evaluations = items.map((item): Evaluation | DecisionAnswer => {
+): Promise<Evaluated[]> {
+  const evaluations = items.map((item): Evaluation | Evaluated => {
     try {
       return evaluationOf(deps, c, resolved(defaults, item));
     } catch (error) {
       if (!(error instanceof ProblemError)) throw error;
-      return { decision: false, context: { error: { status: 400, message: error.message, errors: error.faults } } };
+      const context = { error: { status: 400, message: error.message, errors: error.faults } };
+      return { answer: { decision: false, context }, proofError: null };
     }
   });
   const evaluate = evaluator(deps, c);
-  const answer = (each: Evaluation | DecisionAnswer) => ('candidates' in each ? evaluate(each) : each);
+  const answer = (each: Evaluation | Evaluated) => ('candidates' in each ? evaluate(each) : each);
   if (semantic === 'execute_all') return Promise.all(evaluations.map(answer));
   const last = semantic === 'permit_on_first_permit';
-  const answers: DecisionAnswer[] = [];
+  const answered: Evaluated[] = [];
   for (const each of evaluations) {
-    const answered = await answer(each);
-    answers.push(answered);
-    if (answered.decision === last) break;
+    const one = await answer(each);
+    answered.push(one);
+    if (one.answer.decision === last) break;
   }
-  return answers;
+  return answered;
+}
+
+/** A question, answered. */
+interface Evaluated {
+  readonly answer: DecisionAnswer;
+  /** Why the proof of the question was not taken. */
+  readonly proofError: ProofFault | null;
+}
+
+/** Of several proofs that cannot be judged yet, the one that takes longest. */
+function longestHeldUp(evaluated: readonly Evaluated[]): ProofFault | null {
+  const seconds = ({ proofError }: Evaluated): number => proofError?.retryAfterSeconds ?? -1;
+  return evaluated.toSorted((a, b) => seconds(b) - seconds(a))[0]?.proofError ?? null;
 }
 
 /**
@@ -281,7 +283,7 @@ function evaluationOf(deps: AppDeps, c: AppContext, body: JsonObject): Evaluatio
  * Answers the questions of one request. Each distinct entity is measured once, when its first question is answered: a page that asks
  * about fifty buttons is one attempt of its subject, with one proof.
  */
-function evaluator(deps: AppDeps, c: AppContext): (evaluation: Evaluation) => Promise<DecisionAnswer> {
+function evaluator(deps: AppDeps, c: AppContext): (evaluation: Evaluation) => Promise<Evaluated> {
   const startedMs = deps.elapsedMs();
   const scope = deps.scopeOf(c);
   const { engine } = scope;
@@ -296,7 +298,8 @@ function evaluator(deps: AppDeps, c: AppContext): (evaluation: Evaluation) => Pr
     const caller = c.get('caller');
     const latencyMs = deps.elapsedMs() - startedMs;
     afterAnswer(deps, scope, { ...checked, requestId, caller, latencyMs });
-    return decisionOf(checked.result, isRouted ? checked.request.action : null);
+    const answer = decisionOf(checked.result, isRouted ? checked.request.action : null);
+    return { answer, proofError: checked.result.stepUp?.error ?? null };
   };
 }
 

@@ -1,5 +1,5 @@
 import { type Baseline, revokeAllDevices, revokeDevice, revokeProofs, revokeSession } from '../model/baseline.ts';
-import type { CheckRequest, SubjectEvent } from '../model/request.ts';
+import type { CheckRequest, SubjectEvent, SuccessEvent } from '../model/request.ts';
 import { matchDevice } from '../signals/device.ts';
 import type { Observation } from '../signals/signal.ts';
 import type { Pseudonym } from '../store/store.ts';
@@ -19,7 +19,7 @@ export async function recordEvent(engine: Engine, event: SubjectEvent): Promise<
   switch (event.type) {
     case 'login.succeeded':
     case 'step_up.succeeded':
-      return { device: await learnSuccess(engine, event, observation, keys.subject) };
+      return { device: await learnSuccess(engine, event.type, event, observation, keys.subject) };
     case 'login.failed':
     case 'step_up.failed':
       await engine.store.recordOutcome(outcomeOf(observation, 'failure'));
@@ -37,11 +37,13 @@ export async function recordEvent(engine: Engine, event: SubjectEvent): Promise<
 
 async function learnSuccess(
   engine: Engine,
+  type: SuccessEvent,
   event: SubjectEvent,
   observation: Observation,
   subject: Pseudonym,
 ): Promise<NamedDevice | null> {
-  const { trust } = engine.rules().policyFor(event.type === 'login.succeeded' ? 'login' : 'step_up');
+  const rules = engine.rules();
+  const { trust } = rules.policyFor(rules.actionOf(type));
   // What a list past its age says of the address is unknown, so that it teaches nothing.
   const sighting = observation.standing?.stale?.holds !== true;
   const lessons: Lessons = { sighting, trustDays: event.trustDevice ? trust.days : null, earnedBy: null };

@@ -81,7 +81,7 @@ function componentHash(engine: Engine, text: string): string {
   return engine.pseudonym('component', text).slice(0, COMPONENT_HASH_LENGTH);
 }
 
-/** As the collector of `stepgate/client` sent them before it left them out. */
+/** As the collector of `@stepgate/browser` sent them before it left them out. */
 const CONSTANTS: readonly string[] = CANVAS_CONSTANTS.map((digest) => `canvas=${digest.slice(0, 4)}`);
 
 /**

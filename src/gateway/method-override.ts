@@ -1,4 +1,4 @@
-import type { ReadHeader } from '../http/client-headers.ts';
+import type { ReadHeader } from '../contract/client-headers.ts';
 import { queryPairs } from './query.ts';
 import { normaliseMethod } from './route-table.ts';
 

@@ -4,8 +4,8 @@ import type { RequestScope } from './api-route.ts';
 import type { AppDeps } from './deps.ts';
 
 /**
- * All that follows an answered check: it is counted, recorded and learned from, after the answer and without making the
- * caller wait. Nothing here changes the answer; whatever fails is counted and logged.
+ * Counts, records and learns from an answered check, after the answer and without delaying the caller. Nothing here
+ * changes the answer; failures are counted and logged.
  */
 export function afterAnswer(deps: AppDeps, { later }: RequestScope, answered: AnsweredCheck): void {
   later(async () => {
@@ -32,7 +32,7 @@ async function learned(deps: AppDeps, answered: AnsweredCheck): Promise<void> {
     const code = error instanceof StoreError ? error.code : 'fault';
     deps.metrics.learnFailed(code);
     const say = code === 'fault' ? deps.log.error : deps.log.warn;
-    say('what a check teaches was not stored', { check: answered.result.id, code, error: textOf(error) });
+    say('a check was not learned', { check: answered.result.id, code, error: textOf(error) });
   }
 }
 

@@ -1,163 +1,7 @@
-import * as z from 'zod';
-import { type CheckResult, DECISIONS, type Measurement, type Requirement } from '../model/decision.ts';
+import type * as z from 'zod';
+import { demandAnswer, type deviceAnswer, isoOf, type ProofFault, type RiskCheckAnswer } from '../contract/answer.ts';
+import type { CheckResult, Measurement } from '../model/decision.ts';
 import type { FactValue, MeasuredFacts } from '../model/facts.ts';
-import type { Proof } from '../model/proof.ts';
-import { wwwAuthenticate } from '../step-up/challenge.ts';
-import type { Presented } from '../step-up/present.ts';
-
-const decision = z.enum(DECISIONS);
-const factValue = z.union([z.number(), z.string(), z.boolean(), z.array(z.string()).readonly()]);
-const facts = z.record(z.string(), factValue);
-const moment = z.string().meta({ format: 'date-time' });
-
-/** The device of an answer; `token` stands in it when the device has just become trusted. */
-export const deviceAnswer = z.object({
-  id: z.string(),
-  token: z
-    .string()
-    .optional()
-    .describe('Only when trust was given or renewed: to be kept by the client and sent as `device.token`.'),
-  expires_at: moment.optional(),
-});
-
-/** What a client has to ask its provider for. */
-const stepUpAnswer = z.object({
-  acr_values: z.array(z.string()),
-  amr_values: z.array(z.string()),
-  max_age: z.number().meta({ description: 'Seconds.' }),
-  single_use: z.boolean(),
-  www_authenticate: z.string().meta({ description: 'RFC 9470 challenge for the client.' }),
-});
-
-/** What a client has to ask its provider for, as it goes on the wire. */
-export type StepUpAnswer = z.infer<typeof stepUpAnswer>;
-
-/** Answer to `POST /v1/risk-check`. */
-export const riskCheckAnswer = z.object({
-  id: z.string().meta({ description: 'ULID of the check; the decision record has the same.' }),
-  decision,
-  score: z.number().min(0).max(100).describe('Sum of the points of the rules that match, clamped once.'),
-  level: z.enum(['low', 'medium', 'high']),
-  reasons: z.array(
-    z.object({ code: z.string(), rule: z.string().nullable(), points: z.number(), message: z.string(), facts }),
-  ),
-  rule: z
-    .object({ id: z.string(), file: z.string() })
-    .nullable()
-    .describe('The rule that decided; null where none matched, and the default or the floor holds.'),
-  step_up: stepUpAnswer
-    .extend({
-      required: z.literal(true),
-      satisfied: z.boolean(),
-      error: z
-        .object({ code: z.string(), message: z.string() })
-        .optional()
-        .describe('Why the proof that came along was not taken.'),
-    })
-    .optional()
-    .describe('There when a step-up is asked for, satisfied or not.'),
-  signals: z.record(
-    z.string(),
-    z.object({
-      state: z.enum(['measured', 'unknown', 'failed', 'off']),
-      why: z.string().optional(),
-      facts: facts.optional(),
-    }),
-  ),
-  degraded: z
-    .array(z.object({ part: z.string(), why: z.string() }))
-    .describe('What was missing; the decision is then the floor of the action at least.'),
-  dry_run: z
-    .object({ decision, rules: z.array(z.string()) })
-    .describe('What would be decided if the rules in `dry_run` mode were binding, and which of them matched.'),
-  device: deviceAnswer.optional(),
-  rules_revision: z.string().describe('Hash of the rules that decided.'),
-  latency_ms: z.number(),
-});
-
-/** Answer to `POST /v1/events`. */
-export const eventAnswer = z.object({ device: deviceAnswer.optional() });
-
-const proofAnswer = z.object({
-  issuer: z.string(),
-  subject: z.string(),
-  subject_space: z.string().meta({ description: 'Space that the id belongs to.' }),
-  acr: z.string().nullable(),
-  amr: z.array(z.string()),
-  auth_time: z.number().meta({ description: 'Epoch seconds.' }),
-  expires_at: moment,
-});
-
-/** The evidence of a valid proof. */
-export type ProofAnswer = z.infer<typeof proofAnswer>;
-
-/** Answer to `POST /v1/step-up/verify`. */
-export const verifyAnswer = z.discriminatedUnion('valid', [
-  z.object({ valid: z.literal(true), proof: proofAnswer }),
-  z.object({
-    valid: z.literal(false),
-    code: z.string(),
-    message: z.string(),
-    step_up: stepUpAnswer.describe('What the client has to ask for.'),
-  }),
-]);
-
-/** The body that answers whether a token is proof enough. */
-export type VerifyAnswer = z.infer<typeof verifyAnswer>;
-
-const knownDevice = z.object({
-  id: z.string(),
-  trusted: z.boolean(),
-  trusted_until: moment.nullable(),
-  revoked_at: moment.nullable(),
-  first_seen: moment,
-  last_seen: moment,
-  client: z.string().nullable().meta({ description: 'Browser and operating system when last seen.' }),
-});
-
-/** A device of a subject as it goes on the wire. */
-export type KnownDeviceAnswer = z.infer<typeof knownDevice>;
-
-/** Answer to `GET /v1/subjects/{id}/devices`. */
-export const devicesAnswer = z.object({ devices: z.array(knownDevice) });
-
-/** Answer to `GET /v1/subjects/{id}`. */
-export const subjectAnswer = z.object({
-  subject: z.string(),
-  baseline: z
-    .object({
-      first_seen: moment,
-      last_seen: moment,
-      learned: z.number().meta({ description: 'Requests and successes it was learned from.' }),
-      places: z.array(
-        z.object({
-          lat: z.number(),
-          lon: z.number(),
-          accuracy_km: z.number(),
-          country: z.string().nullable(),
-          city: z.string().nullable(),
-          last_seen: moment,
-        }),
-      ),
-      countries: z.array(z.object({ code: z.string(), last_seen: moment })),
-      networks: z.number().meta({ description: 'How many networks are known; the store does not hold which.' }),
-      sessions: z.array(z.object({ started_at: moment, last_seen: moment, country: z.string().nullable() })),
-      devices: z.array(knownDevice),
-    })
-    .nullable(),
-  counters: z.object({
-    attempts_1m: z.number(),
-    failures_10m: z.number(),
-    addresses_1h: z.number(),
-    countries_24h: z.number(),
-  }),
-});
-
-/** What is stored about a subject, as it goes on the wire. */
-export type SubjectAnswer = z.infer<typeof subjectAnswer>;
-
-/** The body that answers a risk check. */
-export type RiskCheckAnswer = z.infer<typeof riskCheckAnswer>;
 
 /** A result as it goes on the wire. `latencyMs` is rounded to hundredths. */
 export function answerOf(result: CheckResult, latencyMs: number): RiskCheckAnswer {
@@ -183,25 +27,6 @@ function roundedMs(ms: number): number {
   return Math.round(ms * 100) / 100;
 }
 
-/** What became of a token that was shown by itself, as it goes on the wire. */
-export function verifyAnswerOf(presented: Presented): VerifyAnswer {
-  if (presented.valid) return { valid: true, proof: proofAnswerOf(presented.proof) };
-  const { error, demand } = presented;
-  return { valid: false, code: error.code, message: error.message, step_up: demandAnswer(demand, error) };
-}
-
-function proofAnswerOf(proof: Proof): ProofAnswer {
-  return {
-    issuer: proof.issuer,
-    subject: proof.subject,
-    subject_space: proof.space,
-    acr: proof.acr,
-    amr: [...(proof.amr ?? [])],
-    auth_time: proof.authTime,
-    expires_at: isoOf(proof.expiresAt * 1000),
-  };
-}
-
 /** A device as it goes on the wire; also the answer to an event that granted trust. */
 export function deviceOf(device: NonNullable<CheckResult['device']>): z.infer<typeof deviceAnswer> {
   return {
@@ -210,13 +35,6 @@ export function deviceOf(device: NonNullable<CheckResult['device']>): z.infer<ty
     ...(device.expiresAtMs !== null && { expires_at: isoOf(device.expiresAtMs) }),
   };
 }
-
-/** Epoch milliseconds as RFC 3339 in UTC, whole seconds. */
-export function isoOf(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
-}
-
-type ProofFault = NonNullable<NonNullable<CheckResult['stepUp']>['error']>;
 
 function stepUpOf({ satisfied, requirement, error }: NonNullable<CheckResult['stepUp']>) {
   return {
@@ -231,34 +49,6 @@ function stepUpOf({ satisfied, requirement, error }: NonNullable<CheckResult['st
 export function retryAfterOf(error: ProofFault | null): { readonly 'Retry-After'?: string } {
   return error?.retryAfterSeconds === undefined ? {} : { 'Retry-After': String(error.retryAfterSeconds) };
 }
-
-/** A requirement as it goes on the wire; `error` is why the proof that came along was not taken. */
-export function demandAnswer(requirement: Requirement, error: ProofFault | null): StepUpAnswer {
-  return {
-    acr_values: [...requirement.acrValues],
-    amr_values: [...requirement.amrValues],
-    max_age: requirement.maxAgeSeconds,
-    single_use: requirement.singleUse,
-    www_authenticate: challengeOf(requirement, error),
-  };
-}
-
-/** The challenge of a step-up (RFC 9470); it names the reason why a proof that came along was not taken. */
-export function challengeOf(requirement: Requirement, error: ProofFault | null): string {
-  if (error === null) return wwwAuthenticate(requirement);
-  const { code, message } = error;
-  return wwwAuthenticate(requirement, INNER_CODES.has(code) ? { code } : { code, description: message });
-}
-
-/** Their messages tell callers about hosts, issuers and the store; a challenge goes on to whoever sent the token. */
-const INNER_CODES: ReadonlySet<string> = new Set([
-  'issuer_unknown',
-  'keys_cooling',
-  'keys_unavailable',
-  'no_issuer',
-  'spend_unrecorded',
-  'verifier_fault',
-]);
 
 function signalsOf(signals: CheckResult['signals']): RiskCheckAnswer['signals'] {
   const shown: RiskCheckAnswer['signals'] = {};

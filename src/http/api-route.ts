@@ -19,10 +19,10 @@ export interface RequestVariables {
   caller: string;
 }
 
-/** What a Worker knows of one request beside the request itself. */
+/** What a Worker knows about a request besides the request itself. */
 export interface EdgeRequest {
   readonly scope: RequestScope;
-  /** Address of the connection's other end, as the edge tells it; null for a call over a service binding. */
+  /** Address of the connection's peer, from the edge; null for a call over a service binding. */
   readonly peer: string | null;
 }
 
@@ -37,8 +37,8 @@ export interface AppEnv {
 export type AppContext = Context<AppEnv>;
 
 /**
- * Who may call: a right demands an API key that has it before the handler runs, `public` is open, `own` authenticates in its
- * handler (forward auth, where `Authorization` is the end user's).
+ * Who may call: a right requires an API key that has it, checked before the handler runs; `public` is open; `own`
+ * authenticates in its handler (forward auth, where `Authorization` is the end user's).
  */
 export type Access = Right | 'public' | 'own';
 
@@ -51,7 +51,7 @@ export interface Route {
   readonly access: Access;
   /** One line for the OpenAPI document. */
   readonly summary: string;
-  /** JSON body, where there is one. */
+  /** JSON body, if any. */
   readonly body?: z.ZodType;
   /** Status to meaning and JSON schema of the answer. */
   readonly answers: { readonly [status: number]: { readonly description: string; readonly schema?: z.ZodType } };

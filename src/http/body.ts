@@ -1,6 +1,7 @@
+import type { Fault } from '../contract/problem.ts';
 import type { JsonObject } from '../model/facts.ts';
 import type { AppContext } from './api-route.ts';
-import { type Fault, faultsInBrief, MAX_FAULTS, ProblemError } from './problem.ts';
+import { faultsInBrief, MAX_FAULTS, ProblemError } from './problem.ts';
 
 /** Largest body in bytes. */
 export const MAX_BODY_BYTES = 64 * 1024;
@@ -8,8 +9,8 @@ export const MAX_BODY_BYTES = 64 * 1024;
 export const MAX_NESTING = 32;
 
 /**
- * Reads the raw body, or answers null as soon as more than `limit` bytes have come. Bytes are counted while they are
- * read: `Content-Length` is a claim.
+ * Reads the raw body; null as soon as it exceeds `limit` bytes. Bytes are counted while they are read, as
+ * `Content-Length` is only a claim.
  */
 export type ReadBody = (c: AppContext, limit: number) => Promise<Uint8Array | null>;
 
@@ -32,7 +33,7 @@ export const readStream: ReadBody = async (c, limit) => {
   }
 };
 
-/** Chunks as one array, without a copy where there is only one. */
+/** Joins chunks into one array; a single chunk is not copied. */
 export function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
   const [first] = chunks;
   if (first !== undefined && chunks.length === 1) return first;
@@ -91,7 +92,7 @@ function decode(bytes: Uint8Array): string {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-/** The text as one JSON object, held to everything that {@link jsonBody} says. */
+/** Parses the text as one JSON object, with all checks of {@link jsonBody}. */
 export function parseObject(text: string): JsonObject {
   if (text.trim() === '') throw new ProblemError('empty_body', 'the body is empty; send a JSON object');
   const names = countNames(text);
@@ -195,7 +196,7 @@ function soundNames(value: unknown, isClean: boolean): number {
     for (const entry of value) names += soundNames(entry, isClean);
     return names;
   }
-  // The object came out of JSON.parse: all that is enumerable is its own.
+  // The object is from JSON.parse: all enumerable properties are its own.
   for (const name in value) {
     if (FORBIDDEN_NAMES.has(name) || !(isClean || name.isWellFormed())) return Number.NaN;
     names += 1 + soundNames((value as JsonObject)[name], isClean);
@@ -227,7 +228,7 @@ function addFault(faults: Fault[], path: string, message: string): void {
   if (faults.length < MAX_FAULTS) faults.push({ path, message });
 }
 
-/** Path of the first key that is named twice in one object of valid JSON; empty when there is none. */
+/** Path of the first key that appears twice in one object of valid JSON; empty if none. */
 function firstDuplicate(text: string): string {
   const frames: { readonly names: Set<string> | null; path: string; index: number }[] = [];
   const base: string[] = [];

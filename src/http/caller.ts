@@ -8,16 +8,15 @@ export interface Caller {
   readonly rights: ReadonlySet<Right>;
 }
 
-/** The caller that a credential belongs to; null when it is nobody's. */
+/** The caller that a credential belongs to, or null. */
 export type FindCaller = (credential: string) => Caller | null;
 
 /** Longest credential that is looked at, in characters. */
 const MAX_CREDENTIAL_LENGTH = 512;
 
 /**
- * Recognises callers by API key. Keys are hashed once, here; a presented credential is hashed and compared with all of
- * them, every byte of every key, so that the time taken says nothing about how near a guess was. `digestOf`: SHA-256 of a
- * text, where the runtime has a quicker one.
+ * Recognises callers by API key. Keys are hashed once; a presented credential is hashed and compared with every byte of
+ * every key, so that timing reveals nothing. `digestOf`: SHA-256 of a text, if the runtime has a faster one.
  */
 export function callers(keys: readonly ApiKey[], digestOf: (text: string) => Uint8Array = sha256Of): FindCaller {
   const known = keys.map((key) => ({
@@ -46,7 +45,7 @@ export function authenticate(find: FindCaller, authorization: string | undefined
   }
   const caller = find(credential);
   if (caller === null) {
-    throw unauthorized('the API key is none of API_KEYS and API_KEYS_FILE', 'error="invalid_token"');
+    throw unauthorized('the API key is not in API_KEYS or API_KEYS_FILE', 'error="invalid_token"');
   }
   return caller;
 }

@@ -5,8 +5,8 @@ import type { AppDeps } from './deps.ts';
 import { ProblemError } from './problem.ts';
 
 /**
- * `GET /client.js` and `/client.mjs`: the browser's client as a plain script and as an ES module, for pages of any origin. Cached
- * for an hour, then asked for by `ETag`.
+ * `GET /client.js` and `/client.mjs`: the browser client as a plain script and as an ES module, for pages of any
+ * origin. Cached for an hour, then revalidated by `ETag`.
  */
 export function clientScriptRoutes({ clientScripts }: Pick<AppDeps, 'clientScripts'>): Route[] {
   return [

@@ -1,10 +1,10 @@
+import type { StepUpPageSettings } from '../contract/step-up-page.ts';
 import type { Log } from '../records/log.ts';
 import type { Metrics } from '../records/metrics.ts';
 import type { RecordSink } from '../records/sinks.ts';
 import type { AppContext, RequestScope } from './api-route.ts';
 import type { ReadBody } from './body.ts';
 import type { FindCaller } from './caller.ts';
-import type { StepUpPageSettings } from './step-up-page.ts';
 import type { AddressTrust } from './wire.ts';
 
 /** Everything that the HTTP side needs; an entry builds it once. */
@@ -15,7 +15,7 @@ export interface AppDeps {
   readonly readBody: ReadBody;
   readonly trust: AddressTrust;
   readonly gateway: GatewaySettings;
-  /** What `/client.js` and `/client.mjs` answer with; null where the client was not built. */
+  /** Content of `/client.js` and `/client.mjs`; null if the client was not built. */
   readonly clientScripts: ClientScripts | null;
   readonly metrics: Metrics;
   /** Takes the decision records. */
@@ -23,7 +23,7 @@ export interface AppDeps {
   readonly log: Log;
   /** Monotonic clock in milliseconds, for latencies only. */
   readonly elapsedMs: () => number;
-  /** True from the moment on that the process was told to stop. */
+  /** True once the process was told to stop. */
   readonly isStopping: () => boolean;
   /** What is wrong with the choice of the store although it answers; null for nothing. */
   readonly storeWarning: string | null;
@@ -31,7 +31,7 @@ export interface AppDeps {
   readonly rulesProblem: () => string | null;
 }
 
-/** What the settings say for gateways. */
+/** Settings for gateways. */
 export interface GatewaySettings extends StepUpPageSettings {
   /** Cookie that may hold the session token; null looks at the bearer token only. */
   readonly sessionCookie: string | null;

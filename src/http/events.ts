@@ -1,12 +1,14 @@
+import { eventAnswer } from '../contract/answer.ts';
+import { eventBody } from '../contract/body.ts';
 import { recordEvent } from '../engine/event.ts';
-import { deviceOf, eventAnswer } from './answer.ts';
+import { deviceOf } from './answer.ts';
 import type { Route } from './api-route.ts';
 import { jsonBody } from './body.ts';
 import type { AppDeps } from './deps.ts';
 import { jsonReply } from './reply.ts';
-import { eventBody, subjectEventOf, subjectSpaces } from './wire.ts';
+import { subjectEventOf, subjectSpaces } from './wire.ts';
 
-/** `POST /v1/events`: how an attempt ended, told by the application or the identity provider. */
+/** `POST /v1/events`: how an attempt ended, reported by the application or the identity provider. */
 export function eventRoutes(deps: AppDeps): Route[] {
   return [
     {

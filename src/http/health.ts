@@ -18,7 +18,10 @@ const readiness = z.object({
     revision: z.string(),
     files: z.array(z.string()),
     rules: z.number(),
-    problem: z.string().nullable().meta({ description: 'Why the last reload was refused; the old revision goes on.' }),
+    problem: z
+      .string()
+      .nullable()
+      .meta({ description: 'Why the last reload was refused; the old revision stays active.' }),
   }),
   issuers: z.object({ missing_keys: z.array(z.string()) }),
   geo: z.object({ name: z.string(), age_days: z.number().nullable(), problem: z.string().nullable() }),
@@ -35,9 +38,9 @@ const readiness = z.object({
 });
 
 /**
- * `GET /healthz`, `/readyz` and `/metrics`, open to all: they name no subject and no secret. Ready means that the store
- * answers and the process is not stopping; old lists, a refused reload, missing keys and a geo problem are told beside it,
- * since checks go on without them.
+ * `GET /healthz`, `/readyz` and `/metrics`, public: they name no subject and no secret. Ready means that the store
+ * answers and the process is not stopping; outdated lists, a refused reload, missing keys and geo problems are reported
+ * but do not matter, as checks continue without them.
  */
 export function healthRoutes(deps: AppDeps): Route[] {
   return [
@@ -56,7 +59,7 @@ export function healthRoutes(deps: AppDeps): Route[] {
       summary: 'Can checks be answered in full?',
       answers: {
         200: { description: 'Yes', schema: readiness },
-        503: { description: 'Not now: the store is out of reach, or the process is stopping', schema: readiness },
+        503: { description: 'The store is unreachable, or the process is stopping', schema: readiness },
       },
       handle: async (c) => {
         const state = await readinessOf(deps, deps.scopeOf(c));
@@ -81,7 +84,7 @@ export function healthRoutes(deps: AppDeps): Route[] {
   ];
 }
 
-/** Not an empty 200: whoever scrapes should see that there is nothing to be had, and where to look. */
+/** Not an empty 200: a scraper should see that there are no metrics, and where to look. */
 function noCounters(): ProblemError {
   return new ProblemError(
     'no_metrics',

@@ -1,13 +1,14 @@
 import * as z from 'zod';
+import { problemDocument } from '../contract/problem.ts';
 import type { Route } from './api-route.ts';
-import { PROBLEMS, problemDocument } from './problem.ts';
+import { PROBLEMS } from './problem.ts';
 
 /** Version of the HTTP contract. */
 const CONTRACT_VERSION = '1';
 
 const problem = problemDocument.extend({ code: z.string().meta({ enum: Object.keys(PROBLEMS) }) });
 
-/** The OpenAPI 3.1 document of these routes, made from the very schemas that hold the requests. */
+/** The OpenAPI 3.1 document of these routes, made from the schemas that validate requests. */
 export function openApiDocument(routes: readonly Route[]): object {
   const paths: { [path: string]: { [method: string]: object } } = {};
   for (const route of routes) {
@@ -20,7 +21,7 @@ export function openApiDocument(routes: readonly Route[]): object {
     info: {
       title: 'Stepgate',
       version: CONTRACT_VERSION,
-      description: 'Decides, per request, whether it may go on, needs step-up authentication, or is refused.',
+      description: 'Decides per request: allow, require step-up authentication, or deny.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     paths,
@@ -29,7 +30,7 @@ export function openApiDocument(routes: readonly Route[]): object {
         apiKey: {
           type: 'http',
           scheme: 'bearer',
-          description: 'Key of a caller; a route names the right that it needs',
+          description: 'API key of a caller; each route names the right it needs',
         },
       },
       schemas: { Problem: schemaOf(problem, 'output') },

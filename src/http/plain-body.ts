@@ -1,8 +1,5 @@
-import type { JsonObject } from '../model/facts.ts';
-import { normaliseSubject } from '../model/subject.ts';
-import { parseAddress } from '../net/ip.ts';
+import { isLine, nestingOf, type RiskCheckBody } from '../contract/body.ts';
 import {
-  isLine,
   MAX_ACTION_LENGTH,
   MAX_ADDRESS_LENGTH,
   MAX_COMPONENT_LENGTH,
@@ -13,9 +10,10 @@ import {
   MAX_LINE_LENGTH,
   MAX_SUBJECT_TYPE_LENGTH,
   MAX_TOKEN_LENGTH,
-  nestingOf,
-  type RiskCheckBody,
-} from './wire.ts';
+} from '../contract/limits.ts';
+import type { JsonObject } from '../model/facts.ts';
+import { normaliseSubject } from '../model/subject.ts';
+import { parseAddress } from '../net/ip.ts';
 
 type Device = NonNullable<RiskCheckBody['device']>;
 

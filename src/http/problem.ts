@@ -1,23 +1,6 @@
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import * as z from 'zod';
+import { type Fault, problemOf } from '../contract/problem.ts';
 import type { Reply } from './reply.ts';
-
-/** A problem document (RFC 9457) as this service writes it. */
-export const problemDocument = z.object({
-  type: z.string(),
-  title: z.string(),
-  status: z.number(),
-  detail: z.string(),
-  code: z.string(),
-  errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
-});
-export type ProblemDocument = z.infer<typeof problemDocument>;
-
-/** One fault of the input: where it is (`device.confidence`, `evaluations[2].action`) and what is wrong. */
-export interface Fault {
-  readonly path: string;
-  readonly message: string;
-}
 
 /** Every problem that this service answers with: stable code to status and title. */
 export const PROBLEMS = {
@@ -46,7 +29,7 @@ export const PROBLEMS = {
 /** Stable code of a problem document. */
 export type ProblemCode = keyof typeof PROBLEMS;
 
-/** Most faults that one problem names: what comes back stays small, whatever was sent. */
+/** Maximum number of faults in one problem, so that answers stay small. */
 export const MAX_FAULTS = 20;
 const MAX_PATH_LENGTH = 200;
 const MAX_DETAIL_LENGTH = 1000;
@@ -88,16 +71,10 @@ export function problemReply(problem: ProblemError): Reply {
   return { status, headers, body: JSON.stringify(document) };
 }
 
-/** The same for where no app stands between. */
+/** The same outside an app. */
 export function problemResponse(problem: ProblemError): Response {
   const { status, headers, body } = problemReply(problem);
   return new Response(body, { status, headers });
-}
-
-/** A problem document without faults; its `type` is made from the code. */
-export function problemOf(code: string, said: Pick<ProblemDocument, 'title' | 'status' | 'detail'>): ProblemDocument {
-  const { title, status, detail } = said;
-  return { type: `urn:stepgate:problem:${code}`, title, status, detail, code };
 }
 
 /** One sentence for `detail`: the first fault, and how many more there are. */

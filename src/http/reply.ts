@@ -1,4 +1,4 @@
-/** What a handler answers with. The app adds the headers that every answer has, where these do not name them. */
+/** Answer of a handler. The app adds the headers that every answer has, unless these name them. */
 export interface Reply {
   readonly status: number;
   readonly headers: { readonly [name: string]: string };
@@ -12,5 +12,5 @@ export function jsonReply(value: unknown, status = 200, headers: Reply['headers'
 
 const JSON_HEADERS = { 'Content-Type': 'application/json' } as const;
 
-/** Done, and nothing to say of it. */
+/** Success without content. */
 export const NO_CONTENT: Reply = { status: 204, headers: {}, body: null };

@@ -1,12 +1,14 @@
+import { riskCheckAnswer } from '../contract/answer.ts';
+import { riskCheckBody } from '../contract/body.ts';
 import { check } from '../engine/check.ts';
 import { afterAnswer } from './aftermath.ts';
-import { answerOf, retryAfterOf, riskCheckAnswer } from './answer.ts';
+import { answerOf, retryAfterOf } from './answer.ts';
 import type { Route } from './api-route.ts';
 import { jsonBody } from './body.ts';
 import type { AppDeps } from './deps.ts';
 import { plainRiskCheck } from './plain-body.ts';
 import { jsonReply } from './reply.ts';
-import { checkRequestFrom, riskCheckBody, subjectSpaces, validated } from './wire.ts';
+import { checkRequestFrom, subjectSpaces, validated } from './wire.ts';
 
 /** `POST /v1/risk-check`: may this go on, must the user prove themselves first, or is it refused? */
 export function riskCheckRoutes(deps: AppDeps): Route[] {

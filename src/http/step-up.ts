@@ -1,4 +1,6 @@
 import type { z } from 'zod';
+import { verifyAnswer, verifyAnswerOf } from '../contract/answer.ts';
+import { verifyBody } from '../contract/body.ts';
 import type { Engine } from '../engine/engine.ts';
 import { DEFAULT_MAX_AGE_SECONDS } from '../model/decision.ts';
 import type { Proof } from '../model/proof.ts';
@@ -7,12 +9,12 @@ import { ANYBODY, type Presented, present, type ShownToken } from '../step-up/pr
 import { statedRequirement } from '../step-up/requirement.ts';
 import { spend } from '../step-up/spend.ts';
 import { subjectPseudonym } from '../store/keys.ts';
-import { retryAfterOf, verifyAnswer, verifyAnswerOf } from './answer.ts';
+import { retryAfterOf } from './answer.ts';
 import type { Route } from './api-route.ts';
 import { jsonBody } from './body.ts';
 import type { AppDeps } from './deps.ts';
 import { jsonReply } from './reply.ts';
-import { spaceDemanded, spaceNamed, subjectSpaces, validated, verifyBody } from './wire.ts';
+import { spaceDemanded, spaceNamed, subjectSpaces, validated } from './wire.ts';
 
 /** `POST /v1/step-up/verify`: is this token proof enough? Answers 200 either way. */
 export function stepUpRoutes(deps: AppDeps): Route[] {
@@ -21,7 +23,7 @@ export function stepUpRoutes(deps: AppDeps): Route[] {
       method: 'POST',
       path: '/v1/step-up/verify',
       access: 'check',
-      summary: 'Judge a step-up token by itself',
+      summary: 'Verify a step-up token by itself',
       body: verifyBody,
       answers: { 200: { description: 'Whether the token is proof enough, and why not', schema: verifyAnswer } },
       handle: async (c) => {

@@ -1,13 +1,15 @@
+import { devicesAnswer, isoOf, type KnownDeviceAnswer, type SubjectAnswer, subjectAnswer } from '../contract/answer.ts';
+import { isLine } from '../contract/body.ts';
+import { MAX_SUBJECT_TYPE_LENGTH } from '../contract/limits.ts';
 import { type Baseline, hasLiveTrust, type KnownDevice, revokeAllDevices, revokeDevice } from '../model/baseline.ts';
 import { MAX_SUBJECT_LENGTH, normaliseSubject, USER_TYPE } from '../model/subject.ts';
 import { subjectPseudonym } from '../store/keys.ts';
 import type { SubjectSlot } from '../store/store.ts';
-import { devicesAnswer, isoOf, type KnownDeviceAnswer, type SubjectAnswer, subjectAnswer } from './answer.ts';
 import type { AppContext, Route } from './api-route.ts';
 import type { AppDeps } from './deps.ts';
 import { ProblemError } from './problem.ts';
 import { jsonReply, NO_CONTENT } from './reply.ts';
-import { isLine, MAX_SUBJECT_TYPE_LENGTH, spaceDemanded, subjectSpaces } from './wire.ts';
+import { spaceDemanded, subjectSpaces } from './wire.ts';
 
 /** What is stored about one subject, for the support desk: shown, erased, and its trusted devices revoked. */
 export function subjectRoutes(deps: AppDeps): Route[] {

@@ -1,6 +1,6 @@
 /**
- * What kind of address this is. Only a `public` address has a place and a reputation; the others are somebody's inner
- * network, a transition mechanism or nobody.
+ * Kind of an address. Only a `public` address has a place and a reputation; the others are private networks, transition
+ * mechanisms or special addresses.
  */
 export type AddressKind = 'public' | 'private' | 'loopback' | 'link_local' | 'cgnat' | 'tunnel' | 'special';
 

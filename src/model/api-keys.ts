@@ -13,7 +13,7 @@ export const RIGHTS = [
 ] as const;
 export type Right = (typeof RIGHTS)[number];
 
-/** What the callers of the short form of API_KEYS may do: ask, and say how it ended. */
+/** Rights of callers in the short form of API_KEYS: check, and report events. */
 export const USUAL_RIGHTS: readonly Right[] = ['check', 'events'];
 
 /** One caller's key, in clear or as its SHA-256. */
@@ -55,7 +55,7 @@ export const keysText = z
     try {
       return JSON.parse(text);
     } catch {
-      // What the parser says quotes the text.
+      // The parser's own message quotes the text.
       context.addIssue({ code: 'custom', message: 'is not valid JSON' });
       return z.NEVER;
     }

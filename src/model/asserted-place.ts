@@ -8,8 +8,8 @@ import {
 } from './geo.ts';
 
 /**
- * A place as a caller states it. Numbers may come as text, since Cloudflare's `request.cf` holds them so; an empty text
- * is no number.
+ * A place asserted by a caller. Numbers may be strings, as in Cloudflare's `request.cf`; an empty string is not a
+ * number.
  */
 export interface AssertedGeo {
   readonly lat?: number | string | null | undefined;
@@ -21,9 +21,9 @@ export interface AssertedGeo {
 }
 
 /**
- * The place that a caller asserts; null when it says nothing that can be used. Coordinates out of range and (0, 0) are
- * none; a single zero lies on the equator or the prime meridian. Without an accuracy the radius is
- * {@link CITY_ACCURACY_KM} when a city is named, else {@link COUNTRY_ACCURACY_KM}: too coarse for travel.
+ * The asserted place; null if it has nothing usable. Coordinates out of range or at (0, 0) are dropped; a single zero
+ * is the equator or the prime meridian. The default accuracy is {@link CITY_ACCURACY_KM} with a city, else {@link
+ * COUNTRY_ACCURACY_KM}, which is too coarse for travel.
  */
 export function assertedPlace(geo: AssertedGeo | null | undefined): Place | null {
   if (geo == null) return null;

@@ -11,13 +11,13 @@ export interface Sighting {
   readonly accuracyKm: number;
 }
 
-/** A place where the subject has been seen: the last sighting there and when it was visited. */
+/** A place where the subject was seen: the last sighting there, and its visits. */
 export interface KnownPlace extends Sighting {
   readonly country: string | null;
   readonly city: string | null;
   /**
-   * Up to three visits at least an hour apart, newest last: the two newest and the oldest of the last two weeks, so that
-   * the span says whether the subject went elsewhere in between.
+   * Up to three visits at least an hour apart, newest last: the two newest and the oldest of the last two weeks, so
+   * that the span shows whether the subject left in between.
    */
   readonly visits: readonly Seconds[];
 }
@@ -26,7 +26,7 @@ export interface KnownPlace extends Sighting {
 export interface KnownDevice {
   /** `d-…`, random, named by the device token. */
   readonly id: string;
-  /** Hash of the last fingerprint, or null where the client sent none. */
+  /** Hash of the last fingerprint; null if the client sent none. */
   readonly fingerprint: string | null;
   /** Hashed components by hashed name, for similarity. */
   readonly components: { readonly [name: string]: string };
@@ -34,11 +34,13 @@ export interface KnownDevice {
   readonly lastSeen: Seconds;
   /** Until when trust lasts; null when it was never granted. Fixed when granted, never extended by use. */
   readonly trustedUntil: Seconds | null;
-  /** When trust was last taken away: tokens issued before hold none, whatever is granted later. Null if it never was. */
+  /**
+   * When trust was last revoked: tokens issued before it are untrusted, even if trust is granted later. Null if never.
+   */
   readonly revokedAt: Seconds | null;
   /** Browser and OS family when last seen, `chrome/windows`, for the support desk and `client.changed`. */
   readonly client: string | null;
-  /** Where this device was last seen: each device travels by itself. */
+  /** Where this device was last seen. Travel is measured per device. */
   readonly sighting: Sighting | null;
 }
 
@@ -46,7 +48,10 @@ export interface KnownDevice {
 export interface KnownNetwork {
   readonly key: string;
   readonly lastSeen: Seconds;
-  /** Last {@link ADDRESS_HASH_LENGTH} characters of the pseudonym of the address used there last: enough to tell neighbours apart. */
+  /**
+   * Last {@link ADDRESS_HASH_LENGTH} characters of the pseudonym of the last address there: enough to tell neighbours
+   * apart.
+   */
   readonly address?: string;
 }
 
@@ -96,7 +101,7 @@ export const BASELINE_CAPS = {
   sessionNetworks: 4,
 } as const;
 
-/** Fixes closer than this are one place even where their radii do not overlap, in km. */
+/** Fixes closer than this are one place even if their radii do not overlap, in km. */
 const SAME_PLACE_KM = 25;
 
 /** Visits closer than this count as one, in seconds. */
@@ -117,7 +122,7 @@ export interface DeviceLesson {
   readonly client: string | null;
 }
 
-/** What one allowed request or reported success teaches. A part that it cannot vouch for is null. */
+/** What one allowed request or reported success teaches. Unverified parts are null. */
 export interface Lesson {
   /** Epoch seconds. */
   readonly at: Seconds;
@@ -134,7 +139,7 @@ export interface Lesson {
   readonly address?: string | null;
   readonly session: {
     readonly key: string;
-    /** Taken even where the address is placeless: within a session, any allowed network is a legitimate one. */
+    /** Set even for a placeless address: within a session, any allowed network is legitimate. */
     readonly network: string | null;
     readonly country: string | null;
   } | null;
@@ -198,7 +203,7 @@ export function grantTrust(before: Baseline | null, { at, until, provenAt, devic
   };
 }
 
-/** What was shown when trust was earned is what the token is held to from then on; where nothing was, what is on record stays. */
+/** The traits shown when trust was earned become the record; without any, the record stays. */
 function traitsOf(known: KnownDevice, shown: DeviceLesson): Pick<KnownDevice, 'fingerprint' | 'components'> {
   const components = cappedComponents(shown.components);
   return shown.fingerprint === null && Object.keys(components).length === 0
@@ -213,8 +218,8 @@ export function revokeDevice(before: Baseline, id: string, at: Seconds): Baselin
 }
 
 /**
- * Ends the trust of every device of the subject, and with it whatever was issued or proven up to `at`; also of one of whom
- * nothing else is known.
+ * Revokes the trust of all devices of the subject, and all tokens and proofs up to `at`, even if nothing else is known
+ * about the subject.
  */
 export function revokeAllDevices(before: Baseline | null, at: Seconds): Baseline {
   const base = before ?? emptyBaseline(at);
@@ -245,9 +250,9 @@ export function revokeSession(before: Baseline, key: string, at: Seconds): Basel
 const CLOCK_SKEW_S = 300;
 
 /**
- * The baseline without moments that have not come yet: a clock that was ahead has stored them. What was seen next year would
- * be the newest sighting for a year, whatever is learned meanwhile, and every journey of that year would be a slow one. So
- * it counts as seen at `now`. The same object when nothing is ahead, as it should be.
+ * The baseline without future times, which a clock that was ahead has stored: they count as seen at `now`. Otherwise a
+ * sighting from next year would remain the newest for a year and hide every fast journey. Returns the same object if
+ * nothing is in the future.
  */
 export function withoutFuture(baseline: Baseline, now: Seconds): Baseline {
   const latest = now + CLOCK_SKEW_S;
@@ -281,7 +286,7 @@ export function hasLiveTrust({ trustedUntil }: KnownDevice, now: Seconds): boole
   return trustedUntil !== null && trustedUntil > now;
 }
 
-/** Newest confirmed place and time; null when there is none. */
+/** Newest confirmed place and time, or null. */
 export function newestPlace({ places }: Baseline): KnownPlace | null {
   return places.reduce<KnownPlace | null>(
     (newest, place) => (newest === null || place.at > newest.at ? place : newest),

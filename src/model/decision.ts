@@ -15,7 +15,7 @@ export type Level = 'low' | 'medium' | 'high';
 /** Why a decision came out as it did: a stable code, a sentence for people, the numbers compared. */
 export interface Reason {
   readonly code: string;
-  /** Id of the rule; null for reasons that the engine gives by itself. */
+  /** Id of the rule; null for reasons of the engine itself. */
   readonly rule: string | null;
   /** Points that the rule added; 0 for a decision rule. */
   readonly points: number;
@@ -23,7 +23,7 @@ export interface Reason {
   readonly facts: { readonly [name: string]: FactValue };
 }
 
-/** What a step-up has to prove. */
+/** What a step-up must prove. */
 export interface Requirement {
   /** Any one of these satisfies; empty means any step-up. */
   readonly acrValues: readonly string[];
@@ -36,10 +36,10 @@ export interface Requirement {
   readonly unsatisfiable: boolean;
 }
 
-/** Greatest age of an authentication where no rule says otherwise, in seconds (Descope's `su` lives ten minutes). */
+/** Greatest age of an authentication unless a rule overrides it, in seconds (Descope's `su` lives ten minutes). */
 export const DEFAULT_MAX_AGE_SECONDS = 600;
 
-/** What a step-up has to prove where no rule says more: that it is fresh. Never needs the store. */
+/** Requirement of a step-up unless a rule adds to it: a fresh authentication. Never needs the store. */
 export const DEFAULT_REQUIREMENT: Requirement = Object.freeze({
   acrValues: [],
   amrValues: [],
@@ -57,7 +57,10 @@ export interface Verdict {
   readonly reasons: readonly Reason[];
   /** The strictest rule that bound (ties: first by file, then id); null when `default` held. */
   readonly rule: { readonly id: string; readonly file: string } | null;
-  /** Sum of all binding step-up rules, the plain requirement where `default` asks; null unless the decision is `step-up`. */
+  /**
+   * Combination of all binding step-up rules, or the default requirement if `default` asks; null unless the decision is
+   * `step-up`.
+   */
   readonly requirement: Requirement | null;
   /** What would have been decided had the dry-run rules bound, and which of them matched. */
   readonly dryRun: { readonly decision: Decision; readonly rules: readonly string[] };
@@ -69,12 +72,12 @@ export type SignalState = 'measured' | 'unknown' | 'failed' | 'off';
 /** What a signal measured. `facts` may be partly filled in any state; a fact that is absent is unknown. */
 export interface Measurement {
   readonly state: SignalState;
-  /** Stable word for every state but `measured`, and there where a part could not be measured. */
+  /** Stable code for every state but `measured`, and for a partial measurement. */
   readonly why?: string;
   readonly facts: MeasuredFacts;
 }
 
-/** One part of the input that was not to be had. */
+/** A part of the input that was unavailable. */
 export interface Degradation {
   /** Name of the signal, or `proof`. */
   readonly part: string;
@@ -92,7 +95,7 @@ export interface CheckResult {
   readonly stepUp: {
     readonly satisfied: boolean;
     readonly requirement: Requirement;
-    /** Why the proof that came along was not taken; null when none came or it was taken. */
+    /** Why the proof was not accepted; null if none was sent or it was accepted. */
     readonly error: { readonly code: string; readonly message: string; readonly retryAfterSeconds?: number } | null;
   } | null;
   readonly signals: { readonly [name: string]: Measurement };

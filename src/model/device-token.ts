@@ -7,7 +7,7 @@ export interface TokenHolder {
   readonly expiresAt: number;
 }
 
-/** Most holders that a token carries on beside the subject that it is issued to. */
+/** Maximum number of other holders that a token keeps besides its subject. */
 export const MOST_OTHER_HOLDERS = 4;
 
 /** What a presented device token proves. Trust itself is kept in the baseline; a token only names a device. */
@@ -17,7 +17,7 @@ export type DeviceTokenVerdict =
   | { readonly state: 'invalid'; readonly why: string }
   | GenuineToken;
 
-/** A token of ours. As a holder, the subject that it was issued to. */
+/** A genuine token. As a holder: the subject it was issued to. */
 export interface GenuineToken extends TokenHolder {
   readonly state: 'genuine';
   /** `d-…` */
@@ -37,15 +37,15 @@ export interface DeviceTokens {
 }
 
 /**
- * The part that a subject has in a token; null when it has none, or none any more. A token that merely names a device says
- * nothing of anybody else's trust in it: its holder may have brought it there, or have carried it away.
+ * The subject's part in a token; null if it has none or its part has expired. A token that only names a device says
+ * nothing about another subject's trust: its holder may have brought the token there, or taken it away.
  */
 export function holderOf(token: GenuineToken, subject: string | null, nowSeconds: number): TokenHolder | null {
   const holder = [token, ...token.others].find((each) => each.subject === subject);
   return holder !== undefined && holder.expiresAt > nowSeconds ? holder : null;
 }
 
-/** Whom a token that is issued now has to carry on: the live holders of the one that it takes the place of. */
+/** The live holders of the previous token, which its replacement must keep. */
 export function othersOn(
   presented: DeviceTokenVerdict,
   device: string,

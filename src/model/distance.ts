@@ -22,7 +22,7 @@ export function greatCircleKm(a: Point, b: Point): number {
   return 2 * EARTH_RADIUS_KM * Math.asin(Math.sqrt(Math.min(1, Math.max(0, h))));
 }
 
-/** Distance in km that somebody must have travelled: great-circle less both accuracy radii, never below 0. */
+/** Minimum distance travelled in km: great-circle less both accuracy radii, never below 0. */
 export function travelDistanceKm(
   a: Point & { readonly accuracyKm: number },
   b: Point & { readonly accuracyKm: number },

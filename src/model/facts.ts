@@ -9,16 +9,16 @@ export interface JsonObject {
   readonly [key: string]: Json;
 }
 
-/** What a fact is: declared once beside the signal that measures it, read by the rule compiler and by the README. */
+/** Declaration of a fact, made once by the signal that measures it; used by the rule compiler and the docs. */
 export interface FactSpec {
   readonly type: 'number' | 'string' | 'boolean' | 'list';
-  /** Unit of a number, as a reader would say it: `km`, `s`, `days`, `1` for a plain count or ratio. */
+  /** Unit of a number: `km`, `s`, `days`, `1` for a plain count or ratio. */
   readonly unit?: string;
   /** One line for the table in the README. */
   readonly meaning: string;
-  /** The only strings that a `string` or `list` fact can hold, where they are known. A rule naming another is refused. */
+  /** All values of a `string` or `list` fact, if they are known. A rule with another value is refused. */
   readonly values?: readonly string[];
-  /** The fact of type `list` that names what nobody knows to be in this list or not. */
+  /** The `list` fact that names values whose presence in this list is unknown. */
   readonly unknownIn?: string;
 }
 

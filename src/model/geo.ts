@@ -1,6 +1,6 @@
 import type { Address } from './address.ts';
 
-/** Where an address or a caller says that the request comes from. */
+/** Where an address is, or where a caller asserts that it is. */
 export interface Place {
   /** Degrees, -90..90; null together with `lon` when only the country is known. */
   readonly lat: number | null;
@@ -12,14 +12,11 @@ export interface Place {
   readonly country: string | null;
   readonly region: string | null;
   readonly city: string | null;
-  /** Who said so. */
+  /** Source of the place. */
   readonly source: 'asserted' | 'cf' | 'geoip-lite' | 'shards';
 }
 
-/**
- * Why there is no place. These strings are the `why` of the `geo` signal. `source_unavailable`: the part of the data that is
- * needed did not come in time.
- */
+/** Why there is no place: the `why` of the `geo` signal. `source_unavailable`: the data did not arrive in time. */
 export type NoPlace =
   | 'no_address'
   | 'private_address'
@@ -30,21 +27,18 @@ export type NoPlace =
   | 'bad_database'
   | 'source_unavailable';
 
-/** Where an address is, or why nobody can say. */
+/** The place of an address, or why it is unknown. */
 export type Located =
   | { readonly known: true; readonly place: Place }
   | { readonly known: false; readonly why: NoPlace };
 
-/** A source of places by address. Drivers: geoip-lite on Node, shards on the edge, `noGeo` where there is none. */
+/** A source of places by address. Drivers: geoip-lite on Node, shards on the edge, `noGeo` without data. */
 export interface GeoSource {
-  /**
-   * At once where the data is in memory, a promise where a part of it is fetched first. Never throws or rejects; the wait is
-   * bounded.
-   */
+  /** Synchronous if the data is in memory, otherwise a promise. Never throws or rejects; the wait is bounded. */
   locate(address: Address): Located | Promise<Located>;
   /**
-   * What the source is and how old its data is, for health and metrics. `ageDays` is null when it does not say; `problem`
-   * begins with a code (`bad_database`, `data_old`) and says what to do.
+   * Name and age of the data, for health and metrics. `ageDays` is null if unknown; `problem` begins with a code
+   * (`bad_database`, `data_old`) and says what to do.
    */
   status(nowMs: number): { readonly name: string; readonly ageDays: number | null; readonly problem: string | null };
 }
@@ -54,7 +48,7 @@ export interface LocalGeoSource extends GeoSource {
   locate(address: Address): Located;
 }
 
-/** From this radius on a place says the country at best and takes no part in travel. */
+/** From this radius on, a place gives the country at best and is not used for travel. */
 export const COARSE_ACCURACY_KM = 200;
 
 /** Why an address of this kind has no place anywhere; null for a public one. */
@@ -64,7 +58,7 @@ export function whyUnlocatable({ kind }: Address): NoPlace | null {
   return kind === 'special' ? 'special_address' : 'private_address';
 }
 
-/** The country as ISO 3166-1 alpha-2 in upper case; null for the codes by which sources say that they know none. */
+/** The country as ISO 3166-1 alpha-2 in upper case; null for the codes that sources use for unknown. */
 export function countryCode(text: string | null | undefined): string | null {
   const code = text?.trim().toUpperCase() ?? '';
   return /^[A-Z]{2}$/.test(code) && !NO_COUNTRY.has(code) ? code : null;
@@ -80,10 +74,10 @@ export function coordinates(lat: unknown, lon: unknown): { readonly lat: number;
   return lat === 0 && lon === 0 ? null : { lat, lon };
 }
 
-/** Radius in km that is assumed where a source names a city but no accuracy. */
+/** Default radius in km of a place with a city. */
 export const CITY_ACCURACY_KM = 50;
 
-/** Radius in km that is assumed where a source names no city. */
+/** Default radius in km of a place without a city. */
 export const COUNTRY_ACCURACY_KM = 1000;
 
 /** The country of a place and nothing finer. */

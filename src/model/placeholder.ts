@@ -1,8 +1,9 @@
 import type { DeviceClaim } from './request.ts';
 
 /**
- * A claim without what a blocked collector puts in the place of traits: many strangers send the very same, so it tells nobody from anybody.
- * A fingerprint of that kind makes the whole claim malformed; a component of that kind is left out. The token stays.
+ * Removes what a blocked collector sends instead of traits. Many strangers send the same placeholders, so they identify
+ * no one. A placeholder fingerprint makes the whole claim malformed; a placeholder component is dropped. The token
+ * stays.
  */
 export function withoutPlaceholders(claim: DeviceClaim): DeviceClaim {
   if (claim.fingerprint !== null && isPlaceholder(claim.fingerprint)) {
@@ -14,8 +15,8 @@ export function withoutPlaceholders(claim: DeviceClaim): DeviceClaim {
 }
 
 /**
- * Whether a text stands for a fingerprint that could not be made: blank, a word or value of the language that says so, a word that
- * is put in for want of one (also with a number behind it), a digest of nothing, or characters in a pattern that no digest has.
+ * Whether a text replaces a fingerprint that could not be computed: blank, a word or value of the language for nothing,
+ * a stand-in word (also with a number appended), a digest of nothing, or a pattern that no digest has.
  */
 export function isPlaceholder(text: string): boolean {
   const plain = plainOf(text);
@@ -29,7 +30,7 @@ function isEmptyComponent(name: string, text: string): boolean {
   return sayNothing(plain, partsOf(plain), NOTHING) || (name === 'canvas' && isNoPicture(plain));
 }
 
-/** Values of the group `canvas` that are the same in every browser of a kind, as the collector of `stepgate/client` shortens them. */
+/** Values of the group `canvas` that are the same in every browser of a kind, as the collector of `@stepgate/browser` shortens them. */
 export const CANVAS_CONSTANTS: readonly string[] = [
   // Digests by FingerprintJS of what it puts for a picture: `skipped` (Firefox 120+, Safari 17+), `unstable`, `unsupported`, nothing;
   // each with and without support for the winding rule.
@@ -174,7 +175,7 @@ const STAND_INS: ReadonlySet<string> = new Set([
 const HEX_WORDS =
   /^(?:deadbeef|deadc0de|cafebabe|cafed00d|c0ffee|badc0ffee|feedface|baadf00d|badf00d|facefeed|badcafe|decafbad)+$/;
 
-/** Words that say nothing and stand-ins, each perhaps with up to three digits behind it. */
+/** Empty words and stand-ins, each with up to three digits appended. */
 function isStandIn(parts: readonly string[]): boolean {
   const isWord = (word: string): boolean => STAND_INS.has(word) || NO_FINGERPRINT.has(word);
   const isOne = (part: string): boolean => isWord(part) || isWord(part.replace(/\d{1,3}$/, ''));
@@ -182,10 +183,10 @@ function isStandIn(parts: readonly string[]): boolean {
   return parts.some(isOne) && parts.every((part) => isOne(part) || /^\d{1,3}$/.test(part));
 }
 
-/** So much of a digest tells it from all others, also where it was shortened. */
+/** This much of a digest identifies it, also if it was shortened. */
 const TELLING_LENGTH = 16;
 
-/** Beginnings of digests of texts that say nothing. */
+/** Beginnings of digests of empty values. */
 const DIGESTS_OF_NOTHING: ReadonlySet<string> = new Set([
   // MD5, SHA-1 and SHA-256 in hexadecimal.
   ...['d41d8cd98f00b204', 'da39a3ee5e6b4b0d', 'e3b0c44298fc1c14'], // the empty text
@@ -227,7 +228,7 @@ function sayNothing(plain: string, parts: readonly string[], words: ReadonlySet<
 /** Values of nothing joined without a mark between them. */
 const JOINED = /^(?:undefined|null|nan)+$/;
 
-/** What the language makes of an object, an error and a function, and marks that would come apart. */
+/** How the language prints an object, an error and a function, and marks that would be split. */
 const SAYING = /^(?:\[object .+\]|[a-z]*error\b.*|(?:async )?function\b.*|\(.*\) ?=>.*|n[/.]a\.?)$/s;
 
 /** A single 0 may be a count. */
@@ -239,12 +240,12 @@ function isZeros(part: string): boolean {
 const LEAST_SEQUENCE = 4;
 /** The shortest in which the same with some characters several times is one. */
 const LEAST_STEPS = 12;
-/** A piece that comes again has to foretell so many characters: of ten million digests of any length hardly one has so much. */
+/** Minimum length that a repeated piece must predict: hardly one in ten million digests of any length has as much. */
 const LEAST_FORETOLD = 8;
 /** From this length on, so few characters never make a digest: one at any length, two from 12, three from 16, four from 24 on. */
 const LENGTH_OF_FEW = [0, 0, 12, 16, 24] as const;
 
-/** One character or one piece over and over, characters that count up or down, or very few of them in a long text. */
+/** One character or piece repeated, characters that count up or down, or very few distinct ones in a long text. */
 function isPatterned(parts: readonly string[]): boolean {
   const text = parts.join('');
   return (

@@ -4,26 +4,26 @@ export interface Proof {
   readonly subject: string;
   /** The space that the subject's id belongs to: `subjects` of the issuer's entry. */
   readonly space: string;
-  /** Who acts for the subject (`act`, RFC 8693, section 4.1); null where the token is the subject's own. */
+  /** Who acts for the subject (`act`, RFC 8693, section 4.1); null if the token is the subject's own. */
   readonly actor: string | null;
   /** True when the issuer's `step_up` condition (`su: true`, acr, amr) holds and the token has no `flaw`. */
   readonly steppedUp: boolean;
   /** What is missing when the condition does not hold, with found and expected values. */
   readonly stepUpFlaw?: string | undefined;
-  /** Why the token proves nothing to anybody, although it says who its subject is. */
+  /** Why the token proves nothing, although it identifies its subject. */
   readonly flaw?: ProofError | undefined;
   readonly acr: string | null;
-  /** Set when the token has an `acr` that is no plain string, so that `acr` is null. */
+  /** Set if `acr` is not a plain string, so that `acr` is null. */
   readonly acrFlaw?: string | undefined;
-  /** The issuer's acr values from weakest to strongest, where they are ranked. */
+  /** The issuer's acr values from weakest to strongest, if ranked. */
   readonly acrOrder?: readonly string[] | undefined;
-  /** Methods by name; null where the token has no `amr`, or one that cannot be read. */
+  /** Methods by name; null if `amr` is missing or unreadable. */
   readonly amr: readonly string[] | null;
-  /** When each method was used, in epoch seconds, as far as `amr` tells. */
+  /** When each method was used, in epoch seconds, if `amr` says so. */
   readonly amrTimes?: ReadonlyMap<string, number> | undefined;
   /**
-   * Epoch seconds of the last active authentication: the moment in `amr` of what makes the step-up, else `auth_time`, else
-   * `iat` where it may stand in; 0 where `flaw` is that nothing tells.
+   * Epoch seconds of the last active authentication: the time in `amr` of the method that makes the step-up, else
+   * `auth_time`, else `iat` if allowed; 0 if there is none, which is then the `flaw`.
    */
   readonly authTime: number;
   /** Whether `authTime` is of the authentication, so that every token of one log-in has it, or that of the token. */
@@ -37,7 +37,7 @@ export interface Proof {
    * out, because a valid one can be rewritten into another valid one without the key.
    */
   readonly id: string;
-  /** Session id claim (`sid`), where the token has one. */
+  /** Session id claim (`sid`), if present. */
   readonly session: string | null;
   readonly toleranceSeconds: number;
 }
@@ -46,15 +46,15 @@ export interface Proof {
 export interface ProofError {
   readonly code: string;
   readonly message: string;
-  /** True when the token was forged, altered or meant for somebody else, so that it counts as a failure. */
+  /** True if the token was forged, altered or issued for someone else, so that it counts as a failure. */
   readonly suspicious: boolean;
-  /** Set when nobody can judge the token now: seconds until the issuer may be asked for its keys again. */
+  /** Set if the token cannot be judged now: seconds until the issuer's keys may be fetched again. */
   readonly retryAfterSeconds?: number;
-  /** Whose token it is, where it is genuine and has merely run out. */
+  /** The token's owner, if it is genuine and has only expired. */
   readonly holder?: Pick<Proof, 'issuer' | 'subject'>;
 }
 
-/** Whether the refusal says nothing about the token: the keys to judge it by cannot be had now. */
+/** Whether the token could not be judged because its keys are unavailable. */
 export function isHeldUp({ code }: Pick<ProofError, 'code'>): boolean {
   return code === 'keys_unavailable' || code === 'keys_cooling';
 }
@@ -64,11 +64,11 @@ export type ProofVerdict =
   | { readonly valid: true; readonly proof: Proof }
   | { readonly valid: false; readonly error: ProofError };
 
-/** What an issuer's setting demands of every proof, beside what a rule asks. */
+/** What an issuer's entry requires of every proof, in addition to the rules. */
 export interface ProofTerms {
-  /** The `acr` values that are a step-up; null where the issuer shows it by something else. */
+  /** The `acr` values that are a step-up; null if the issuer uses another mark. */
   readonly acrValues: readonly string[] | null;
-  /** The issuer's acr values from weakest to strongest; null where they are compared for equality only. */
+  /** The issuer's acr values from weakest to strongest; null if they are compared for equality only. */
   readonly acrOrder: readonly string[] | null;
   readonly maxAgeSeconds: number;
 }
@@ -77,12 +77,12 @@ export interface ProofTerms {
 export interface ProofVerifier {
   /** `nowMs` is the real clock: freshness and expiry never use `occurred_at`. */
   verify(token: string, nowMs: number): Promise<ProofVerdict>;
-  /** The terms of the named issuer ({@link Proof.issuer}), of all configured ones where it is null. */
+  /** The terms of the named issuer ({@link Proof.issuer}); of all configured ones if null. */
   terms(issuer: string | null): readonly ProofTerms[];
   /** The subject spaces of the configured issuers, each once, in the order of their entries. */
   readonly spaces: readonly string[];
   /** Issuers whose keys have never been had; for `/readyz`. */
   missingKeys(): readonly string[];
-  /** Fetches keys that have never been had, ahead of the first token. Never rejects; pauses between tries by itself. */
+  /** Fetches missing keys ahead of the first token. Never rejects; pauses between attempts by itself. */
   warm(nowMs: number): Promise<void>;
 }

@@ -12,14 +12,14 @@ export interface DeviceClaim {
   readonly confidence: number | null;
   readonly bot: boolean | null;
   readonly components: { readonly [name: string]: string };
-  /** A claim came along that cannot be read: all of it but the token is left out. */
+  /** The claim was unreadable: everything but the token is dropped. */
   readonly malformed: boolean;
 }
 
 /** Why a request carries no address. */
 export type NoAddress = 'absent' | 'malformed' | 'no_trusted_hop';
 
-/** States of the session credential of a request: what came of whatever an origin may take for the session. */
+/** States of a request's session credential: anything that an origin may take for the session. */
 export const CREDENTIAL_STATES = ['none', 'accepted', 'refused', 'unread', 'ambiguous'] as const;
 
 /** The session credential that a request came with. Only `none` is anonymous, and only `accepted` names the subject. */
@@ -29,7 +29,7 @@ export interface Credential {
   readonly code: string | null;
 }
 
-/** A step-up token as it was sent, or the verdict on it where it is verified already. */
+/** A step-up token as it was sent, or the verdict on it if it is already verified. */
 export type SentProof = { readonly token: string } | { readonly verdict: ProofVerdict };
 
 /** The four parts of a question, already parsed and normalised. The only shape that the core sees. */
@@ -39,7 +39,7 @@ export interface CheckRequest extends NamedSubject {
   /** Set exactly when `address` is null. */
   readonly noAddress: NoAddress | null;
   readonly session: string | null;
-  /** Null where the caller itself says who asks. */
+  /** Null if the caller names the subject itself. */
   readonly credential: Credential | null;
   /** Who acts for the subject by the word of the session token; null for the subject in person. */
   readonly actor: string | null;
@@ -47,7 +47,7 @@ export interface CheckRequest extends NamedSubject {
   readonly device: DeviceClaim | null;
   /** Place asserted by the caller, range-checked; null when it asserted none. */
   readonly place: Place | null;
-  /** Null where no step-up token was sent. */
+  /** Null if no step-up token was sent. */
   readonly proof: SentProof | null;
   readonly resource: { readonly type: string | null; readonly id: string | null; readonly properties: JsonObject };
   readonly subjectProperties: JsonObject;
@@ -67,6 +67,8 @@ export const EVENT_TYPES = [
   'credential.changed',
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
+/** The events that teach the baseline and may earn trust. */
+export type SuccessEvent = Extract<EventType, `${string}.succeeded`>;
 
 /** A reported outcome. */
 export interface SubjectEvent

@@ -14,9 +14,9 @@ export function normaliseSubject(text: string): string | null {
 }
 
 /**
- * Whether the id is written as itself, letter case of an `@` id apart. One spelling is for counting and remembering; it must
- * not make one person of two whom an issuer keeps apart: `ａdmin` in full-width letters may be somebody's account, and is not
- * `admin`.
+ * Whether the id is in its normal form, apart from the case of an `@` id. The normal form is for counting and history;
+ * it must not merge two people whom an issuer keeps apart: `ａdmin` in full-width letters may be an account of its own,
+ * and is not `admin`.
  */
 export function isPlainSubject(text: string): boolean {
   return cleaned(text) === text && normaliseSubject(text) !== null;
@@ -33,15 +33,15 @@ const VISIBLE_ASCII = /^[!-~]*$/;
 /** Unicode 16, general categories Cc (control) and Cf (format: zero-width and direction marks, BOM, tags). */
 const INVISIBLE = /[\p{Cc}\p{Cf}]/gu;
 
-/** The space of subjects where no issuer names another. */
+/** The subject space unless an issuer names another. */
 export const DEFAULT_SPACE = 'default';
 
-/** The type of a person: what a token of an issuer names, and what a caller means who says nothing else. */
+/** The type of people: what issuers' tokens name, and the default for callers. */
 export const USER_TYPE = 'user';
 
 /**
- * Who somebody is: an id means nothing without the space that gave it out and the type of what it names. Two issuers may each
- * know a number 1001, and a service may be called what a person is called.
+ * Full name of a subject. An id means nothing without its space and type: two issuers may each have a number 1001, and
+ * a service may be named like a person.
  */
 export interface SubjectName {
   readonly space: string;
@@ -51,8 +51,8 @@ export interface SubjectName {
 }
 
 /**
- * One text for each subject, and no text for two. A user of the default space is its bare id; whatever else, its three parts,
- * set apart by a character that none of them can hold.
+ * Unique text of a subject. A user of the default space is its bare id; any other is space, type and id, separated by a
+ * character that none may contain.
  */
 export function subjectText({ space, type, id }: SubjectName): string {
   return space === DEFAULT_SPACE && type === USER_TYPE ? id : `${space}\0${type}\0${id}`;
@@ -74,7 +74,7 @@ export function isProofOf(
   return normaliseSubject(proof.subject) === subject;
 }
 
-/** The space that a caller means who names none; null where several are configured and none is the default. */
+/** The space of a call that names none; null if several are configured and none is the default. */
 export function impliedSpace(spaces: readonly string[]): string | null {
   const [first = DEFAULT_SPACE, ...others] = spaces;
   if (others.length === 0) return first;

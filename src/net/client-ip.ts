@@ -7,10 +7,10 @@ export type TrustedProxies =
   | { readonly kind: 'none' }
   /** `unix`: a peer on a Unix domain socket is trusted. */
   | { readonly kind: 'cidrs'; readonly cidrs: readonly Cidr[]; readonly unix: boolean }
-  /** Exactly so many proxies stand before this service, the connection's peer being the first of them. */
+  /** Exactly this many proxies are in front of this service; the connection's peer is the first of them. */
   | { readonly kind: 'hops'; readonly hops: number };
 
-/** Headers that can be declared as the one place where a gateway writes the client's address. */
+/** Headers that can be declared as the only one in which the gateway writes the client's address. */
 export const CLIENT_ADDRESS_HEADERS = [
   'x-forwarded-for',
   'forwarded',
@@ -20,9 +20,9 @@ export const CLIENT_ADDRESS_HEADERS = [
 ] as const;
 export type ClientAddressHeader = (typeof CLIENT_ADDRESS_HEADERS)[number];
 
-/** What is known about where a request came from. */
+/** What is known about the origin of a request. */
 export interface ForwardedRequest {
-  /** Address of the connection's other end as the runtime tells it; null when it does not. */
+  /** Address of the connection's peer; null if the runtime does not provide it. */
   readonly peer: string | null;
   /** Lower-case header name to its value; several lines of one header joined with `, ` in the order they came. */
   readonly headers: { readonly [name: string]: string };
@@ -34,12 +34,12 @@ export interface ForwardedRequest {
   readonly declared?: ClientAddressHeader;
 }
 
-/** The client's address, or why there is none. `malformed`: something that should have been an address was not. */
+/** The client's address, or why it is unknown. `malformed`: an entry is not an address. */
 export type ClientAddress =
   | { readonly address: Address; readonly malformed: false }
   | { readonly address: null; readonly why: NoAddress; readonly malformed: boolean };
 
-/** `TRUSTED_PROXIES` says something that cannot be followed. */
+/** `TRUSTED_PROXIES` is invalid. */
 export class TrustedProxiesError extends Error {
   readonly code = 'trusted_proxies_invalid';
 }
@@ -47,10 +47,10 @@ export class TrustedProxiesError extends Error {
 const MAX_HOPS = 32;
 
 /**
- * Reads `TRUSTED_PROXIES`: blocks or addresses separated by commas or blanks (`10.0.0.0/8, ::1`, and `unix:` for a socket
- * file), or `hops:N` with N from 1 to 32. Empty text trusts nobody.
+ * Parses `TRUSTED_PROXIES`: blocks or addresses separated by commas or blanks (`10.0.0.0/8, ::1`, and `unix:` for a
+ * Unix socket), or `hops:N` with N from 1 to 32. Empty text trusts no one.
  *
- * @throws TrustedProxiesError with the part that was not understood and what is allowed.
+ * @throws TrustedProxiesError with the invalid part and what is allowed.
  */
 export function parseTrustedProxies(text: string): TrustedProxies {
   const parts = text.split(/[\s,]+/).filter((part) => part !== '');
@@ -155,8 +155,8 @@ function forwardedEntry(element: string): Entry {
 }
 
 /**
- * Yields the elements of `Forwarded` from the right. Reading from the right keeps what a client wrote, an unclosed quote say,
- * from swallowing the element that the trusted proxy appended.
+ * Yields the elements of `Forwarded` from the right, so that a client's own text, such as an unclosed quote, cannot
+ * swallow the element that the trusted proxy appended.
  */
 function* forwardedEntries(value: string): Generator<Entry> {
   let end = value.length;
@@ -167,11 +167,13 @@ function* forwardedEntries(value: string): Generator<Entry> {
   }
 }
 
-/** Walks a chain from the right to the first entry that no trusted hop stands for. The peer is trusted already. */
+/**
+ * Walks a chain from the right to the first entry that was not written by a trusted hop. The peer is already trusted.
+ */
 function walk(entries: Iterable<Entry>, trusted: TrustedProxies, peer: string | null): ClientAddress {
   let hopsLeft = trusted.kind === 'hops' ? trusted.hops : 0;
   for (const entry of entries) {
-    // Whatever stands further left was written by somebody that nobody vouches for.
+    // Entries further left are unverified.
     if (entry === 'malformed') return unknown('malformed');
     if (entry === 'withheld') return unknown('absent');
     if (trusted.kind === 'hops') {
@@ -185,17 +187,17 @@ function walk(entries: Iterable<Entry>, trusted: TrustedProxies, peer: string | 
 /**
  * Finds the client's address.
  *
- * - A peer that is not trusted is the client; forwarding headers are then ignored.
- * - With CIDRs the chain is walked from the right while the hop is trusted; the first address that is not trusted is the client.
+ * - An untrusted peer is the client; forwarding headers are ignored.
+ * - With CIDRs the chain is walked from the right while the hop is trusted; the first untrusted address is the client.
  *   A chain of trusted addresses only is unknown (`no_trusted_hop`).
- * - With `hops:N` the Nth entry from the right is the client. A shorter chain did not come through all N proxies: unknown
- *   (`no_trusted_hop`), for its leftmost entry may be a proxy, or a client's invention.
- * - An entry that does not parse, an empty one included, ends the walk as unknown (`malformed`); never is an entry further left
- *   taken instead. `for=unknown`, an obfuscated identifier or an element without `for` ends it as `absent`.
- * - When `X-Forwarded-For` and `Forwarded` are both there and do not give one and the same answer, a proxy wrote one and the
- *   client the other, and nobody can tell which: unknown (`malformed`). Declaring the header that the gateway writes settles it.
- * - A trusted proxy's own address, in a declared header too, is no client's: unknown (`no_trusted_hop`).
- * - No header at all from a trusted peer: unknown (`absent`).
+ * - With `hops:N` the Nth entry from the right is the client. A shorter chain did not pass all N proxies: unknown
+ *   (`no_trusted_hop`), as its leftmost entry may be a proxy or forged.
+ * - An entry that does not parse, even an empty one, ends the walk as unknown (`malformed`); entries further left are
+ *   never used instead. `for=unknown`, an obfuscated identifier or an element without `for` ends it as `absent`.
+ * - If `X-Forwarded-For` and `Forwarded` are both present and disagree, one of them is the client's: unknown
+ *   (`malformed`). Declaring the gateway's header resolves this.
+ * - A trusted proxy's own address, also in a declared header, is not the client's: unknown (`no_trusted_hop`).
+ * - No header from a trusted peer: unknown (`absent`).
  */
 export function clientAddress(request: ForwardedRequest): ClientAddress {
   const { peer, headers, trusted, declared } = request;

@@ -65,7 +65,7 @@ const NOT_PUBLIC_V6 = [
   { start: 0x3fff0000, end: 0x3fff0fff },
 ] as const;
 
-/** As {@link isWithinNotPublicV4} for IPv6, where the leading words of the first and last address decide. */
+/** Like {@link isWithinNotPublicV4} for IPv6, compared by the leading words of the first and last address. */
 export function isWithinNotPublicV6(start: number, end: number): boolean {
   if (end < 0x20000000 || start > 0x3fffffff) return true;
   return NOT_PUBLIC_V6.some((range) => start >= range.start && end <= range.end);
@@ -86,7 +86,7 @@ function kindOfV6(words: readonly number[]): AddressKind {
   }
   if (byte === 0xfc || byte === 0xfd) return 'private';
   if (high >>> 22 === 0xfe80 >>> 6) return 'link_local';
-  // Site-local fec0::/10 (RFC 3879): deprecated, still somebody's inner network.
+  // Site-local fec0::/10 (RFC 3879): deprecated, but still used in private networks.
   if (high >>> 22 === 0xfec0 >>> 6) return 'private';
   // Outside 2000::/3 nothing is assigned to the public internet (RFC 4291 section 2.4).
   return 'special';
@@ -111,7 +111,7 @@ function readV4(text: string, from: number, to: number): number {
       digits = 0;
     } else {
       if (code < 48 || code > 57) return -1;
-      // `010.0.0.1` is octal to some readers and decimal to others, so it is nobody's address.
+      // Some readers take `010.0.0.1` as octal and others as decimal.
       if (digits > 0 && part === 0) return -1;
       part = part * 10 + (code - 48);
       if (++digits > 3 || part > 255) return -1;
@@ -179,7 +179,7 @@ function readV6(text: string): [number, number, number, number] | null {
   return words;
 }
 
-/** The IPv4 word inside an IPv4-mapped (RFC 4291), NAT64 (RFC 6052) or 6to4 (RFC 3056) address; -1 when there is none. */
+/** The IPv4 word inside an IPv4-mapped (RFC 4291), NAT64 (RFC 6052) or 6to4 (RFC 3056) address, or -1. */
 function embeddedV4(words: readonly number[]): number {
   const high = words[0] ?? 0;
   const second = words[1] ?? 0;
@@ -238,11 +238,11 @@ function v4Address(text: string, word: number): Address {
 }
 
 /**
- * Reads one IP address strictly: dotted decimal without leading zeros, or IPv6 without zone, brackets or port. White space,
- * shortened forms (`1.2.3`) and numbers (`2130706433`) are refused.
+ * Parses one IP address strictly: dotted decimal without leading zeros, or IPv6 without zone, brackets or port. White
+ * space, short forms (`1.2.3`) and numbers (`2130706433`) are refused.
  *
- * IPv4-mapped, NAT64 (`64:ff9b::/96`) and 6to4 (`2002::/16`) addresses become the IPv4 address inside them, so one client has
- * one counter however it is spelled. Never throws; null when the text is no address.
+ * IPv4-mapped, NAT64 (`64:ff9b::/96`) and 6to4 (`2002::/16`) addresses become the IPv4 address inside them, so that a
+ * client has one counter in every spelling. Never throws; null if the text is not an address.
  */
 export function parseAddress(text: string): Address | null {
   const word = readV4(text, 0, text.length);
@@ -261,13 +261,13 @@ export function parseAddress(text: string): Address | null {
   };
 }
 
-/** Why an address is nobody's: every host has it, or a provider puts it in place of all its clients'. */
+/** Why an address identifies no client: every host has it, or a provider shares it among all its clients. */
 export type Nobodys = 'loopback_address' | 'link_local_address' | 'unspecified_address' | 'shared_address';
 
 /** The one address that Cloudflare states for every Worker which asks a zone that is not its own. */
 const CLOUDFLARE_WORKERS = '2a06:98c0:3600::103';
 
-/** Why the address tells no client from another; null when it may be somebody's. */
+/** Why the address cannot identify a client; null if it can. */
 export function whyNobodys({ kind, text, words }: Address): Nobodys | null {
   if (kind === 'loopback') return 'loopback_address';
   if (kind === 'link_local') return 'link_local_address';
@@ -275,7 +275,7 @@ export function whyNobodys({ kind, text, words }: Address): Nobodys | null {
   return text === CLOUDFLARE_WORKERS ? 'shared_address' : null;
 }
 
-/** Cuts an RFC 4007 zone id (`%eth0`) off an IPv6 address; the text itself when there is none. */
+/** Cuts the RFC 4007 zone id (`%eth0`) off an IPv6 address. */
 function withoutZone(text: string): string {
   const at = text.indexOf('%');
   return at > 0 && at < text.length - 1 && text.includes(':') ? text.slice(0, at) : text;
@@ -303,9 +303,9 @@ function isPort(text: string): boolean {
 }
 
 /**
- * Reads one entry of a forwarding header, where proxies may add a port (1..65535), brackets and a zone id:
- * `81.2.69.160:51234`, `[2a00:1450::1]:443`, `[2a00:1450::1]`. Surrounding blanks are ignored. An IPv6 address without brackets
- * has no port. Null when the entry is anything else.
+ * Parses one entry of a forwarding header, which may have a port (1..65535), brackets and a zone id:
+ * `81.2.69.160:51234`, `[2a00:1450::1]:443`, `[2a00:1450::1]`. Surrounding blanks are ignored. An IPv6 address without
+ * brackets has no port. Null if the entry is anything else.
  */
 export function parseForwardedEntry(entry: string): Address | null {
   const text = entry.trim();
@@ -338,9 +338,9 @@ function masked(version: 4 | 6, words: readonly number[], prefix: number): Cidr 
 }
 
 /**
- * Reads an address block, `10.0.0.0/8`; an address alone is the block of itself. Host bits are cleared. Blocks inside the
- * IPv4-mapped, NAT64 and 6to4 spaces become the IPv4 block they stand for, as {@link parseAddress} does with addresses.
- * Null when the text is no block.
+ * Parses an address block, `10.0.0.0/8`, or a single address. Host bits are cleared. Blocks inside the IPv4-mapped,
+ * NAT64 and 6to4 spaces become the IPv4 block they represent, like addresses in {@link parseAddress}. Null if the text
+ * is not a block.
  */
 export function parseCidr(text: string): Cidr | null {
   const slash = text.indexOf('/');
@@ -360,7 +360,7 @@ export function parseCidr(text: string): Cidr | null {
   if (inner >= 0) {
     const is6to4 = words[0] >>> 16 === 0x2002;
     const isMapped = words[0] === 0;
-    // The NAT64 and 6to4 blocks as a whole are no client's network: read as IPv4 they would be the entire internet.
+    // As IPv4, the whole NAT64 or 6to4 block would be the entire internet.
     if (is6to4 ? prefix > 16 : isMapped ? prefix >= 96 : prefix > 96) {
       return masked(4, [inner], is6to4 ? Math.min(32, prefix - 16) : prefix - 96);
     }

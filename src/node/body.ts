@@ -2,8 +2,8 @@ import { IncomingMessage } from 'node:http';
 import { joined, type ReadBody, readStream } from '../http/body.ts';
 
 /**
- * Reads the body from Node's own request, which spares the conversion into a web stream. Falls back to the web stream
- * where the app runs without a Node server. A client that goes away ends the reading with an error.
+ * Reads the body from Node's own request, without converting it into a web stream. Falls back to the web stream if the
+ * app runs without a Node server. A client that disconnects ends the reading with an error.
  */
 export const readIncoming: ReadBody = async (c, limit) => {
   const incoming = c.env?.incoming;

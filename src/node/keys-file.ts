@@ -10,12 +10,12 @@ export class KeysFileError extends Error {
   override readonly name = 'KeysFileError';
 }
 
-/** What is said about a file under watch. */
+/** Callbacks of a watched file. */
 export interface KeysWatchOptions {
   /** Names that the file must not use: those of API_KEYS. */
   readonly reserved?: readonly string[];
   readonly onSwap: (keys: readonly ApiKey[]) => void;
-  /** A new version was refused, and the keys of before stay in force. Called once for each. */
+  /** A new version was refused, and the previous keys stay valid. Called once for each. */
   readonly onRefused: (error: KeysFileError) => void;
   /** In milliseconds; default 1000. */
   readonly intervalMs?: number;
@@ -25,7 +25,7 @@ export interface KeysWatchOptions {
 export interface WatchedKeys {
   /** Those in force. */
   readonly keys: readonly ApiKey[];
-  /** Looks at the file now; resolves when the outcome has been announced. */
+  /** Checks the file now; resolves when the outcome has been reported. */
   reload(): Promise<void>;
   close(): void;
 }
@@ -39,10 +39,10 @@ export async function loadKeys(path: string, reserved: readonly string[] = []): 
 }
 
 /**
- * Loads a keys file and takes over each later version as a whole. One that is missing, half written or wrong is refused. Does
- * not keep the process alive.
+ * Loads a keys file and reloads it as a whole. A missing, partial or invalid version is refused. Does not keep the
+ * process alive.
  *
- * @throws {KeysFileError} when the file cannot be used to begin with
+ * @throws {KeysFileError} if the file is unusable at first
  */
 export async function watchKeys(path: string, options: KeysWatchOptions): Promise<WatchedKeys> {
   const { reserved = [], onSwap, onRefused, intervalMs = LOOK_MS } = options;

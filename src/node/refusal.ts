@@ -23,8 +23,8 @@ const UNREADABLE = {
 } as const;
 
 /**
- * Answers what did not even become a request with a problem document, and closes the connection: where one request ends and
- * the next begins is no longer known. Node alone would answer without a body and without an `X-Request-ID`.
+ * Answers unparsable input with a problem document and closes the connection, since it is unknown where the next
+ * request begins. Node itself would answer without a body and without an `X-Request-ID`.
  */
 export async function refuseUnparsed(error: Error, socket: Duplex, requestId: string): Promise<void> {
   if (!socket.writable || isAnswering(socket)) {
@@ -47,7 +47,7 @@ export async function refuseUnparsed(error: Error, socket: Duplex, requestId: st
   socket.end(`${head.join('\r\n')}\r\n\r\n${isHead(error) ? '' : body}`, () => socket.destroy());
 }
 
-/** As far as can be told of what was no request: who asks by HEAD reads no body. */
+/** Best guess for an unparsed request: HEAD expects no body. */
 function isHead(error: Error): boolean {
   return (
     'rawPacket' in error && Buffer.isBuffer(error.rawPacket) && error.rawPacket.toString('latin1', 0, 5) === 'HEAD '

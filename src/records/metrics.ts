@@ -16,7 +16,7 @@ export interface Metrics {
   rightRefused(caller: string, right: Right): void;
   /** An issuer was asked for its keys. `stale`: it could not give them, and those of before are used on. */
   keysAsked(issuer: string, outcome: 'fetched' | 'stale' | 'failed'): void;
-  /** The exposition of everything counted; null where no process sees more than a part of it. */
+  /** The exposition of all metrics; null if every process sees only a part. */
   render(): Promise<{ readonly contentType: string; readonly text: string } | null>;
 }
 

@@ -13,10 +13,10 @@ export interface ScrapeSources {
   readonly now: () => number;
 }
 
-/** Upper bounds in seconds: fine around a Redis round trip, coarse where a gateway has long given up. */
+/** Upper bounds in seconds: fine around a Redis round trip, coarse beyond any gateway's timeout. */
 const LATENCY_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1, 2.5];
 
-/** Counts into a Prometheus registry of its own, so that two servers in one process do not mix. */
+/** Counts into its own Prometheus registry, so that two servers in one process stay separate. */
 export function prometheusMetrics(sources: ScrapeSources): Metrics {
   const registry = new Registry();
   const registers = [registry];
@@ -70,7 +70,7 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
   });
   const storeEvictions = new Counter({
     name: 'stepgate_store_evictions_total',
-    help: 'What the embedded store gave up for want of room before it expired: more than a few want Redis, or more heap.',
+    help: 'Entries that the embedded store evicted before they expired. If there are more than a few, use Redis or a larger heap.',
     labelNames: ['kind'],
     registers,
   });
@@ -93,7 +93,7 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
   });
   const keyFetches = new Counter({
     name: 'stepgate_key_fetches_total',
-    help: 'Times that an issuer was asked for its keys: `fetched`; `stale`: in vain, those of before go on; `failed`: none.',
+    help: 'Key fetches by outcome: `fetched`; `stale`: failed, cached keys are used; `failed`: no keys.',
     labelNames: ['issuer', 'outcome'],
     registers,
   });
@@ -106,7 +106,7 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
       set({ list: list.name, category: list.category ?? 'none' }, list.ageDays);
     }
   });
-  gauge('stepgate_list_judged', '1 while a list is young enough to be judged by.', ['list'], registers, (set) => {
+  gauge('stepgate_list_judged', '1 while a list is current and used.', ['list'], registers, (set) => {
     for (const list of sources.reputation().status(sources.now())) set({ list: list.name }, list.judged ? 1 : 0);
   });
   gauge('stepgate_list_ranges', 'Number of ranges in each address list.', ['list'], registers, (set) => {
@@ -114,7 +114,7 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
   });
   gauge(
     'stepgate_geo_age_days',
-    'Age of the geo data; absent where the source does not say.',
+    'Age of the geo data; absent if the source does not state it.',
     ['source'],
     registers,
     (set) => {
@@ -145,7 +145,7 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
   };
 }
 
-/** A gauge that is read anew at each scrape, so that a list that went away does not linger. */
+/** A gauge that is collected at each scrape, so that removed lists disappear. */
 function gauge<Label extends string>(
   name: string,
   help: string,

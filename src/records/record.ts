@@ -8,8 +8,8 @@ import { redact } from './redact.ts';
 const RECORD_VERSION = 1;
 
 /**
- * What is kept of one decision: enough to answer "why was this person asked?" and to count, nothing that names the
- * person. Subject and address stand as the pseudonyms that the store uses, so records of one person belong together.
+ * What is kept of one decision: enough to answer "why was this person asked?" and to count, nothing that identifies the
+ * person. Subject and address are the store's pseudonyms, so that a person's records can be linked.
  */
 export interface DecisionRecord {
   readonly type: 'decision';
@@ -19,7 +19,7 @@ export interface DecisionRecord {
   readonly request_id: string;
   readonly caller: string;
   readonly action: string;
-  /** Pseudonyms; null where the request named none. */
+  /** Pseudonyms; null if the request had none. */
   readonly subject: string | null;
   readonly address: string | null;
   /** RFC 3339: the moment that was judged. */
@@ -46,7 +46,7 @@ export interface DecisionRecord {
   readonly erased: readonly string[];
 }
 
-/** A check that is answered, and whom. */
+/** An answered check and its caller. */
 export interface AnsweredCheck extends Checked {
   readonly request: CheckRequest;
   readonly requestId: string;

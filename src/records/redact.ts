@@ -1,8 +1,8 @@
 import type { FactValue, MeasuredFacts } from '../model/facts.ts';
 
 /**
- * Facts that name a person, an address, a device or a session, or that the caller chose freely. They never reach a
- * record; `erased` says that they were there.
+ * Facts that identify a person, address, device or session, or that the caller chose freely. They never reach a record;
+ * `erased` names those that were present.
  */
 const ERASED_FACTS: ReadonlySet<string> = new Set([
   'subject.id',
@@ -16,8 +16,7 @@ const ERASED_FACTS: ReadonlySet<string> = new Set([
 const ERASED_PREFIXES: readonly string[] = ['context.', 'resource.properties.', 'subject.properties.'];
 
 /**
- * A copy of facts without any whose value could name somebody: those are undefined in it. Their names are added to
- * `erased`, each once.
+ * A copy of facts in which all that could identify someone are undefined. Their names are added to `erased`, each once.
  */
 export function redact(facts: MeasuredFacts, erased: string[]): MeasuredFacts {
   const kept: { [name: string]: FactValue | undefined } = { ...facts };

@@ -3,7 +3,8 @@ import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import * as z from 'zod';
 import { DEFAULT_MAX_AGE_SECONDS, type Decision, type Requirement, stricter } from '../model/decision.ts';
 import type { FactCatalog } from '../model/facts.ts';
-import { DEFAULT_ACTION, exactNames, knownActions } from './actions.ts';
+import type { SuccessEvent } from '../model/request.ts';
+import { DEFAULT_ACTION, exactNames, type KnownActions, knownActions } from './actions.ts';
 import type { Comparison, Condition } from './comparison.ts';
 import { boundActions, comparisonsOf, compileCondition, conjunctsOf, factReader, resolveFact } from './condition.ts';
 import {
@@ -45,6 +46,7 @@ const RULE_DEFAULTS = {
   undeclared: 'step-up',
   trust: { days: 30, onStepUp: true },
   learn: 'decision',
+  events: { 'login.succeeded': 'login', 'step_up.succeeded': 'step_up' },
 } as const;
 
 const fileShape = ruleFileSchema(z.unknown());
@@ -106,6 +108,8 @@ export function compileRules(
   const drafts = opened.flatMap((file) => compileFile(file, catalog, findings));
   for (const draft of drafts) findUnmet(draft, unmet, findings);
   findNearMisses(opened, drafts, findings);
+  const known = knownActions(actions.keys(), drafts);
+  findUndeclaredEvents(opened, known, findings);
   const rules = relate(drafts, findings);
   if (findings.problems.length === 0 && rules.length === 0) {
     const message = 'There are no rules, so nothing would ever be judged. Add at least one.';
@@ -116,7 +120,6 @@ export function compileRules(
   }
 
   const tested = new Set(rules.flatMap(({ when }) => [...comparisonsOf(when)].flatMap(factsIn)));
-  const known = knownActions(actions.keys(), rules);
   const compiled: CompiledRules = {
     ...indexByAction(rules),
     all: rules.toSorted(byPlace),
@@ -144,11 +147,15 @@ export function compileRules(
     files: opened.map((file) => file.name),
     ruleCount: rules.length,
     routes: routesOf(actions),
-    warnings: drafts.flatMap((draft) => [...patternWarnings(draft, drafts), ...pathWarnings(draft)]),
+    warnings: [
+      ...drafts.flatMap((draft) => [...patternWarnings(draft, drafts), ...pathWarnings(draft)]),
+      ...eventWarnings(settings.events, actions, known),
+    ],
     singleUse: rules.flatMap((rule) =>
       'requirement' in rule && rule.requirement?.singleUse === true ? [rule.id] : [],
     ),
     policyFor: (action) => policies.get(action) ?? (known.has(action) ? policy : strangers),
+    actionOf: (event) => settings.events[event],
     declares: known.has,
     tests: (fact) => tested.has(fact),
     nearMiss: known.nearMiss,
@@ -211,6 +218,29 @@ function findNearMisses(files: readonly OpenedFile[], drafts: readonly DraftRule
     const message = `No rule names the action "${action}". Correct it, or name it in a rule.`;
     add(findings, file, ['actions', action], 'unknown_action', message, { nearest });
   }
+}
+
+/** Events that a file takes for an action which does not exist. */
+function findUndeclaredEvents(files: readonly OpenedFile[], known: KnownActions, findings: Findings): void {
+  if (findings.incomplete) return;
+  for (const { name: file, body } of files) {
+    for (const [event, action] of Object.entries(body.events ?? {})) {
+      if (action === undefined || known.has(action)) continue;
+      const message = `No file declares the action "${action}". Correct it, or declare it: "actions": { "${action}": {} }.`;
+      add(findings, file, ['events', event], 'unknown_action', message, { nearest: known.nearest(action) });
+    }
+  }
+}
+
+/** Events whose action is not declared, where some action has a trust of its own that they may have been meant to have. */
+function eventWarnings(events: Events, actions: Actions, known: KnownActions): string[] {
+  const trusting = [...actions].flatMap(([action, { entry }]) => (entry.trust?.days === undefined ? [] : [action]));
+  if (trusting.length === 0) return [];
+  return SUCCESS_EVENTS.flatMap((event) => {
+    const action = events[event];
+    if (known.has(action)) return [];
+    return `events: ${event} is the action "${action}", which no file declares, so it follows no trust of an action (${trusting.join(', ')}); state which one it is: "events": { "${event}": "${trusting[0]}" }`;
+  });
 }
 
 /** What a comparison with the action names that is nearly, but not quite, declared. */
@@ -290,10 +320,25 @@ function openFile({ name, text }: RuleText, findings: Findings): RuleFile | null
   const body = fileShape.safeParse(json.value);
   if (body.success) return body.data;
   addIssues(findings, body.error.issues, json.value, { file: name, path: [], rule: null });
-  // The rules are still looked at, so that one run tells everything.
+  // Its rules and the names of its actions are still looked at, so that one run tells everything.
   const value = json.value;
   const rules = typeof value === 'object' && value !== null && 'rules' in value ? value.rules : undefined;
-  return Array.isArray(rules) ? { rules } : null;
+  return Array.isArray(rules) ? { rules, actions: readableActions(value) } : null;
+}
+
+/** The actions of a file that has not the right shape; of an entry that has not, its name and those of its routes that are right. */
+function readableActions(file: unknown): Record<string, ActionEntry> {
+  const found = valueAt(file, ['actions']);
+  if (typeof found !== 'object' || found === null || Array.isArray(found)) return {};
+  const read = (actions: object): Record<string, ActionEntry> | null =>
+    fileShape.safeParse({ actions }).data?.actions ?? null;
+  return Object.fromEntries(
+    Object.entries(found).flatMap(([name, entry]) => {
+      const routes = valueAt(entry, ['routes']);
+      const right = Array.isArray(routes) ? routes.filter((route) => read({ [name]: { routes: [route] } })) : undefined;
+      return Object.entries(read({ [name]: entry }) ?? read({ [name]: { routes: right } }) ?? {});
+    }),
+  );
 }
 
 interface Place {
@@ -589,12 +634,16 @@ function place(rule: ScoringRule | DecisionRule, into: DraftGroup): void {
   else (rule.dryRun ? into.dryDecisions : into.decisions).push(rule);
 }
 
+type Events = { readonly [event in SuccessEvent]: string };
+const SUCCESS_EVENTS: readonly SuccessEvent[] = ['login.succeeded', 'step_up.succeeded'];
+
 interface Settings {
   readonly levels: { readonly medium: number; readonly high: number };
   readonly floor: Decision;
   readonly decision: Decision;
   readonly undeclared: Decision;
   readonly trust: ActionPolicy['trust'];
+  readonly events: Events;
 }
 
 /** What the files say for all rules; each thing may be said by several files, but only with one value. */
@@ -605,6 +654,8 @@ function mergeSettings(files: readonly OpenedFile[], findings: Findings): Settin
       path,
       findings,
     );
+  const event = (type: SuccessEvent): string =>
+    one(['events', type], (body) => body.events?.[type]) ?? RULE_DEFAULTS.events[type];
   return {
     levels: one(['levels'], (body) => body.levels) ?? RULE_DEFAULTS.levels,
     floor: one(['floor'], (body) => body.floor) ?? RULE_DEFAULTS.floor,
@@ -613,6 +664,10 @@ function mergeSettings(files: readonly OpenedFile[], findings: Findings): Settin
     trust: {
       days: one(['trust', 'days'], (body) => body.trust?.days) ?? RULE_DEFAULTS.trust.days,
       onStepUp: one(['trust', 'on_step_up'], (body) => body.trust?.on_step_up) ?? RULE_DEFAULTS.trust.onStepUp,
+    },
+    events: {
+      'login.succeeded': event('login.succeeded'),
+      'step_up.succeeded': event('step_up.succeeded'),
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { Decision, Verdict } from '../model/decision.ts';
 import type { Facts, FactValue, Json } from '../model/facts.ts';
+import type { SuccessEvent } from '../model/request.ts';
 
 /** What holds for one action beside the rules themselves. */
 export interface ActionPolicy {
@@ -35,6 +36,8 @@ export interface RuleSet {
   readonly singleUse: readonly string[];
   /** Own policy of the action where a file gives one, else the files' own. */
   policyFor(action: string): ActionPolicy;
+  /** The action that a reported success is. */
+  actionOf(event: SuccessEvent): string;
   /** Whether `actions` or a rule names the action, exactly or by a part of its name. */
   declares(action: string): boolean;
   /** Whether any rule compares this fact. */

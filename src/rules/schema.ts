@@ -108,6 +108,14 @@ const action = z.strictObject({
   trust: trust.optional(),
 });
 
+const actionName = z.string().min(1).max(128);
+
+/** Which action a reported success is: its device is then trusted as long as the action says. */
+const events = z.strictObject({
+  'login.succeeded': actionName.optional().describe('Action that a reported log-in is. Default: login.'),
+  'step_up.succeeded': actionName.optional().describe('Action that a reported step-up is. Default: step_up.'),
+});
+
 /** The file around its rules. */
 export function ruleFileSchema<Rule extends z.ZodType>(rule: Rule) {
   return z.strictObject({
@@ -116,7 +124,8 @@ export function ruleFileSchema<Rule extends z.ZodType>(rule: Rule) {
     description: z.string().optional(),
     owner: z.string().optional(),
     mode: dryRun.optional(),
-    actions: z.record(z.string().min(1).max(128), action).optional(),
+    actions: z.record(actionName, action).optional(),
+    events: events.optional().describe('Actions of the successes that applications report.'),
     levels: z
       .strictObject({ medium: z.int().min(1).max(100), high: z.int().min(1).max(100) })
       .refine(({ medium, high }) => medium < high, 'medium has to be below high')
@@ -195,6 +204,7 @@ export const LANGUAGE_KEYS: readonly string[] = [
   ...Object.keys(ruleFileSchema(z.unknown()).shape),
   ...Object.keys(ruleSchema(z.unknown(), z.unknown()).shape),
   ...['points', 'decision', 'acr_values', 'amr_values', 'max_age', 'single_use', 'over', 'reason'],
+  ...Object.keys(events.shape),
   ...['routes', 'learn', 'guarded', 'days', 'on_step_up', 'medium', 'high'],
   ...['now', 'cases', 'name', 'facts', 'context', 'resource_properties', 'subject_properties', 'expect'],
   ...['history', 'standings', 'request', 'at', 'check', 'event', 'score', 'level', 'reasons'],

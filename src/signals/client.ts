@@ -15,7 +15,7 @@ const SYSTEMS = familiesByName(Bowser.OS_MAP);
 /** Pure results by user agent. */
 const parsed = new LRUCache<string, ClientTraits>({ max: 2_000 });
 
-/** Browser and operating system families that a user agent claims. Never throws, whatever the text. */
+/** Browser and operating system families claimed by a user agent. Never throws. */
 export function clientTraits(userAgent: string): ClientTraits {
   const text = userAgent.slice(0, LONGEST_USER_AGENT);
   const before = parsed.get(text);
@@ -25,7 +25,7 @@ export function clientTraits(userAgent: string): ClientTraits {
   return traits;
 }
 
-/** `chrome/windows`: what of a client is remembered. `-` stands for a part that was not recognised. */
+/** `chrome/windows`: what is remembered of a client. `-` is an unrecognised part. */
 export function clientFamily({ browser, os }: ClientTraits): string {
   return `${browser ?? '-'}/${os ?? '-'}`;
 }
@@ -58,7 +58,7 @@ export const client: Signal = {
       meaning: 'Operating system family by user agent',
       values: [...new Set(SYSTEMS.values())].sort(),
     },
-    'client.bot': { type: 'boolean', meaning: 'Whether the user agent says that it is a bot or a script' },
+    'client.bot': { type: 'boolean', meaning: 'Whether the user agent identifies itself as a bot or script' },
     'client.changed': {
       type: 'boolean',
       meaning:

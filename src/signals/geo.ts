@@ -2,21 +2,21 @@ import { COUNTRIES } from '../data/geo/countries.ts';
 import { baselineOf, failed, failureOf, measured, unknown } from './measurement.ts';
 import type { Signal } from './signal.ts';
 
-/** Where the address or the caller says that the request comes from. */
+/** Where the request comes from, by its address or the caller's assertion. */
 export const geo: Signal = {
   name: 'geo',
   facts: {
     'geo.country': { type: 'string', meaning: 'ISO 3166-1 alpha-2, upper case', values: COUNTRIES },
     'geo.region': { type: 'string', meaning: 'Region as the source names it' },
     'geo.city': { type: 'string', meaning: 'City as the source names it' },
-    'geo.accuracy_km': { type: 'number', unit: 'km', meaning: 'Radius within which the true place lies' },
+    'geo.accuracy_km': { type: 'number', unit: 'km', meaning: 'Accuracy radius' },
     'geo.new_country': {
       type: 'boolean',
-      meaning: 'Whether this subject has not been seen in the country before; unknown while no country is learned',
+      meaning: 'Whether the country is new for this subject; unknown until one is learned',
     },
     'geo.source': {
       type: 'string',
-      meaning: 'Who said so: the caller, or which database',
+      meaning: 'Source of the place: the caller or a database',
       values: ['asserted', 'cf', 'geoip-lite', 'shards'],
     },
   },

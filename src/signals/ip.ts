@@ -19,45 +19,43 @@ export const ip: Signal = {
     'ip.version': { type: 'number', unit: '1', meaning: '4 or 6; an IPv4 address inside IPv6 counts as 4' },
     'ip.kind': {
       type: 'string',
-      meaning: 'What kind of address it is; only a `public` one has a place and a reputation',
+      meaning: 'Kind of address; only a `public` one has a place and a reputation',
       values: ['public', 'private', 'loopback', 'link_local', 'cgnat', 'tunnel', 'special'],
     },
     'ip.unreadable': {
       type: 'boolean',
       meaning:
-        'Whether the forwarding headers hold an entry that cannot be read, or contradict each other, so that there is no address: a client can bring that about',
+        'Whether there is no address because the forwarding headers are unreadable or contradictory; a client can cause that',
     },
     'ip.categories': {
       type: 'list',
-      meaning: 'What the address lists say; unknown while none is in force',
+      meaning: 'Categories from the address lists; unknown while none is in use',
       values: CATEGORIES,
       unknownIn: 'ip.categories_unknown',
     },
     'ip.categories_unknown': {
       type: 'list',
       meaning:
-        'Categories of lists past their age: whether `ip.categories` has them is unknown; there only while a list is past its age',
+        'Categories of outdated lists: whether `ip.categories` has them is unknown; only set while a list is outdated',
       values: CATEGORIES,
     },
     'ip.lists': {
       type: 'list',
-      meaning: 'Names of the lists that hold the address; unknown while none is in force',
+      meaning: 'Names of the lists with the address; unknown while none is in use',
       unknownIn: 'ip.lists_stale',
     },
     'ip.lists_stale': {
       type: 'list',
-      meaning:
-        'Names of the lists past their age: whether `ip.lists` has them is unknown; there only while a list is past its age',
+      meaning: 'Names of outdated lists: whether `ip.lists` has them is unknown; only set while a list is outdated',
     },
-    'ip.asn': { type: 'number', unit: '1', meaning: 'Autonomous system number, where an ASN table is built' },
+    'ip.asn': { type: 'number', unit: '1', meaning: 'Autonomous system number, if an ASN table is built' },
     'ip.known': {
       type: 'boolean',
       meaning: 'Whether this subject has used the address or its network (/24, /48) before; unknown on a cold start',
     },
     'ip.address_known': {
       type: 'boolean',
-      meaning:
-        'Whether this subject used this very address (IPv6: /64) when last seen on its network; unknown on a cold start',
+      meaning: 'Whether this subject last used this same address (IPv6: /64) on its network; unknown on a cold start',
     },
     'ip.failures_10m': { type: 'number', unit: '1', meaning: 'Failures from this address (IPv6: /64) in 10 minutes' },
     'ip.network_failures_10m': {

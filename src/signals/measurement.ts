@@ -8,7 +8,7 @@ export interface Findings {
   [name: string]: FactValue | null | undefined;
 }
 
-/** All that the signal can say, it said; `why` where a part of it is known to be missing. */
+/** A measured signal; `why` if a part of it is missing. */
 export function measured(findings: Findings, why?: string): Measurement {
   const facts = known(findings);
   return why === undefined ? { state: 'measured', facts } : { state: 'measured', why, facts };
@@ -19,7 +19,7 @@ export function unknown(why: string, findings: Findings = {}): Measurement {
   return { state: 'unknown', why, facts: known(findings) };
 }
 
-/** The store was not to be had; `findings` hold what needs no store. */
+/** The store was unavailable; `findings` hold what does not need it. */
 export function failed(why: string, findings: Findings = {}): Measurement {
   return { state: 'failed', why, facts: known(findings) };
 }
@@ -45,7 +45,7 @@ export function baselineOf(history: History): Baseline | null {
   return subjectOf(history)?.baseline ?? null;
 }
 
-/** The same where it holds more than that trust was taken away: of whom nothing was ever learned, nothing is new or dormant. */
+/** The subject's baseline if anything was learned. One that only records a revocation makes nothing new or dormant. */
 export function seenBaselineOf(history: History): Baseline | null {
   const baseline = baselineOf(history);
   return baseline !== null && (baseline.learned > 0 || baseline.devices.length > 0) ? baseline : null;

@@ -1,12 +1,12 @@
 import type { FactCatalog, FactValue } from '../model/facts.ts';
 import type { CheckRequest } from '../model/request.ts';
 
-/** Facts that the request itself states: no signal, so they have no state and stand in no answer. */
+/** Facts of the request itself. They belong to no signal, so they have no state and are not in answers. */
 export const REQUEST_FACTS: FactCatalog = {
   action: { type: 'string', meaning: 'What the subject wants to do' },
   'subject.id': { type: 'string', meaning: 'Normalised subject id; unknown for an anonymous request' },
-  'subject.type': { type: 'string', meaning: 'What the subject is; `user` unless the caller says otherwise' },
-  'subject.space': { type: 'string', meaning: 'Space that the id belongs to: `subjects` in STEP_UP_ISSUERS' },
+  'subject.type': { type: 'string', meaning: 'Type of the subject; default `user`' },
+  'subject.space': { type: 'string', meaning: 'Subject space: `subjects` in STEP_UP_ISSUERS' },
   'resource.type': { type: 'string', meaning: 'Type of the resource' },
   'resource.id': { type: 'string', meaning: 'Id of the resource' },
   'request.hour': { type: 'number', unit: 'h', meaning: 'Hour of the day, 0..23, in UTC' },

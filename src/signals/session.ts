@@ -10,25 +10,24 @@ export const session: Signal = {
   facts: {
     'session.ip_changed': {
       type: 'boolean',
-      meaning: 'Whether the network (/24, /48) is none that this session has been allowed on; says little by itself',
+      meaning: 'Whether the network (/24, /48) is new for this session; weak by itself',
     },
     'session.device_changed': {
       type: 'boolean',
-      meaning: 'Whether the device is another than the one the session was last allowed on; unknown when either is',
+      meaning: 'Whether the device differs from the one on which the session was last allowed; unknown if either is',
     },
     'session.country_changed': {
       type: 'boolean',
-      meaning: 'Whether the country is another than the one the session was last allowed in',
+      meaning: 'Whether the country differs from the one in which the session was last allowed',
     },
     'session.age_s': { type: 'number', unit: 's', meaning: 'Since the session was first seen' },
     'session.credential': {
       type: 'string',
       values: CREDENTIAL_STATES,
-      meaning:
-        'What came of the session token of a request that a gateway passed on; unknown where the caller itself says who asks',
+      meaning: 'State of the session token behind a gateway; unknown if the caller names the subject itself',
     },
-    'session.code': { type: 'string', meaning: 'Why the session token is not accepted' },
-    'session.actor': { type: 'string', meaning: 'Who acts for the subject by the word of the session token' },
+    'session.code': { type: 'string', meaning: 'Why the session token was not accepted' },
+    'session.actor': { type: 'string', meaning: 'Who acts for the subject, by the session token' },
   },
   measure(observation, history) {
     const { keys, request, located } = observation;

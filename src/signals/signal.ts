@@ -33,7 +33,7 @@ export interface Observation {
     readonly fingerprint: Pseudonym | null;
     /** Hashed components by hashed name. */
     readonly components: { readonly [name: string]: string };
-    /** Hashed values of components that every browser of a kind sends: no evidence where they are on record. */
+    /** Hashed values of components that every browser of a kind sends: no evidence even if recorded. */
     readonly constants: readonly string[];
     /** Hashed names of components in which strangers with the same browser agree. */
     readonly shared: readonly string[];

@@ -3,22 +3,22 @@ import { isProofOf } from '../model/subject.ts';
 import { failed, measured, unknown } from './measurement.ts';
 import type { Signal } from './signal.ts';
 
-/** The proof that came along, so that a rule can ask for more than its default. */
+/** The proof sent with the request, so that a rule can require more than its default. */
 export const stepUp: Signal = {
   name: 'step_up',
   facts: {
     'step_up.present': {
       type: 'boolean',
-      meaning: 'Whether a genuine step-up proof of this subject came along, however old',
+      meaning: 'Whether a genuine step-up proof of this subject was sent, of any age',
     },
-    'step_up.age_s': { type: 'number', unit: 's', meaning: 'Since the last active authentication, by the real clock' },
+    'step_up.age_s': { type: 'number', unit: 's', meaning: 'Age of the last active authentication, by the real clock' },
     'step_up.acr': { type: 'string', meaning: 'Assurance class that the proof names' },
     'step_up.amr': { type: 'list', meaning: 'Authentication methods that the proof names (RFC 8176)' },
   },
   measure({ request, nowMs }, _history, verdict) {
     if (verdict === null) return measured({ 'step_up.present': false });
     if (!verdict.valid) {
-      // A token that nobody could judge is neither there nor not there: the check lacks an input.
+      // A token that cannot be judged now is neither present nor absent: an input is missing.
       return isHeldUp(verdict.error)
         ? failed(verdict.error.code)
         : unknown(verdict.error.code, { 'step_up.present': false });

@@ -7,9 +7,9 @@ import { whyPlaceless } from './placeless.ts';
 import type { Observation, Signal } from './signal.ts';
 
 /**
- * `measured`: the speed is known. `near`: under 100 km, no evidence. `excused`: a place that the subject keeps returning
- * to while also being seen at the other one. The rest say why there is nothing to compare: no sighting yet, no place now,
- * a place of country precision, an address that hides the place, a satellite operator's address.
+ * `measured`: the speed is known. `near`: under 100 km, no evidence. `excused`: a place that the subject keeps
+ * returning to while also being seen at the other one. The others say why there is nothing to compare: no sighting yet,
+ * no place, country precision, an address that hides the place, a satellite operator's address.
  */
 const TRAVEL_STATES = [
   'measured',
@@ -23,7 +23,7 @@ const TRAVEL_STATES = [
 ] as const;
 export type TravelState = (typeof TRAVEL_STATES)[number];
 
-/** Under this distance, travel is no evidence, in km. */
+/** Travel below this distance is no evidence, in km. */
 const NEAR_KM = 100;
 
 /** Elapsed time counts as at least this, in seconds. */
@@ -33,13 +33,13 @@ const LEAST_ELAPSED_S = 60;
 const EXCUSED_VISITS = 3;
 const EXCUSED_WINDOW_S = 30 * 86_400;
 
-/** How fast somebody would have had to travel from the last confirmed sighting. */
+/** Speed that the subject would have needed from the last confirmed sighting. */
 export const travel: Signal = {
   name: 'travel',
   facts: {
     'travel.state': {
       type: 'string',
-      meaning: 'Whether a speed could be measured (`measured`), and why not otherwise',
+      meaning: '`measured` if a speed is known, otherwise why not',
       values: TRAVEL_STATES,
     },
     'travel.speed_kmh': { type: 'number', unit: 'km/h', meaning: 'Distance over time; known only when `measured`' },
@@ -81,7 +81,7 @@ export const travel: Signal = {
   },
 };
 
-/** The present end of the journey, or why there is none. */
+/** The current end of the journey, or why there is none. */
 function placeNow(observation: Observation): Sighting | TravelState {
   const { located, request } = observation;
   const placeless = whyPlaceless(observation);
@@ -94,8 +94,8 @@ function placeNow(observation: Observation): Sighting | TravelState {
 }
 
 /**
- * Each device travels by itself, or a phone that tunnels home while the laptop uses the local network would be in two
- * places at once. Only a token makes a device somebody: a copied fingerprint must not choose what it is compared with.
+ * Travel is measured per device; otherwise a phone that tunnels home while the laptop uses the local network would be
+ * in two places at once. Only a token identifies a device: a copied fingerprint must not choose its own reference.
  */
 function referenceOf(
   observation: Observation,

@@ -13,7 +13,7 @@ export const velocity: Signal = {
     'subject.failures_10m': {
       type: 'number',
       unit: '1',
-      meaning: 'Failed log-ins and step-ups and forged proofs in 10 minutes',
+      meaning: 'Failed log-ins, failed step-ups and forged proofs in 10 minutes',
     },
     'subject.ips_1h': { type: 'number', unit: '1', meaning: 'Addresses (IPv6: /64s) in an hour, this one included' },
     'subject.countries_24h': { type: 'number', unit: '1', meaning: 'Countries in 24 hours, this one included' },
@@ -30,7 +30,7 @@ export const velocity: Signal = {
     'subject.learned': {
       type: 'number',
       unit: '1',
-      meaning: 'Allowed requests and successes that the baseline was learned from; 0 is a cold start',
+      meaning: 'Allowed requests and successes in the baseline; 0 is a cold start',
     },
   },
   measure({ request, keys }, history) {

@@ -36,7 +36,7 @@ export const DECISION_BLOBS = [
 ] as const;
 export const DECISION_DOUBLES = ['score', 'latency_ms', 'degraded_parts'] as const;
 
-/** Columns of what went wrong beside the decisions; `kind` is one of `store`, `evicted`, `learn`, `record`, `right`, `keys`. */
+/** Columns of failures; `kind` is one of `store`, `evicted`, `learn`, `record`, `right`, `keys`. */
 export const EVENT_BLOBS = ['kind', 'what', 'code'] as const;
 
 /** An index longer than this is refused by Analytics Engine, in bytes. */
@@ -82,7 +82,7 @@ export function analyticsRecords(dataset: Dataset): RecordSink {
   };
 }
 
-/** Writes what goes wrong into the same dataset; without one it is only in the log. Decisions come as records. */
+/** Writes failures into the same dataset; without a dataset they are only logged. Decisions arrive as records. */
 export function analyticsMetrics(dataset: Dataset | null): Metrics {
   const tell = (kind: string, what: string, code: string): void => {
     dataset?.writeDataPoint({ indexes: [kind], blobs: [kind, what, code], doubles: [] });

@@ -4,7 +4,7 @@ import { assertedPlace } from '../model/asserted-place.ts';
 import type { GeoSource, Located, Place } from '../model/geo.ts';
 import { parsePeer } from '../net/ip.ts';
 
-/** What is read of `request.cf`. Numbers come as text; whatever is not as expected counts as not there. */
+/** The used part of `request.cf`. Numbers are strings; anything unexpected counts as absent. */
 const cfProperties = z.object({
   latitude: z.string().optional().catch(undefined),
   longitude: z.string().optional().catch(undefined),
@@ -13,20 +13,20 @@ const cfProperties = z.object({
   city: z.string().optional().catch(undefined),
 });
 
-/** What a Worker is told of the connection behind a request. */
+/** What a Worker knows about the connection behind a request. */
 export interface EdgeConnection {
   /** `request.cf`; absent outside Cloudflare. */
   readonly cf: unknown;
   /** `CF-Connecting-IP`; null for a call over a service binding that does not hand it on. */
   readonly connectingIp: string | null;
-  /** True where another Worker made the call over the internet (`CF-Worker`): `cf` then describes that one. */
+  /** True if another Worker called over the internet (`CF-Worker`), so that `cf` describes that Worker. */
   readonly byWorker: boolean;
 }
 
 /**
- * Places from `request.cf` of one request, which Cloudflare looked up for the connection's other end. They are those of the
- * client only where the Worker that was called is the gateway, so a setting has to say so. An address that is known not to be
- * the connection's own is left to `others`, and so is one of which `cf` says nothing.
+ * Places from `request.cf`, which Cloudflare looked up for the connection's peer. They are the client's only if the
+ * called Worker is the gateway, so a setting must enable this. `others` answers for any other address, and if `cf` has
+ * no place.
  */
 export function cfGeo(connection: EdgeConnection, others: GeoSource): GeoSource {
   const place = connection.byWorker ? null : placeOf(connection.cf);

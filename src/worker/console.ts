@@ -1,7 +1,7 @@
 import type { Log, LogFields, LogLevel } from '../records/log.ts';
 import type { RecordSink } from '../records/sinks.ts';
 
-/** Where lines go, by how bad they are: `console`, whose methods Workers Logs tells apart. */
+/** Destination of lines by severity: `console`, whose methods Workers Logs distinguishes. */
 export interface LineConsole {
   error(line: string): void;
   warn(line: string): void;

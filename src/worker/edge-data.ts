@@ -33,7 +33,7 @@ export function edgeData(
   { log, now }: { readonly log: Log; readonly now: () => number },
 ): (keepAlive: (work: Promise<unknown>) => void) => EdgeData {
   if (assets === null) {
-    log.warn('ASSETS is not bound: there are no places and no address lists');
+    log.warn('ASSETS is not bound: places and address lists are unavailable');
     return () => ({ geo: noGeo(), reputation: NO_REPUTATION });
   }
   const shards = shardMemory();

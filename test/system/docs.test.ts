@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { playCase } from '../../src/cli/play.ts';
+import { riskCheckAnswer } from '../../src/contract/answer.ts';
 import { geoipLiteSource } from '../../src/data/geo/geoip-lite.ts';
 import { readFeeds } from '../../src/data/lists/lists-file.ts';
-import { riskCheckAnswer } from '../../src/http/answer.ts';
 import { compileRules } from '../../src/rules/compile.ts';
 import { loadRules } from '../../src/rules/load.ts';
 import { runRuleTests } from '../../src/rules/test-runner.ts';
@@ -33,18 +33,35 @@ function blocks(path: string, language: string): string[] {
 
 const jsonBlocks = (path: string): string[] => blocks(path, 'json');
 
-test('every link of the documents to a file of the project leads to one', async () => {
+test('every link of the documents leads to a file of the project, and to a heading that is there', async () => {
   const broken: string[] = [];
   for await (const path of glob(['*.md', 'docs/**/*.md', 'examples/**/*.md', 'bench/*.md'], { cwd: ROOT })) {
-    const prose = readFileSync(join(ROOT, path), 'utf8').replaceAll(/^```[\s\S]*?^```/gm, '');
+    const prose = withoutCode(readFileSync(join(ROOT, path), 'utf8'));
     for (const [, target = ''] of prose.matchAll(/\]\(([^)\s]+)\)/g)) {
-      const [file = ''] = target.split('#');
-      if (/^[a-z]+:/.test(target) || file === '') continue;
-      if (!existsSync(join(ROOT, dirname(path), file))) broken.push(`${path}: ${target}`);
+      const [file = '', heading] = target.split('#');
+      if (/^[a-z]+:/.test(target)) continue;
+      const found = file === '' ? path : join(dirname(path), file);
+      if (!existsSync(join(ROOT, found))) broken.push(`${path}: ${target}`);
+      else if (heading !== undefined && !headingsOf(found).includes(heading)) broken.push(`${path}: ${target}`);
     }
   }
   expect(broken).toEqual([]);
 });
+
+function withoutCode(markdown: string): string {
+  return markdown.replaceAll(/^```[\s\S]*?^```/gm, '');
+}
+
+/** The anchors that GitHub makes of the headings of a page. */
+function headingsOf(path: string): readonly string[] {
+  const prose = withoutCode(readFileSync(join(ROOT, path), 'utf8'));
+  return [...prose.matchAll(/^#{1,6} (.+)$/gm)].map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
 
 /** Path and body of each `curl` in a block, with `'"$NAME"'` and the like replaced by the shell's variable. */
 function calls(block: string, variables: { readonly [name: string]: string } = {}) {

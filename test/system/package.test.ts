@@ -43,9 +43,9 @@ afterAll(() => rm(project, { recursive: true, force: true }));
 
 const HONO = `
 import { Hono } from 'hono';
-import { proofsByStepgate, requireStepUp, riskCheck } from 'stepgate/middleware/hono';
-import { proofsByIssuers } from 'stepgate/middleware/proofs';
-import { createStepgateClient, StepgateError, type RiskCheck } from 'stepgate/sdk';
+import { proofsByStepgate, requireStepUp, riskCheck } from '@stepgate/sdk/hono';
+import { proofsByIssuers } from '@stepgate/sdk/proofs';
+import { createStepgateClient, StepgateError, type RiskCheck } from '@stepgate/sdk';
 
 interface AppEnv { Variables: { user: { id: string } } }
 const client = createStepgateClient({ url: 'https://stepgate.internal', key: 'secret', onFailure: 'deny' });
@@ -75,8 +75,8 @@ app.get('/', riskCheck({ client, action: 'x', subject: () => null }), (c) => c.j
 
 const EXPRESS = `
 import express from 'express';
-import { decisionOf, proofOf, proofsByStepgate, requireStepUp, riskCheck } from 'stepgate/middleware/express';
-import { createStepgateClient } from 'stepgate/sdk';
+import { decisionOf, proofOf, proofsByStepgate, requireStepUp, riskCheck } from '@stepgate/sdk/express';
+import { createStepgateClient } from '@stepgate/sdk';
 
 const client = createStepgateClient({ url: 'https://stepgate.internal', key: 'secret' });
 const subject = (req: express.Request) => req.get('x-user') ?? null;
@@ -129,7 +129,7 @@ describe('the packed package', () => {
   test('lets every export be imported at run time', async () => {
     const { exports } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { exports: object };
     const names = Object.keys(exports).map((name) => `stepgate${name.slice(1)}`);
-    expect(names).toEqual(expect.arrayContaining(['stepgate/sdk', 'stepgate/middleware/hono']));
+    expect(names).toEqual(expect.arrayContaining(['@stepgate/sdk', '@stepgate/sdk/hono']));
     const script = `
       for (const name of ${JSON.stringify(names)}) {
         const found = await import(name);
@@ -215,14 +215,10 @@ describe('the packed package', () => {
 
   test('brings Express to nobody who uses Hono, and neither to whoever uses the client alone', async () => {
     await rm(join(project, 'node_modules/express'));
-    const sdk = run(
-      process.execPath,
-      ['--input-type=module', '-e', "await import('stepgate/middleware/hono')"],
-      project,
-    );
+    const sdk = run(process.execPath, ['--input-type=module', '-e', "await import('@stepgate/sdk/hono')"], project);
     expect(sdk).toEqual({ status: 0, output: '' });
     await rm(join(project, 'node_modules/hono'));
-    const script = "await import('stepgate/sdk'); await import('stepgate/middleware/proofs');";
+    const script = "await import('@stepgate/sdk'); await import('@stepgate/sdk/proofs');";
     expect(run(process.execPath, ['--input-type=module', '-e', script], project)).toEqual({ status: 0, output: '' });
   });
 });

@@ -11,6 +11,8 @@ const lockedPackage = z.object({
   integrity: z.string().optional(),
   resolved: z.string().optional(),
   dev: z.boolean().default(false),
+  /** Of the applications that use a package, or of development. */
+  devOptional: z.boolean().default(false),
   link: z.boolean().default(false),
   hasInstallScript: z.boolean().default(false),
 });
@@ -24,10 +26,15 @@ const manifest = z.object({
 });
 
 const { packages } = lockfile.parse(JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')));
+const workspaces = Object.keys(packages).filter((path) => path !== '' && !path.includes('node_modules/'));
 const locked = Object.entries(packages)
-  .filter(([path]) => path !== '')
+  .filter(([path, found]) => path.includes('node_modules/') && !workspaces.includes(String(resolvedOf(found))))
   .map(([path, found]) => ({ path, ...lockedPackage.parse(found) }));
-const shipped = locked.filter(({ dev }) => !dev);
+const shipped = locked.filter(({ dev, devOptional }) => !dev && !devOptional);
+
+function resolvedOf(found: unknown): unknown {
+  return typeof found === 'object' && found !== null && 'resolved' in found ? found.resolved : undefined;
+}
 
 /** Licences that ask for no more than their own text beside the copy. */
 const PERMISSIVE = new Set(['MIT', 'ISC', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'BlueOak-1.0.0', 'Unlicense']);
@@ -40,6 +47,7 @@ describe('what is installed', () => {
         link || !integrity.startsWith('sha512-') || !resolved.startsWith('https://registry.npmjs.org/'),
     );
     expect(loose).toEqual([]);
+    expect(workspaces.sort()).toEqual(['examples/shop', 'packages/browser', 'packages/sdk']);
   });
 
   test('direct dependencies name one version, not a range', () => {
@@ -47,7 +55,7 @@ describe('what is installed', () => {
       JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')),
     );
     for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies })) {
-      expect(version, name).toMatch(/^(?:npm:[a-z-]+@)?\d+\.\d+\.\d+$/);
+      expect(version, name).toMatch(/^(?:npm:(?:@[a-z]+\/)?[a-z-]+@)?\d+\.\d+\.\d+$/);
     }
   });
 });

@@ -72,25 +72,24 @@ const NODE_ONLY: readonly RegExp[] = [
 /** Who may import a package; types count, for they bind as well. */
 const PACKAGES: readonly { readonly name: RegExp; readonly only: readonly RegExp[] }[] = [
   { name: /^node:/, only: NODE_ONLY },
-  { name: /^hono(?:\/|$)/, only: [/^(?:app|http)\//, /^worker\.ts$/, /^middleware\/hono\.ts$/] },
+  { name: /^hono(?:\/|$)/, only: [/^(?:app|http)\//, /^worker\.ts$/] },
   { name: /^(?:cloudflare:|#)/, only: [/^worker\.ts$/, /^worker\//] },
-  { name: /^express$/, only: [/^middleware\/express\.ts$/] },
   { name: /^@hono\/node-server/, only: [/^node\.ts$/] },
   { name: /^ioredis/, only: [/^store\/redis\//, /^worker\/redis-/] },
   { name: /^jose/, only: [/^step-up\/jose\.ts$/, /^engine\/device-token-jose\.ts$/] },
   { name: /^geoip-lite/, only: [/^data\/geo\/geoip-lite\.ts$/] },
   { name: /^mmdb-lib/, only: [/^data\/geo\/mmdb-table\.ts$/] },
   { name: /^(?:pino|prom-client)/, only: [/^records\//] },
-  { name: /^@fingerprintjs\//, only: [/^client\/(?:collect|bot)\.ts$/] },
   { name: /^commander/, only: [/^cli(?:\.ts$|\/)/] },
 ];
 
 /** The floors from the outside in: a file may import from its own floor and from those after it, types included. */
 const FLOORS: readonly (readonly [string, readonly RegExp[]])[] = [
-  ['entries', [/^(?:node|worker|cli)(?:\.ts$|\/)/, /^(?:sdk|middleware)\//]],
+  ['entries', [/^(?:node|worker|cli)(?:\.ts$|\/)/]],
   ['app', [/^app\//]],
   ['gateway, authzen', [/^(?:gateway|authzen)\//]],
   ['http', [/^http\//]],
+  ['contract', [/^contract\//]],
   ['records', [/^records\//]],
   ['engine', [/^engine\//]],
   ['signals, rules, step-up', [/^(?:signals|rules|step-up)\//]],
@@ -105,12 +104,11 @@ function floorOf(path: string): number {
   return FLOORS.findIndex(([, patterns]) => matches(patterns, path));
 }
 
-/** What an application gives to have proofs spent speaks of the store by its contract. */
-const STORE_CONTRACTS = ['store/store.ts', 'store/keys.ts'];
+/** What is compiled into the packages of `packages` as well; these rooms need nothing of the others. */
+const SHARED = /^(?:contract|step-up|net|model)\//;
 
-/** The browser's side is a program of its own. */
-const isBrowser = (path: string): boolean => path.startsWith('client/');
-const server = files.filter(({ path }) => !isBrowser(path));
+/** The store by its contract: what an application gives to have proofs spent is spoken of in the same words. */
+const STORE_CONTRACTS = ['store/store.ts', 'store/keys.ts'];
 
 describe('the import graph of src', () => {
   test('was read: it has files and arrows', () => {
@@ -127,12 +125,12 @@ describe('the import graph of src', () => {
   });
 
   test('puts every file on a floor, and nothing but entries at the root', () => {
-    expect(server.filter(({ path }) => floorOf(path) === -1).map(({ path }) => path)).toEqual([]);
+    expect(files.filter(({ path }) => floorOf(path) === -1).map(({ path }) => path)).toEqual([]);
     expect(files.map(({ path }) => path).filter((path) => !path.includes('/'))).toEqual([...ENTRIES].sort());
   });
 
   test('has arrows in one direction only, types included', () => {
-    const wrong = server.flatMap(({ path, values, types }) =>
+    const wrong = files.flatMap(({ path, values, types }) =>
       [...values, ...types].filter((target) => floorOf(target) < floorOf(path)).map((target) => `${path} → ${target}`),
     );
     expect(wrong).toEqual([]);
@@ -157,7 +155,7 @@ describe('the import graph of src', () => {
   });
 
   test('has drivers imported by entries, the assembly and other drivers only', () => {
-    const wrong = server
+    const wrong = files
       .filter(({ path }) => floorOf(path) !== 0 && path !== 'app/assembly.ts' && !matches(DRIVERS, path))
       .flatMap(({ path, values }) => values.filter((target) => matches(DRIVERS, target)).map((t) => `${path} → ${t}`));
     expect(wrong).toEqual([]);
@@ -173,46 +171,15 @@ describe('the import graph of src', () => {
     },
   );
 
-  test('keeps browser and server apart', () => {
-    const crossings = files.flatMap(({ path, values, types }) =>
-      [...values, ...types]
-        .filter((target) => isBrowser(target) !== isBrowser(path) && !ENTRIES.includes(path))
-        .map((target) => `${path} → ${target}`),
-    );
-    expect(crossings).toEqual([]);
-  });
-
-  test('has what applications import carry no engine, and nothing of the service import it', () => {
-    const byPath = new Map(files.map((file) => [file.path, file]));
-    const reached = (path: string, seen: Set<string>): Set<string> => {
-      if (!seen.has(path)) {
-        seen.add(path);
-        const { values = [], types = [] } = byPath.get(path) ?? {};
-        for (const target of [...values, ...types]) reached(target, seen);
-      }
-      return seen;
-    };
-    const engine = /^(?:node|worker|cli)\.ts$|^(?:engine|app|signals|rules|store|data|records|cli|node|worker)\//;
-    for (const path of ['sdk/client.ts', 'middleware/hono.ts', 'middleware/express.ts', 'middleware/local-proofs.ts']) {
-      expect(
-        [...reached(path, new Set())].filter((file) => engine.test(file) && !STORE_CONTRACTS.includes(file)),
-      ).toEqual([]);
-    }
-    const forApplications = /^(?:sdk|middleware)\//;
-    const inward = files
-      .filter(({ path }) => !forApplications.test(path))
+  test('has rooms that are shared with packages and need no other room', () => {
+    const wrong = files
+      .filter(({ path }) => SHARED.test(path))
       .flatMap(({ path, values, types }) =>
-        [...values, ...types].filter((target) => forApplications.test(target)).map((target) => `${path} → ${target}`),
+        [...values, ...types]
+          .filter((target) => !SHARED.test(target) && !STORE_CONTRACTS.includes(target))
+          .map((target) => `${path} → ${target}`),
       );
-    expect(inward).toEqual([]);
-    expect(
-      files.filter(({ path, packages }) => path.startsWith('sdk/') && packages.some((name) => name !== 'zod')),
-    ).toEqual([]);
-  });
-
-  test('lets the browser bring two packages and nothing of Node', () => {
-    const brought = files.filter(({ path }) => isBrowser(path)).flatMap(({ packages }) => packages);
-    expect([...new Set(brought)].sort()).toEqual(['@fingerprintjs/botd', '@fingerprintjs/fingerprintjs']);
+    expect(wrong).toEqual([]);
   });
 
   test('has no catch-all files and no barrels but the list of signals', () => {
@@ -222,7 +189,7 @@ describe('the import graph of src', () => {
 
   test('reads clock and chance at entries only', () => {
     const reading = files
-      .filter(({ path }) => floorOf(path) !== 0 && !isBrowser(path))
+      .filter(({ path }) => floorOf(path) !== 0)
       .filter(({ path }) =>
         /\b(?:Date\.now\(|new Date\(\)|Math\.random\(|performance\.now\()/.test(readFileSync(join(SRC, path), 'utf8')),
       );

@@ -1,4 +1,4 @@
-import { collectDevice, stepUpFetch } from '../../../src/client/client.ts';
+import { collectDevice, stepUpFetch } from '@stepgate/browser';
 
 /**
  * Makes guarded forms better than they are: the device goes along, and a step-up is asked for in place. Where this script is

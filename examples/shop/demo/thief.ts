@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { DEVICE_HEADER, deviceHeader } from '../../../src/client/device-header.ts';
+import { DEVICE_HEADER, deviceHeader } from '@stepgate/browser/device-header';
 import { returnPath } from '../shop/return-path.ts';
 import type { FrontOptions } from './front.ts';
 

@@ -1,6 +1,6 @@
+import type { StepgateClient } from '@stepgate/sdk';
+import { riskCheck } from '@stepgate/sdk/hono';
 import type { Context, MiddlewareHandler } from 'hono';
-import { riskCheck } from '../../../src/middleware/hono.ts';
-import type { StepgateClient } from '../../../src/sdk/client.ts';
 import type { About, Protection } from './protection.ts';
 import type { ShopEnv } from './session.ts';
 

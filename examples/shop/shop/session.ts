@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
+import type { RiskCheckEnv } from '@stepgate/sdk/hono';
 import type { Context, MiddlewareHandler } from 'hono';
 import { getCookie, setCookie } from 'hono/cookie';
-import type { RiskCheckEnv } from '../../../src/middleware/hono.ts';
 import type { LogIn, Transaction } from './openid-client.ts';
 
 /** Pieces of each product by its id. */

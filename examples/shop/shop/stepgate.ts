@@ -1,8 +1,8 @@
 import { getConnInfo } from '@hono/node-server/conninfo';
+import type { StepgateClient } from '@stepgate/sdk';
 import type { Context } from 'hono';
 import { getCookie } from 'hono/cookie';
 import { decodeJwt } from 'jose';
-import type { StepgateClient } from '../../../src/sdk/client.ts';
 import type { DeviceLine } from './pages.ts';
 import type { ShopEnv } from './session.ts';
 

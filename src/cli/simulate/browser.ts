@@ -96,12 +96,29 @@ const MODELS: { readonly [platform in Platform]: number } = {
   'safari/ios': 12,
 };
 
-function traitsOf(platform: Platform, version: number, components: { readonly [name: string]: string }): Traits {
+function traitsOf(platform: Platform, version: number, components: Traits['components']): Traits {
+  return { userAgent: userAgentOf(platform, version), fingerprint: fingerprintOf(components), components };
+}
+
+/** The browser as it shows itself where its fonts are hidden at times, as they are in sandboxed frames. */
+export function hidingFonts(browser: Browser, isHiddenAt: (atMs: number) => boolean): Browser {
+  return {
+    ...browser,
+    traitsAt: (atMs) => {
+      const traits = browser.traitsAt(atMs);
+      if (!isHiddenAt(atMs)) return traits;
+      const { fonts: _fonts, ...components } = traits.components;
+      return { ...traits, fingerprint: fingerprintOf(components), components };
+    },
+  };
+}
+
+function fingerprintOf(components: Traits['components']): string {
   const text = Object.entries(components)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, value]) => `${name}=${value}`)
     .join('|');
-  return { userAgent: userAgentOf(platform, version), fingerprint: `fp-${fnv(text)}${fnv(`${text}#`)}`, components };
+  return `fp-${fnv(text)}${fnv(`${text}#`)}`;
 }
 
 function userAgentOf(platform: Platform, version: number): string {

@@ -4,6 +4,7 @@ import {
   DAY_MS,
   EPOCH_MS,
   HOUR_MS,
+  hidingFonts,
   PLATFORMS,
   type Platform,
   type UpdateHabit,
@@ -23,6 +24,7 @@ export const PEOPLE = {
   traveller: 'flies somewhere every other week',
   browser_updates: 'a browser that changes its fingerprint with each update, every two weeks',
   cleared_cookies: 'clears all cookies every two weeks',
+  hidden_traits: 'a browser that hides its fonts in one visit of five, and is unconfirmed then',
   several_devices: 'phone and laptop, IPv4 and IPv6 in turn',
   big_office: 'hundreds behind one office address',
 } as const;
@@ -125,6 +127,14 @@ export function personOf(kind: PersonKind, id: string, world: World, chance: Cha
         addressAt: (_, atMs) => places.inTown(atMs),
         clearsCookiesEveryDays: 14,
       };
+    case 'hidden_traits': {
+      const hides = chance.fork('hides');
+      return {
+        ...base,
+        browsers: [hidingFonts(browser(any), (atMs) => slot(hides, 'page', atMs, 3).happens(0.2))],
+        addressAt: (_, atMs) => places.inTown(atMs),
+      };
+    }
     case 'several_devices': {
       const carrier = carrierOf(country, home, chance.fork('carrier'));
       const line6 = country.networks6.length === 0 ? null : chance.fork('line6').pick(country.networks6);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { problemDocument } from '../../../src/http/problem.ts';
+import { problemDocument } from '../../../src/contract/problem.ts';
 import { pathsOf } from './origins.ts';
 import type { HostileRequest } from './requests.ts';
 import { CANARY, OPEN_ACTION, OPEN_PREFIX, OPEN_WORD, SECRETS } from './stage.ts';

@@ -5,9 +5,9 @@ import { type ServerType, serve } from '@hono/node-server';
 import express from 'express';
 import { type Context, Hono } from 'hono';
 import { z } from 'zod';
-import * as forExpress from '../../../src/middleware/express.ts';
-import type { RequireStepUpOptions, RiskCheckOptions } from '../../../src/middleware/guard.ts';
-import * as forHono from '../../../src/middleware/hono.ts';
+import * as forExpress from '../../../packages/sdk/src/express.ts';
+import type { RequireStepUpOptions, RiskCheckOptions } from '../../../packages/sdk/src/guard.ts';
+import * as forHono from '../../../packages/sdk/src/hono.ts';
 
 /** What the two shops have in common; whoever logged in stands in `X-User`. */
 export interface ShopOptions {

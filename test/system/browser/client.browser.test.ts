@@ -9,17 +9,17 @@ import { Hono } from 'hono';
 import { cors } from 'hono/cors';
 import type { Browser, Frame, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { StepUpRequirement } from '../../../packages/browser/src/challenge.ts';
+import type { DeviceReport } from '../../../packages/browser/src/collect.ts';
+import { createStepgateClient } from '../../../packages/sdk/src/client.ts';
+import { riskCheck } from '../../../packages/sdk/src/hono.ts';
 import { bundleClient, writeScripts } from '../../../scripts/build-client.ts';
-import type { StepUpRequirement } from '../../../src/client/challenge.ts';
-import type { DeviceReport } from '../../../src/client/collect.ts';
-import { readDeviceHeader } from '../../../src/http/device-header.ts';
-import { riskCheck } from '../../../src/middleware/hono.ts';
-import { createStepgateClient } from '../../../src/sdk/client.ts';
+import { readDeviceHeader } from '../../../src/contract/device-header.ts';
 import { chromiumOptions, launchChromium } from '../../support/browser/chromium.ts';
 import { KEY, type Workshop, workshop } from '../../support/servers/stepgate.ts';
 import { AUDIENCE, ISSUER, type SigningKey, sign, signingKey } from '../../support/step-up/tokens.ts';
 
-declare const Stepgate: typeof import('../../../src/client/script.ts');
+declare const Stepgate: typeof import('../../../packages/browser/src/script.ts');
 
 /** What the page's script keeps between two visits of a test. */
 declare global {

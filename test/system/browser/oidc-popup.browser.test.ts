@@ -7,8 +7,8 @@ import { build } from 'esbuild';
 import { Hono } from 'hono';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { riskCheck } from '../../../src/middleware/hono.ts';
-import { createStepgateClient } from '../../../src/sdk/client.ts';
+import { createStepgateClient } from '../../../packages/sdk/src/client.ts';
+import { riskCheck } from '../../../packages/sdk/src/hono.ts';
 import { launchChromium } from '../../support/browser/chromium.ts';
 import { issuerEntry, openBank } from '../../support/idp/bank.ts';
 import { API, type IdentityProvider, identityProvider } from '../../support/idp/provider.ts';
@@ -20,8 +20,8 @@ declare function approve(): Promise<{ status: number; text: string }>;
 /** The page of an application: the client's adapter around the `UserManager` of oidc-client-ts. */
 const PAGE_SCRIPT = `
 import { UserManager, WebStorageStateStore } from 'oidc-client-ts';
-import { oidcPopup } from './src/client/oidc.ts';
-import { stepUpFetch } from './src/client/step-up-fetch.ts';
+import { oidcPopup } from '@stepgate/browser/oidc';
+import { stepUpFetch } from '@stepgate/browser';
 const manager = new UserManager({
   authority: ISSUER, client_id: 'shop', redirect_uri: location.origin + '/signed-in', scope: 'openid pay', resource: API,
   userStore: new WebStorageStateStore({ store: sessionStorage }),

@@ -35,6 +35,19 @@ describe('rules lint', () => {
     expect(code).toBe(1);
   });
 
+  test('names routes that match nothing and misspelt actions in one run', async () => {
+    const pay = rule('pay', { action: 'payment.transfr' }, { decision: 'step-up', reason: 'pays' });
+    const actions = { 'payment.transfer': { routes: ['POST /pay/:id', 'POST /pay'] }, 'page.view': { learn: 'never' } };
+    await write('default.json', { ...policy(pay), actions });
+    const { code, stdout } = await stepgate(['rules', 'lint', '--dir', dir]);
+    expect(stdout).toContain('default.json › actions["payment.transfer"].routes[0]');
+    expect(stdout).toContain('default.json › actions["page.view"].learn');
+    expect(stdout).toContain('No file declares the action "payment.transfr".');
+    expect(stdout).toContain('Did you mean "payment.transfer"?');
+    expect(stdout.trim().split('\n')).toHaveLength(3);
+    expect(code).toBe(1);
+  });
+
   test('gives programs JSON', async () => {
     await write('default.json', policy(rule('far', { 'travel.speed_kph': { gt: 1 } }, { points: 20 })));
     const { code, stdout } = await stepgate(['rules', 'lint', '--dir', dir, '--json']);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { problemDocument } from '../../../src/http/problem.ts';
+import { problemDocument } from '../../../src/contract/problem.ts';
 import { MAX_SUBJECT_LENGTH } from '../../../src/model/subject.ts';
 import { scene } from '../../support/scene.ts';
 

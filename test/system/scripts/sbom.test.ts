@@ -26,11 +26,19 @@ test('the bill of materials names every production package with its version, has
   });
   const { components } = bill.parse(JSON.parse(stdout));
   const lockfile = z.object({
-    packages: z.record(z.string(), z.object({ version: z.string().default(''), dev: z.boolean().default(false) })),
+    packages: z.record(
+      z.string(),
+      z.object({
+        version: z.string().default(''),
+        dev: z.boolean().default(false),
+        devOptional: z.boolean().default(false),
+        link: z.boolean().default(false),
+      }),
+    ),
   });
   const { packages } = lockfile.parse(JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')));
   const shipped = Object.entries(packages)
-    .filter(([path, { dev }]) => path !== '' && !dev)
+    .filter(([path, { dev, devOptional, link }]) => path.includes('node_modules/') && !dev && !devOptional && !link)
     .map(([path, { version }]) => ({ path, version }));
   const named = (path: string): string => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
   expect(components.map(({ name, version }) => `${name}@${version}`).sort()).toEqual(

@@ -28,9 +28,9 @@ test('takes what a reader can use: programs, rules, issuers, JSON that is shorte
   const faults = faultsOf(
     [
       'ts server',
-      "import { createStepgateClient } from 'stepgate/sdk';\nprocess.stdout.write(typeof createStepgateClient);",
+      "import { createStepgateClient } from '@stepgate/sdk';\nprocess.stdout.write(typeof createStepgateClient);",
     ],
-    ['ts browser', "import { stepUpFetch } from 'stepgate/client';\ndocument.title = typeof stepUpFetch;"],
+    ['ts browser', "import { stepUpFetch } from '@stepgate/browser';\ndocument.title = typeof stepUpFetch;"],
     ['js', 'exports.run = async () => {};'],
     ['json', JSON.stringify({ version: 1, rules: [RULE] })],
     ['json', JSON.stringify(RULE)],
@@ -43,7 +43,7 @@ test('takes what a reader can use: programs, rules, issuers, JSON that is shorte
 
 test('names page and line of what a reader could not use', () => {
   const faults = faultsOf(
-    ['ts server', "import { createStepgateClient } from 'stepgate/sdk';\ncreateStepgateClient({ url: 1 });"],
+    ['ts server', "import { createStepgateClient } from '@stepgate/sdk';\ncreateStepgateClient({ url: 1 });"],
     ['ts server', 'document.title;'],
     ['ts browser', 'process.exit();'],
     ['ts', 'const place = 1;'],

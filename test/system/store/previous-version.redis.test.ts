@@ -7,7 +7,7 @@ import { NOW_MS, scene } from '../../support/scene.ts';
 import { type RedisServer, startRedis } from '../../support/servers/redis.ts';
 
 /**
- * What version 0.1.0 left in Redis after one log-in of `Ann@Example.com` under the secrets of `engineWith`, and the device
+ * What version 0.1.0 left in Redis after one log-in of `Ann@Example.com` under the secrets of `scene`, and the device
  * token that it gave out.
  */
 const STORED = {

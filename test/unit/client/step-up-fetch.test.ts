@@ -1,8 +1,8 @@
 import { Hono } from 'hono';
 import { describe, expect, test, vi } from 'vitest';
-import type { StepUpRequirement } from '../../../src/client/challenge.ts';
-import type { StepUpOutcome } from '../../../src/client/step-up.ts';
-import { type StepUpFetchOptions, stepUpFetch } from '../../../src/client/step-up-fetch.ts';
+import type { StepUpRequirement } from '../../../packages/browser/src/challenge.ts';
+import type { StepUpOutcome } from '../../../packages/browser/src/step-up.ts';
+import { type StepUpFetchOptions, stepUpFetch } from '../../../packages/browser/src/step-up-fetch.ts';
 import { wwwAuthenticate } from '../../../src/step-up/challenge.ts';
 
 const UNASKED = { amrValues: [], singleUse: false, unsatisfiable: false };

@@ -39,6 +39,13 @@ describe('a success', () => {
     expect(stepUp.device?.expiresAtMs).toBe(it.clock.ms + 30 * 86_400_000);
   });
 
+  test('A log-in by the name signin trusts the device for the days of signin', async () => {
+    const actions = { signin: { trust: { days: 3 } } };
+    const it = scene({ rules: { ...RULES, actions, events: { 'login.succeeded': 'signin' } } });
+    const { device } = await it.tell('login.succeeded', { ...ANN, device: LAPTOP, trust_device: true });
+    expect(device?.expiresAtMs).toBe(it.clock.ms + 3 * 86_400_000);
+  });
+
   test('without a device has none to trust', async () => {
     const it = scene({ rules: RULES });
     expect(await it.tell('login.succeeded', { ...ANN, trust_device: true })).toEqual({ device: null });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { challengeOf } from '../../../src/http/answer.ts';
+import { challengeOf } from '../../../src/contract/answer.ts';
 
 const REQUIREMENT = { acrValues: [], amrValues: [], maxAgeSeconds: 600, singleUse: false, unsatisfiable: false };
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { cookieValue, deviceCookie } from '../../../src/http/cookies.ts';
+import { cookieValue, deviceCookie } from '../../../src/contract/cookies.ts';
 
 describe('cookieValue', () => {
   test.each([

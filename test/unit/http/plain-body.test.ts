@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { riskCheckBody } from '../../../src/contract/body.ts';
 import { parseObject } from '../../../src/http/body.ts';
 import { plainRiskCheck } from '../../../src/http/plain-body.ts';
-import { riskCheckBody } from '../../../src/http/wire.ts';
 
 const USUAL = {
   subject: 'Ann@Example.org',

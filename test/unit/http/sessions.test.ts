@@ -459,6 +459,19 @@ describe('a session of a key that came up just after the keys were fetched', () 
       });
       await own.settled();
     }
+    const question = {
+      subject: { type: 'user', id: 'ann' },
+      action: { name: 'password.change' },
+      resource: { type: 'account', id: '1' },
+      context: { ip: '200.160.2.3', step_up_token: proof },
+    };
+    const evaluated = await own.post('/access/v1/evaluation', question);
+    expect(evaluated.headers.get('Retry-After')).toBe('24');
+    expect(await evaluated.json()).toMatchObject({ decision: false });
+    const { action, ...rest } = question;
+    const batch = { ...rest, evaluations: [{ action: { name: 'catalogue.browse' } }, { action }, {}] };
+    const several = await own.post('/access/v1/evaluations', batch);
+    expect(several.headers.get('Retry-After')).toBe('24');
     const verified = await own.post('/v1/step-up/verify', { token: proof });
     expect(verified.headers.get('Retry-After')).toBe('24');
     expect(await verified.json()).toMatchObject({ valid: false, code: 'keys_cooling' });

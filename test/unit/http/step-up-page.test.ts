@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Original, stepUpLocation } from '../../../src/http/step-up-page.ts';
+import { type Original, stepUpLocation } from '../../../src/contract/step-up-page.ts';
 import type { Requirement } from '../../../src/model/decision.ts';
 
 const REQUIREMENT: Requirement = {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { createStepgateClient, type SendRequest, StepgateError } from '../../../src/sdk/client.ts';
+import { createStepgateClient, type SendRequest, StepgateError } from '../../../packages/sdk/src/client.ts';
 import { API_KEY, scene } from '../../support/scene.ts';
 import { FAULTS, impostor } from '../../support/servers/faulty.ts';
 import { KEY, type Workshop, workshop } from '../../support/servers/stepgate.ts';

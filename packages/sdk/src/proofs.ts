@@ -1,12 +1,12 @@
-import { verifyAnswerOf } from '../http/answer.ts';
-import type { Proof, ProofError } from '../model/proof.ts';
-import { impliedSpace, normaliseSubject, USER_TYPE } from '../model/subject.ts';
-import { StepgateError } from '../sdk/error.ts';
-import { joseVerifier, type ProofVerifierOptions } from '../step-up/jose.ts';
-import { present, type ShownToken } from '../step-up/present.ts';
-import { type IssuerEntry, stepUpIssuers } from '../step-up/presets.ts';
-import { spend } from '../step-up/spend.ts';
-import type { ProofJudge } from './proofs.ts';
+import { verifyAnswerOf } from '../../../src/contract/answer.ts';
+import type { Proof, ProofError } from '../../../src/model/proof.ts';
+import { impliedSpace, normaliseSubject, USER_TYPE } from '../../../src/model/subject.ts';
+import { joseVerifier, type ProofVerifierOptions } from '../../../src/step-up/jose.ts';
+import { present, type ShownToken } from '../../../src/step-up/present.ts';
+import { type IssuerEntry, stepUpIssuers } from '../../../src/step-up/presets.ts';
+import { spend } from '../../../src/step-up/spend.ts';
+import { StepgateError } from './error.ts';
+import type { ProofJudge } from './proof-judge.ts';
 
 /** How this process judges proofs by itself. */
 export interface LocalProofsOptions {

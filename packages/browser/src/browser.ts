@@ -1,4 +1,4 @@
-/** What `stepgate/client` offers. Nothing here touches the page before it is called. */
+/** What `@stepgate/browser` offers. Nothing here touches the page before it is called. */
 export { type StepUpRequirement, stepUpChallenge, stepUpOf } from './challenge.ts';
 export {
   type AbsentDevice,

@@ -1,9 +1,9 @@
-import { demandAnswer, type ProofAnswer } from '../http/answer.ts';
-import { deviceCookie } from '../http/cookies.ts';
-import { DEFAULT_MAX_AGE_SECONDS, DEFAULT_REQUIREMENT } from '../model/decision.ts';
-import type { Decided, RiskCheck, StepgateClient, StoodIn } from '../sdk/client.ts';
-import { StepgateError } from '../sdk/error.ts';
-import { demandOf, statedRequirement } from '../step-up/requirement.ts';
+import { demandAnswer, type ProofAnswer } from '../../../src/contract/answer.ts';
+import { deviceCookie } from '../../../src/contract/cookies.ts';
+import { DEFAULT_MAX_AGE_SECONDS, DEFAULT_REQUIREMENT } from '../../../src/model/decision.ts';
+import { demandOf, statedRequirement } from '../../../src/step-up/requirement.ts';
+import type { Decided, RiskCheck, StepgateClient, StoodIn } from './client.ts';
+import { StepgateError } from './error.ts';
 import {
   addressFinder,
   type ClientAddressOptions,
@@ -14,7 +14,7 @@ import {
   TOKEN_SOURCES,
   type TokenSource,
 } from './incoming.ts';
-import type { ProofJudge } from './proofs.ts';
+import type { ProofJudge } from './proof-judge.ts';
 import { denyRefusal, type Refusal, type StepUpPage, stepUpRefusal } from './refusal.ts';
 
 /** A value, or how it is found for one request; `C` is what the framework hands to a handler. */

@@ -1,6 +1,6 @@
 import type { NextFunction, Request, Response } from 'express';
-import type { ProofAnswer } from '../http/answer.ts';
-import { StepgateError } from '../sdk/error.ts';
+import type { ProofAnswer } from '../../../src/contract/answer.ts';
+import { StepgateError } from './error.ts';
 import {
   type Guard,
   type RequireStepUpOptions,
@@ -12,7 +12,7 @@ import {
 import type { IncomingRequest } from './incoming.ts';
 
 export type { ClientAddressOptions, TokenSource } from './incoming.ts';
-export { type ProofJudge, proofsByStepgate } from './proofs.ts';
+export { type ProofJudge, proofsByStepgate } from './proof-judge.ts';
 export type { StepUpPage } from './refusal.ts';
 export type { ProofAnswer, RequireStepUpOptions, RiskCheckOptions, RiskDecision };
 

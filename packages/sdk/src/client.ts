@@ -12,9 +12,9 @@ import {
   subjectAnswer,
   type VerifyAnswer,
   verifyAnswer,
-} from '../http/answer.ts';
-import type { eventBody, riskCheckBody, verifyBody } from '../http/wire.ts';
-import { DEFAULT_REQUIREMENT, type Decision } from '../model/decision.ts';
+} from '../../../src/contract/answer.ts';
+import type { eventBody, riskCheckBody, verifyBody } from '../../../src/contract/body.ts';
+import { DEFAULT_REQUIREMENT, type Decision } from '../../../src/model/decision.ts';
 import { type Call, call, type Failure, type Line, type SendRequest } from './call.ts';
 import { type FailureCode, StepgateError } from './error.ts';
 

@@ -1,14 +1,12 @@
-import { getPath } from 'hono/utils/url';
-
-/** What only the connection itself tells. */
+/** What only the connection itself knows. */
 export interface Connection {
-  /** Address of its other end; null where the runtime does not say. */
+  /** Address of the peer; null if the runtime does not provide it. */
   readonly peer: string | null;
   /** Request method as it was sent. */
   readonly method: string;
   /**
-   * Request target as it was sent. A web-standard `Request` has dot segments already resolved; where only that is to be had
-   * (Workers), the edge in front has resolved them too.
+   * Request target as it was sent. A web-standard `Request` has dot segments resolved already; where there is nothing
+   * else (Workers), the edge has resolved them too.
    */
   readonly target: string;
 }
@@ -21,7 +19,7 @@ interface Incoming {
   readonly socket?: { readonly remoteAddress?: unknown };
 }
 
-/** What is looked at of Hono's context, whatever an app has put into it. */
+/** The parts of Hono's context that are used, for any app. */
 export interface RequestContext {
   readonly env: unknown;
   readonly req: { readonly raw: { readonly url: string }; readonly method: string };
@@ -33,11 +31,16 @@ export function connectionOf(c: RequestContext): Connection {
   return {
     peer: textOf(incoming?.socket?.remoteAddress) ?? textOf(edgePeerOf(c.env)),
     method: textOf(incoming?.method) ?? c.req.method,
-    target: textOf(incoming?.url) ?? targetIn(c.req.raw.url),
+    target: sentTarget(c.env) ?? targetIn(c.req.raw.url),
   };
 }
 
-/** How many header lines of this name (in lower case) came; 1 where the runtime does not tell them apart. */
+/** Request target as Node received it; null if the runtime does not provide it. */
+export function sentTarget(env: unknown): string | null {
+  return textOf(incomingOf(env)?.url);
+}
+
+/** Number of header lines with this lower-case name; 1 if the runtime joins them. */
 export function headerLines(c: RequestContext, name: string): number {
   const raw = incomingOf(c.env)?.rawHeaders;
   if (!Array.isArray(raw)) return 1;
@@ -47,23 +50,6 @@ export function headerLines(c: RequestContext, name: string): number {
 function targetIn(url: string): string {
   const { pathname, search } = new URL(url);
   return `${pathname}${search}`;
-}
-
-/** Prefix under which Envoy asks with the path of the original request. */
-export const EXT_AUTHZ_PREFIX = '/ext-authz';
-
-/**
- * The path by which a request is routed. What was sent to the Envoy hook stays there whatever dot segments follow: resolved
- * first, `/ext-authz/../healthz` would be answered 200 by another route, and let in.
- */
-export function routePath(request: Request, options?: { readonly env?: unknown }): string {
-  const raw = textOf(incomingOf(options?.env)?.url);
-  return raw !== null && isUnderPrefix(raw) ? `${EXT_AUTHZ_PREFIX}/` : getPath(request);
-}
-
-/** True for the prefix itself and for whatever follows it behind any kind of delimiter. */
-function isUnderPrefix(target: string): boolean {
-  return target.startsWith(EXT_AUTHZ_PREFIX) && !/^[A-Za-z0-9_-]/.test(target.slice(EXT_AUTHZ_PREFIX.length));
 }
 
 function incomingOf(env: unknown): Incoming | null {

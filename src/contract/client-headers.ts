@@ -1,4 +1,5 @@
 import { cookieValue, DEVICE_COOKIE } from './cookies.ts';
+import { MAX_DEVICE_TOKEN_LENGTH } from './limits.ts';
 
 /** Reads one header of a request; null when it is absent or empty. */
 export type ReadHeader = (name: string) => string | null;
@@ -12,10 +13,6 @@ export function isNavigation({ method }: { readonly method: string | null }, hea
     /(?:^|,)\s*text\/html\s*(?:;|,|$)/i.test(header('accept') ?? '')
   );
 }
-
-/** Longest token that is looked at, in characters. */
-export const MAX_TOKEN_LENGTH = 16_384;
-const MAX_DEVICE_TOKEN_LENGTH = 8192;
 
 /** The token of an `Authorization: Bearer` header; null when it has none. */
 export function bearerOf(authorization: string | null): string | null {

@@ -1,7 +1,7 @@
-import type { StepUpAnswer } from '../http/answer.ts';
-import { isNavigation } from '../http/client-headers.ts';
-import { problemOf } from '../http/problem.ts';
-import { stepUpLocation } from '../http/step-up-page.ts';
+import type { StepUpAnswer } from '../../../src/contract/answer.ts';
+import { isNavigation } from '../../../src/contract/client-headers.ts';
+import { problemOf } from '../../../src/contract/problem.ts';
+import { stepUpLocation } from '../../../src/contract/step-up-page.ts';
 import { headerReader, type IncomingRequest } from './incoming.ts';
 
 /** The page where a browser steps up. */

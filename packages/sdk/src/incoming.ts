@@ -1,15 +1,15 @@
-import { bearerOf, deviceTokenOf, MAX_TOKEN_LENGTH, type ReadHeader } from '../http/client-headers.ts';
-import { cookieValue, STEP_UP_COOKIE } from '../http/cookies.ts';
-import { DEVICE_HEADER } from '../http/device-header.ts';
-import { MAX_USER_AGENT_LENGTH } from '../http/wire.ts';
+import { bearerOf, deviceTokenOf, type ReadHeader } from '../../../src/contract/client-headers.ts';
+import { cookieValue, STEP_UP_COOKIE } from '../../../src/contract/cookies.ts';
+import { DEVICE_HEADER } from '../../../src/contract/device-header.ts';
+import { MAX_TOKEN_LENGTH, MAX_USER_AGENT_LENGTH } from '../../../src/contract/limits.ts';
 import {
   CLIENT_ADDRESS_HEADERS,
   type ClientAddressHeader,
   clientAddress,
   parseTrustedProxies,
   type TrustedProxies,
-} from '../net/client-ip.ts';
-import type { RiskCheck } from '../sdk/client.ts';
+} from '../../../src/net/client-ip.ts';
+import type { RiskCheck } from './client.ts';
 
 /** A request at the application, whatever framework serves it. */
 export interface IncomingRequest {

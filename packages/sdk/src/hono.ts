@@ -1,6 +1,6 @@
 import type { Context, Env, MiddlewareHandler } from 'hono';
-import type { ProofAnswer } from '../http/answer.ts';
-import { connectionOf } from '../http/connection.ts';
+import type { ProofAnswer } from '../../../src/contract/answer.ts';
+import { connectionOf } from '../../../src/net/connection.ts';
 import {
   type Guard,
   type RequireStepUpOptions,
@@ -11,7 +11,7 @@ import {
 } from './guard.ts';
 
 export type { ClientAddressOptions, TokenSource } from './incoming.ts';
-export { type ProofJudge, proofsByStepgate } from './proofs.ts';
+export { type ProofJudge, proofsByStepgate } from './proof-judge.ts';
 export type { StepUpPage } from './refusal.ts';
 export type { ProofAnswer, RequireStepUpOptions, RiskCheckOptions, RiskDecision };
 

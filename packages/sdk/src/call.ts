@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { problemDocument } from '../http/problem.ts';
+import { problemDocument } from '../../../src/contract/problem.ts';
 import { type FailureCode, StepgateError } from './error.ts';
 
 /** How requests are sent: `fetch`, that of a Worker's service binding, or of an app in the same process. */

@@ -1,5 +1,5 @@
-/** Header that carries a device's claim, on the request that it belongs to. */
-export const DEVICE_HEADER = 'X-Stepgate-Device';
+/** Header that carries what a collector says of the client's device, on the request that it belongs to. */
+export const DEVICE_HEADER = 'x-stepgate-device';
 
 /** What a collector says of its device. */
 export interface DeviceTraits {
@@ -16,15 +16,18 @@ export interface DeviceTraits {
   readonly components?: { readonly [name: string]: string };
 }
 
-const FINGERPRINT = /^[A-Za-z0-9._~+/=-]{1,256}$/;
-const NAME = /^[a-z][a-z0-9_]{0,31}$/;
-const VALUE = /^[A-Za-z0-9_-]{1,64}$/;
-const MAX_COMPONENTS = 32;
 const MAX_LENGTH = 1024;
+const MAX_COMPONENTS = 32;
+const FINGERPRINT = /^[A-Za-z0-9._~+/=-]{1,256}$/;
+const CONFIDENCE = /^(?:0(?:\.\d{1,2})?|1(?:\.0{1,2})?)$/;
+const BOT = /^[01]$/;
+const NAME = /^[a-z][a-z0-9_]{0,31}$/;
+const NAME_PREFIX = 'c.';
+const VALUE = /^[A-Za-z0-9_-]{1,64}$/;
 
 /**
  * The value of `X-Stepgate-Device`, printable ASCII of at most 1,024 characters:
- * `v=1;fp=b1946ac9…;confidence=0.7;bot=0;c.canvas=a1b2`. Of use with another collector; {@link collectDevice} brings its own.
+ * `v=1;fp=b1946ac9…;confidence=0.7;bot=0;c.canvas=a1b2`. Of use with another collector; `collectDevice` brings its own.
  *
  * @throws {RangeError} that names the trait which cannot be sent
  */
@@ -43,7 +46,7 @@ export function deviceHeader({ fingerprint, confidence, bot, components = {} }: 
   for (const [name, value] of entries) {
     if (!NAME.test(name)) throw unsendable('component name', name, NAME);
     if (!VALUE.test(value)) throw unsendable(`component ${name}`, value, VALUE);
-    parts.push(`c.${name}=${value}`);
+    parts.push(`${NAME_PREFIX}${name}=${value}`);
   }
   const header = parts.join(';');
   if (header.length > MAX_LENGTH) {
@@ -54,4 +57,39 @@ export function deviceHeader({ fingerprint, confidence, bot, components = {} }: 
 
 function unsendable(trait: string, found: string, allowed: RegExp): RangeError {
   return new RangeError(`${trait} must match ${allowed.source}, found ${JSON.stringify(found.slice(0, 80))}`);
+}
+
+/**
+ * Reads `v=1;fp=…;confidence=0.7;bot=0;c.canvas=a1b2;…`: the version first, then each key once in any order, `fp` among them. Null for
+ * anything else, such as another version, an unknown key or two header lines joined by a comma: half a claim would be another one.
+ */
+export function readDeviceHeader(text: string): Required<DeviceTraits> | null {
+  if (text.length > MAX_LENGTH) return null;
+  const [version, ...pairs] = text.split(';');
+  if (version !== 'v=1') return null;
+  const values = new Map<string, string>();
+  for (const pair of pairs) {
+    const at = pair.indexOf('=');
+    const key = pair.slice(0, at);
+    if (at === -1 || values.has(key)) return null;
+    values.set(key, pair.slice(at + 1));
+  }
+  const { fp, confidence, bot, ...rest } = Object.fromEntries(values);
+  if (fp === undefined || !FINGERPRINT.test(fp)) return null;
+  if (confidence !== undefined && !CONFIDENCE.test(confidence)) return null;
+  if (bot !== undefined && !BOT.test(bot)) return null;
+  const components = Object.entries(rest).map(([key, value]) => [componentName(key), value] as const);
+  if (components.length > MAX_COMPONENTS) return null;
+  if (components.some(([name, value]) => name === null || !VALUE.test(value))) return null;
+  return {
+    fingerprint: fp,
+    confidence: confidence === undefined ? null : Number(confidence),
+    bot: bot === undefined ? null : bot === '1',
+    components: Object.fromEntries(components),
+  };
+}
+
+function componentName(key: string): string | null {
+  const name = key.slice(NAME_PREFIX.length);
+  return key.startsWith(NAME_PREFIX) && NAME.test(name) ? name : null;
 }

@@ -1,5 +1,5 @@
-import type { Requirement } from '../model/decision.ts';
-import type { StepgateClient, Verified } from '../sdk/client.ts';
+import type { Requirement } from '../../../src/model/decision.ts';
+import type { StepgateClient, Verified } from './client.ts';
 
 /** A question about one proof. */
 export interface ProofQuestion {

@@ -35,7 +35,7 @@ export interface AbsentDevice {
 /** What the browser shows of its device. */
 export type DeviceReport = CollectedDevice | AbsentDevice;
 
-/** Looks for marks of automation; see `stepgate/client/bot`. */
+/** Looks for marks of automation; see `@stepgate/browser/bot`. */
 export type DetectBot = () => Promise<boolean>;
 
 /** How long to look, and for what. */
