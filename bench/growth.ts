@@ -4,7 +4,8 @@
  * Run: `npm run bench -- growth`
  */
 import { learnSighting } from '../src/model/baseline.ts';
-import { baselineKey, subjectTallyKey } from '../src/store/keys.ts';
+import { NOTHING_SEEN } from '../src/store/counters.ts';
+import { baselineKey, subjectCountersKey } from '../src/store/keys.ts';
 import { redisStore } from '../src/store/redis/redis.ts';
 import type { Attempt } from '../src/store/store.ts';
 import { startRedis } from '../test/support/servers/redis.ts';
@@ -42,9 +43,8 @@ function attemptOf(key: string): Attempt {
   return {
     atMs: nowS * 1000,
     write: false,
-    subject: { key, address: 'a'.repeat(16), country: 'NL' },
-    address: null,
-    device: null,
+    keys: { subject: key, address: null, network: null, device: null },
+    seen: { ...NOTHING_SEEN, address: 'a'.repeat(16), country: 'NL' },
   };
 }
 
@@ -53,7 +53,7 @@ async function sight(key: string, n: number): Promise<void> {
   await store.recordAttempt({
     ...attemptOf(key),
     write: true,
-    subject: { key, address: `${n}`.padStart(16, 'a'), country: 'NL' },
+    seen: { ...NOTHING_SEEN, address: `${n}`.padStart(16, 'a'), country: 'NL' },
   });
   await store.updateBaseline(key, (before) =>
     learnSighting(before, {
@@ -76,7 +76,7 @@ async function sight(key: string, n: number): Promise<void> {
 
 await sight(subject(0), 0);
 const [tally, baseline] = await Promise.all([
-  redis.admin.get(subjectTallyKey(subject(0))),
+  redis.admin.get(subjectCountersKey(subject(0))),
   redis.admin.get(baselineKey(subject(0))),
 ]);
 if (tally === null || baseline === null) throw new Error('nothing was stored');
@@ -86,7 +86,7 @@ for (const count of SUBJECTS) {
   while (loaded < count) {
     const pipeline = redis.admin.pipeline();
     for (const end = Math.min(loaded + BATCH, count); loaded < end; loaded += 1) {
-      pipeline.set(subjectTallyKey(subject(loaded)), tally, 'PX', DAY_MS);
+      pipeline.set(subjectCountersKey(subject(loaded)), tally, 'PX', DAY_MS);
       pipeline.set(baselineKey(subject(loaded)), baseline, 'PX', 90 * DAY_MS);
     }
     await pipeline.exec();
@@ -108,7 +108,9 @@ for (const count of SIGHTINGS) {
   for (; seen < count; seen += 1) await sight('one', seen);
   const us = await attemptUs(() => 'one');
   bySightings.push(us);
-  const sizes = await Promise.all([subjectTallyKey('one'), baselineKey('one')].map((key) => redis.admin.strlen(key)));
+  const sizes = await Promise.all(
+    [subjectCountersKey('one'), baselineKey('one')].map((key) => redis.admin.strlen(key)),
+  );
   console.log(
     `${count} sightings: ${us.toFixed(1)} µs in Redis for one check, ${sizes.join(' and ')} bytes of counters and baseline`,
   );

@@ -4,8 +4,8 @@
  * Run: `npm run bench -- store`
  */
 import { fileURLToPath } from 'node:url';
+import { COUNTERS, NOTHING_SEEN } from '../src/store/counters.ts';
 import { redisStore } from '../src/store/redis/redis.ts';
-import { SETS } from '../src/store/windows.ts';
 import { startRedis } from '../test/support/servers/redis.ts';
 import { startTurnProxy } from '../test/support/servers/turn-proxy.ts';
 import { fullBaseline } from '../test/support/store/full-baseline.ts';
@@ -48,13 +48,13 @@ const atOne = (settled.calls - after.calls) / alone.latencies.length;
 const store = redisStore({ url: `redis://127.0.0.1:${proxy.port}`, timeoutMs: 5000 });
 await store.ping();
 const nowS = Math.floor(Date.now() / 1000);
-const attempt = {
-  atMs: nowS * 1000,
-  write: true,
-  subject: { key: 'subject'.padEnd(22, '-'), address: 'address'.padEnd(16, '-'), country: 'NL' },
-  address: { key: 'address'.padEnd(16, '-'), network: 'network'.padEnd(12, '-'), subject: 'subject'.padEnd(22, '-') },
-  device: { key: 'device'.padEnd(22, '-'), subject: 'subject'.padEnd(22, '-') },
+const ONE = {
+  subject: 'subject'.padEnd(22, '-'),
+  address: 'address'.padEnd(16, '-'),
+  network: 'network'.padEnd(12, '-'),
+  device: 'device'.padEnd(22, '-'),
 };
+const attempt = { atMs: nowS * 1000, write: true, keys: ONE, seen: { ...ONE, country: 'NL' } };
 await store.recordAttempt(attempt);
 const turnsBefore = proxy.turns();
 await store.recordAttempt(attempt);
@@ -71,16 +71,20 @@ await full.ping();
 const numbered = (length: number, n: number): string => `${n}`.padStart(length, 'x');
 // Every bucket of every window, and every set at its cap.
 for (let n = 0; n < 128; n += 1) {
-  const address = { key: numbered(16, 0), network: numbered(12, 0) };
-  const at = { ...attempt, atMs: (nowS - 128 * 3 + n * 3) * 1000 };
-  const country = String.fromCharCode(65 + (n % SETS.countries24h.cap), 65);
+  const keys = {
+    subject: numbered(22, 0),
+    address: numbered(16, 0),
+    network: numbered(12, 0),
+    device: numbered(22, 0),
+  };
+  const country = String.fromCharCode(65 + (n % COUNTERS.subject.countries24h.cap), 65);
   await full.recordAttempt({
-    ...at,
-    subject: { key: numbered(22, 0), address: numbered(16, n), country },
-    address: { ...address, subject: numbered(22, n) },
-    device: { key: numbered(22, 0), subject: numbered(22, n) },
+    atMs: (nowS - 128 * 3 + n * 3) * 1000,
+    write: true,
+    keys,
+    seen: { ...keys, subject: numbered(22, n), address: numbered(16, n), country },
   });
-  const outcome = { atMs: (nowS - 600 + (n % 60) * 10) * 1000, subject: numbered(22, 0), address };
+  const outcome = { atMs: (nowS - 600 + (n % 60) * 10) * 1000, keys };
   await full.recordOutcome({ ...outcome, kind: 'failure' });
   await full.recordOutcome({ ...outcome, kind: 'deny', atMs: (nowS - 3600 + (n % 60) * 60) * 1000 });
 }
@@ -88,9 +92,8 @@ for (let n = 0; n < 60; n += 1) {
   await full.recordAttempt({
     ...attempt,
     atMs: (nowS + n - 60) * 1000,
-    address: null,
-    device: null,
-    subject: { key: numbered(22, 0), address: null, country: null },
+    keys: { subject: numbered(22, 0), address: null, network: null, device: null },
+    seen: NOTHING_SEEN,
   });
 }
 await full.updateBaseline(numbered(22, 0), () => fullBaseline('z'));

@@ -1,10 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { createApp } from '../src/app/app.ts';
+import { assembleEngine } from '../src/app/assemble-engine.ts';
 import { SETTINGS } from '../src/app/settings.ts';
 import { noGeo } from '../src/data/geo/no-geo.ts';
 import { NO_REPUTATION } from '../src/data/lists/standing.ts';
-import { deviceTokens } from '../src/engine/device-token-jose.ts';
 import type { RequestScope } from '../src/http/api-route.ts';
 import { readStream } from '../src/http/body.ts';
 import type { AppDeps } from '../src/http/deps.ts';
@@ -145,18 +145,16 @@ async function openApi(): Promise<object> {
     FACT_CATALOG,
   );
   const scope: RequestScope = {
-    engine: {
+    engine: assembleEngine({
       rules: () => rules,
       store: memoryStore({ now: () => 0 }),
       geo: noGeo(),
-      reputation: () => NO_REPUTATION,
-      deviceTokens: deviceTokens({ secrets: [new Uint8Array(32)] }),
-      verifier: null,
-      pseudonym: (_kind, value) => value,
+      lists: () => NO_REPUTATION,
+      issuers: [],
+      secrets: { deviceTokens: ['-'.repeat(32)], privacyKey: '-' },
       now: () => 0,
-      newId: () => 'id',
-      newDeviceId: () => 'd-id',
-    },
+      random: () => 0,
+    }),
     later: () => undefined,
   };
   const deps: AppDeps = {

@@ -5,23 +5,22 @@ import { type AddressInfo, Server as NetServer } from 'node:net';
 import { resolve } from 'node:path';
 import { getHeapStatistics } from 'node:v8';
 import { getRequestListener, RequestError } from '@hono/node-server';
-import { monotonicFactory } from 'ulid';
 import { createApp } from './app/app.ts';
+import { assembleEngine } from './app/assemble-engine.ts';
 import {
   afterwork,
   liveRules,
-  openVerifier,
   randomFractions,
+  secretsOf,
   textOf,
   unmetBy,
   warnOfIgnored,
   warnOfStaleList,
+  watchedKeys,
 } from './app/assembly.ts';
 import { loadSettings, type Settings, SettingsError } from './app/settings.ts';
 import { openLocalGeo, type WatchedGeo } from './data/geo/local-geo.ts';
 import { watchReputation } from './data/lists/lists-file.ts';
-import { deviceTokens } from './engine/device-token-jose.ts';
-import type { Engine } from './engine/engine.ts';
 import type { RequestScope } from './http/api-route.ts';
 import { callers, type FindCaller } from './http/caller.ts';
 import type { ClientScripts } from './http/deps.ts';
@@ -37,9 +36,9 @@ import { prometheusMetrics } from './records/prometheus.ts';
 import { loadRules, watchRules } from './rules/load.ts';
 import { RulesError } from './rules/problems.ts';
 import { FACT_CATALOG } from './signals/index.ts';
-import { budgetedStore, storeBreaker } from './store/budget.ts';
+import { storeBreaker } from './store/breaker.ts';
+import { budgetedStore } from './store/budget.ts';
 import { memoryStore } from './store/memory.ts';
-import { pseudonymizer } from './store/pseudonym.ts';
 import { redisStore } from './store/redis/redis.ts';
 import type { Store } from './store/store.ts';
 
@@ -134,20 +133,17 @@ export async function startServer(settings: Settings, options: StartOptions = {}
   const { geo } = geoWatch;
   const metrics = prometheusMetrics({ rules: rules.current, reputation: () => lists.reputation, geo, now });
   const store = openStore(settings, log, metrics, now);
-  const verifier = openVerifier(settings, { log, metrics });
-  const newId = monotonicFactory(randomFractions());
-  const engine: Engine = {
+  const engine = assembleEngine({
     rules: rules.current,
     store,
     geo,
-    reputation: () => lists.reputation,
-    deviceTokens: deviceTokens({ secrets: settings.deviceTokenSecrets.map((secret) => Buffer.from(secret)) }),
-    verifier,
-    pseudonym: pseudonymizer(settings.privacyKey),
+    lists: () => lists.reputation,
+    issuers: settings.stepUpIssuers,
+    secrets: secretsOf(settings),
     now,
-    newId: () => newId(now()),
-    newDeviceId: () => `d-${randomBytes(9).toString('base64url')}`,
-  };
+    random: randomFractions(),
+    keys: watchedKeys({ log, metrics }),
+  });
 
   let stopping = false;
   const { add: later, settled } = afterwork(log);
@@ -201,7 +197,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
     throw error;
   }
   // Keys are fetched ahead of the first proof; an issuer that is away delays nothing and is told by /readyz.
-  void verifier?.warm(now());
+  void engine.verifier?.warm(now());
   const url = urlOf(server, settings.host);
   log.info('listening', {
     url,

@@ -1,11 +1,19 @@
 import { env } from 'cloudflare:workers';
-import { monotonicFactory } from 'ulid';
 import clientScripts from '#bundled-client';
 import files from '#bundled-rules';
 import { createApp } from './app/app.ts';
-import { afterwork, liveRules, openVerifier, randomFractions, textOf, unmetBy, warnOfIgnored } from './app/assembly.ts';
+import { assembleLasting } from './app/assemble-engine.ts';
+import {
+  afterwork,
+  liveRules,
+  randomFractions,
+  secretsOf,
+  textOf,
+  unmetBy,
+  warnOfIgnored,
+  watchedKeys,
+} from './app/assembly.ts';
 import { type Environment, loadSettings, SETTINGS, type Settings, SettingsError } from './app/settings.ts';
-import { deviceTokens } from './engine/device-token-jose.ts';
 import type { Engine } from './engine/engine.ts';
 import type { EdgeRequest } from './http/api-route.ts';
 import { readStream } from './http/body.ts';
@@ -18,11 +26,11 @@ import { toAll } from './records/sinks.ts';
 import { compileRules } from './rules/compile.ts';
 import { RulesError } from './rules/problems.ts';
 import { FACT_CATALOG } from './signals/index.ts';
-import { budgetedStore, storeBreaker } from './store/budget.ts';
+import { storeBreaker } from './store/breaker.ts';
+import { budgetedStore } from './store/budget.ts';
 import { memoryStore } from './store/memory.ts';
-import { pseudonymizer } from './store/pseudonym.ts';
 import { RedisUrlError } from './store/redis/url.ts';
-import type { SlotStore, Store } from './store/store.ts';
+import type { PartwiseStore, Store } from './store/store.ts';
 import { analyticsMetrics, analyticsRecords, type Dataset } from './worker/analytics.ts';
 import { cfGeo } from './worker/cf-geo.ts';
 import { consoleLines } from './worker/console.ts';
@@ -82,18 +90,14 @@ function openWorker(environment: Environment, bindings: Bindings): Handle {
     });
   const data = edgeData(settings, bindings.assets, { log, now });
   const random = randomFractions();
-  const newId = monotonicFactory(random);
-  const shared: Omit<Engine, 'store' | 'geo' | 'reputation'> = {
+  const lasting = assembleLasting({
     rules: rules.current,
-    deviceTokens: deviceTokens({
-      secrets: settings.deviceTokenSecrets.map((secret) => new TextEncoder().encode(secret)),
-    }),
-    verifier: openVerifier(settings, { log, metrics, shareFetches: false }),
-    pseudonym: pseudonymizer(settings.privacyKey),
+    issuers: settings.stepUpIssuers,
+    secrets: secretsOf(settings),
     now,
-    newId: () => newId(now()),
-    newDeviceId: () => `d-${randomText(9)}`,
-  };
+    random,
+    keys: { ...watchedKeys({ log, metrics }), shareFetches: false },
+  });
   const openStore = storeOpener(settings, bindings.redisPool, { log, metrics, now, random });
   const app = createApp({
     scopeOf: (c) => edgeOf(c.env.edge).scope,
@@ -116,7 +120,7 @@ function openWorker(environment: Environment, bindings: Bindings): Handle {
     const later = (work: () => Promise<void>): void => context.waitUntil(add(work));
     const store = openStore();
     const { geo, reputation } = data((work) => context.waitUntil(work));
-    const engine: Engine = { ...shared, store, geo: geoOf(settings, request, geo), reputation: () => reputation };
+    const engine: Engine = { ...lasting, store, geo: geoOf(settings, request, geo), reputation: () => reputation };
     const edge: EdgeRequest = {
       scope: { engine, later },
       peer: request.headers.get('cf-connecting-ip'),
@@ -178,12 +182,12 @@ function storeOpener(
     timeoutMs: Math.max(storeTimeoutMs, LEAST_COMMAND_TIMEOUT_MS),
     onConnectionError: (problem: string) => log.warn('no connection to Redis', { problem }),
   };
-  const openRedis = (): SlotStore =>
+  const openRedis = (): PartwiseStore =>
     pool === null
       ? redisPerRequest(options)
       : redisPool(pool, { ...options, size: redisPoolSize, location: redisPoolLocation, random });
   refuseUrlFor(openRedis);
-  const breaker = storeBreaker();
+  const breaker = storeBreaker({ elapsedMs: () => performance.now() });
   return () => budgetedStore(openRedis(), { timeoutMs: storeTimeoutMs, onFailure: metrics.storeFailed, breaker });
 }
 

@@ -8,7 +8,7 @@ import { createServer } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { Hono } from 'hono';
 import { Redis } from 'ioredis';
-import { STEPS } from '../../src/store/redis/scripts.ts';
+import { SCRIPT } from '../../src/store/redis/script.ts';
 
 const redis = new Redis(process.env.REDIS_URL ?? '', {
   commandTimeout: 1000,
@@ -18,17 +18,15 @@ const redis = new Redis(process.env.REDIS_URL ?? '', {
   maxRetriesPerRequest: 0,
   enableAutoPipelining: false,
 });
-const sha1 = createHash('sha1').update(STEPS).digest('hex');
-await redis.script('LOAD', STEPS);
-
-const COUNT = [[1, 'attempts1m', 60, 1, 0, '']];
+const sha1 = createHash('sha1').update(SCRIPT).digest('hex');
+await redis.script('LOAD', SCRIPT);
 
 const app = new Hono();
 app.post('/v1/risk-check', async (c) => {
   const { subject } = await c.req.json<{ subject: string }>();
   const keys = [`bare:{${subject}}:tally`, `bare:{${subject}}:baseline`];
-  const at = Math.floor(Date.now() / 1000);
-  const reply = await redis.evalsha(sha1, 2, ...keys, 60, JSON.stringify([[at, true, [90_000], 1, COUNT]]));
+  const steps = [[Math.floor(Date.now() / 1000), 1, 1, 1, [1, '', '']]];
+  const reply = await redis.evalsha(sha1, 2, ...keys, JSON.stringify(steps));
   return c.json({ decision: 'allow', reply });
 });
 

@@ -4,7 +4,6 @@ import { CALLER_KEY_HEADER, forwardAuthRoutes } from '../gateway/forward-auth.ts
 import type { AppContext, AppEnv, Route } from '../http/api-route.ts';
 import { authenticate, hasRight, rightMissing } from '../http/caller.ts';
 import { clientScriptRoutes } from '../http/client-script.ts';
-import { routePath } from '../http/route-path.ts';
 import type { AppDeps } from '../http/deps.ts';
 import { eventRoutes } from '../http/events.ts';
 import { healthRoutes } from '../http/health.ts';
@@ -12,6 +11,7 @@ import { openApiDocument } from '../http/openapi.ts';
 import { ProblemError, problemReply } from '../http/problem.ts';
 import { jsonReply, type Reply } from '../http/reply.ts';
 import { riskCheckRoutes } from '../http/risk-check.ts';
+import { routePath } from '../http/route-path.ts';
 import { stepUpRoutes } from '../http/step-up.ts';
 import { subjectRoutes } from '../http/subjects.ts';
 import type { Right } from '../model/api-keys.ts';

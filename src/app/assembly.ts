@@ -1,5 +1,4 @@
 import { openMethods } from '../gateway/route-table.ts';
-import type { ProofVerifier } from '../model/proof.ts';
 import type { ListStatus } from '../model/reputation.ts';
 import type { Log } from '../records/log.ts';
 import type { Metrics } from '../records/metrics.ts';
@@ -7,8 +6,8 @@ import { DEFAULT_ACTION } from '../rules/actions.ts';
 import type { UnmetAcrValues } from '../rules/compile.ts';
 import type { RulesError } from '../rules/problems.ts';
 import type { RuleSet } from '../rules/ruleset.ts';
-import { joseVerifier, type ProofVerifierOptions } from '../step-up/jose.ts';
 import { singleUseGap, unrankedAcrValues } from '../step-up/requirement.ts';
+import type { EngineSecrets, KeyFetching } from './assemble-engine.ts';
 import type { Settings } from './settings.ts';
 
 /** The rules in force, and what is said when others want to take their place. */
@@ -74,28 +73,25 @@ export function warnOfIgnored(log: Log, { ignored, misspelt }: Settings): void {
   }
 }
 
+/** The secrets of the settings. */
+export function secretsOf({ deviceTokenSecrets, privacyKey }: Settings): EngineSecrets {
+  return { deviceTokens: deviceTokenSecrets, privacyKey };
+}
+
 /** The acr values of a rule that none of the configured issuers can meet. */
 export function unmetBy({ stepUpIssuers }: Settings): UnmetAcrValues {
   return (acrValues) => unrankedAcrValues(acrValues, stepUpIssuers);
 }
 
-/** The verifier of the configured issuers; null where there is none. `shareFetches` as for {@link joseVerifier}. */
-export function openVerifier(
-  settings: Settings,
-  { log, metrics, shareFetches }: Pick<ProofVerifierOptions, 'shareFetches'> & { log: Log; metrics: Metrics },
-): ProofVerifier | null {
-  if (settings.stepUpIssuers.length === 0) return null;
-  return joseVerifier({
-    issuers: settings.stepUpIssuers,
-    // Called through the global object: workerd refuses its own `fetch` under another `this`.
-    fetch: (input, init) => fetch(input, init),
-    ...(shareFetches !== undefined && { shareFetches }),
+/** How the keys of the configured issuers are fetched: each fetch is counted and logged. */
+export function watchedKeys({ log, metrics }: { readonly log: Log; readonly metrics: Metrics }): KeyFetching {
+  return {
     onRefetch: ({ issuer, outcome, why, stale }) => {
       metrics.keysAsked(issuer, stale ? 'stale' : outcome);
       if (outcome === 'failed') log.warn('the keys of an issuer cannot be had', { issuer, why, stale });
       else log.debug('the keys of an issuer were fetched', { issuer });
     },
-  });
+  };
 }
 
 /** Work that follows answers. */

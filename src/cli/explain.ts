@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
+import { assembleEngine } from '../app/assemble-engine.ts';
+import { randomFractions, secretsOf } from '../app/assembly.ts';
 import type { Settings } from '../app/settings.ts';
 import { openLocalGeo } from '../data/geo/local-geo.ts';
 import { loadReputation } from '../data/lists/lists-file.ts';
 import { check } from '../engine/check.ts';
-import { deviceTokens } from '../engine/device-token-jose.ts';
-import type { Engine } from '../engine/engine.ts';
 import type { Checked } from '../engine/settle.ts';
 import { answerOf } from '../http/answer.ts';
 import { parseObject } from '../http/body.ts';
@@ -21,9 +21,7 @@ import type { ConditionTrace, RuleSet, RulesTrace, RuleTrace } from '../rules/ru
 import { requestCase } from '../rules/schema.ts';
 import { playedCaseOf } from '../rules/test-runner.ts';
 import { FACT_CATALOG } from '../signals/index.ts';
-import { joseVerifier } from '../step-up/jose.ts';
 import { memoryStore } from '../store/memory.ts';
-import { pseudonymizer } from '../store/pseudonym.ts';
 import { StoreError } from '../store/store.ts';
 import { CliError, isFileError, orCliError } from './fault.ts';
 import { demand, localSettings } from './local-settings.ts';
@@ -90,21 +88,16 @@ async function judge(document: JsonObject, rules: RuleSet, settings: Settings): 
   const now = (): number => Date.now();
   const reputation = await loadReputation(settings.ipListsDir);
   const store = settings.redisUrl === null ? memoryStore({ now }) : await connectedRedis(settings.redisUrl);
-  const engine: Engine = {
+  const engine = assembleEngine({
     rules: () => rules,
     store,
     geo,
-    reputation: () => reputation,
-    deviceTokens: deviceTokens({ secrets: settings.deviceTokenSecrets.map((secret) => Buffer.from(secret)) }),
-    verifier:
-      settings.stepUpIssuers.length === 0
-        ? null
-        : joseVerifier({ issuers: settings.stepUpIssuers, fetch: globalThis.fetch }),
-    pseudonym: pseudonymizer(settings.privacyKey),
+    lists: () => reputation,
+    issuers: settings.stepUpIssuers,
+    secrets: secretsOf(settings),
     now,
-    newId: () => 'explained',
-    newDeviceId: () => 'd-new',
-  };
+    random: randomFractions(),
+  });
   try {
     const trust = { trusted: settings.trustedProxies, declared: settings.clientIpHeader };
     const request = checkRequestOf(document, { nowMs: now(), trust, spaces: subjectSpaces(engine.verifier) });

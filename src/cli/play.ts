@@ -1,8 +1,6 @@
-import { randomBytes } from 'node:crypto';
-import { monotonicFactory } from 'ulid';
+import { assembleEngine, type EngineSecrets } from '../app/assemble-engine.ts';
+import { randomFractions } from '../app/assembly.ts';
 import { check } from '../engine/check.ts';
-import { deviceTokens } from '../engine/device-token-jose.ts';
-import type { Engine } from '../engine/engine.ts';
 import { recordEvent } from '../engine/event.ts';
 import type { Checked } from '../engine/settle.ts';
 import { checkRequestOf, subjectEventOf } from '../http/wire.ts';
@@ -15,10 +13,12 @@ import { parseAddress } from '../net/ip.ts';
 import type { RuleSet } from '../rules/ruleset.ts';
 import type { PlayedCase } from '../rules/test-runner.ts';
 import { memoryStore } from '../store/memory.ts';
-import { pseudonymizer } from '../store/pseudonym.ts';
 
 /** In a case, the text that stands for the device token issued last before it, since no hand can write one. */
 const LAST_TOKEN = '$token';
+
+/** Nothing that a case signs or hides leaves it, so that fixed secrets do. */
+const OF_CASES: EngineSecrets = { deviceTokens: ['the-device-token-secret-of-cases!'], privacyKey: 'cases' };
 
 /** What a played case is judged with. */
 export interface PlayParts {
@@ -33,21 +33,17 @@ export interface PlayParts {
 export async function playCase({ rules, geo }: PlayParts, played: Omit<PlayedCase, 'file' | 'name'>): Promise<Checked> {
   const clock = { ms: played.atMs };
   const now = (): number => clock.ms;
-  const secret = randomBytes(32);
-  const newId = monotonicFactory(() => 0.5);
   const reputation = standingsAsReputation(played.standings);
-  const engine: Engine = {
+  const engine = assembleEngine({
     rules: () => rules,
     store: memoryStore({ now }),
     geo,
-    reputation: () => reputation,
-    deviceTokens: deviceTokens({ secrets: [secret] }),
-    verifier: null,
-    pseudonym: pseudonymizer(secret.toString('hex')),
+    lists: () => reputation,
+    issuers: [],
+    secrets: OF_CASES,
     now,
-    newId: () => newId(now()),
-    newDeviceId: () => `d-${randomBytes(9).toString('base64url')}`,
-  };
+    random: randomFractions(),
+  });
   let token: string | null = null;
   const context = (body: JsonObject) => ({
     nowMs: now(),

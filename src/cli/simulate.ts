@@ -1,13 +1,9 @@
 import type { Command } from 'commander';
 import { geoipLiteSource } from '../data/geo/geoip-lite.ts';
-import { deviceTokens } from '../engine/device-token-jose.ts';
 import { loadRules } from '../rules/load.ts';
 import { RulesError } from '../rules/problems.ts';
 import { FACT_CATALOG } from '../signals/index.ts';
-import { joseVerifier } from '../step-up/jose.ts';
-import { stepUpIssuers } from '../step-up/presets.ts';
 import { memoryStore } from '../store/memory.ts';
-import { pseudonymizer } from '../store/pseudonym.ts';
 import { isFileError, orCliError } from './fault.ts';
 import { JSON_FLAG, RULES_DIR, wholeNumber } from './options.ts';
 import { endProgress, print, progress } from './output.ts';
@@ -55,17 +51,9 @@ async function play({ dir, seed, weeks, people, thieves, json }: Options): Promi
 
 /** The drivers that a simulation runs on here; the rules are still to be chosen. */
 export function simulationParts(): Omit<SimulationParts, 'rules'> {
-  // Nothing that a simulation signs or hides leaves it, so that fixed keys do, and keep it repeatable.
   return {
     geo: geoipLiteSource(),
     store: (now) => memoryStore({ now, maxKeys: MAX_KEYS, maxBytes: MAX_BYTES }),
-    deviceTokens: deviceTokens({ secrets: [new Uint8Array(32)] }),
-    pseudonym: pseudonymizer('simulation'),
-    verifier: ({ issuer, audience, jwks }) =>
-      joseVerifier({
-        issuers: stepUpIssuers.parse([{ issuer, audience, jwks, algorithms: ['ES256'] }]),
-        fetch: globalThis.fetch,
-      }),
   };
 }
 

@@ -76,6 +76,7 @@ export const riskCheckAnswer = z.object({
 
 /** Answer to `POST /v1/events`. */
 export const eventAnswer = z.object({ device: deviceAnswer.optional() });
+export type EventAnswer = z.infer<typeof eventAnswer>;
 
 const proofAnswer = z.object({
   issuer: z.string(),
@@ -144,12 +145,7 @@ export const subjectAnswer = z.object({
       devices: z.array(knownDevice),
     })
     .nullable(),
-  counters: z.object({
-    attempts_1m: z.number(),
-    failures_10m: z.number(),
-    addresses_1h: z.number(),
-    countries_24h: z.number(),
-  }),
+  counters: z.record(z.string(), z.number()).describe('What is counted of the subject, by the name of its fact.'),
 });
 
 /** What is stored about a subject, as it goes on the wire. */

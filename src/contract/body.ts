@@ -187,6 +187,8 @@ export const riskCheckBody = z.strictObject({
 
 /** A body that the schema took. */
 export type RiskCheckBody = z.output<typeof riskCheckBody>;
+/** The body as a caller writes it. */
+export type RiskCheckInput = z.input<typeof riskCheckBody>;
 
 /** Body of `POST /v1/events`. */
 export const eventBody = z.strictObject({
@@ -204,6 +206,8 @@ export const eventBody = z.strictObject({
     .describe('With a success: the caller vouches for the device, which becomes trusted; the answer has its token.'),
 });
 
+export type EventInput = z.input<typeof eventBody>;
+
 /** Body of `POST /v1/step-up/verify`. */
 export const verifyBody = z.strictObject({
   token: tokenField.nullish().meta({ description: 'Left out, nothing is proven: the answer says what to ask for.' }),
@@ -215,6 +219,7 @@ export const verifyBody = z.strictObject({
   max_age: z.int().min(0).max(31_536_000).nullish().meta({ description: 'Seconds; 600 where left out.' }),
   single_use: z.boolean().nullish().meta({ description: 'True spends the proof: it is not valid a second time.' }),
 });
+export type VerifyInput = z.input<typeof verifyBody>;
 
 /** How deep arrays and objects are nested in a value; 0 for any other value. */
 export function nestingOf(value: unknown): number {

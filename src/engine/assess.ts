@@ -5,9 +5,10 @@ import type { CheckRequest } from '../model/request.ts';
 import { normaliseSubject } from '../model/subject.ts';
 import { type Measurements, measureAll } from '../signals/index.ts';
 import { whyPlaceless } from '../signals/placeless.ts';
-import type { Observation } from '../signals/signal.ts';
+import type { DeviceMatch, Observation } from '../signals/signal.ts';
 import { termsFor, verifyProof } from '../step-up/settle-proof.ts';
-import type { Attempt, History } from '../store/store.ts';
+import type { Attempt, History, Stored } from '../store/store.ts';
+import { matchDevice } from './device-match.ts';
 import type { Engine } from './engine.ts';
 import { observe } from './observe.ts';
 
@@ -17,7 +18,9 @@ export interface Assessment {
   /** What the question to the store took of its budget for one check. */
   readonly waitedMs: number;
   /** Null on a cold start, for nobody, and where the store could not be read. */
-  readonly baseline: Baseline | null;
+  readonly baseline: Stored<Baseline> | null;
+  /** What the device is to the subject. */
+  readonly device: DeviceMatch;
   /** Null where no proof was sent. */
   readonly proof: ProofVerdict | null;
   /** The terms of the proof's issuer, of all issuers where there is no valid proof. */
@@ -38,11 +41,14 @@ export async function assess(engine: Engine, request: CheckRequest): Promise<Ass
     askStore(engine, observation),
     verdictOn(engine, request, nowMs),
   ]);
-  const measurements = measureAll(observation, history, proof);
+  const baseline = history.subject?.state === 'read' ? history.subject.value.baseline : null;
+  const device = matchDevice(observation, baseline?.value ?? null);
+  const measurements = measureAll(observation, history, proof, device);
   return {
     observation,
     waitedMs,
-    baseline: history.subject?.state === 'read' ? history.subject.value.baseline : null,
+    baseline,
+    device,
     proof,
     terms: termsFor(engine.verifier, proof),
     measurements,
@@ -62,24 +68,20 @@ async function askStore(
 
 function attemptOf(observation: Observation): Attempt {
   const { request, located, keys } = observation;
-  const isPlaced = located.known && whyPlaceless(observation) === null;
+  // Where somebody who acts for the subject is says nothing about where the subject is.
+  const isInPerson = request.actor === null;
+  const isPlaced = isInPerson && located.known && whyPlaceless(observation) === null;
   return {
     atMs: request.occurredAtMs,
     write: !request.dryRun,
-    subject:
-      keys.subject === null
-        ? null
-        : {
-            key: keys.subject,
-            // Where somebody who acts for the subject is says nothing about where the subject is.
-            address: request.actor === null ? keys.address : null,
-            country: request.actor === null && isPlaced ? located.place.country : null,
-          },
-    address:
-      keys.address === null || keys.network === null
-        ? null
-        : { key: keys.address, network: keys.network, subject: keys.subject },
-    device: keys.device === null ? null : { key: keys.device, subject: keys.subject },
+    keys,
+    seen: {
+      subject: keys.subject,
+      address: isInPerson ? keys.address : null,
+      network: isInPerson ? keys.network : null,
+      device: keys.device,
+      country: isPlaced ? located.place.country : null,
+    },
   };
 }
 

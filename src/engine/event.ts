@@ -1,8 +1,8 @@
 import { type Baseline, revokeAllDevices, revokeDevice, revokeProofs, revokeSession } from '../model/baseline.ts';
 import type { CheckRequest, SubjectEvent, SuccessEvent } from '../model/request.ts';
-import { matchDevice } from '../signals/device.ts';
 import type { Observation } from '../signals/signal.ts';
 import type { Pseudonym } from '../store/store.ts';
+import { matchDevice } from './device-match.ts';
 import type { Engine } from './engine.ts';
 import { type Lessons, learnLessons, type NamedDevice, nameDevice } from './learn.ts';
 import { observe, outcomeOf } from './observe.ts';
@@ -49,8 +49,9 @@ async function learnSuccess(
   const lessons: Lessons = { sighting, trustDays: event.trustDevice ? trust.days : null, earnedBy: null };
   const stored = await engine.store.readSubject(subject, event.occurredAtMs);
   const baseline = stored?.baseline ?? null;
-  const device = await nameDevice(engine, observation, baseline, lessons);
-  await learnLessons(engine, observation, baseline, device, lessons);
+  const recognised = { observation, baseline, device: matchDevice(observation, baseline?.value ?? null) };
+  const device = await nameDevice(engine, recognised, lessons);
+  await learnLessons(engine, recognised, device, lessons);
   return device;
 }
 

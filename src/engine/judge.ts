@@ -62,7 +62,7 @@ function judge(rules: RuleSet, assessment: Assessment, request: CheckRequest): J
 
 function applied(requirement: Requirement, { observation, baseline, proof, terms }: Assessment): AppliedProof {
   const { request, nowMs } = observation;
-  const proofsNotBefore = baseline?.proofsNotBefore ?? 0;
+  const proofsNotBefore = baseline?.value.proofsNotBefore ?? 0;
   return applyProof(proof, requirement, { ...request, nowMs, proofsNotBefore }, terms);
 }
 

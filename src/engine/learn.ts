@@ -1,10 +1,9 @@
 import { type Baseline, grantTrust, learnSighting, withoutFuture } from '../model/baseline.ts';
 import { othersOn } from '../model/device-token.ts';
 import type { Proof } from '../model/proof.ts';
-import { matchDevice } from '../signals/device.ts';
-import type { Observation } from '../signals/signal.ts';
+import type { DeviceMatch, Observation } from '../signals/signal.ts';
 import { provenAt } from '../step-up/requirement.ts';
-import type { Pseudonym } from '../store/store.ts';
+import type { Pseudonym, Stored } from '../store/store.ts';
 import type { Engine } from './engine.ts';
 import { lessonOf } from './lesson.ts';
 
@@ -16,6 +15,13 @@ export interface Lessons {
   readonly trustDays: number | null;
   /** The proof by which trust was earned; null where a success was reported instead, or nothing was earned. */
   readonly earnedBy: Pick<Proof, 'issuer' | 'id' | 'authTime'> | null;
+}
+
+/** A request with what is known of its subject and device. */
+export interface Recognised {
+  readonly observation: Observation;
+  readonly baseline: Stored<Baseline> | null;
+  readonly device: DeviceMatch;
 }
 
 /** The device of a request under the id by which it is, or is about to be, remembered. */
@@ -37,14 +43,13 @@ export interface NamedDevice {
  */
 export async function nameDevice(
   engine: Engine,
-  observation: Observation,
-  baseline: Baseline | null,
+  { observation, device: match }: Recognised,
   { sighting, trustDays, earnedBy }: Lessons,
 ): Promise<NamedDevice | null> {
   const { keys, nowMs } = observation;
   if (keys.subject === null || keys.device === null) return null;
   const showsTraits = keys.fingerprint !== null || Object.keys(keys.components).length > 0;
-  const { id: knownId, proven, state, device } = matchDevice(observation, baseline);
+  const { id: knownId, proven, state, device } = match;
   const id = knownId ?? (sighting || trustDays !== null ? freshId(engine, observation, earnedBy) : null);
   if (id === null) return null;
   const issuedAt = Math.floor(nowMs / 1000);
@@ -60,13 +65,11 @@ export async function nameDevice(
 }
 
 /**
- * Writes the lessons into the baseline of the subject, `seen` as it was just read. Rejects with a `StoreError` when the
- * store would not take them.
+ * Writes the lessons into the baseline of the subject. Rejects with a `StoreError` when the store would not take them.
  */
 export async function learnLessons(
   engine: Engine,
-  observation: Observation,
-  seen: Baseline | null,
+  { observation, baseline, device: match }: Recognised,
   device: NamedDevice | null,
   { sighting, earnedBy }: Lessons,
 ): Promise<void> {
@@ -74,12 +77,12 @@ export async function learnLessons(
   const until = device === null || device.expiresAtMs === null ? null : Math.floor(device.expiresAtMs / 1000);
   if (keys.subject === null) return;
   if (!sighting && until === null) {
-    if (!request.dryRun) await setRight(engine, keys.subject, seen, nowMs);
+    if (!request.dryRun) await setRight(engine, keys.subject, baseline, nowMs);
     return;
   }
   // A device that earns trust is itself; a fingerprint that merely resembles it plays no part.
   const earned = until !== null;
-  const hidesTraits = !earned && matchDevice(observation, seen).state === 'unconfirmed';
+  const hidesTraits = !earned && match.state === 'unconfirmed';
   const lesson = lessonOf(observation, device && { id: device.id, proven: device.proven || earned, hidesTraits });
   const proven = provenAt({ authTime: earnedBy?.authTime ?? request.occurredAtMs / 1000 }, nowMs);
   const learn = (stored: Baseline | null): Baseline | null => {
@@ -91,16 +94,21 @@ export async function learnLessons(
     if (until === null || lesson.device === null) return sighted;
     return grantTrust(sighted, { at: Math.floor(nowMs / 1000), until, provenAt: proven, device: lesson.device });
   };
-  await engine.store.updateBaseline(keys.subject, learn, seen);
+  await engine.store.updateBaseline(keys.subject, learn, baseline);
 }
 
 /**
  * Stores moments that a clock ahead has stored as those of this check: else a revocation by such a clock would refuse every proof until
  * its moment comes, and nothing would be learned that could mend it.
  */
-async function setRight({ store }: Engine, subject: Pseudonym, seen: Baseline | null, nowMs: number): Promise<void> {
+async function setRight(
+  { store }: Engine,
+  subject: Pseudonym,
+  seen: Stored<Baseline> | null,
+  nowMs: number,
+): Promise<void> {
   const now = Math.floor(nowMs / 1000);
-  if (seen === null || withoutFuture(seen, now) === seen) return;
+  if (seen === null || withoutFuture(seen.value, now) === seen.value) return;
   const mend = (stored: Baseline | null): Baseline | null => {
     const mended = stored && withoutFuture(stored, now);
     return mended === stored ? null : mended;

@@ -53,8 +53,7 @@ export async function observe(engine: Engine, request: CheckRequest, nowMs: numb
 
 /** The bad end of a request, as the store counts it. */
 export function outcomeOf({ request, keys }: Observation, kind: Outcome['kind']): Outcome {
-  const address = keys.address === null || keys.network === null ? null : { key: keys.address, network: keys.network };
-  return { kind, atMs: request.occurredAtMs, subject: keys.subject, address };
+  return { kind, atMs: request.occurredAtMs, keys };
 }
 
 /** Where an address is nobody's, nobody can say where the person is: a caller that asserts a place all the same looked it up. */

@@ -57,7 +57,7 @@ async function settle(
   countOnce: CountOutcome,
 ): Promise<Checked> {
   const { assessment, request, facts, verdict, policy, hold, floored, demanded } = judgement;
-  const { observation, proof, baseline, measurements, degraded, waitedMs } = assessment;
+  const { observation, proof, measurements, degraded, waitedMs } = assessment;
   const { nowMs } = observation;
   const stepUp =
     judgement.stepUp === null || request.dryRun
@@ -68,7 +68,7 @@ async function settle(
   const earnedBy = stepUp?.satisfied === true && proof?.valid === true ? proof.proof : null;
   const actor = request.actor ?? (proof?.valid === true ? proof.proof.actor : null);
   const lessons = lessonsOf(decision, earnedBy, policy, degraded, actor, observation);
-  const device = await nameDevice(engine, observation, baseline, lessons);
+  const device = await nameDevice(engine, assessment, lessons);
 
   const result: CheckResult = {
     id: engine.newId(),
@@ -91,7 +91,7 @@ async function settle(
   };
   const learn = async (): Promise<void> => {
     await Promise.all([
-      learnLessons(engine, observation, baseline, device, lessons),
+      learnLessons(engine, assessment, device, lessons),
       // A hold is not a denial by the rules: strangers behind one address do not count against one another.
       countBadEnd(engine, assessment, floored, refusalOf(stepUp, proof), countOnce),
     ]);

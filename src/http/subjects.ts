@@ -1,10 +1,12 @@
+import * as z from 'zod';
 import { devicesAnswer, isoOf, type KnownDeviceAnswer, type SubjectAnswer, subjectAnswer } from '../contract/answer.ts';
 import { isLine } from '../contract/body.ts';
 import { MAX_SUBJECT_TYPE_LENGTH } from '../contract/limits.ts';
 import { type Baseline, hasLiveTrust, type KnownDevice, revokeAllDevices, revokeDevice } from '../model/baseline.ts';
 import { MAX_SUBJECT_LENGTH, normaliseSubject, USER_TYPE } from '../model/subject.ts';
+import { COUNTERS_OF, type Counts } from '../store/counters.ts';
 import { subjectPseudonym } from '../store/keys.ts';
-import type { SubjectSlot } from '../store/store.ts';
+import type { SubjectRecord } from '../store/store.ts';
 import type { AppContext, Route } from './api-route.ts';
 import type { AppDeps } from './deps.ts';
 import { ProblemError } from './problem.ts';
@@ -33,7 +35,9 @@ export function subjectRoutes(deps: AppDeps): Route[] {
       path: '/v1/subjects/:id',
       access: 'subjects.read',
       summary: 'What is stored about a subject',
-      answers: { 200: { description: 'Baseline and counters', schema: subjectAnswer } },
+      answers: {
+        200: { description: 'Baseline and counters', schema: subjectAnswer.extend({ counters: countersSchema }) },
+      },
       handle: async (c) => {
         const { store, subject, key, nowMs, now } = askedOf(c);
         const slot = await store.readSubject(key, nowMs);
@@ -63,7 +67,7 @@ export function subjectRoutes(deps: AppDeps): Route[] {
         const { store, key, nowMs, now } = askedOf(c);
         const slot = await store.readSubject(key, nowMs);
         if (slot === null) throw nothingStored();
-        return jsonReply({ devices: devicesOf(slot.baseline, now) });
+        return jsonReply({ devices: devicesOf(slot.baseline?.value ?? null, now) });
       },
     },
     {
@@ -102,17 +106,24 @@ export function subjectRoutes(deps: AppDeps): Route[] {
 }
 
 /** What is stored about a subject, in wire names. `now` in epoch seconds. */
-export function storedOf(subject: string, slot: SubjectSlot, now: number): SubjectAnswer {
+export function storedOf(subject: string, slot: SubjectRecord, now: number): SubjectAnswer {
   return {
     subject,
-    baseline: slot.baseline === null ? null : baselineOf(slot.baseline, now),
-    counters: {
-      attempts_1m: slot.attempts1m,
-      failures_10m: slot.failures10m,
-      addresses_1h: slot.addresses1h,
-      countries_24h: slot.countries24h,
-    },
+    baseline: slot.baseline === null ? null : baselineOf(slot.baseline.value, now),
+    counters: countersAnswer(slot),
   };
+}
+
+/** The counters of a subject, each under the name of its fact: `attempts1m` is `attempts_1m` on the wire. */
+const COUNTERS_ON_WIRE = COUNTERS_OF.subject.map(({ name }) => ({
+  name: name as keyof Counts<'subject'>,
+  wireName: name.replace(/(?<=[a-z])(?=\d)/, '_'),
+}));
+
+const countersSchema = z.object(Object.fromEntries(COUNTERS_ON_WIRE.map(({ wireName }) => [wireName, z.number()])));
+
+function countersAnswer(counts: Counts<'subject'>): SubjectAnswer['counters'] {
+  return Object.fromEntries(COUNTERS_ON_WIRE.map(({ name, wireName }) => [wireName, counts[name]]));
 }
 
 function pathPart(c: AppContext, name: string): string {

@@ -1,16 +1,19 @@
 import type * as z from 'zod';
-import { eventBody, type OriginBody, type RiskCheckBody, riskCheckBody } from '../contract/body.ts';
+import { eventBody, type OriginBody, type RiskCheckBody, riskCheckBody, verifyBody } from '../contract/body.ts';
 import { DEVICE_HEADER } from '../contract/device-header.ts';
 import { MAX_USER_AGENT_LENGTH } from '../contract/limits.ts';
 import type { Fault } from '../contract/problem.ts';
 import type { Address } from '../model/address.ts';
 import { assertedPlace } from '../model/asserted-place.ts';
+import { DEFAULT_MAX_AGE_SECONDS } from '../model/decision.ts';
 import type { JsonObject } from '../model/facts.ts';
 import type { Place } from '../model/geo.ts';
 import { withoutPlaceholders } from '../model/placeholder.ts';
 import type { CheckRequest, DeviceClaim, NoAddress, SentProof, SubjectEvent } from '../model/request.ts';
 import { DEFAULT_SPACE, impliedSpace, type NamedSubject, USER_TYPE } from '../model/subject.ts';
 import { type ClientAddressHeader, clientAddress, isTrustedAddress, type TrustedProxies } from '../net/client-ip.ts';
+import { ANYBODY, type ShownToken } from '../step-up/present.ts';
+import { statedRequirement } from '../step-up/requirement.ts';
 import { deviceShown } from './device-shown.ts';
 import { faultsInBrief, ProblemError } from './problem.ts';
 
@@ -98,6 +101,34 @@ export function subjectEventOf(body: JsonObject, context: WireContext): SubjectE
     ...originOf(wire, context),
     trustDevice: wire.trust_device ?? false,
   };
+}
+
+/** The body of a verification as the core sees it. Throws the 400 problem that names every fault by its path. */
+export function shownTokenOf(body: JsonObject, { nowMs, spaces }: Pick<WireContext, 'nowMs' | 'spaces'>): ShownToken {
+  const wire = validated(verifyBody, body);
+  return {
+    token: wire.token ?? null,
+    requirement: statedRequirement({
+      acrValues: wire.acr_values ?? [],
+      amrValues: wire.amr_values ?? [],
+      maxAgeSeconds: wire.max_age ?? DEFAULT_MAX_AGE_SECONDS,
+      singleUse: wire.single_use ?? false,
+    }),
+    subject: wire.subject ?? ANYBODY,
+    subjectSpace: spaceShown(wire, spaces),
+    subjectType: wire.subject_type ?? USER_TYPE,
+    session: wire.session ?? null,
+    nowMs,
+  };
+}
+
+/** Anybody's proof may be of any space, unless the caller names one. */
+function spaceShown(
+  { subject, subject_space: named }: z.output<typeof verifyBody>,
+  spaces: readonly string[],
+): string | null {
+  if (subject != null) return spaceDemanded(named, spaces);
+  return named == null ? null : spaceNamed(named, spaces);
 }
 
 /** Holds a body to its schema. Throws the 400 problem that names every fault by its path. */

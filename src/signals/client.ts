@@ -2,9 +2,8 @@ import Bowser from 'bowser';
 import { isbot } from 'isbot';
 import { LRUCache } from 'lru-cache';
 import type { Baseline } from '../model/baseline.ts';
-import { matchDevice } from './device.ts';
 import { baselineOf, failed, failureOf, measured, unknown } from './measurement.ts';
-import type { ClientTraits, Observation, Signal } from './signal.ts';
+import type { ClientTraits, DeviceMatch, Observation, Signal } from './signal.ts';
 
 /** User agents are hostile text: what lies beyond this many UTF-16 code units is not read. */
 const LONGEST_USER_AGENT = 512;
@@ -65,11 +64,11 @@ export const client: Signal = {
         'Whether the family of browser or system differs from what the device or session had; versions do not count',
     },
   },
-  measure(observation, history) {
+  measure(observation, history, _proof, match) {
     const traits = observation.client;
     if (traits === null) return unknown('no_user_agent');
     const baseline = baselineOf(history);
-    const before = baseline === null ? null : rememberedClient(observation, baseline);
+    const before = baseline === null ? null : rememberedClient(observation, baseline, match);
     const facts = {
       'client.browser': traits.browser,
       'client.os': traits.os,
@@ -81,8 +80,7 @@ export const client: Signal = {
   },
 };
 
-function rememberedClient(observation: Observation, baseline: Baseline): string | null {
-  const { device } = matchDevice(observation, baseline);
+function rememberedClient(observation: Observation, baseline: Baseline, { device }: DeviceMatch): string | null {
   if (device !== null) return device.client;
   const session = baseline.sessions.find(({ key }) => key === observation.keys.session);
   return baseline.devices.find(({ id }) => id === session?.device)?.client ?? null;

@@ -8,7 +8,7 @@ import { geo } from './geo.ts';
 import { ip } from './ip.ts';
 import { REQUEST_FACTS, requestFacts } from './request.ts';
 import { session } from './session.ts';
-import type { Observation, Signal } from './signal.ts';
+import type { DeviceMatch, Observation, Signal } from './signal.ts';
 import { stepUp } from './step-up.ts';
 import { travel } from './travel.ts';
 import { velocity } from './velocity.ts';
@@ -32,13 +32,18 @@ export interface Measurements {
 }
 
 /** Measures every signal. Pure, never throws. */
-export function measureAll(observation: Observation, history: History, proof: ProofVerdict | null): Measurements {
+export function measureAll(
+  observation: Observation,
+  history: History,
+  proof: ProofVerdict | null,
+  deviceMatch: DeviceMatch,
+): Measurements {
   const signals: { [name: string]: Measurement } = {};
   const facts: { [name: string]: FactValue | undefined } = { ...NOTHING_KNOWN };
   const stated = requestFacts(observation.request);
   for (const name in stated) facts[name] = stated[name] ?? undefined;
   for (const { name, measure } of SIGNALS) {
-    const measurement = measure(observation, history, proof);
+    const measurement = measure(observation, history, proof, deviceMatch);
     signals[name] = measurement;
     for (const fact in measurement.facts) facts[fact] = measurement.facts[fact];
   }

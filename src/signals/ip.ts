@@ -105,7 +105,7 @@ export const ip: Signal = {
       'ip.address_known':
         baseline === null ? null : baseline.networks.some((known) => isSameAddress(known, keys.network, keys.address)),
       'ip.failures_10m': slot?.failures10m,
-      'ip.network_failures_10m': slot?.networkFailures10m,
+      'ip.network_failures_10m': slot?.network.failures10m,
       'ip.subjects_1h': slot?.subjects1h,
       'ip.denies_1h': slot?.denies1h,
     };

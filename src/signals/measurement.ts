@@ -1,7 +1,7 @@
 import type { Baseline } from '../model/baseline.ts';
 import type { Measurement } from '../model/decision.ts';
 import type { FactValue, MeasuredFacts } from '../model/facts.ts';
-import type { History, Slot, SubjectSlot } from '../store/store.ts';
+import type { History, Reading, SubjectRecord } from '../store/store.ts';
 
 /** Facts as a signal writes them down, in an object of their own: null and undefined mean *unknown*. */
 export interface Findings {
@@ -29,20 +29,20 @@ export function off(why: string, findings: Findings = {}): Measurement {
   return { state: 'off', why, facts: known(findings) };
 }
 
-/** Why the first failed of these slots failed; null when none did. */
-export function failureOf(...slots: readonly (Slot<unknown> | null)[]): string | null {
-  for (const slot of slots) if (slot?.state === 'failed') return slot.why;
+/** Why the first of these parts that failed did; null when none did. */
+export function failureOf(...parts: readonly (Reading<unknown> | null)[]): string | null {
+  for (const part of parts) if (part?.state === 'failed') return part.why;
   return null;
 }
 
-/** The subject's slot; null when it was not asked for or could not be read. */
-export function subjectOf(history: History): SubjectSlot | null {
+/** What is stored of the subject; null when it was not asked for or could not be read. */
+export function subjectOf(history: History): SubjectRecord | null {
   return history.subject?.state === 'read' ? history.subject.value : null;
 }
 
 /** The subject's baseline; null on a cold start and when it could not be read. */
 export function baselineOf(history: History): Baseline | null {
-  return subjectOf(history)?.baseline ?? null;
+  return subjectOf(history)?.baseline?.value ?? null;
 }
 
 /** The subject's baseline if anything was learned. One that only records a revocation makes nothing new or dormant. */

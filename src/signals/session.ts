@@ -1,8 +1,7 @@
 import type { Baseline, KnownSession } from '../model/baseline.ts';
 import { type CheckRequest, CREDENTIAL_STATES } from '../model/request.ts';
-import { matchDevice } from './device.ts';
 import { baselineOf, type Findings, failed, failureOf, measured, unknown } from './measurement.ts';
-import type { Observation, Signal } from './signal.ts';
+import type { DeviceMatch, Observation, Signal } from './signal.ts';
 
 /** Whether a session has moved to another network, device or country: the mark of a stolen cookie. */
 export const session: Signal = {
@@ -29,7 +28,7 @@ export const session: Signal = {
     'session.code': { type: 'string', meaning: 'Why the session token was not accepted' },
     'session.actor': { type: 'string', meaning: 'Who acts for the subject, by the session token' },
   },
-  measure(observation, history) {
+  measure(observation, history, _proof, match) {
     const { keys, request, located } = observation;
     const shown = shownBy(request);
     if (keys.session === null) return unknown('no_session', shown);
@@ -44,7 +43,7 @@ export const session: Signal = {
       ...shown,
       'session.ip_changed':
         keys.network === null || known.networks.length === 0 ? null : !known.networks.includes(keys.network),
-      'session.device_changed': deviceChanged(observation, baseline, known),
+      'session.device_changed': deviceChanged(observation, baseline, known, match),
       'session.country_changed': country === null || known.country === null ? null : country !== known.country,
       'session.age_s': Math.max(0, Math.round(request.occurredAtMs / 1000 - known.startedAt)),
     });
@@ -59,10 +58,14 @@ function shownBy({ credential, actor }: CheckRequest): Findings {
   };
 }
 
-function deviceChanged(observation: Observation, baseline: Baseline, { device }: KnownSession): boolean | null {
+function deviceChanged(
+  observation: Observation,
+  baseline: Baseline,
+  { device }: KnownSession,
+  match: DeviceMatch,
+): boolean | null {
   const { deviceToken, keys } = observation;
   if (device === null) return null;
-  const match = matchDevice(observation, baseline);
   if (match.state === 'absent') return null;
   if (match.state === 'mismatch') return true;
   if (deviceToken.state === 'genuine') return deviceToken.device !== device;

@@ -1,3 +1,4 @@
+import type { KnownDevice } from '../model/baseline.ts';
 import type { Measurement } from '../model/decision.ts';
 import type { DeviceTokenVerdict } from '../model/device-token.ts';
 import type { FactCatalog } from '../model/facts.ts';
@@ -42,10 +43,43 @@ export interface Observation {
   };
 }
 
+/**
+ * `trusted`: a genuine token that this subject holds, its trust in that device is live, and the traits on record are shown with it.
+ * `unconfirmed`: the same, but traits on record are not shown, or too few of them agree: a token that was copied alone looks like that.
+ * `known`: seen before with this subject.
+ * `drifted`: a changed fingerprint whose components still resemble a known device. `mismatch`: a genuine token that
+ * belongs to another subject or another machine. `revoked`: a genuine token whose trust was taken away. `absent`: neither
+ * token nor fingerprint. `new`: everything else.
+ */
+export const DEVICE_STATES = [
+  'trusted',
+  'unconfirmed',
+  'known',
+  'new',
+  'drifted',
+  'mismatch',
+  'revoked',
+  'absent',
+] as const;
+export type DeviceState = (typeof DEVICE_STATES)[number];
+
+/** What a request's device is to its subject. */
+export interface DeviceMatch {
+  readonly state: DeviceState;
+  /** Id under which the device may be remembered; null when that takes a fresh one, or when there is no device. */
+  readonly id: string | null;
+  /** The subject's record that it was recognised by, in any state but `new`, `absent` and `mismatch`. */
+  readonly device: KnownDevice | null;
+  /** True when a genuine token names `id`. */
+  readonly proven: boolean;
+  /** 0..1; null when the fingerprint is the same or one side has no components. */
+  readonly similarity: number | null;
+}
+
 /** A signal turns an observation and the stored history into facts. It never scores, waits, throws or reads a clock. */
 export interface Signal {
   /** Key in the answer's `signals`. */
   readonly name: string;
   readonly facts: FactCatalog;
-  measure(observation: Observation, history: History, proof: ProofVerdict | null): Measurement;
+  measure(observation: Observation, history: History, proof: ProofVerdict | null, device: DeviceMatch): Measurement;
 }

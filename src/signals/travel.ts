@@ -1,10 +1,9 @@
 import { type Baseline, type KnownPlace, newestPlace, placeAt, type Sighting } from '../model/baseline.ts';
 import { travelDistanceKm } from '../model/distance.ts';
 import { COARSE_ACCURACY_KM } from '../model/geo.ts';
-import { matchDevice } from './device.ts';
 import { baselineOf, failed, failureOf, measured, unknown } from './measurement.ts';
 import { whyPlaceless } from './placeless.ts';
-import type { Observation, Signal } from './signal.ts';
+import type { DeviceMatch, Observation, Signal } from './signal.ts';
 
 /**
  * `measured`: the speed is known. `near`: under 100 km, no evidence. `excused`: a place that the subject keeps
@@ -56,14 +55,14 @@ export const travel: Signal = {
       values: ['device', 'subject'],
     },
   },
-  measure(observation, history) {
+  measure(observation, history, _proof, match) {
     const here = placeNow(observation);
     if (typeof here === 'string') return unknown(here, { 'travel.state': here });
     if (observation.keys.subject === null) return unknown('no_subject');
     const why = failureOf(history.subject);
     if (why !== null) return failed(why);
     const baseline = baselineOf(history);
-    const reference = baseline === null ? null : referenceOf(observation, baseline);
+    const reference = baseline === null ? null : referenceOf(match, baseline);
     if (baseline === null || reference === null) return unknown('no_baseline', { 'travel.state': 'no_baseline' });
 
     const { sighting } = reference;
@@ -98,10 +97,9 @@ function placeNow(observation: Observation): Sighting | TravelState {
  * in two places at once. Only a token identifies a device: a copied fingerprint must not choose its own reference.
  */
 function referenceOf(
-  observation: Observation,
+  { state, proven, device }: DeviceMatch,
   baseline: Baseline,
 ): { readonly of: 'device' | 'subject'; readonly sighting: Sighting } | null {
-  const { state, proven, device } = matchDevice(observation, baseline);
   if (
     proven &&
     (state === 'trusted' || state === 'unconfirmed' || state === 'known') &&

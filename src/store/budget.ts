@@ -1,80 +1,28 @@
+import { isOutage, type StoreBreaker } from './breaker.ts';
 import {
-  BrokenCircuitError,
-  type CircuitBreakerPolicy,
-  CircuitState,
-  ConsecutiveBreaker,
-  circuitBreaker,
-  handleWhen,
-  type IBackoffFactory,
-} from 'cockatiel';
-import {
-  type Asked,
   type Attempt,
   type History,
-  type Slot,
-  type SlotStore,
+  type PartwiseStore,
+  type PendingHistory,
+  type Reading,
   type Store,
   StoreError,
   type StoreFailure,
 } from './store.ts';
 
-/** Runs something later; the answer cancels it. */
+/** Runs something later; what it returns cancels that. */
 export type Timer = (run: () => void, ms: number) => () => void;
 
-/** How long the store may take, and whom to tell when it fails. */
+/** How long the store may take, and what is called when it fails. */
 export interface Budget {
+  readonly breaker: StoreBreaker;
   /** What one check may wait for the store, in ms; `STORE_TIMEOUT_MS`, default 50. */
   readonly timeoutMs?: number;
   /** What work beside a check (events, learning, the support desk) may wait, in ms; default 1000. */
   readonly backgroundTimeoutMs?: number;
-  /** Default: a {@link storeBreaker} of its own. Several stores that lead to one server share one. */
-  readonly breaker?: StoreBreaker;
   readonly timer?: Timer;
-  /** Hears of every failure, of `recordAttempt` once per slot; for metrics. */
+  /** Called for every failure, of `recordAttempt` once for each part of the history; for metrics. */
   readonly onFailure?: (operation: StoreOperation, code: StoreFailure) => void;
-}
-
-/** Leaves a store alone that was not there several times in a row. */
-export type StoreBreaker = CircuitBreakerPolicy;
-
-/** When to open, and for how long. */
-export interface StoreBreakerOptions {
-  /** So many operations in a row that found no store open the circuit; default 5. */
-  readonly failuresToOpen?: number;
-  /** How long an open circuit waits before one operation tries the store again, in ms; default 1000. */
-  readonly retryAfterMs?: number;
-  /** A clock that only goes forward, in ms; default: the wall clock, which a machine may set back. */
-  readonly elapsedMs?: () => number;
-}
-
-/** A closed circuit. */
-export function storeBreaker({
-  failuresToOpen = 5,
-  retryAfterMs = 1000,
-  elapsedMs,
-}: StoreBreakerOptions = {}): StoreBreaker {
-  return circuitBreaker(handleWhen(isOutage), {
-    halfOpenAfter: elapsedMs === undefined ? retryAfterMs : pauseBy(elapsedMs, retryAfterMs),
-    breaker: new ConsecutiveBreaker(failuresToOpen),
-  });
-}
-
-/**
- * cockatiel compares the wall clock of now and of the opening with a duration. Set back by an hour, it would leave a store
- * alone for an hour: so the duration is endless until the pause is over, and then less than any.
- */
-function pauseBy(elapsedMs: () => number, pauseMs: number): IBackoffFactory<unknown> {
-  return {
-    next() {
-      const overMs = elapsedMs() + pauseMs;
-      return {
-        ...this,
-        get duration() {
-          return elapsedMs() < overMs ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
-        },
-      };
-    },
-  };
 }
 
 /** What can be asked of the store. */
@@ -82,55 +30,37 @@ export type StoreOperation = Exclude<keyof Store, 'driver' | 'close'>;
 
 /**
  * A store that answers in time or says that it did not. Each operation has a timer of its own, whatever the client below
- * does; slots that were read in time are kept when another was not. After several operations in a row that found no
- * store, the circuit opens and the next ones fail at once with `circuit_open`, until one that is let through succeeds.
- * A store that answers with a refusal (`rejected`) is there, and does not open it.
+ * does; parts of a history that were read in time are kept when another was not. While the circuit is open, operations fail at
+ * once with `circuit_open`.
  */
-export function budgetedStore(store: SlotStore, budget: Budget = {}): Store {
-  const { timeoutMs = 50, backgroundTimeoutMs = 1000, breaker = storeBreaker(), timer = realTimer, onFailure } = budget;
-
-  /** Rejects with `circuit_open` or with what `run` rejects with. */
-  async function throughBreaker<T>(run: () => Promise<T>): Promise<T> {
-    // While one operation tries the store, cockatiel would let the others wait for its outcome.
-    if (breaker.state === CircuitState.HalfOpen) throw circuitOpen();
-    try {
-      return await breaker.execute(run);
-    } catch (error) {
-      throw error instanceof BrokenCircuitError ? circuitOpen() : error;
-    }
-  }
+export function budgetedStore(store: PartwiseStore, budget: Budget): Store {
+  const { timeoutMs = 50, backgroundTimeoutMs = 1000, breaker, timer = realTimer, onFailure } = budget;
 
   async function bounded<T>(operation: StoreOperation, ms: number, run: () => Promise<T>): Promise<T> {
+    const leave = breaker.enter();
     try {
-      return await throughBreaker(() => within(timer, ms, run));
+      if (leave === null) throw circuitOpen();
+      const answer = await within(timer, ms, run);
+      leave(true);
+      return answer;
     } catch (error) {
+      leave?.(!isOutage(error));
       if (error instanceof StoreError) onFailure?.(operation, error.code);
       throw error;
     }
-  }
-
-  async function readSlots(attempt: Attempt): Promise<History> {
-    const history = await inTime(timer, timeoutMs, store.ask(attempt));
-    const slots = slotsOf(history);
-    if (slots.length > 0 && slots.every((slot) => slot.state === 'failed' && OUTAGES.has(slot.why))) {
-      throw new NoSlotRead(history);
-    }
-    return history;
   }
 
   return {
     driver: store.driver,
 
     async recordAttempt(attempt) {
-      let history: History;
-      try {
-        history = await throughBreaker(() => readSlots(attempt));
-      } catch (error) {
-        if (error instanceof NoSlotRead) history = error.history;
-        else if (error instanceof StoreError) history = allFailed(attempt, error.code);
-        else throw error;
+      if (isNobodys(attempt)) return NOTHING_ASKED;
+      const leave = breaker.enter();
+      const history = leave === null ? allFailed(attempt) : await inTime(timer, timeoutMs, store.beginAttempt(attempt));
+      leave?.(!isNowhere(history));
+      if (onFailure !== undefined) {
+        for (const part of partsOf(history)) if (part.state === 'failed') onFailure('recordAttempt', part.why);
       }
-      for (const slot of slotsOf(history)) if (slot.state === 'failed') onFailure?.('recordAttempt', slot.why);
       return history;
     },
 
@@ -161,45 +91,43 @@ export function budgetedStore(store: SlotStore, budget: Budget = {}): Store {
   };
 }
 
-const OUTAGES: ReadonlySet<StoreFailure> = new Set(['timeout', 'unreachable', 'circuit_open']);
+const NOTHING_ASKED: History = { subject: null, address: null, device: null };
 
-/** Carries a history through the breaker as a failure. */
-class NoSlotRead extends Error {
-  readonly history: History;
-  constructor(history: History) {
-    super('no slot could be read');
-    this.history = history;
-  }
-}
-
-function isOutage(error: unknown): boolean {
-  return error instanceof NoSlotRead || (error instanceof StoreError && OUTAGES.has(error.code));
+/** Says nothing of the store, so that it must not close the circuit. */
+function isNobodys({ keys }: Attempt): boolean {
+  return keys.subject === null && keys.address === null && keys.device === null;
 }
 
 function circuitOpen(): StoreError {
   return new StoreError('circuit_open', 'the store failed several times in a row and is left alone for a moment');
 }
 
-function slotsOf({ subject, address, device }: History): Slot<unknown>[] {
-  return [subject, address, device].filter((slot) => slot !== null);
+function allFailed({ keys }: Attempt): History {
+  const failed = { state: 'failed', why: 'circuit_open' } as const;
+  return {
+    subject: keys.subject === null ? null : failed,
+    address: keys.address === null ? null : failed,
+    device: keys.device === null ? null : failed,
+  };
 }
 
-function allFailed({ subject, address, device }: Attempt, why: StoreFailure): History {
-  const failed = { state: 'failed', why } as const;
-  return { subject: subject && failed, address: address && failed, device: device && failed };
+function partsOf({ subject, address, device }: History): Reading<unknown>[] {
+  return [subject, address, device].filter((part) => part !== null);
+}
+
+/** Whether every part failed, and none because the store refused it. */
+function isNowhere(history: History): boolean {
+  const parts = partsOf(history);
+  return parts.every((part) => part.state === 'failed' && part.why !== 'rejected');
 }
 
 const LATE = { state: 'failed', why: 'timeout' } as const;
 
-/** A slot that answers within `ms` is kept, whatever becomes of the others. */
-function inTime(timer: Timer, ms: number, asked: Asked): Promise<History> {
+/** A part that is read within `ms` is kept, whatever becomes of the others. */
+function inTime(timer: Timer, ms: number, { subject, address, device }: PendingHistory): Promise<History> {
   return new Promise((resolve) => {
-    const history = { subject: asked.subject && LATE, address: asked.address && LATE, device: asked.device && LATE };
-    let waiting = slotsOf(history).length;
-    if (waiting === 0) {
-      resolve(history);
-      return;
-    }
+    const history = { subject: subject && LATE, address: address && LATE, device: device && LATE };
+    let waiting = partsOf(history).length;
     const cancel = timer(() => resolve({ ...history }), ms);
     const keep = (part: Partial<History>) => {
       Object.assign(history, part);
@@ -208,9 +136,9 @@ function inTime(timer: Timer, ms: number, asked: Asked): Promise<History> {
       cancel();
       resolve(history);
     };
-    void asked.subject?.then((subject) => keep({ subject }));
-    void asked.address?.then((address) => keep({ address }));
-    void asked.device?.then((device) => keep({ device }));
+    void subject?.then((read) => keep({ subject: read }));
+    void address?.then((read) => keep({ address: read }));
+    void device?.then((read) => keep({ device: read }));
   });
 }
 

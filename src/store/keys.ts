@@ -36,27 +36,27 @@ export function subjectPseudonym(pseudonym: Pseudonymize, subject: SubjectName):
 }
 
 /** Key of the counters of a subject. */
-export function subjectTallyKey(subject: Pseudonym): string {
+export function subjectCountersKey(subject: Pseudonym): string {
   return `sg:{s:${part(subject)}}:tally`;
 }
 
-/** Key of the baseline of a subject; shares the slot of {@link subjectTallyKey}. */
+/** Key of the baseline of a subject; shares the slot of {@link subjectCountersKey}. */
 export function baselineKey(subject: Pseudonym): string {
   return `sg:{s:${part(subject)}}:baseline`;
 }
 
 /** Key of the counters of a network (/24 or /48). */
-export function networkTallyKey(network: Pseudonym): string {
+export function networkCountersKey(network: Pseudonym): string {
   return `sg:{n:${part(network)}}:tally`;
 }
 
 /** Key of the counters of an address; shares the slot of its network, so that one script reads both. */
-export function addressTallyKey(network: Pseudonym, address: Pseudonym): string {
+export function addressCountersKey(network: Pseudonym, address: Pseudonym): string {
   return `sg:{n:${part(network)}}:a:${part(address)}`;
 }
 
 /** Key of the counters of a device. */
-export function deviceTallyKey(device: Pseudonym): string {
+export function deviceCountersKey(device: Pseudonym): string {
   return `sg:{d:${part(device)}}:tally`;
 }
 

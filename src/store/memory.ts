@@ -1,39 +1,44 @@
 import { LRUCache } from 'lru-cache';
-import type { Cells } from './cells.ts';
-import { storeOver } from './slots.ts';
-import { type SlotStore, StoreError } from './store.ts';
-import { changeTally, type Tally } from './windows.ts';
+import type { Backend } from './backend.ts';
+import { COUNTERS_TTL_MS, type CounterRecord, countEvent } from './counters.ts';
+import { storeOver } from './over-backend.ts';
+import { type PartwiseStore, StoreError } from './store.ts';
 
 /** The clock and the bounds of an embedded store. */
 export interface MemoryStoreOptions {
   /** Epoch milliseconds. */
   readonly now: () => number;
-  /** Most tallies, most baselines and most spent proofs kept, each; default 100,000. */
+  /** Most records of counters, most baselines and most spent proofs kept, each; default 100,000. */
   readonly maxKeys?: number;
   /**
-   * Most bytes that tallies and baselines may take, each half of it, as estimated from what they hold; default 64 MiB. An
+   * Most bytes that counters and baselines may take, each half of it, as estimated from what they hold; default 64 MiB. An
    * address that a thousand subjects share weighs as much as ten others.
    */
   readonly maxBytes?: number;
-  /** Hears of each tally and baseline that had to give way before it expired. */
+  /** Called for each record of counters and each baseline that is dropped for lack of room. */
   readonly onEvict?: (kind: Evicted) => void;
 }
 
-/** What gave way for want of room. */
+/** What is dropped: `tally` is a record of counters. */
 export type Evicted = 'tally' | 'baseline';
 
 const MIB = 1024 * 1024;
 
-/** Upper estimates for V8, in bytes: of what is kept at all, and of each entry of a tally. */
+/** Upper estimates for V8, in bytes: of what is kept at all, and of each entry of a counter. */
 const BYTES_PER_KEY = 400;
 const BYTES_PER_ENTRY = 110;
 
 /**
- * The embedded store: one process, nothing on disk. Bounded in keys and bytes, and expiring without timers. Tallies and baselines give way
- * to newer ones, each among themselves, so that a flood of addresses forgets nobody's baseline. A spent proof never
- * gives way before it expires: when no more can be kept, spending is rejected.
+ * The embedded store: one process, nothing on disk. Bounded in keys and bytes, and expiring without timers. Counters and
+ * baselines are dropped for newer ones, each among themselves, so that a flood of addresses drops nobody's baseline. A spent
+ * proof is never dropped before it expires: when no more can be kept, spending is rejected.
  */
-export function memoryStore({ now, maxKeys = 100_000, maxBytes = 64 * MIB, onEvict }: MemoryStoreOptions): SlotStore {
+export function memoryStore({
+  now,
+  maxKeys = 100_000,
+  maxBytes = 64 * MIB,
+  onEvict,
+}: MemoryStoreOptions): PartwiseStore {
   const bounded = <T extends {}>(kind: Evicted, bytesOf: (value: T) => number) =>
     new LRUCache<string, T>({
       max: maxKeys,
@@ -47,7 +52,7 @@ export function memoryStore({ now, maxKeys = 100_000, maxBytes = 64 * MIB, onEvi
         if (reason === 'evict') onEvict?.(kind);
       },
     });
-  const tallies = bounded('tally', bytesOfTally);
+  const records = bounded('tally', bytesOfRecord);
   const values = bounded<string>('baseline', (text) => BYTES_PER_KEY + 2 * text.length);
   const claims = new Map<string, { readonly until: number; readonly note: string }>();
 
@@ -60,14 +65,14 @@ export function memoryStore({ now, maxKeys = 100_000, maxBytes = 64 * MIB, onEvi
     return claim !== undefined && claim.until > at ? claim : null;
   }
 
-  const cells: Cells = {
-    async touch({ at, write, tallies: cellsAsked, values: keys }) {
+  const backend: Backend = {
+    async read({ at, write, event, seen, counters, values: keys }) {
       return {
-        tallies: cellsAsked.map(({ key, ttlMs, changes }) => {
-          let tally = tallies.get(key) ?? {};
-          for (const change of changes) tally = changeTally(tally, change, at);
-          if (write && changes.length > 0) tallies.set(key, tally, { ttl: ttlMs });
-          return tally;
+        counts: counters.map(({ of, key }) => {
+          const before = records.get(key);
+          const { record, counts } = countEvent(of, before ?? NOTHING_COUNTED, event, seen, at);
+          if (write && record !== (before ?? NOTHING_COUNTED)) records.set(key, record, { ttl: COUNTERS_TTL_MS[of] });
+          return record === NOTHING_COUNTED ? null : counts;
         }),
         values: keys.map((key) => values.get(key) ?? null),
       };
@@ -93,7 +98,7 @@ export function memoryStore({ now, maxKeys = 100_000, maxBytes = 64 * MIB, onEvi
     },
     async remove(keys) {
       for (const key of keys) {
-        tallies.delete(key);
+        records.delete(key);
         values.delete(key);
       }
     },
@@ -101,16 +106,21 @@ export function memoryStore({ now, maxKeys = 100_000, maxBytes = 64 * MIB, onEvi
       now();
     },
     async close() {
-      tallies.clear();
+      records.clear();
       values.clear();
       claims.clear();
     },
   };
-  return storeOver('memory', cells);
+  return storeOver('memory', backend);
 }
 
-function bytesOfTally(tally: Tally): number {
+const NOTHING_COUNTED: CounterRecord = {};
+
+function bytesOfRecord(record: CounterRecord): number {
   let bytes = BYTES_PER_KEY;
-  for (const name in tally) bytes += BYTES_PER_KEY + BYTES_PER_ENTRY * Object.keys(tally[name] ?? {}).length;
+  for (const name in record) {
+    bytes += BYTES_PER_KEY;
+    for (const _entry in record[name]) bytes += BYTES_PER_ENTRY;
+  }
   return bytes;
 }

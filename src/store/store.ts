@@ -1,112 +1,96 @@
 import type { Baseline } from '../model/baseline.ts';
+import type { CountedEvent, Counts, Seen } from './counters.ts';
 
 /**
- * A pseudonym: a keyed hash of a subject, address or device. Store keys and set members hold nothing else, so that a
+ * A pseudonym: a keyed hash of a subject, address or device. Store keys and counted values hold nothing else, so that a
  * stolen dump of the store names nobody.
  */
 export type Pseudonym = string;
 
-/** Why a slot could not be read in time. */
+/** Why the store did not do what was asked. */
 export type StoreFailure = 'timeout' | 'unreachable' | 'circuit_open' | 'rejected';
 
-/** One slot of a reading: its value, or why it failed. */
-export type Slot<T> =
+/** One part of a history: what was read, or why it failed. */
+export type Reading<T> =
   | { readonly state: 'read'; readonly value: T }
   | { readonly state: 'failed'; readonly why: StoreFailure };
 
-/** What one attempt touches. A part that does not apply to the request is null and is not asked for. */
+/** Whose counters are meant; null: nobody's. An address comes with its network. */
+export interface CounterKeys {
+  readonly subject: Pseudonym | null;
+  readonly address: Pseudonym | null;
+  readonly network: Pseudonym | null;
+  readonly device: Pseudonym | null;
+}
+
+/** What one attempt counts and reads. */
 export interface Attempt {
-  /** Moment of the check in epoch milliseconds: windows are laid from here. */
+  /** Moment of the check in epoch milliseconds: windows end here. */
   readonly atMs: number;
   /** False for a dry run: everything is read and judged as if it were counted, nothing is written. */
   readonly write: boolean;
-  readonly subject: {
-    readonly key: Pseudonym;
-    /** Counter key of the address, for `addresses1h`. */
-    readonly address: Pseudonym | null;
-    /** ISO country, for `countries24h`. */
-    readonly country: string | null;
-  } | null;
-  readonly address: {
-    readonly key: Pseudonym;
-    readonly network: Pseudonym;
-    /** For `subjects1h`. */
-    readonly subject: Pseudonym | null;
-  } | null;
-  readonly device: {
-    readonly key: Pseudonym;
-    /** For `subjects24h`. */
-    readonly subject: Pseudonym | null;
-  } | null;
+  readonly keys: CounterKeys;
+  /** What the counters of different values see. */
+  readonly seen: Seen;
 }
 
-/** Counts include the attempt that is being made. */
-export interface SubjectSlot {
-  readonly baseline: Baseline | null;
-  readonly attempts1m: number;
-  readonly failures10m: number;
-  readonly addresses1h: number;
-  readonly countries24h: number;
+/** A value with the text that it was read from: a write expects the text to be there still. */
+export interface Stored<T> {
+  readonly value: T;
+  readonly text: string;
+}
+
+/** What is stored about a subject. */
+export interface SubjectRecord extends Counts<'subject'> {
+  readonly baseline: Stored<Baseline> | null;
 }
 
 /** What is counted of an address and of its network. */
-export interface AddressSlot {
-  readonly failures10m: number;
-  readonly denies1h: number;
-  readonly subjects1h: number;
-  /** The same over the /24 or /48, so that rotating inside one network does not start from zero. */
-  readonly networkFailures10m: number;
+export interface AddressRecord extends Counts<'address'> {
+  readonly network: Counts<'network'>;
 }
 
 /** What is counted of a device. */
-export interface DeviceSlot {
-  readonly subjects24h: number;
-}
+export interface DeviceRecord extends Counts<'device'> {}
 
-/** What the store knew at the moment of the attempt. A slot that was not asked for is null. */
+/** What the store knew at the moment of the attempt; null where nothing was asked. Counts include the attempt. */
 export interface History {
-  readonly subject: Slot<SubjectSlot> | null;
-  readonly address: Slot<AddressSlot> | null;
-  readonly device: Slot<DeviceSlot> | null;
+  readonly subject: Reading<SubjectRecord> | null;
+  readonly address: Reading<AddressRecord> | null;
+  readonly device: Reading<DeviceRecord> | null;
 }
 
-/** What is asked for one attempt: each slot settles by itself and none rejects. A slot that was not asked for is null. */
-export interface Asked {
-  readonly subject: Promise<Slot<SubjectSlot>> | null;
-  readonly address: Promise<Slot<AddressSlot>> | null;
-  readonly device: Promise<Slot<DeviceSlot>> | null;
-}
+/** A history under way: each part settles by itself and none rejects. */
+export type PendingHistory = { readonly [part in keyof History]: Promise<NonNullable<History[part]>> | null };
 
-/** A bad end of an attempt: a failure counts against subject and address, a deny against the address alone. */
+/** A bad end of an attempt. Which counters it changes is the table's business. */
 export interface Outcome {
-  readonly kind: 'failure' | 'deny';
+  readonly kind: Exclude<CountedEvent, 'attempt'>;
   readonly atMs: number;
-  readonly subject: Pseudonym | null;
-  readonly address: { readonly key: Pseudonym; readonly network: Pseudonym } | null;
+  readonly keys: CounterKeys;
 }
+
+/** A pure change of a baseline; null leaves it as it is. */
+export type BaselineChange = (before: Baseline | null) => Baseline | null;
 
 /**
  * The store, in the words of the domain. Two drivers, `memory` and `redis`, pass one contract suite. Every key expires.
- * Methods reject with {@link StoreError}; `recordAttempt` never rejects, since each of its slots fails by itself.
+ * Methods reject with {@link StoreError}; `recordAttempt` never rejects, since each part of its history fails by itself.
  */
 export interface Store {
   readonly driver: 'memory' | 'redis';
-  /** Counts the attempt and reads all that the check needs: every slot is asked in the same tick, one network wait. */
+  /** Counts the attempt and reads all that the check needs: everything is asked in the same tick, one network wait. */
   recordAttempt(attempt: Attempt): Promise<History>;
   /** Counts a failed log-in, a forged proof or a deny. */
   recordOutcome(outcome: Outcome): Promise<void>;
-  /** The stored baseline and counters without counting anything; for the support desk. Null when nothing is stored. */
-  readSubject(subject: Pseudonym, atMs: number): Promise<SubjectSlot | null>;
+  /** Baseline and counts without counting anything; for the support desk. Null when nothing is stored. */
+  readSubject(subject: Pseudonym, atMs: number): Promise<SubjectRecord | null>;
   /**
-   * Reads, changes and writes one baseline so that racing writers lose nothing: `change` may run several times and must
-   * be pure. Returning null leaves the store as it is. Answers with what is stored afterwards. `seen` is the baseline that
-   * the store has just told of the subject, null for none: where it is still the newest, it is not read again.
+   * Reads, changes and writes one baseline so that racing writers lose nothing: `change` may run several times. Resolves
+   * with the baseline as it is afterwards. `seen` is what an attempt has just read of the subject, null for nothing: while
+   * that is the newest, the baseline is not read again.
    */
-  updateBaseline(
-    subject: Pseudonym,
-    change: (before: Baseline | null) => Baseline | null,
-    seen?: Baseline | null,
-  ): Promise<Baseline | null>;
+  updateBaseline(subject: Pseudonym, change: BaselineChange, seen?: Stored<Baseline> | null): Promise<Baseline | null>;
   /** Erases baseline and counters of a subject. */
   forgetSubject(subject: Pseudonym): Promise<void>;
   /**
@@ -122,10 +106,10 @@ export interface Store {
   close(): Promise<void>;
 }
 
-/** A store whose slots can be waited for one by one, for whoever keeps a budget. */
-export interface SlotStore extends Store {
-  /** As `recordAttempt`: every slot is asked before it returns. */
-  ask(attempt: Attempt): Asked;
+/** A store whose histories can be waited for part by part, for whoever keeps a budget. */
+export interface PartwiseStore extends Store {
+  /** As `recordAttempt`: everything is asked before it returns. */
+  beginAttempt(attempt: Attempt): PendingHistory;
 }
 
 /** The store did not do what was asked. `code` is stable; the message never holds a key or a value. */

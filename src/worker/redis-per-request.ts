@@ -1,10 +1,10 @@
 import { Redis } from 'ioredis';
-import { cellsOver, type RedisLink, rawCells } from '../store/redis/cells.ts';
+import { storeOver } from '../store/over-backend.ts';
+import { type RedisLink, redisBackend, redisCommands } from '../store/redis/commands.ts';
 import { connectionMessage, messageOf, storeErrorOf } from '../store/redis/errors.ts';
 import type { LinkOptions, RedisStoreOptions } from '../store/redis/redis.ts';
 import { parseRedisUrl, RedisUrlError } from '../store/redis/url.ts';
-import { storeOver } from '../store/slots.ts';
-import { type SlotStore, StoreError } from '../store/store.ts';
+import { type PartwiseStore, StoreError } from '../store/store.ts';
 
 /** Which Redis, and whom to tell about its connections. Certificates are checked by the runtime, against its own authorities. */
 export type RedisPerRequestOptions = Omit<RedisStoreOptions, 'tls' | 'onRebuild'>;
@@ -17,9 +17,10 @@ export type RedisPerRequestOptions = Omit<RedisStoreOptions, 'tls' | 'onRebuild'
  * Password, database and first command go out together: one wait after TCP and TLS.
  * @throws RedisUrlError when the URL cannot be understood, or names a cluster or sentinels.
  */
-export function redisPerRequest(options: RedisPerRequestOptions): SlotStore {
+export function redisPerRequest(options: RedisPerRequestOptions): PartwiseStore {
   // What one request asks in the same breath goes out together; nothing of another request may be waited for.
-  return storeOver('redis', cellsOver(rawCells(requestLink(standaloneTarget(options.url), options)), queueMicrotask));
+  const link = requestLink(standaloneTarget(options.url), options);
+  return storeOver('redis', redisBackend(redisCommands(link), queueMicrotask));
 }
 
 /**

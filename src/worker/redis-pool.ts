@@ -1,12 +1,12 @@
 import { DurableObject } from 'cloudflare:workers';
 import * as z from 'zod';
 import type { PoolLocation } from '../app/pool-location.ts';
-import { cellsOver, type RawCells, type RawReply } from '../store/redis/cells.ts';
+import { COUNTED, COUNTED_EVENTS, SEEN_VALUES } from '../store/counters.ts';
+import { storeOver } from '../store/over-backend.ts';
+import { type RedisCommands, redisBackend, type StepReply } from '../store/redis/commands.ts';
 import { messageOf, storeErrorOf } from '../store/redis/errors.ts';
-import { storeOver } from '../store/slots.ts';
-import { type SlotStore, StoreError } from '../store/store.ts';
-import { COUNTERS, type CounterName, SETS, type SetName } from '../store/windows.ts';
-import { type Connection, restingConnection } from './redis-resting.ts';
+import { type PartwiseStore, StoreError } from '../store/store.ts';
+import { type Connection, idleClosingConnection } from './redis-idle.ts';
 
 /** How many objects there are, and where. */
 export interface RedisPoolOptions {
@@ -33,7 +33,9 @@ interface RedisPoolId {
 
 /** What can be called from outside. Errors come back as values, since they lose their class on the way. */
 type PoolCalls = {
-  readonly [Name in Exclude<keyof RawCells, 'close'>]: (...args: Parameters<RawCells[Name]>) => Promise<unknown>;
+  readonly [Name in Exclude<keyof RedisCommands, 'close'>]: (
+    ...args: Parameters<RedisCommands[Name]>
+  ) => Promise<unknown>;
 };
 
 /**
@@ -41,7 +43,7 @@ type PoolCalls = {
  * random for each store: none of them holds anything of a subject, and a subject under attack is spread over all of them.
  * Nothing is sent twice: a call that an object did not answer is reported as failed.
  */
-export function redisPool(namespace: RedisPoolNamespace, options: RedisPoolOptions): SlotStore {
+export function redisPool(namespace: RedisPoolNamespace, options: RedisPoolOptions): PartwiseStore {
   const place = options.location ?? 'anywhere';
   // The place is part of the name: an object stays where it was made.
   const name = `redis-${place}-${Math.floor(options.random() * options.size)}`;
@@ -64,7 +66,7 @@ export function redisPool(namespace: RedisPoolNamespace, options: RedisPoolOptio
     throw errorOf(parsed.data);
   }
 
-  const raw: RawCells = {
+  const commands: RedisCommands = {
     steps: (steps) => call(ANSWERS.steps, (pool) => pool.steps(steps)),
     get: (key) => call(ANSWERS.get, (pool) => pool.get(key)),
     claim: (key, ttlSeconds, note) => call(ANSWERS.claim, (pool) => pool.claim(key, ttlSeconds, note)),
@@ -72,7 +74,7 @@ export function redisPool(namespace: RedisPoolNamespace, options: RedisPoolOptio
     ping: () => call(ANSWERS.nothing, (pool) => pool.ping()),
     close: async () => undefined,
   };
-  return storeOver('redis', cellsOver(raw, queueMicrotask));
+  return storeOver('redis', redisBackend(commands, queueMicrotask));
 }
 
 const failure = z.object({
@@ -88,11 +90,11 @@ function errorOf({ code, message }: Failure): StoreError {
   return new StoreError(code, message);
 }
 
-const rawReply = z.union([z.array(z.string().nullable()), failure.transform(errorOf)]);
+const stepReply = z.union([z.array(z.string().nullable()), failure.transform(errorOf)]);
 
 /** Worker and object may be of two versions while a new one is rolled out. */
 const ANSWERS = {
-  steps: answerOf(z.array(rawReply)),
+  steps: answerOf(z.array(stepReply)),
   get: answerOf(z.string().nullable()),
   claim: answerOf(z.boolean()),
   nothing: answerOf(z.undefined()),
@@ -113,14 +115,12 @@ const IDLE_MS = 60_000;
 /** A key of the store, see `keys.ts`: an object serves nothing else that may lie in the same Redis. */
 const key = z.string().regex(/^sg:\{[sndp]:/);
 const ttl = z.int().positive();
-const change = z.union([
-  z.strictObject({ count: z.enum(Object.keys(COUNTERS) as [CounterName, ...CounterName[]]) }),
-  z.strictObject({ see: z.enum(Object.keys(SETS) as [SetName, ...SetName[]]), member: z.string() }),
-]);
-const touch = z.strictObject({
+const read = z.strictObject({
   at: z.int(),
   write: z.boolean(),
-  tallies: z.array(z.strictObject({ key, ttlMs: ttl, changes: z.array(change) })),
+  event: z.enum(COUNTED_EVENTS).nullable(),
+  seen: z.record(z.enum(SEEN_VALUES), z.string().nullable()),
+  counters: z.array(z.strictObject({ of: z.enum(COUNTED), key })),
   values: z.array(key),
 });
 
@@ -128,7 +128,7 @@ const swap = z.strictObject({ key, expected: z.string().nullable(), next: z.stri
 
 /** What each call takes: anything else is refused before it comes near Redis. */
 const CALLS = {
-  steps: z.tuple([z.array(z.union([touch, swap])).min(1)]),
+  steps: z.tuple([z.array(z.union([read, swap])).min(1)]),
   get: z.tuple([key]),
   claim: z.tuple([
     key,
@@ -156,7 +156,7 @@ export class RedisPool extends DurableObject implements PoolCalls {
   constructor(state: unknown, env: unknown) {
     super(state, env);
     const { REDIS_URL, STORE_TIMEOUT_MS } = environment.parse(env);
-    this.#connection = restingConnection({
+    this.#connection = idleClosingConnection({
       url: REDIS_URL,
       // What a command may hold on to is bounded here, the wait for it by the Worker.
       timeoutMs: Math.max(STORE_TIMEOUT_MS, 1000),
@@ -173,25 +173,25 @@ export class RedisPool extends DurableObject implements PoolCalls {
       // In a cluster one of them may fail without the others.
       const replies = await Promise.allSettled(steps.map((step) => take(step)));
       return replies.map((reply) =>
-        rawReplyOf(reply.status === 'fulfilled' ? reply.value : storeErrorOf(reply.reason)),
+        stepReplyOf(reply.status === 'fulfilled' ? reply.value : storeErrorOf(reply.reason)),
       );
     });
   }
 
   get(...args: unknown[]) {
-    return answered(CALLS.get, args, async (...asked) => (await this.#connection()).raw.get(...asked));
+    return answered(CALLS.get, args, async (...asked) => (await this.#connection()).commands.get(...asked));
   }
 
   claim(...args: unknown[]) {
-    return answered(CALLS.claim, args, async (...asked) => (await this.#connection()).raw.claim(...asked));
+    return answered(CALLS.claim, args, async (...asked) => (await this.#connection()).commands.claim(...asked));
   }
 
   remove(...args: unknown[]) {
-    return answered(CALLS.remove, args, async (...asked) => (await this.#connection()).raw.remove(...asked));
+    return answered(CALLS.remove, args, async (...asked) => (await this.#connection()).commands.remove(...asked));
   }
 
   ping(...args: unknown[]) {
-    return answered(CALLS.ping, args, async () => (await this.#connection()).raw.ping());
+    return answered(CALLS.ping, args, async () => (await this.#connection()).commands.ping());
   }
 }
 
@@ -214,6 +214,6 @@ function failureOf({ code, message }: StoreError): Failure {
   return { code, message };
 }
 
-function rawReplyOf(reply: RawReply): readonly (string | null)[] | Failure {
+function stepReplyOf(reply: StepReply): readonly (string | null)[] | Failure {
   return reply instanceof StoreError ? failureOf(reply) : reply;
 }

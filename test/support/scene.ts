@@ -1,8 +1,9 @@
 import { createApp } from '../../src/app/app.ts';
+import { assembleEngine } from '../../src/app/assemble-engine.ts';
+import { chanceOf } from '../../src/cli/simulate/chance.ts';
 import { noGeo } from '../../src/data/geo/no-geo.ts';
 import { NO_REPUTATION } from '../../src/data/lists/standing.ts';
 import { check } from '../../src/engine/check.ts';
-import { deviceTokens } from '../../src/engine/device-token-jose.ts';
 import type { Engine } from '../../src/engine/engine.ts';
 import { recordEvent } from '../../src/engine/event.ts';
 import type { Checked } from '../../src/engine/settle.ts';
@@ -18,10 +19,8 @@ import type { DecisionRecord } from '../../src/records/record.ts';
 import { compileRules } from '../../src/rules/compile.ts';
 import type { RuleSet } from '../../src/rules/ruleset.ts';
 import { FACT_CATALOG } from '../../src/signals/index.ts';
-import { joseVerifier } from '../../src/step-up/jose.ts';
 import { stepUpIssuers } from '../../src/step-up/presets.ts';
 import { memoryStore } from '../../src/store/memory.ts';
-import { pseudonymizer } from '../../src/store/pseudonym.ts';
 import { type Store, StoreError, type StoreFailure } from '../../src/store/store.ts';
 import { type Issuer, issuer } from './issuer.ts';
 
@@ -98,17 +97,23 @@ export function scene({ rules = RULES, issuers, later, deps: changes, ...parts }
   let broken: StoreFailure | null = null;
   let ids = 0;
   const engine: Engine = {
-    rules: liveRules(rules),
-    store: breakable(memoryStore({ now }), () => broken),
-    geo: noGeo(),
-    reputation: () => NO_REPUTATION,
-    deviceTokens: deviceTokens({ secrets: [new Uint8Array(32).fill(7)] }),
-    verifier: verifierOf(issuers ?? [idp.entry()]),
-    pseudonym: pseudonymizer('a-privacy-key-of-thirty-two-bytes!'),
+    ...assembleEngine({
+      rules: liveRules(rules),
+      store: breakable(memoryStore({ now }), () => broken),
+      geo: noGeo(),
+      lists: () => NO_REPUTATION,
+      issuers: stepUpIssuers.parse(issuers ?? [idp.entry()]),
+      secrets: {
+        deviceTokens: ['a-device-token-secret-of-thirty-two-bytes!'],
+        privacyKey: 'a-privacy-key-of-thirty-two-bytes!',
+      },
+      now,
+      random: chanceOf('scene').next,
+      keys: { fetch: () => Promise.reject(new Error('no network in this test')) },
+    }),
     newId: () => `id-${++ids}`,
     newDeviceId: () => `d-${++ids}`,
     ...parts,
-    now,
   };
   const records: DecisionRecord[] = [];
   const pending: Promise<void>[] = [];
@@ -178,12 +183,6 @@ function liveRules(rules: object | (() => RuleSet)): () => RuleSet {
 
 const NO_PROXY: AddressTrust = { trusted: { kind: 'none' }, declared: null };
 
-function verifierOf(entries: readonly object[]): Engine['verifier'] {
-  if (entries.length === 0) return null;
-  const fetch = () => Promise.reject(new Error('no network in this test'));
-  return joseVerifier({ issuers: stepUpIssuers.parse(entries), fetch });
-}
-
 /** The store, failing as a slow or absent one does: slots of an attempt one by one, everything else as a whole. */
 function breakable(store: Store, why: () => StoreFailure | null): Store {
   const orFail = <A extends readonly unknown[], R>(work: (...args: A) => Promise<R>) => {
@@ -200,9 +199,9 @@ function breakable(store: Store, why: () => StoreFailure | null): Store {
       if (code === null) return store.recordAttempt(attempt);
       const failed = { state: 'failed', why: code } as const;
       return {
-        subject: attempt.subject && failed,
-        address: attempt.address && failed,
-        device: attempt.device && failed,
+        subject: attempt.keys.subject === null ? null : failed,
+        address: attempt.keys.address === null ? null : failed,
+        device: attempt.keys.device === null ? null : failed,
       };
     },
     recordOutcome: orFail(store.recordOutcome),

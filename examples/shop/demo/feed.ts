@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import type { DecisionRecord } from '../../../src/records/record.ts';
-import type { Pseudonymize } from '../../../src/store/keys.ts';
+import type { DecisionRecord, FactValue } from './decision-record.ts';
 import type { FeedDecision, FeedEvent } from './feed-event.ts';
-import { PLACES } from './places.ts';
+import type { Place, Who } from './places.ts';
 
 /** What the panel is told, as it happens and once more to whoever comes later. */
 export interface Feed {
@@ -42,21 +41,21 @@ const describedRules = z.object({
   rules: z.array(z.object({ id: z.string(), description: z.string().optional() })),
 });
 
-/** Tells decision records, which are Stepgate's own log lines, in the words of the rule file. */
+/** Whose browser a request comes from, and from where. */
+export interface Origin {
+  readonly who: Who;
+  readonly place: Place;
+}
+
+/** Tells decision records in the words of the rule file. `originOf` knows the pseudonyms of the addresses that the demo plays with. */
 export async function recordTeller(
   rulesFile: string,
-  pseudonym: Pseudonymize,
+  originOf: (pseudonym: string) => Origin | undefined,
 ): Promise<(record: DecisionRecord) => FeedDecision> {
   const { rules } = describedRules.parse(JSON.parse(await readFile(rulesFile, 'utf8')));
   const descriptions = new Map(rules.map(({ id, description }) => [id, description ?? id]));
-  // Records hold no address, only its pseudonym; the demo knows which addresses it plays with.
-  const origins = new Map(
-    PLACES.flatMap((place) =>
-      (['you', 'thief'] as const).map((who) => [pseudonym('address', place.address[who]), { who, place }]),
-    ),
-  );
   return (record) => {
-    const origin = record.address === null ? undefined : origins.get(record.address);
+    const origin = record.address === null ? undefined : originOf(record.address);
     const { facts } = record;
     const inWords = (rule: string | null, known: typeof facts): string =>
       rule === null ? '' : filledIn(descriptions.get(rule) ?? rule, { ...facts, ...known, score: record.score });
@@ -107,11 +106,11 @@ function filledIn(description: string, facts: DecisionRecord['facts']): string {
   });
 }
 
-function textOf(value: DecisionRecord['facts'][string]): string {
+function textOf(value: FactValue): string {
   if (typeof value === 'number') return value.toLocaleString('en-GB');
   return Array.isArray(value) ? value.join(', ') || 'none' : String(value);
 }
 
-function numberOf(value: DecisionRecord['facts'][string] | undefined): number | null {
+function numberOf(value: FactValue | undefined): number | null {
   return typeof value === 'number' ? value : null;
 }

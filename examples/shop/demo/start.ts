@@ -1,18 +1,11 @@
 import { hash, randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { getRequestListener } from '@hono/node-server';
 import { createStepgateClient, type StepgateClient } from '@stepgate/sdk';
-import { z } from 'zod';
-import { loadSettings } from '../../../src/app/settings.ts';
-import { listConfigSchema } from '../../../src/data/lists/lists.ts';
-import { buildLists } from '../../../src/data/lists/lists-file.ts';
-import { type RunningServer, startServer } from '../../../src/node.ts';
-import type { DecisionRecord } from '../../../src/records/record.ts';
-import { pseudonymizer } from '../../../src/store/pseudonym.ts';
 import { type Assets, buildAssets } from '../assets.ts';
 import { type Accounts, openAccounts } from '../provider/accounts.ts';
 import { CLASSES } from '../provider/classes.ts';
@@ -27,9 +20,11 @@ import { openSessions, TOKEN_COOKIE } from '../shop/session.ts';
 import { shopStepgate } from '../shop/stepgate.ts';
 import { type Caddy, startCaddy } from './caddy.ts';
 import { controlsApp, type Loot, panelHtml } from './controls.ts';
-import { type Feed, openFeed, recordTeller } from './feed.ts';
+import type { DecisionRecord } from './decision-record.ts';
+import { type Feed, type Origin, openFeed, recordTeller } from './feed.ts';
 import { type Front, startFront } from './front.ts';
-import { LISTED } from './places.ts';
+import { LISTED, PLACES } from './places.ts';
+import { buildLists, startStepgate } from './stepgate.ts';
 import { thiefDisguise } from './thief.ts';
 
 /** How the shop is protected: it asks Stepgate itself, or Caddy asks in front of it. */
@@ -99,7 +94,7 @@ async function startParts(
   const [siteAssets, panelAssets] = await Promise.all([
     buildAssets(['shop', 'sign-in'], ['site']),
     buildAssets(['panel'], ['panel', 'site']),
-    compileLists(dir, now()),
+    buildLists(join(dir, LISTS_DIR), LISTED),
   ]);
 
   const feed = openFeed();
@@ -161,9 +156,15 @@ async function startParts(
   });
   issuerFront.front.lead(providerPort);
 
-  const stepgate = await startStepgate(dir, secrets, shopFront.origin, issuerFront.origin, feed, () => client);
-  onStop(() => stepgate.stop());
-  client = createStepgateClient({ url: stepgate.url, key: secrets.key });
+  const stepgate = await openStepgate({
+    dir,
+    secrets,
+    shop: shopFront.origin,
+    issuer: issuerFront.origin,
+    feed,
+    onStop,
+  });
+  client = stepgate.client;
 
   const isGateway = variant === 'gateway';
   const shop = shopApp({
@@ -210,98 +211,92 @@ async function startParts(
 
 const LISTS_DIR = 'lists';
 
-/** The lists of the demo go through the same compiler as the real ones. */
-async function compileLists(dir: string, nowMs: number): Promise<void> {
-  const lists = join(dir, LISTS_DIR);
-  const configs = LISTED.map(({ category }) => ({
-    name: `demo-${category}`,
-    category,
-    source: `${category}.txt`,
-    format: 'text',
-  }));
-  const outcomes = await buildLists(
-    LISTED.map(({ text }, i) => ({
-      config: listConfigSchema.parse(configs[i]),
-      text,
-      updatedAtMs: nowMs,
-      etag: null,
-      lastModified: null,
-    })),
-    { dir: lists },
-  );
-  const refused = outcomes.find(({ problem }) => problem !== null);
-  if (refused !== undefined) throw new Error(`the list ${refused.name} was refused: ${refused.problem?.message}`);
-  await writeFile(join(lists, 'feeds.json'), JSON.stringify({ version: 1, defaults: false, lists: configs }));
+interface StepgateParts {
+  readonly dir: string;
+  readonly secrets: { readonly key: string; readonly privacy: string };
+  readonly shop: string;
+  readonly issuer: string;
+  readonly feed: Feed;
+  readonly onStop: (cleanup: () => Promise<unknown>) => void;
 }
 
-async function startStepgate(
-  dir: string,
-  secrets: { readonly key: string; readonly privacy: string },
-  shop: string,
-  issuer: string,
-  feed: Feed,
-  client: () => StepgateClient | null,
-): Promise<RunningServer> {
-  const pseudonym = pseudonymizer(secrets.privacy);
-  const tell = await recordTeller(join(RULES_DIR, 'shop.json'), pseudonym);
-  const settings = loadSettings(
-    {
-      PORT: '0',
-      API_KEYS: JSON.stringify({
-        version: 1,
-        keys: [{ name: 'shop', sha256: hash('sha256', secrets.key), rights: SHOP_RIGHTS }],
-      }),
-      PRIVACY_KEY: secrets.privacy,
-      RULES_DIR,
-      IP_LISTS_DIR: join(dir, LISTS_DIR),
-      TRUSTED_PROXIES: LOOPBACK,
-      SESSION_COOKIE: TOKEN_COOKIE,
-      STEP_UP_URL: `${shop}/confirm`,
-      STEP_UP_ISSUERS: JSON.stringify([
-        {
-          preset: 'oidc',
-          issuer,
-          audience: shop,
-          algorithms: [SIGNED_WITH],
-          typ: 'at+jwt',
-          step_up: { claim: 'su', equals: true },
-          acr_order: CLASSES,
-        },
-      ]),
-    },
-    secret,
-  );
-  const subjects = new Map(PEOPLE.map(({ id }) => [pseudonym('subject', id), id]));
-  return startServer(settings, {
-    output: {
-      write(line) {
-        const record = recordIn(line);
-        if (record === null) return;
-        feed.publish({ type: 'decision', data: tell(record) });
-        const subject = record.subject === null ? undefined : subjects.get(record.subject);
-        if (subject !== undefined) setTimeout(() => void tellSightings(feed, client(), subject), LEARNED_MS);
-      },
+/** Starts Stepgate, and has its decisions published on the feed. */
+async function openStepgate(parts: StepgateParts): Promise<{ url: string; client: StepgateClient }> {
+  const { feed, secrets } = parts;
+  const origins = new Map<string, Origin>();
+  const subjects = new Map<string, string>();
+  const tell = await recordTeller(join(RULES_DIR, 'shop.json'), (pseudonym) => origins.get(pseudonym));
+  /** Until the pseudonyms are known: by the id of the check. */
+  const asked = new Map<string, PromiseWithResolvers<DecisionRecord>>();
+  const recordOf = (id: string): PromiseWithResolvers<DecisionRecord> => {
+    const known = asked.get(id) ?? Promise.withResolvers<DecisionRecord>();
+    asked.set(id, known);
+    return known;
+  };
+  let isOpen = false;
+  const stepgate = await startStepgate({
+    settings: settingsOf(parts),
+    onRecord(record) {
+      if (!isOpen) return recordOf(record.id).resolve(record);
+      feed.publish({ type: 'decision', data: tell(record) });
+      const subject = record.subject === null ? undefined : subjects.get(record.subject);
+      if (subject !== undefined) setTimeout(() => void tellSightings(feed, client, subject), LEARNED_MS);
     },
   });
+  parts.onStop(() => stepgate.stop());
+  const client = createStepgateClient({ url: stepgate.url, key: secrets.key });
+  // Records hold no address and no id, only pseudonyms: a question about each, which counts and teaches nothing, tells which is whose.
+  const recordAbout = async (about: { readonly subject?: string; readonly ip?: string }): Promise<DecisionRecord> => {
+    const answer = await client.riskCheck({ action: 'login', dry_run: true, ...about });
+    if (answer.failed) throw new Error(`Stepgate gave no answer: ${answer.detail}`);
+    return recordOf(answer.id).promise;
+  };
+  for (const { id } of PEOPLE) {
+    const { subject } = await recordAbout({ subject: id });
+    if (subject !== null) subjects.set(subject, id);
+  }
+  for (const place of PLACES) {
+    for (const who of ['you', 'thief'] as const) {
+      const { address } = await recordAbout({ ip: place.address[who] });
+      if (address !== null) origins.set(address, { who, place });
+    }
+  }
+  isOpen = true;
+  return { url: stepgate.url, client };
+}
+
+function settingsOf({ dir, secrets, shop, issuer }: StepgateParts): { readonly [name: string]: string } {
+  return {
+    PORT: '0',
+    API_KEYS: JSON.stringify({
+      version: 1,
+      keys: [{ name: 'shop', sha256: hash('sha256', secrets.key), rights: SHOP_RIGHTS }],
+    }),
+    PRIVACY_KEY: secrets.privacy,
+    RULES_DIR,
+    IP_LISTS_DIR: join(dir, LISTS_DIR),
+    TRUSTED_PROXIES: LOOPBACK,
+    SESSION_COOKIE: TOKEN_COOKIE,
+    STEP_UP_URL: `${shop}/confirm`,
+    STEP_UP_ISSUERS: JSON.stringify([
+      {
+        preset: 'oidc',
+        issuer,
+        audience: shop,
+        algorithms: [SIGNED_WITH],
+        typ: 'at+jwt',
+        step_up: { claim: 'su', equals: true },
+        acr_order: CLASSES,
+      },
+    ]),
+  };
 }
 
 /** Decisions teach after they are answered; a moment later the sightings have them. */
 const LEARNED_MS = 60;
-const ERROR = 50;
 
-/** A line of Stepgate's log as a decision record; null for any other line, of which errors are passed on. */
-function recordIn(line: string): DecisionRecord | null {
-  const parsed = logLine.parse(JSON.parse(line));
-  // Stepgate's own record: its shape is a type of the source beside this. Its level is that of the score.
-  if (parsed.type === 'decision') return parsed as unknown as DecisionRecord;
-  if (Number(parsed.level) >= ERROR) process.stderr.write(line);
-  return null;
-}
-
-const logLine = z.looseObject({ level: z.union([z.number(), z.string()]), type: z.string().optional() });
-
-async function tellSightings(feed: Feed, client: StepgateClient | null, subject: string): Promise<void> {
-  const stored = await client?.subjects.read(subject).catch(() => null);
+async function tellSightings(feed: Feed, client: StepgateClient, subject: string): Promise<void> {
+  const stored = await client.subjects.read(subject).catch(() => null);
   const places = (stored?.baseline?.places ?? []).map(({ lat, lon, city, country }) => ({
     lat,
     lon,

@@ -1,18 +1,17 @@
+import { assembleEngine, type EngineSecrets } from '../../app/assemble-engine.ts';
 import { compileList } from '../../data/lists/lists.ts';
 import { createReputation } from '../../data/lists/standing.ts';
 import { check } from '../../engine/check.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { recordEvent } from '../../engine/event.ts';
 import type { CheckResult } from '../../model/decision.ts';
-import type { DeviceTokens } from '../../model/device-token.ts';
 import type { LocalGeoSource } from '../../model/geo.ts';
-import type { ProofVerifier } from '../../model/proof.ts';
 import type { Category } from '../../model/reputation.ts';
 import type { DeviceClaim, EventType } from '../../model/request.ts';
 import { DEFAULT_SPACE, USER_TYPE } from '../../model/subject.ts';
 import { parseAddress } from '../../net/ip.ts';
 import type { RuleSet } from '../../rules/ruleset.ts';
-import type { Pseudonymize } from '../../store/keys.ts';
+import { stepUpIssuers } from '../../step-up/presets.ts';
 import type { Store } from '../../store/store.ts';
 import { DAY_MS, EPOCH_MS, HOUR_MS, type Traits } from './browser.ts';
 import { type Chance, chanceOf } from './chance.ts';
@@ -28,10 +27,6 @@ export interface SimulationParts {
   readonly geo: LocalGeoSource;
   /** An empty store on the simulation's clock with room for every person's baseline and a day's counters. */
   readonly store: (now: () => number) => Store;
-  readonly deviceTokens: DeviceTokens;
-  readonly pseudonym: Pseudonymize;
-  /** Verifies the su tokens of the simulation's own issuer (ES256, `su: true`). */
-  readonly verifier: (issuer: Pick<LocalIssuer, 'issuer' | 'audience' | 'jwks'>) => ProofVerifier;
   /** Told about every few thousand requests, and never needed. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -107,21 +102,25 @@ async function raise(parts: SimulationParts, world: World, chance: Chance): Prom
   const now = (): number => clock.ms;
   const issuer = await localIssuer();
   const reputation = reputationOf(world.lists);
-  const newId = (): string => chance.hex(26);
-  const engine: Engine = {
+  const { audience, jwks } = issuer;
+  const engine = assembleEngine({
     rules: () => parts.rules,
     store: parts.store(now),
     geo: parts.geo,
-    reputation: () => reputation,
-    deviceTokens: parts.deviceTokens,
-    verifier: parts.verifier(issuer),
-    pseudonym: parts.pseudonym,
+    lists: () => reputation,
+    issuers: stepUpIssuers.parse([{ issuer: issuer.issuer, audience, jwks, algorithms: ['ES256'] }]),
+    secrets: OF_SIMULATIONS,
     now,
-    newId,
-    newDeviceId: () => `d-${chance.hex(14)}`,
-  };
-  return { engine, clock, issuer, newId };
+    random: chance.next,
+  });
+  return { engine, clock, issuer, newId: () => chance.hex(26) };
 }
+
+/** Nothing that a simulation signs or hides leaves it; fixed secrets keep it repeatable. */
+const OF_SIMULATIONS: EngineSecrets = {
+  deviceTokens: ['the-device-token-secret-of-simulations'],
+  privacyKey: 'simulation',
+};
 
 function reputationOf(lists: AddressLists) {
   const compiled = Object.entries(lists).map(([category, lines]) =>

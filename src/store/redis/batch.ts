@@ -1,26 +1,26 @@
 /**
- * Puts what is asked before `later` calls back into one question, at most `most` at a time. The answers come in the order
- * of the questions; undefined where the answer was too short.
+ * Sends what is asked before `later` calls back as one question, at most `most` at a time. The answers come in the order of the
+ * questions; undefined where there are fewer answers.
  */
-export function gathering<Q, A>(
+export function batched<Q, A>(
   askAll: (questions: readonly Q[]) => Promise<readonly A[]>,
-  { most, later }: { readonly most: number; readonly later: (go: () => void) => void },
+  { most, later }: { readonly most: number; readonly later: (send: () => void) => void },
 ): (question: Q) => Promise<A | undefined> {
-  let gathered: Q[] = [];
+  let batch: Q[] = [];
   let answered: Promise<readonly A[]> | null = null;
 
   return (question) => {
-    if (answered === null || gathered.length === most) {
-      const together: Q[] = [];
-      gathered = together;
+    if (answered === null || batch.length === most) {
+      const questions: Q[] = [];
+      batch = questions;
       answered = new Promise((resolve) => {
         later(() => {
-          if (gathered === together) answered = null;
-          resolve(askAll(together));
+          if (batch === questions) answered = null;
+          resolve(askAll(questions));
         });
       });
     }
-    const place = gathered.push(question) - 1;
+    const place = batch.push(question) - 1;
     return answered.then((answers) => answers[place]);
   };
 }

@@ -1,8 +1,8 @@
 import type { ConnectionOptions } from 'node:tls';
 import { Cluster, Redis } from 'ioredis';
-import { storeOver } from '../slots.ts';
-import { type SlotStore, StoreError } from '../store.ts';
-import { type Client, cellsOver, loadScript, type RedisLink, rawCells } from './cells.ts';
+import { storeOver } from '../over-backend.ts';
+import { type PartwiseStore, StoreError } from '../store.ts';
+import { type Client, type Later, loadScript, type RedisLink, redisBackend, redisCommands } from './commands.ts';
 import { connectionMessage, messageOf, storeErrorOf } from './errors.ts';
 import { parseRedisUrl, type RedisTarget } from './url.ts';
 
@@ -44,13 +44,13 @@ const MOST_RECONNECT_DELAY_MS = 1000;
  * connection broke is never sent again: a count is applied once or reported as failed.
  * @throws RedisUrlError when the URL cannot be understood.
  */
-export function redisStore(options: RedisStoreOptions): SlotStore {
+export function redisStore(options: RedisStoreOptions): PartwiseStore {
   const target = parseRedisUrl(options.url);
-  return storeOver('redis', cellsOver(rawCells(lastingLink(target, options)), gatheringOf(target)));
+  return storeOver('redis', redisBackend(redisCommands(lastingLink(target, options)), batchingOf(target)));
 }
 
-/** How long touches wait for others: a turn of the event loop; in a cluster each goes alone to where its keys are. */
-export function gatheringOf(target: RedisTarget): ((go: () => void) => void) | null {
+/** How long a batch is collected: a turn of the event loop; in a cluster each step goes alone to where its keys are. */
+export function batchingOf(target: RedisTarget): Later | null {
   return target.kind === 'cluster' ? null : setImmediate;
 }
 

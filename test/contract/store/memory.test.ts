@@ -1,10 +1,10 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
+import { COUNTERS } from '../../../src/store/counters.ts';
 import { memoryStore } from '../../../src/store/memory.ts';
 import { StoreError } from '../../../src/store/store.ts';
-import { SETS } from '../../../src/store/windows.ts';
-import { BASELINE, read, storeContract } from './store-suite.ts';
+import { attemptBy, BASELINE, read, storeContract } from './store-suite.ts';
 
 const NOON = 1_741_608_000_000;
 
@@ -13,13 +13,8 @@ storeContract('memory', async () => {
   return { store, close: () => store.close() };
 });
 
-const attemptFrom = (address: string) => ({
-  atMs: NOON,
-  write: true,
-  subject: null,
-  address: { key: address, network: 'net', subject: 'alice' },
-  device: null,
-});
+const attemptFrom = (address: string, subject = 'alice') =>
+  attemptBy({ address, network: 'net' }, NOON / 1000, { subject });
 
 test('what is stored expires', async () => {
   let now = NOON;
@@ -31,7 +26,7 @@ test('what is stored expires', async () => {
   now += 601_000;
   expect(await store.spendProof('proof', 600)).toBe(true);
   now += 399 * 86_400_000;
-  expect((await store.readSubject('alice', now))?.baseline).toEqual(BASELINE);
+  expect((await store.readSubject('alice', now))?.baseline?.value).toEqual(BASELINE);
   now += 2 * 86_400_000;
   expect(await store.readSubject('alice', now)).toBeNull();
 });
@@ -44,7 +39,7 @@ test('a flood of addresses pushes out addresses, but no baseline', async () => {
   }
   const first = await store.recordAttempt({ ...attemptFrom('first'), write: false });
   expect(read(first.address).subjects1h).toBe(1);
-  expect((await store.readSubject('alice', NOON))?.baseline).toEqual(BASELINE);
+  expect((await store.readSubject('alice', NOON))?.baseline?.value).toEqual(BASELINE);
 });
 
 test('a flood of addresses that share many subjects is bounded in bytes, loses what is oldest, and is told', async () => {
@@ -57,18 +52,17 @@ test('a flood of addresses that share many subjects is bounded in bytes, loses w
   collectGarbage();
   const before = process.memoryUsage().heapUsed;
   for (let address = 0; address < 400; address += 1) {
-    for (let subject = 0; subject < SETS.subjects1h.cap; subject += 1) {
-      const { address: asked, ...attempt } = attemptFrom(`address-${address}`);
-      await store.recordAttempt({ ...attempt, address: { ...asked, subject: `${address}-${subject}` } });
+    for (let subject = 0; subject < COUNTERS.address.subjects1h.cap; subject += 1) {
+      await store.recordAttempt(attemptFrom(`address-${address}`, `${address}-${subject}`));
     }
   }
   collectGarbage();
   expect(process.memoryUsage().heapUsed - before).toBeLessThan(maxBytes);
   expect(evicted.tally).toBeGreaterThan(200);
   expect(evicted.baseline).toBe(0);
-  expect((await store.readSubject('alice', NOON))?.baseline).toEqual(BASELINE);
+  expect((await store.readSubject('alice', NOON))?.baseline?.value).toEqual(BASELINE);
   const last = await store.recordAttempt({ ...attemptFrom('address-399'), write: false });
-  expect(read(last.address).subjects1h).toBe(SETS.subjects1h.cap);
+  expect(read(last.address).subjects1h).toBe(COUNTERS.address.subjects1h.cap);
 });
 
 test('a spent proof never gives way: spending is refused when no more can be kept, and works again when some expired', async () => {

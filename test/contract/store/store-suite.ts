@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Baseline } from '../../../src/model/baseline.ts';
+import { NOTHING_SEEN } from '../../../src/store/counters.ts';
 import { type Attempt, type History, type Store, StoreError } from '../../../src/store/store.ts';
 
 /** 2025-03-10T12:00:00Z in epoch seconds. */
@@ -25,61 +26,44 @@ export function storeContract(driver: string, open: OpenStore): void {
       return `${kind}-${names}`;
     };
 
-    const attemptOf = (subject: string, second: number, more: Partial<Attempt> = {}): Attempt => ({
-      atMs: second * 1000,
-      write: true,
-      subject: { key: subject, address: null, country: null },
-      address: null,
-      device: null,
-      ...more,
-    });
     const subjectAt = async (
       subject: string,
       second: number,
       address: string | null = null,
       country: string | null = null,
-    ) =>
-      read(
-        (await store.recordAttempt(attemptOf(subject, second, { subject: { key: subject, address, country } })))
-          .subject,
-      );
+    ) => read((await store.recordAttempt(attemptBy({ subject }, second, { address, country }))).subject);
     const addressAt = async (key: string, network: string, second: number, subject: string | null = null) =>
-      read(
-        (await store.recordAttempt({ ...attemptOf('', second), subject: null, address: { key, network, subject } }))
-          .address,
-      );
+      read((await store.recordAttempt(attemptBy({ address: key, network }, second, { subject }))).address);
     const deviceAt = async (key: string, second: number, subject: string | null) =>
-      read((await store.recordAttempt({ ...attemptOf('', second), subject: null, device: { key, subject } })).device);
+      read((await store.recordAttempt(attemptBy({ device: key }, second, { subject }))).device);
     const outcome = (
       kind: 'failure' | 'deny',
       second: number,
       subject: string | null,
       address: string,
       network: string,
-    ) => store.recordOutcome({ kind, atMs: second * 1000, subject, address: { key: address, network } });
+    ) => store.recordOutcome({ kind, atMs: second * 1000, keys: { ...NOBODY, subject, address, network } });
 
     describe('attempts', () => {
       test('a first attempt counts itself and finds nothing else', async () => {
         const subject = fresh('subject');
-        const history = await store.recordAttempt({
-          atMs: NOON * 1000,
-          write: true,
-          subject: { key: subject, address: 'a', country: 'NL' },
-          address: { key: fresh('address'), network: fresh('network'), subject },
-          device: { key: fresh('device'), subject },
-        });
+        const keys = { subject, address: fresh('address'), network: fresh('network'), device: fresh('device') };
+        const history = await store.recordAttempt(attemptBy(keys, NOON, { ...keys, country: 'NL' }));
         expect(history).toEqual<History>({
           subject: {
             state: 'read',
             value: { baseline: null, attempts1m: 1, failures10m: 0, addresses1h: 1, countries24h: 1 },
           },
-          address: { state: 'read', value: { failures10m: 0, denies1h: 0, subjects1h: 1, networkFailures10m: 0 } },
+          address: {
+            state: 'read',
+            value: { failures10m: 0, denies1h: 0, subjects1h: 1, network: { failures10m: 0 } },
+          },
           device: { state: 'read', value: { subjects24h: 1 } },
         });
       });
 
       test('a slot that was not asked for is null', async () => {
-        expect(await store.recordAttempt({ ...attemptOf('', NOON), subject: null })).toEqual({
+        expect(await store.recordAttempt(attemptBy({}, NOON))).toEqual({
           subject: null,
           address: null,
           device: null,
@@ -98,8 +82,8 @@ export function storeContract(driver: string, open: OpenStore): void {
       test('twenty attempts in the same millisecond are twenty', async () => {
         const subject = fresh('subject');
         for (let i = 0; i < 19; i += 1)
-          await store.recordAttempt({ ...attemptOf(subject, 0), atMs: 1_741_608_000_123 });
-        const last = await store.recordAttempt({ ...attemptOf(subject, 0), atMs: 1_741_608_000_123 });
+          await store.recordAttempt({ ...attemptBy({ subject }, 0), atMs: 1_741_608_000_123 });
+        const last = await store.recordAttempt({ ...attemptBy({ subject }, 0), atMs: 1_741_608_000_123 });
         expect(read(last.subject).attempts1m).toBe(20);
       });
 
@@ -122,9 +106,10 @@ export function storeContract(driver: string, open: OpenStore): void {
       test('a dry run is judged as if it were counted and leaves nothing behind', async () => {
         const subject = fresh('subject');
         await subjectAt(subject, NOON, 'a', 'NL');
-        const dry = await store.recordAttempt(
-          attemptOf(subject, NOON, { write: false, subject: { key: subject, address: 'b', country: 'BR' } }),
-        );
+        const dry = await store.recordAttempt({
+          ...attemptBy({ subject }, NOON, { address: 'b', country: 'BR' }),
+          write: false,
+        });
         expect(read(dry.subject)).toMatchObject({ attempts1m: 2, addresses1h: 2, countries24h: 2 });
         expect(await subjectAt(subject, NOON, 'a', 'NL')).toMatchObject({
           attempts1m: 2,
@@ -198,10 +183,13 @@ export function storeContract(driver: string, open: OpenStore): void {
         await outcome('failure', NOON, subject, address, network);
         await outcome('failure', NOON + 1, null, address, network);
         expect((await subjectAt(subject, NOON + 2)).failures10m).toBe(1);
-        expect(await addressAt(address, network, NOON + 2)).toMatchObject({ failures10m: 2, networkFailures10m: 2 });
+        expect(await addressAt(address, network, NOON + 2)).toMatchObject({
+          failures10m: 2,
+          network: { failures10m: 2 },
+        });
         expect(await addressAt(fresh('address'), network, NOON + 2)).toMatchObject({
           failures10m: 0,
-          networkFailures10m: 2,
+          network: { failures10m: 2 },
         });
       });
 
@@ -211,7 +199,7 @@ export function storeContract(driver: string, open: OpenStore): void {
         expect(await addressAt(address, network, NOON)).toMatchObject({
           denies1h: 1,
           failures10m: 0,
-          networkFailures10m: 0,
+          network: { failures10m: 0 },
         });
         expect((await subjectAt(subject, NOON)).failures10m).toBe(0);
       });
@@ -243,7 +231,7 @@ export function storeContract(driver: string, open: OpenStore): void {
           return BASELINE;
         });
         expect(stored).toEqual(BASELINE);
-        expect((await subjectAt(subject, NOON)).baseline).toEqual(BASELINE);
+        expect((await subjectAt(subject, NOON)).baseline?.value).toEqual(BASELINE);
       });
 
       test('a change that answers null leaves the store as it is', async () => {
@@ -263,7 +251,8 @@ export function storeContract(driver: string, open: OpenStore): void {
         expect((await store.updateBaseline(subject, learnOnce, none))?.learned).toBe(5);
         expect((await store.updateBaseline(subject, () => null, first))?.learned).toBe(5);
         expect((await store.updateBaseline(subject, () => null, none))?.learned).toBe(5);
-        expect((await store.updateBaseline(subject, learnOnce, BASELINE))?.learned).toBe(6);
+        const elsewhere = { value: BASELINE, text: 'what another writer left' };
+        expect((await store.updateBaseline(subject, learnOnce, elsewhere))?.learned).toBe(6);
         await store.forgetSubject(subject);
         expect((await store.updateBaseline(subject, learnOnce, first))?.learned).toBe(1);
       });
@@ -271,7 +260,7 @@ export function storeContract(driver: string, open: OpenStore): void {
       test('100 writers at once lose nothing', async () => {
         const subject = fresh('subject');
         await Promise.all(Array.from({ length: 100 }, () => store.updateBaseline(subject, learnOnce)));
-        expect((await store.readSubject(subject, NOON * 1000))?.baseline?.learned).toBe(100);
+        expect((await store.readSubject(subject, NOON * 1000))?.baseline?.value.learned).toBe(100);
       });
 
       test('a change that throws fails alone', async () => {
@@ -305,7 +294,7 @@ export function storeContract(driver: string, open: OpenStore): void {
         }
         await store.forgetSubject(subject);
         expect(await store.readSubject(subject, NOON * 1000)).toBeNull();
-        expect((await store.readSubject(other, NOON * 1000))?.baseline).toEqual(BASELINE);
+        expect((await store.readSubject(other, NOON * 1000))?.baseline?.value).toEqual(BASELINE);
       });
     });
 
@@ -343,6 +332,18 @@ export function storeContract(driver: string, open: OpenStore): void {
 export function read<T>(slot: { state: 'read'; value: T } | { state: 'failed'; why: string } | null): T {
   if (slot?.state !== 'read') throw new Error(`the slot was not read: ${slot === null ? 'not asked' : slot.why}`);
   return slot.value;
+}
+
+/** The keys of nobody. */
+export const NOBODY = { subject: null, address: null, network: null, device: null } as const;
+
+/** An attempt of these, at a second, that shows these values. */
+export function attemptBy(
+  keys: Partial<Attempt['keys']>,
+  second: number,
+  seen: Partial<Attempt['seen']> = {},
+): Attempt {
+  return { atMs: second * 1000, write: true, keys: { ...NOBODY, ...keys }, seen: { ...NOTHING_SEEN, ...seen } };
 }
 
 export const BASELINE: Baseline = {

@@ -1,3 +1,4 @@
+import { matchDevice } from '../../../src/engine/device-match.ts';
 import { lessonOf } from '../../../src/engine/lesson.ts';
 import {
   type Baseline,
@@ -6,14 +7,16 @@ import {
   type KnownSession,
   learnSighting,
 } from '../../../src/model/baseline.ts';
+import type { Measurement } from '../../../src/model/decision.ts';
 import type { DeviceTokenVerdict } from '../../../src/model/device-token.ts';
 import type { Located, Place } from '../../../src/model/geo.ts';
+import type { ProofVerdict } from '../../../src/model/proof.ts';
 import type { Category, Standing } from '../../../src/model/reputation.ts';
 import type { CheckRequest, DeviceClaim } from '../../../src/model/request.ts';
 import { parseAddress } from '../../../src/net/ip.ts';
 import { clientTraits } from '../../../src/signals/client.ts';
-import { matchDevice } from '../../../src/signals/device.ts';
-import type { Observation } from '../../../src/signals/signal.ts';
+import { type Measurements, measureAll } from '../../../src/signals/index.ts';
+import type { DeviceMatch, Observation, Signal } from '../../../src/signals/signal.ts';
 import type { History } from '../../../src/store/store.ts';
 
 export const MINUTE = 60;
@@ -138,11 +141,37 @@ export function history(baseline: Baseline | null = null): History {
   return {
     subject: {
       state: 'read',
-      value: { baseline, attempts1m: 1, failures10m: 0, addresses1h: 1, countries24h: 1 },
+      value: {
+        baseline: baseline && { value: baseline, text: JSON.stringify(baseline) },
+        attempts1m: 1,
+        failures10m: 0,
+        addresses1h: 1,
+        countries24h: 1,
+      },
     },
-    address: { state: 'read', value: { failures10m: 0, denies1h: 0, subjects1h: 1, networkFailures10m: 0 } },
+    address: { state: 'read', value: { failures10m: 0, denies1h: 0, subjects1h: 1, network: { failures10m: 0 } } },
     device: { state: 'read', value: { subjects24h: 1 } },
   };
+}
+
+/** What all signals make of an observation, as in a check. */
+export function measureEach(seen: Observation, known: History, proof: ProofVerdict | null = null): Measurements {
+  return measureAll(seen, known, proof, deviceIn(seen, known));
+}
+
+/** What a signal makes of an observation, as in a check. */
+export function measure(
+  signal: Signal,
+  seen: Observation,
+  known: History,
+  proof: ProofVerdict | null = null,
+): Measurement {
+  return signal.measure(seen, known, proof, deviceIn(seen, known));
+}
+
+function deviceIn(seen: Observation, known: History): DeviceMatch {
+  const stored = known.subject?.state === 'read' ? known.subject.value.baseline : null;
+  return matchDevice(seen, stored?.value ?? null);
 }
 
 /** A store that gave no answer. */

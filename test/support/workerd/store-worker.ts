@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import { storeBreaker } from '../../../src/store/breaker.ts';
 import { budgetedStore } from '../../../src/store/budget.ts';
-import type { SlotStore, Store } from '../../../src/store/store.ts';
+import type { PartwiseStore, Store } from '../../../src/store/store.ts';
 import { redisPerRequest } from '../../../src/worker/redis-per-request.ts';
 import { type RedisPoolNamespace, redisPool } from '../../../src/worker/redis-pool.ts';
-import { learnOnce, storeContract } from '../../contract/store/store-suite.ts';
+import { attemptBy, learnOnce, storeContract } from '../../contract/store/store-suite.ts';
 import { declared } from './vitest.ts';
 
 export { RedisPool } from '../../../src/worker/redis-pool.ts';
@@ -25,7 +26,7 @@ interface ExecutionContext {
   waitUntil(work: Promise<unknown>): void;
 }
 
-function openStore({ REDIS_URL, POOL_SIZE, REDIS_POOL, STORE_TIMEOUT_MS }: Bindings): SlotStore {
+function openStore({ REDIS_URL, POOL_SIZE, REDIS_POOL, STORE_TIMEOUT_MS }: Bindings): PartwiseStore {
   return POOL_SIZE === null
     ? redisPerRequest({
         url: REDIS_URL,
@@ -49,13 +50,16 @@ async function withStore<T>(
   context: ExecutionContext,
   run: (store: Store, later: (work: Promise<unknown>) => void) => Promise<T>,
 ) {
-  let opened: SlotStore;
+  let opened: PartwiseStore;
   try {
     opened = openStore(env);
   } catch (error) {
     return Response.json({ thrown: String(error) });
   }
-  const store = budgetedStore(opened, { timeoutMs: Number(env.STORE_TIMEOUT_MS) });
+  const store = budgetedStore(opened, {
+    timeoutMs: Number(env.STORE_TIMEOUT_MS),
+    breaker: storeBreaker({ elapsedMs: () => performance.now() }),
+  });
   const afterwork: Promise<unknown>[] = [];
   const began = Date.now();
   try {
@@ -75,13 +79,13 @@ export default {
     const { pathname, searchParams } = new URL(request.url);
     const [, route, rest] = pathname.split('/');
     const subject = searchParams.get('subject') ?? 'alice';
-    const attempt = {
-      atMs: Number(searchParams.get('at') ?? Date.now()),
-      write: true,
-      subject: { key: subject, address: 'a', country: 'NL' },
-      address: { key: `${subject}-address`, network: `${subject}-network`, subject },
-      device: { key: `${subject}-device`, subject },
+    const keys = {
+      subject,
+      address: `${subject}-address`,
+      network: `${subject}-network`,
+      device: `${subject}-device`,
     };
+    const attempt = attemptBy(keys, Number(searchParams.get('at') ?? Date.now()) / 1000, { subject, country: 'NL' });
     switch (route) {
       case 'contract': {
         if (rest === undefined) return Response.json(declared.map(({ name }) => name));

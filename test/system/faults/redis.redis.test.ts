@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { listConfigSchema } from '../../../src/data/lists/lists.ts';
 import { buildLists } from '../../../src/data/lists/lists-file.ts';
 import { parseAddress } from '../../../src/net/ip.ts';
-import { addressTallyKey, baselineKey } from '../../../src/store/keys.ts';
+import { addressCountersKey, baselineKey } from '../../../src/store/keys.ts';
 import { pseudonymizer } from '../../../src/store/pseudonym.ts';
 import { issuersSetting, newSigner } from '../../support/faults/issuer.ts';
 import { SCENARIOS, type Stand, startStand } from '../../support/faults/scenarios.ts';
@@ -292,7 +292,7 @@ test('with one record that cannot be read, a check names the part, keeps the flo
   const { url } = await readyServer({ STORE_TIMEOUT_MS: '10000' });
   const address = parseAddress(HOME);
   if (address === null) throw new Error(`${HOME} is an address`);
-  const key = addressTallyKey(pseudonym('network', address.networkKey), pseudonym('address', address.counterKey));
+  const key = addressCountersKey(pseudonym('network', address.networkKey), pseudonym('address', address.counterKey));
   await redis.admin.set(key, 'no tally', 'EX', 600);
   shop.onTidy(() => redis.admin.del(key));
   const phase = 'unreadable';

@@ -1,10 +1,11 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { budgetedStore, type StoreOperation, storeBreaker } from '../../../src/store/budget.ts';
+import { storeBreaker } from '../../../src/store/breaker.ts';
+import { budgetedStore, type StoreOperation } from '../../../src/store/budget.ts';
 import { redisStore } from '../../../src/store/redis/redis.ts';
 import { type Attempt, type History, type Store, StoreError, type StoreFailure } from '../../../src/store/store.ts';
-import { BASELINE, learnOnce, read } from '../../contract/store/store-suite.ts';
+import { attemptBy, BASELINE, learnOnce, read } from '../../contract/store/store-suite.ts';
 import {
   type RedisCluster,
   type RedisServer,
@@ -17,7 +18,7 @@ const NOON = 1_741_608_000;
 
 /** Wide enough that a slow machine reaches a healthy server in time. */
 const TIMEOUT_MS = 400;
-const BREAKER = { failuresToOpen: 3, retryAfterMs: 100 };
+const BREAKER = { failuresToOpen: 3, retryAfterMs: 100, elapsedMs: () => performance.now() };
 
 setFlagsFromString('--expose-gc');
 const collectGarbage: () => void = runInNewContext('gc');
@@ -165,7 +166,7 @@ describe('a redis server that fails', () => {
     await store.updateBaseline('full', () => BASELINE);
     await server.admin.config('SET', 'maxmemory', '1');
     for (let i = 0; i < 10; i += 1) expect(await fate(store, 'full')).toBe('rejected');
-    expect((await store.readSubject('full', NOON * 1000))?.baseline).toEqual(BASELINE);
+    expect((await store.readSubject('full', NOON * 1000))?.baseline?.value).toEqual(BASELINE);
     await server.admin.config('SET', 'maxmemory', '0');
     expect(await fate(store, 'full')).toBe('read');
     await store.close();
@@ -214,13 +215,8 @@ describe('a redis cluster that fails', () => {
 });
 
 function attemptOf(subject: string, network = 'network', device = 'device'): Attempt {
-  return {
-    atMs: NOON * 1000,
-    write: true,
-    subject: { key: subject, address: 'address', country: 'NL' },
-    address: { key: 'address', network, subject },
-    device: { key: device, subject },
-  };
+  const keys = { subject, address: 'address', network, device };
+  return attemptBy(keys, NOON, { ...keys, country: 'NL' });
 }
 
 async function fate(store: Store, subject = 'alice'): Promise<Fate> {

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { addressTallyKey, baselineKey, networkTallyKey, subjectTallyKey } from '../../../src/store/keys.ts';
+import { addressCountersKey, baselineKey, networkCountersKey, subjectCountersKey } from '../../../src/store/keys.ts';
 import { redisStore } from '../../../src/store/redis/redis.ts';
 import type { Attempt, Store } from '../../../src/store/store.ts';
-import { learnOnce, read } from '../../contract/store/store-suite.ts';
+import { attemptBy, learnOnce, NOBODY, read } from '../../contract/store/store-suite.ts';
 import { type ClusterNode, ownerAndOther, type RedisCluster, startRedisCluster } from '../../support/servers/redis.ts';
 
 const NOON = 1_741_608_000;
@@ -24,12 +24,7 @@ afterAll(async () => {
   await cluster.stop();
 });
 
-const NOTHING = { atMs: NOON * 1000, write: true, subject: null, address: null, device: null } as const;
-
-const attemptOf = (subject: string): Attempt => ({
-  ...NOTHING,
-  subject: { key: subject, address: 'a', country: 'NL' },
-});
+const attemptOf = (subject: string): Attempt => attemptBy({ subject }, NOON, { address: 'a', country: 'NL' });
 const attempts1m = async (subject: string): Promise<number> =>
   read((await store.recordAttempt(attemptOf(subject))).subject).attempts1m;
 
@@ -58,18 +53,18 @@ function admin() {
 
 describe('while a slot is half moved, a command that needs several of its keys is refused by Redis (TRYAGAIN), and', () => {
   test.each([
-    ['its counters have moved and its baseline has not', (s: string) => [subjectTallyKey(s)]],
+    ['its counters have moved and its baseline has not', (s: string) => [subjectCountersKey(s)]],
     ['its baseline has moved and its counters have not', (s: string) => [baselineKey(s)]],
-    ['both have moved', (s: string) => [subjectTallyKey(s), baselineKey(s)]],
+    ['both have moved', (s: string) => [subjectCountersKey(s), baselineKey(s)]],
     ['neither has moved', () => []],
   ])('a subject is counted once and keeps its baseline where %s', async (what, movedOf) => {
     const subject = `half ${what}`;
     await store.updateBaseline(subject, learnOnce);
     expect(await attempts1m(subject)).toBe(1);
-    const move = await beginMove(subjectTallyKey(subject), movedOf(subject));
+    const move = await beginMove(subjectCountersKey(subject), movedOf(subject));
     for (let i = 2; i <= 4; i += 1) {
       const history = await store.recordAttempt(attemptOf(subject));
-      expect(read(history.subject)).toMatchObject({ attempts1m: i, baseline: { learned: i - 1 } });
+      expect(read(history.subject)).toMatchObject({ attempts1m: i, baseline: { value: { learned: i - 1 } } });
       expect((await store.updateBaseline(subject, learnOnce))?.learned).toBe(i);
     }
     await endMove(move);
@@ -79,7 +74,7 @@ describe('while a slot is half moved, a command that needs several of its keys i
 
   test('a subject that comes for the first time is counted, learned and erased', async () => {
     const subject = 'newcomer';
-    const move = await beginMove(subjectTallyKey(subject), []);
+    const move = await beginMove(subjectCountersKey(subject), []);
     expect(await attempts1m(subject)).toBe(1);
     expect(await attempts1m(subject)).toBe(2);
     expect((await store.updateBaseline(subject, learnOnce))?.learned).toBe(1);
@@ -94,18 +89,18 @@ describe('while a slot is half moved, a command that needs several of its keys i
   test('a known network takes new addresses, and its failures go on counting', async () => {
     const network = 'half-network';
     const failed = (key: string) =>
-      store.recordOutcome({ kind: 'failure', atMs: NOON * 1000, subject: null, address: { key, network } });
+      store.recordOutcome({ kind: 'failure', atMs: NOON * 1000, keys: { ...NOBODY, address: key, network } });
     const seen = async (key: string) => {
-      const { address } = await store.recordAttempt({ ...NOTHING, address: { key, network, subject: 'alice' } });
+      const { address } = await store.recordAttempt(attemptBy({ address: key, network }, NOON, { subject: 'alice' }));
       return read(address);
     };
     await failed('old');
-    const move = await beginMove(networkTallyKey(network), [addressTallyKey(network, 'old')]);
+    const move = await beginMove(networkCountersKey(network), [addressCountersKey(network, 'old')]);
     await failed('new');
-    expect(await seen('old')).toMatchObject({ failures10m: 1, networkFailures10m: 2, subjects1h: 1 });
-    expect(await seen('new')).toMatchObject({ failures10m: 1, networkFailures10m: 2, subjects1h: 1 });
+    expect(await seen('old')).toMatchObject({ failures10m: 1, network: { failures10m: 2 }, subjects1h: 1 });
+    expect(await seen('new')).toMatchObject({ failures10m: 1, network: { failures10m: 2 }, subjects1h: 1 });
     await endMove(move);
-    expect(await seen('new')).toMatchObject({ failures10m: 1, networkFailures10m: 2, subjects1h: 1 });
+    expect(await seen('new')).toMatchObject({ failures10m: 1, network: { failures10m: 2 }, subjects1h: 1 });
     expect(rebuilds).toBe(0);
   });
 

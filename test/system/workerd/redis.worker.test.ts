@@ -281,8 +281,9 @@ describe('connections', () => {
 
 describe('the Durable Object', () => {
   const CLAIM = ['sg:{p:proof}:spent', 600];
-  const TALLY = { key: 'sg:{s:ann}:tally', ttlMs: 1000, changes: [{ count: 'attempts1m' }] };
-  const TOUCH = { at: 1, write: true, tallies: [TALLY], values: [] };
+  const COUNTERS = { of: 'subject', key: 'sg:{s:ann}:tally' };
+  const SEEN = { subject: null, address: null, network: null, device: null, country: null };
+  const READ = { at: 1, write: true, event: 'attempt', seen: SEEN, counters: [COUNTERS], values: [] };
   const REFUSED = { answer: { code: 'rejected', message: 'RedisPool takes the steps of the store and nothing else' } };
   let redis: RedisServer;
   let workerd: Workerd;
@@ -308,7 +309,7 @@ describe('the Durable Object', () => {
     expect(await call('claim', ...CLAIM)).toEqual({ answer: { value: true } });
     expect(await call('claim', ...CLAIM)).toEqual({ answer: { value: false } });
     expect(await call('get', 'sg:{s:ann}:baseline')).toEqual({ answer: { value: null } });
-    expect(await call('steps', [TOUCH])).toEqual({ answer: { value: [['{"attempts1m":{"1":1}}']] } });
+    expect(await call('steps', [READ])).toEqual({ answer: { value: [['1 0 0 0']] } });
     expect(await call('steps', [SWAP, SWAP])).toEqual({ answer: { value: [['1'], ['0', 'x']] } });
   });
 
@@ -322,10 +323,11 @@ describe('the Durable Object', () => {
     ['a value that never expires', 'claim', ['sg:{p:x}:spent', 0]],
     ['a value without an expiry', 'steps', [[{ ...SWAP, ttlMs: null }]]],
     ['a value to write under a foreign key', 'steps', [[{ ...SWAP, key: 'session:secret' }]]],
-    ['a tally under a foreign key', 'steps', [[{ ...TOUCH, tallies: [{ ...TALLY, key: 'session:secret' }] }]]],
-    ['a value under a foreign key', 'steps', [[{ ...TOUCH, values: ['session:secret'] }]]],
-    ['a counter that does not exist', 'steps', [[{ ...TOUCH, tallies: [{ ...TALLY, changes: [{ count: 'x' }] }] }]]],
-    ['a field that does not exist', 'steps', [[{ ...TOUCH, script: 'return 1' }]]],
+    ['counters under a foreign key', 'steps', [[{ ...READ, counters: [{ ...COUNTERS, key: 'session:secret' }] }]]],
+    ['a value under a foreign key', 'steps', [[{ ...READ, values: ['session:secret'] }]]],
+    ['counters of what has none', 'steps', [[{ ...READ, counters: [{ ...COUNTERS, of: 'x' }] }]]],
+    ['an event that is not counted', 'steps', [[{ ...READ, event: 'x' }]]],
+    ['a field that does not exist', 'steps', [[{ ...READ, script: 'return 1' }]]],
     ['an argument where none is', 'ping', ['x']],
   ])('refuses %s', async (_what, method, args) => {
     expect(await call(method, ...args)).toEqual(REFUSED);

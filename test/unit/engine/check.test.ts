@@ -185,7 +185,7 @@ describe('where address lists could not be read', () => {
 
 describe('what a check teaches', () => {
   const learned = async ({ engine }: Scene) =>
-    (await engine.store.readSubject(engine.pseudonym('subject', 'ann'), engine.now()))?.baseline ?? null;
+    (await engine.store.readSubject(engine.pseudonym('subject', 'ann'), engine.now()))?.baseline?.value ?? null;
 
   test('an allowed request teaches its device and network', async () => {
     const it = scene({ rules: RULES });
@@ -281,7 +281,7 @@ describe('trust by proof', () => {
     const kept = await it.check({ ...ANN, action: 'read', device: { ...phone, token: first.device?.token } });
     expect(kept.signals.device?.facts).toMatchObject({ 'device.state': 'trusted' });
     const stored = await it.engine.store.readSubject(it.engine.pseudonym('subject', 'ann'), it.clock.ms);
-    expect(stored?.baseline?.devices).toHaveLength(2);
+    expect(stored?.baseline?.value.devices).toHaveLength(2);
   });
 
   test('is not granted where the rules say so', async () => {

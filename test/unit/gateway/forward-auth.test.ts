@@ -168,10 +168,10 @@ describe('the status tells the decision to every gateway', () => {
     const down = await gatewayScene({
       store: {
         ...rig.engine.store,
-        recordAttempt: async ({ subject, address, device }) => ({
-          subject: subject && { state: 'failed', why: 'unreachable' },
-          address: address && { state: 'failed', why: 'unreachable' },
-          device: device && { state: 'failed', why: 'unreachable' },
+        recordAttempt: async ({ keys }) => ({
+          subject: keys.subject === null ? null : { state: 'failed', why: 'unreachable' },
+          address: keys.address === null ? null : { state: 'failed', why: 'unreachable' },
+          device: keys.device === null ? null : { state: 'failed', why: 'unreachable' },
         }),
       },
     });

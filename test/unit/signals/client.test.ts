@@ -2,7 +2,15 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { client, clientTraits } from '../../../src/signals/client.ts';
 import { FACT_CATALOG } from '../../../src/signals/index.ts';
-import { baseline, type Given, history, knownDevice, knownSession, observation } from '../../support/signals/given.ts';
+import {
+  baseline,
+  type Given,
+  history,
+  knownDevice,
+  knownSession,
+  measure,
+  observation,
+} from '../../support/signals/given.ts';
 
 describe('the client', () => {
   const CHROME =
@@ -27,7 +35,7 @@ describe('the client', () => {
   it('changes with the family, not with the version', () => {
     const known = baseline({ devices: [knownDevice({ client: 'chrome/windows' })] });
     const changed = (userAgent: string) =>
-      client.measure(observation({ fingerprint: 'fp-1', userAgent }), history(known), null).facts['client.changed'];
+      measure(client, observation({ fingerprint: 'fp-1', userAgent }), history(known), null).facts['client.changed'];
     expect(changed(CHROME)).toBe(false);
     expect(changed(CHROME.replace('133.0', '134.0'))).toBe(false);
     expect(changed(SAFARI)).toBe(true);
@@ -39,13 +47,13 @@ describe('the client', () => {
       sessions: [knownSession({ device: 'd-1' })],
     });
     const changed = (given: Given) =>
-      client.measure(observation({ userAgent: SAFARI, ...given }), history(known), null).facts['client.changed'];
+      measure(client, observation({ userAgent: SAFARI, ...given }), history(known), null).facts['client.changed'];
     expect(changed({ session: 's-1' })).toBe(true);
     expect(changed({})).toBeUndefined();
   });
 
   it('is unknown without a user agent', () => {
-    expect(client.measure(observation(), history(), null)).toMatchObject({ state: 'unknown', why: 'no_user_agent' });
+    expect(measure(client, observation(), history(), null)).toMatchObject({ state: 'unknown', why: 'no_user_agent' });
   });
 
   it('survives any text, and reads only the first 512 characters', () => {

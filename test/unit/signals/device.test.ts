@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { matchDevice, similarityOf } from '../../../src/engine/device-match.ts';
 import { lessonOf } from '../../../src/engine/lesson.ts';
 import { type Baseline, grantTrust, revokeAllDevices, revokeDevice } from '../../../src/model/baseline.ts';
 import { othersOn } from '../../../src/model/device-token.ts';
-import { device, matchDevice, similarityOf } from '../../../src/signals/device.ts';
+import { device } from '../../../src/signals/device.ts';
 import { session } from '../../../src/signals/session.ts';
 import { velocity } from '../../../src/signals/velocity.ts';
 import {
@@ -16,6 +17,7 @@ import {
   knownDevice,
   knownSession,
   learnedFrom,
+  measure,
   NOON,
   observation,
   STORE_DOWN,
@@ -24,7 +26,7 @@ import {
 const LIVE = NOON + 10 * DAY;
 
 function measureDevice(given: Given, known: Baseline | null) {
-  return device.measure(observation(given), history(known), null);
+  return measure(device, observation(given), history(known), null);
 }
 
 function stateOf(given: Given, known: Baseline | null) {
@@ -56,7 +58,7 @@ describe('a fingerprint without a token', () => {
   it('tells how many subjects share it, and takes nothing from one who holds a token', () => {
     const known = baseline({ devices: [knownDevice({ trustedUntil: LIVE })] });
     const shared = { ...history(known), device: { state: 'read', value: { subjects24h: 41 } } } as const;
-    expect(device.measure(observation({ fingerprint: 'fp-1', token: genuine() }), shared, null).facts).toMatchObject({
+    expect(measure(device, observation({ fingerprint: 'fp-1', token: genuine() }), shared, null).facts).toMatchObject({
       'device.state': 'trusted',
       'device.subjects_24h': 41,
     });
@@ -144,8 +146,8 @@ describe('a device token', () => {
     });
     for (const [second, fingerprint] of ['m1', 'm2', 'm1'].entries()) {
       const visit = observation({ at: NOON + second * 20, session: 's-1', fingerprint, token: genuine() });
-      expect(device.measure(visit, history(now), null).facts['device.state']).toBe('trusted');
-      expect(session.measure(visit, history(now), null).facts['session.device_changed']).toBe(false);
+      expect(measure(device, visit, history(now), null).facts['device.state']).toBe('trusted');
+      expect(measure(session, visit, history(now), null).facts['session.device_changed']).toBe(false);
       expect(visit.keys.device).toBe('d-1');
       now = learnedFrom([visit], now) ?? now;
     }
@@ -336,12 +338,12 @@ describe('a device token beside the traits on record', () => {
       components: { ...groups, machine: 'x', screen: 'x', webgl: 'x' },
     });
     const seen = { ...stolen, keys: { ...stolen.keys, shared: ['audio', 'browser', 'locale'] } };
-    expect(device.measure(seen, history(firefox), null).facts).toMatchObject({
+    expect(measure(device, seen, history(firefox), null).facts).toMatchObject({
       'device.state': 'mismatch',
       'device.similarity': 0.57,
     });
     // Without the names nothing but half of all groups could be asked for.
-    expect(device.measure(stolen, history(firefox), null).facts).toMatchObject({ 'device.state': 'trusted' });
+    expect(measure(device, stolen, history(firefox), null).facts).toMatchObject({ 'device.state': 'trusted' });
   });
 
   it('does not miss a constant that was learned before it was known to be one', () => {
@@ -351,7 +353,7 @@ describe('a device token beside the traits on record', () => {
     const { canvas: _canvas, ...rest } = TRAITS;
     const shown = observation({ token: genuine(), fingerprint: 'fp-1', components: rest });
     const stateNow = (constants: readonly string[]) =>
-      device.measure({ ...shown, keys: { ...shown.keys, constants } }, history(learned), null).facts['device.state'];
+      measure(device, { ...shown, keys: { ...shown.keys, constants } }, history(learned), null).facts['device.state'];
     expect(stateNow([])).toBe('unconfirmed');
     expect(stateNow(['CONST'])).toBe('trusted');
   });
@@ -400,7 +402,7 @@ describe('no device at all', () => {
       const seen = observation(given);
       const asked = { ...history(known), device: null };
       expect(seen.keys.device).toBeNull();
-      expect(device.measure(seen, asked, null)).toEqual({
+      expect(measure(device, seen, asked, null)).toEqual({
         state: 'measured',
         facts: { 'device.state': 'absent', 'device.trusted': false, 'device.token_missing': false },
       });
@@ -437,19 +439,19 @@ describe('claims of the client', () => {
     const claim = { confidence: 0.4, bot: true };
     const facts = { 'device.confidence': 0.4, 'device.bot': true };
     const seen = observation({ fingerprint: 'fp-1', claim });
-    expect(device.measure(seen, STORE_DOWN, null)).toEqual({ state: 'failed', why: 'timeout', facts });
+    expect(measure(device, seen, STORE_DOWN, null)).toEqual({ state: 'failed', why: 'timeout', facts });
     const nobody = observation({ subject: null, fingerprint: 'fp-1', claim });
-    expect(device.measure(nobody, { ...history(), subject: null }, null)).toMatchObject({
+    expect(measure(device, nobody, { ...history(), subject: null }, null)).toMatchObject({
       state: 'unknown',
       why: 'no_subject',
       facts,
     });
-    expect(device.measure(observation(), STORE_DOWN, null).facts).toMatchObject({ 'device.state': 'absent' });
+    expect(measure(device, observation(), STORE_DOWN, null).facts).toMatchObject({ 'device.state': 'absent' });
   });
 });
 
 it('counts the subject by checks, not by fingerprints', () => {
-  expect(velocity.measure(observation({ fingerprint: 'm2' }), history(baseline()), null).facts).toEqual({
+  expect(measure(velocity, observation({ fingerprint: 'm2' }), history(baseline()), null).facts).toEqual({
     'subject.attempts_1m': 1,
     'subject.failures_10m': 0,
     'subject.ips_1h': 1,

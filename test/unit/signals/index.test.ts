@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { lessonOf } from '../../../src/engine/lesson.ts';
 import { BASELINE_CAPS } from '../../../src/model/baseline.ts';
-import { FACT_CATALOG, measureAll, SIGNALS } from '../../../src/signals/index.ts';
+import { FACT_CATALOG, SIGNALS } from '../../../src/signals/index.ts';
 import {
   baseline,
   DAY,
@@ -13,6 +13,7 @@ import {
   knownPlace,
   knownSession,
   learnedFrom,
+  measureEach,
   NOON,
   observation,
   STORE_DOWN,
@@ -20,11 +21,7 @@ import {
 
 describe('all signals together', () => {
   it('stand in the answer under their names, their facts under full names beside those of the request', () => {
-    const { signals, facts } = measureAll(
-      observation({ at: Date.UTC(2026, 10, 29, 23, 59, 59) / 1000 }),
-      history(),
-      null,
-    );
+    const { signals, facts } = measureEach(observation({ at: Date.UTC(2026, 10, 29, 23, 59, 59) / 1000 }), history());
     expect(Object.keys(signals)).toEqual(['device', 'ip', 'geo', 'travel', 'velocity', 'client', 'session', 'step_up']);
     expect(facts).toMatchObject({ action: 'login', 'subject.id': 'u1', 'request.hour': 23, 'request.weekday': 7 });
     expect(facts['resource.id']).toBeUndefined();
@@ -35,7 +32,7 @@ describe('all signals together', () => {
     ['2025-03-10T12:00:00Z', 12, 1],
     ['2024-02-29T05:30:00Z', 5, 4],
   ])('take hour and weekday of %s in UTC', (text, hour, weekday) => {
-    const { facts } = measureAll(observation({ at: Date.parse(text) / 1000 }), history(), null);
+    const { facts } = measureEach(observation({ at: Date.parse(text) / 1000 }), history());
     expect([facts['request.hour'], facts['request.weekday']]).toEqual([hour, weekday]);
   });
 
@@ -101,7 +98,7 @@ describe('all signals together', () => {
   it('never throw, and measure only facts that they declare, of the declared type', () => {
     fc.assert(
       fc.property(givens, histories, (given, slots) => {
-        const { facts, signals } = measureAll(observation(given as Given), slots, null);
+        const { facts, signals } = measureEach(observation(given as Given), slots);
         for (const [name, value] of Object.entries(facts)) {
           const spec = FACT_CATALOG[name];
           expect(spec, name).toBeDefined();

@@ -3,7 +3,16 @@ import { lessonOf } from '../../../src/engine/lesson.ts';
 import type { NoAddress } from '../../../src/model/request.ts';
 import { ip } from '../../../src/signals/ip.ts';
 import { whyPlaceless } from '../../../src/signals/placeless.ts';
-import { baseline, DAY, history, learnedFrom, NOON, observation, STORE_DOWN } from '../../support/signals/given.ts';
+import {
+  baseline,
+  DAY,
+  history,
+  learnedFrom,
+  measure,
+  NOON,
+  observation,
+  STORE_DOWN,
+} from '../../support/signals/given.ts';
 
 describe('the address', () => {
   const known = baseline({ networks: [{ key: '45.83.1.0/24', lastSeen: NOON - DAY }] });
@@ -14,10 +23,10 @@ describe('the address', () => {
       ...history(baseline({ networks: [{ key: seen.keys.network ?? '', lastSeen: NOON - DAY }] })),
       address: {
         state: 'read',
-        value: { failures10m: 3, denies1h: 2, subjects1h: 7, networkFailures10m: 9 },
+        value: { failures10m: 3, denies1h: 2, subjects1h: 7, network: { failures10m: 9 } },
       },
     } as const;
-    expect(ip.measure(seen, slots, null)).toEqual({
+    expect(measure(ip, seen, slots, null)).toEqual({
       state: 'measured',
       facts: {
         'ip.address': '81.2.69.161',
@@ -38,7 +47,7 @@ describe('the address', () => {
   });
 
   it('is called off, not clean, while no list is in force; what needs none is still told', () => {
-    const { state, why, facts } = ip.measure(observation({ lists: 'none', asn: 14593 }), history(known), null);
+    const { state, why, facts } = measure(ip, observation({ lists: 'none', asn: 14593 }), history(known), null);
     expect([state, why]).toEqual(['off', 'no_lists']);
     expect(facts).toMatchObject({ 'ip.failures_10m': 0, 'ip.known': false, 'ip.asn': 14593 });
     expect(facts['ip.categories']).toBeUndefined();
@@ -50,13 +59,13 @@ describe('the address', () => {
     const seen = observation({ ip: '34.5.6.66' });
     const stale = { lists: ['f1'], categories: ['attack'], holds: true } as const;
     const partly = { ...seen, standing: { categories: [], lists: [], asn: null, stale } };
-    expect(ip.measure(partly, history(known), null)).toMatchObject({
+    expect(measure(ip, partly, history(known), null)).toMatchObject({
       state: 'measured',
       why: 'lists_stale',
       facts: { 'ip.categories': [], 'ip.categories_unknown': ['attack'], 'ip.lists_stale': ['f1'] },
     });
     const wholly = { ...seen, standing: { categories: null, lists: [], asn: null, stale } };
-    const { state, why, facts } = ip.measure(wholly, history(known), null);
+    const { state, why, facts } = measure(ip, wholly, history(known), null);
     expect([state, why, facts['ip.categories'], facts['ip.lists']]).toEqual([
       'measured',
       'lists_stale',
@@ -68,7 +77,7 @@ describe('the address', () => {
   });
 
   it('tells what it is when the store gives no answer', () => {
-    const { state, why, facts } = ip.measure(observation({ categories: ['tor'] }), STORE_DOWN, null);
+    const { state, why, facts } = measure(ip, observation({ categories: ['tor'] }), STORE_DOWN, null);
     expect([state, why]).toEqual(['failed', 'timeout']);
     expect(facts).toEqual({
       'ip.address': '81.2.69.160',
@@ -83,7 +92,7 @@ describe('the address', () => {
   it.each<NoAddress>(['absent', 'malformed', 'no_trusted_hop'])(
     'that is %s is unknown with that reason',
     (noAddress) => {
-      expect(ip.measure(observation({ ip: null, noAddress }), { ...history(), address: null }, null)).toEqual({
+      expect(measure(ip, observation({ ip: null, noAddress }), { ...history(), address: null }, null)).toEqual({
         state: 'unknown',
         why: noAddress,
         facts: noAddress === 'malformed' ? { 'ip.unreadable': true } : {},
@@ -93,13 +102,13 @@ describe('the address', () => {
 
   it('is told from its neighbours in a network that the subject knows', () => {
     const home = learnedFrom([observation({ ip: '81.2.69.160' })]);
-    const factsAt = (address: string) => ip.measure(observation({ ip: address }), history(home), null).facts;
+    const factsAt = (address: string) => measure(ip, observation({ ip: address }), history(home), null).facts;
     expect(factsAt('81.2.69.160')).toMatchObject({ 'ip.known': true, 'ip.address_known': true });
     expect(factsAt('81.2.69.161')).toMatchObject({ 'ip.known': true, 'ip.address_known': false });
     expect(factsAt('81.2.70.160')).toMatchObject({ 'ip.known': false, 'ip.address_known': false });
   });
 
   it('is neither known nor unknown to somebody without a past', () => {
-    expect(ip.measure(observation(), history(null), null).facts['ip.known']).toBeUndefined();
+    expect(measure(ip, observation(), history(null), null).facts['ip.known']).toBeUndefined();
   });
 });

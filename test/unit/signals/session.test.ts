@@ -9,6 +9,7 @@ import {
   knownDevice,
   knownSession,
   learnedFrom,
+  measure,
   NOON,
   observation,
 } from '../../support/signals/given.ts';
@@ -26,7 +27,7 @@ describe('the session', () => {
     ],
   });
   const measureSession = (given: Given) =>
-    session.measure(observation({ session: 's-1', ...given }), history(known), null);
+    measure(session, observation({ session: 's-1', ...given }), history(known), null);
 
   it('that goes on where it was is unchanged', () => {
     expect(measureSession({ fingerprint: 'fp-1', place: { country: 'NL' } })).toEqual({
@@ -59,7 +60,7 @@ describe('the session', () => {
 
   it('is unknown when it is new, when there is none and without a subject', () => {
     expect(measureSession({ session: 's-new' })).toMatchObject({ state: 'unknown', why: 'new_session' });
-    expect(session.measure(observation(), history(known), null)).toMatchObject({ why: 'no_session' });
+    expect(measure(session, observation(), history(known), null)).toMatchObject({ why: 'no_session' });
     expect(measureSession({ subject: null })).toMatchObject({ why: 'no_subject' });
   });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Proof, ProofVerdict } from '../../../src/model/proof.ts';
 import { stepUp } from '../../../src/signals/step-up.ts';
-import { DAY, type Given, HOUR, history, MINUTE, NOON, observation } from '../../support/signals/given.ts';
+import { DAY, type Given, HOUR, history, MINUTE, measure, NOON, observation } from '../../support/signals/given.ts';
 
 describe('the step-up proof', () => {
   const proof: Proof = {
@@ -21,7 +21,7 @@ describe('the step-up proof', () => {
     toleranceSeconds: 5,
   };
   const measureProof = (verdict: ProofVerdict | null, given: Given = {}) =>
-    stepUp.measure(observation(given), history(), verdict);
+    measure(stepUp, observation(given), history(), verdict);
 
   it('is told with its age by the real clock, its class and its methods', () => {
     expect(measureProof({ valid: true, proof }, { at: NOON - 30 * DAY, nowMs: NOON * 1000 }).facts).toEqual({

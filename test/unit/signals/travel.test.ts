@@ -18,6 +18,7 @@ import {
   knownPlace,
   learnedFrom,
   MINUTE,
+  measure,
   NOON,
   observation,
   STORE_DOWN,
@@ -31,7 +32,7 @@ const SINGAPORE = { lat: 1.3521, lon: 103.8198 };
 const LOS_ANGELES = { lat: 33.9425, lon: -118.408 };
 
 function measureTravel(given: Given, known: Baseline | null) {
-  return travel.measure(observation(given), history(known), null);
+  return measure(travel, observation(given), history(known), null);
 }
 
 /** Travel at `given`, when the only sighting is at `place` some seconds before noon. */
@@ -180,7 +181,7 @@ describe('a place that says little', () => {
       const home = learnedFrom([observation({ at: NOON - HOUR, place: LONDON })]);
       const given: Given = { ip: text, located: { known: false, why: 'private_address' } };
       expect(measureTravel(given, home).facts).toEqual({ 'travel.state': 'placeless' });
-      expect(geo.measure(observation(given), history(home), null)).toEqual({
+      expect(measure(geo, observation(given), history(home), null)).toEqual({
         state: 'unknown',
         why: 'private_address',
         facts: {},
@@ -241,7 +242,7 @@ describe('an address that hides the place', () => {
   /** @see https://github.com/panther-labs/panther-analysis/pull/912 */
   it('is no place to be even for somebody never seen before', () => {
     const first = observation({ place: SINGAPORE, categories: ['vpn'] });
-    expect(travel.measure(first, history(null), null)).toMatchObject({ state: 'unknown', why: 'placeless' });
+    expect(measure(travel, first, history(null), null)).toMatchObject({ state: 'unknown', why: 'placeless' });
     expect(learnedFrom([first])).toMatchObject({ learned: 1, places: [], countries: [], networks: [] });
   });
 
@@ -266,8 +267,8 @@ describe('an address that hides the place', () => {
   it('inside the office is never a new country', () => {
     const office = observation({ ip: '10.25.0.24', located: { known: false, why: 'private_address' } });
     const known = history(baseline({ countries: [{ code: 'AU', lastSeen: NOON - DAY }] }));
-    expect(geo.measure(office, known, null).facts['geo.new_country']).toBeUndefined();
-    expect(ip.measure(office, known, null).facts['ip.categories']).toEqual(['private']);
+    expect(measure(geo, office, known, null).facts['geo.new_country']).toBeUndefined();
+    expect(measure(ip, office, known, null).facts['ip.categories']).toEqual(['private']);
   });
 });
 
@@ -339,7 +340,7 @@ describe('devices', () => {
     for (let second = 0; second < 300; second += 30) {
       const [device, place] = second % 60 === 0 ? [phone, NEW_YORK] : [laptop, BERLIN];
       const seen = observation({ ...device, at: NOON + second, place });
-      expect(travel.measure(seen, history(known), null).facts).toMatchObject({
+      expect(measure(travel, seen, history(known), null).facts).toMatchObject({
         'travel.state': 'near',
         'travel.reference': 'device',
       });
@@ -376,7 +377,7 @@ describe('a session on a dual-stack line', () => {
     const v6: Given = { session: 's-1', ip: '2a00:23c4::1' };
     const v4: Given = { session: 's-1', ip: '::ffff:81.2.69.160' };
     const changed = (given: Given, known: Baseline | null) =>
-      session.measure(observation(given), history(known), null).facts['session.ip_changed'];
+      measure(session, observation(given), history(known), null).facts['session.ip_changed'];
     expect(observation(v4).keys.network).toBe(observation({ ip: '81.2.69.160' }).keys.network);
     const first = learnedFrom([observation(v6)]);
     expect(changed(v4, first)).toBe(true);
@@ -393,7 +394,7 @@ describe('what is missing', () => {
       state: 'unknown',
       why: 'no_subject',
     });
-    expect(travel.measure(observation({ place: LONDON }), STORE_DOWN, null)).toEqual({
+    expect(measure(travel, observation({ place: LONDON }), STORE_DOWN, null)).toEqual({
       state: 'failed',
       why: 'timeout',
       facts: {},
@@ -406,10 +407,10 @@ it('measures one subject as if no other had been measured before', () => {
   const viaVpn = observation({ subject: 'A', place: SINGAPORE, categories: ['vpn'] });
   const plain = observation({ subject: 'B', place: LONDON });
   const known = history(baseline({ places: [knownPlace({ ...BERLIN, at: NOON - HOUR })] }));
-  const alone = JSON.stringify(travel.measure(plain, known, null));
+  const alone = JSON.stringify(measure(travel, plain, known, null));
   for (let i = 0; i < 1000; i += 1) {
     const [first, second] = i % 2 === 0 ? [viaVpn, plain] : [plain, viaVpn];
-    const answers = [travel.measure(first, known, null), travel.measure(second, known, null)];
+    const answers = [measure(travel, first, known, null), measure(travel, second, known, null)];
     expect(JSON.stringify(answers[i % 2 === 0 ? 1 : 0])).toBe(alone);
   }
 });

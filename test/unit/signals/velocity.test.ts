@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { velocity } from '../../../src/signals/velocity.ts';
-import { baseline, DAY, history, NOON, observation, STORE_DOWN } from '../../support/signals/given.ts';
+import { baseline, DAY, history, measure, NOON, observation, STORE_DOWN } from '../../support/signals/given.ts';
 
 describe('the subject’s velocity', () => {
   it('knows a cold start as one, and how long somebody has been away', () => {
-    expect(velocity.measure(observation(), history(null), null).facts).toEqual({
+    expect(measure(velocity, observation(), history(null), null).facts).toEqual({
       'subject.attempts_1m': 1,
       'subject.failures_10m': 0,
       'subject.ips_1h': 1,
@@ -12,13 +12,13 @@ describe('the subject’s velocity', () => {
       'subject.learned': 0,
     });
     const away = baseline({ firstSeen: NOON - 400 * DAY, lastSeen: NOON - 100 * DAY - 1 });
-    expect(velocity.measure(observation(), history(away), null).facts).toMatchObject({
+    expect(measure(velocity, observation(), history(away), null).facts).toMatchObject({
       'subject.dormant_days': 100,
       'subject.age_days': 400,
     });
   });
 
   it('has failed when the store gave no answer', () => {
-    expect(velocity.measure(observation(), STORE_DOWN, null)).toEqual({ state: 'failed', why: 'timeout', facts: {} });
+    expect(measure(velocity, observation(), STORE_DOWN, null)).toEqual({ state: 'failed', why: 'timeout', facts: {} });
   });
 });

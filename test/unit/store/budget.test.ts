@@ -1,15 +1,27 @@
 import { describe, expect, test, vi } from 'vitest';
-import { type Budget, budgetedStore, storeBreaker, type Timer } from '../../../src/store/budget.ts';
+import { type StoreBreakerOptions, storeBreaker } from '../../../src/store/breaker.ts';
+import { type Budget, budgetedStore, type Timer } from '../../../src/store/budget.ts';
 import { memoryStore } from '../../../src/store/memory.ts';
-import { type Attempt, type Slot, type SlotStore, StoreError, type StoreFailure } from '../../../src/store/store.ts';
-import { BASELINE, storeContract } from '../../contract/store/store-suite.ts';
+import {
+  type Attempt,
+  type PartwiseStore,
+  type Reading,
+  StoreError,
+  type StoreFailure,
+} from '../../../src/store/store.ts';
+import { attemptBy, BASELINE, NOBODY, storeContract } from '../../contract/store/store-suite.ts';
 
 const NOON = 1_741_608_000_000;
 
 storeContract('memory, within a budget', async () => {
-  const store = budgetedStore(memoryStore({ now: () => NOON }), { timeoutMs: 5000 });
+  const store = budgetedStore(memoryStore({ now: () => NOON }), { timeoutMs: 5000, breaker: breakerWith({}) });
   return { store, close: () => store.close() };
 });
+
+/** A closed circuit by the real clock. */
+function breakerWith(options: Partial<StoreBreakerOptions>) {
+  return storeBreaker({ elapsedMs: () => performance.now(), ...options });
+}
 
 /** Time that stands still until a test moves it. */
 function handTimer() {
@@ -32,28 +44,31 @@ function handTimer() {
 }
 
 /** A memory store whose answers can be held back, or replaced by a failure, for a slot or for all. */
-function faultyStore(budget: Budget = {}) {
+function faultyStore(budget: Partial<Budget> = {}) {
   const inner = memoryStore({ now: () => NOON });
-  const fault: { asked: number; hang: (attempt: Attempt) => boolean; fail: StoreFailure | null } = {
+  const fault: { asked: number; hang: (keys: Attempt['keys']) => boolean; fail: StoreFailure | null } = {
     asked: 0,
     hang: () => false,
     fail: null,
   };
-  const store: SlotStore = {
+  const store: PartwiseStore = {
     ...inner,
-    ask(attempt) {
+    beginAttempt(attempt) {
       fault.asked += 1;
-      const asked = inner.ask(attempt);
-      const faulty = <T>(slot: Promise<Slot<T>> | null, part: Partial<Attempt>): Promise<Slot<T>> | null => {
-        if (fault.hang({ ...attempt, subject: null, address: null, device: null, ...part }))
-          return new Promise(() => undefined);
-        if (fault.fail === null) return slot;
-        return slot && Promise.resolve({ state: 'failed', why: fault.fail });
+      const begun = inner.beginAttempt(attempt);
+      const faulty = <T>(
+        part: Promise<Reading<T>> | null,
+        keys: Partial<Attempt['keys']>,
+      ): Promise<Reading<T>> | null => {
+        if (fault.hang({ ...NOBODY, ...keys })) return new Promise(() => undefined);
+        if (fault.fail === null) return part;
+        return part && Promise.resolve({ state: 'failed', why: fault.fail });
       };
+      const { subject, address, network, device } = attempt.keys;
       return {
-        subject: faulty(asked.subject, { subject: attempt.subject }),
-        address: faulty(asked.address, { address: attempt.address }),
-        device: faulty(asked.device, { device: attempt.device }),
+        subject: faulty(begun.subject, { subject }),
+        address: faulty(begun.address, { address, network }),
+        device: faulty(begun.device, { device }),
       };
     },
     spendProof() {
@@ -62,16 +77,12 @@ function faultyStore(budget: Budget = {}) {
     },
   };
   const clock = handTimer();
-  return { fault, clock, store: budgetedStore(store, { timer: clock.timer, ...budget }) };
+  return { fault, clock, store: budgetedStore(store, { timer: clock.timer, breaker: breakerWith({}), ...budget }) };
 }
 
-const attempt: Attempt = {
-  atMs: NOON,
-  write: true,
-  subject: { key: 'alice', address: 'a', country: 'NL' },
-  address: { key: 'a', network: 'n', subject: 'alice' },
-  device: { key: 'd', subject: 'alice' },
-};
+const KEYS = { subject: 'alice', address: 'a', network: 'n', device: 'd' };
+const attempt = attemptBy(KEYS, NOON / 1000, { ...KEYS, country: 'NL' });
+const attemptWithoutDevice: Attempt = { ...attempt, keys: { ...KEYS, device: null } };
 
 describe('the budget', () => {
   test('a slot that does not answer in time fails alone, and the others are kept', async () => {
@@ -115,12 +126,12 @@ describe('the budget', () => {
 
 describe('the circuit', () => {
   test('opens after failures in a row and asks the store no more', async () => {
-    const { store, fault } = faultyStore({ breaker: storeBreaker({ failuresToOpen: 3 }) });
+    const { store, fault } = faultyStore({ breaker: breakerWith({ failuresToOpen: 3 }) });
     fault.fail = 'unreachable';
     for (let i = 0; i < 3; i += 1) await store.recordAttempt(attempt);
     const asked = fault.asked;
     const open = { state: 'failed', why: 'circuit_open' };
-    expect(await store.recordAttempt({ ...attempt, device: null })).toEqual({
+    expect(await store.recordAttempt(attemptWithoutDevice)).toEqual({
       subject: open,
       address: open,
       device: null,
@@ -130,7 +141,7 @@ describe('the circuit', () => {
   });
 
   test('a success in between starts the count anew', async () => {
-    const { store, fault } = faultyStore({ breaker: storeBreaker({ failuresToOpen: 3 }) });
+    const { store, fault } = faultyStore({ breaker: breakerWith({ failuresToOpen: 3 }) });
     for (let i = 0; i < 10; i += 1) {
       fault.fail = i % 3 === 2 ? null : 'unreachable';
       await store.recordAttempt(attempt);
@@ -140,7 +151,7 @@ describe('the circuit', () => {
   });
 
   test('stays closed while some slots are read, and while a store that is there refuses', async () => {
-    const { store, fault, clock } = faultyStore({ breaker: storeBreaker({ failuresToOpen: 2 }) });
+    const { store, fault, clock } = faultyStore({ breaker: breakerWith({ failuresToOpen: 2 }) });
     fault.hang = ({ address }) => address !== null;
     for (let i = 0; i < 5; i += 1) {
       const answer = store.recordAttempt(attempt);
@@ -156,13 +167,13 @@ describe('the circuit', () => {
   });
 
   test('lets one attempt through when its time is over, refuses the others meanwhile, and closes when that one succeeds', async () => {
-    const { store, fault, clock } = faultyStore({ breaker: storeBreaker({ failuresToOpen: 1, retryAfterMs: 0 }) });
+    const { store, fault, clock } = faultyStore({ breaker: breakerWith({ failuresToOpen: 1, retryAfterMs: 0 }) });
     fault.fail = 'timeout';
     await store.recordAttempt(attempt);
 
     fault.fail = null;
-    fault.hang = ({ subject }) => subject?.key === 'probe';
-    const probe = store.recordAttempt({ ...attempt, subject: { key: 'probe', address: null, country: null } });
+    fault.hang = ({ subject }) => subject === 'probe';
+    const probe = store.recordAttempt({ ...attempt, keys: { ...KEYS, subject: 'probe' } });
     await settled();
     expect(await store.recordAttempt(attempt)).toMatchObject({ subject: { state: 'failed', why: 'circuit_open' } });
     clock.ring();
@@ -175,7 +186,7 @@ describe('the circuit', () => {
     ['forward', 3_600_000],
   ])('tries the store again after its time, however far the wall clock steps %s meanwhile', async (_how, stepMs) => {
     let elapsedMs = 0;
-    const breaker = storeBreaker({ failuresToOpen: 1, retryAfterMs: 1000, elapsedMs: () => elapsedMs });
+    const breaker = breakerWith({ failuresToOpen: 1, retryAfterMs: 1000, elapsedMs: () => elapsedMs });
     const { store, fault } = faultyStore({ breaker });
     const fate = async () => (await store.recordAttempt(attempt)).subject;
     fault.fail = 'unreachable';
@@ -197,7 +208,7 @@ describe('the circuit', () => {
   });
 
   test('is one for all the stores that share it: each may live no longer than a request', async () => {
-    const breaker = storeBreaker({ failuresToOpen: 3 });
+    const breaker = breakerWith({ failuresToOpen: 3 });
     for (let i = 0; i < 3; i += 1) {
       const { store, fault } = faultyStore({ breaker });
       fault.fail = 'unreachable';
@@ -211,11 +222,11 @@ describe('the circuit', () => {
   test('tells every failure with its operation', async () => {
     const seen: string[] = [];
     const { store, fault } = faultyStore({
-      breaker: storeBreaker({ failuresToOpen: 1 }),
+      breaker: breakerWith({ failuresToOpen: 1 }),
       onFailure: (operation, code) => seen.push(`${operation} ${code}`),
     });
     fault.fail = 'unreachable';
-    await store.recordAttempt({ ...attempt, device: null });
+    await store.recordAttempt(attemptWithoutDevice);
     await expect(store.forgetSubject('alice')).rejects.toSatisfy(hasCode('circuit_open'));
     expect(seen).toEqual(['recordAttempt unreachable', 'recordAttempt unreachable', 'forgetSubject circuit_open']);
   });

@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
-  addressTallyKey,
+  addressCountersKey,
   baselineKey,
-  deviceTallyKey,
-  networkTallyKey,
+  deviceCountersKey,
+  networkCountersKey,
   PSEUDONYM_LENGTH,
   type PseudonymKind,
   spentProofKey,
-  subjectTallyKey,
+  subjectCountersKey,
 } from '../../../src/store/keys.ts';
 import { pseudonymizer } from '../../../src/store/pseudonym.ts';
 
@@ -44,11 +44,11 @@ const text = fc
   .map((pieces) => pieces.join(''));
 
 const keysOf = (a: string, b: string): string[] => [
-  subjectTallyKey(a),
+  subjectCountersKey(a),
   baselineKey(a),
-  networkTallyKey(a),
-  addressTallyKey(a, b),
-  deviceTallyKey(a),
+  networkCountersKey(a),
+  addressCountersKey(a, b),
+  deviceCountersKey(a),
   spentProofKey(a),
 ];
 

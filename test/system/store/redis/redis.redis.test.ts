@@ -3,19 +3,13 @@ import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { COUNTED, COUNTED_EVENTS, type CounterRecord, countEvent } from '../../../../src/store/counters.ts';
+import { callOf } from '../../../../src/store/redis/commands.ts';
 import { redisStore } from '../../../../src/store/redis/redis.ts';
-import { STEPS } from '../../../../src/store/redis/scripts.ts';
+import { SCRIPT } from '../../../../src/store/redis/script.ts';
 import { parseRedisUrl } from '../../../../src/store/redis/url.ts';
 import { type Attempt, type Store, StoreError } from '../../../../src/store/store.ts';
-import {
-  CLOCK_SKEW_SECONDS,
-  COUNTERS,
-  changeTally,
-  SETS,
-  type Tally,
-  type TallyChange,
-} from '../../../../src/store/windows.ts';
-import { BASELINE, learnOnce, read, storeContract } from '../../../contract/store/store-suite.ts';
+import { attemptBy, BASELINE, learnOnce, NOBODY, read, storeContract } from '../../../contract/store/store-suite.ts';
 import {
   makeCertificates,
   ownerAndOther,
@@ -121,7 +115,7 @@ describe('one redis server', () => {
     expect((await calls()) - before).toBe(2);
     expect(history.subject).toMatchObject({
       state: 'read',
-      value: { attempts1m: 1, baseline: { learned: BASELINE.learned } },
+      value: { attempts1m: 1, baseline: { value: { learned: BASELINE.learned } } },
     });
     expect(stored?.learned).toBe(7);
   });
@@ -168,7 +162,7 @@ describe('one redis server', () => {
     await Promise.all(writers.map((writer) => writer.updateBaseline('shared', learnOnce)));
     await Promise.all(writers.map((writer) => writer.recordAttempt(fullAttempt('shared', 's', 's', 's'))));
     const subject = await store.readSubject('shared', NOON * 1000);
-    expect(subject).toMatchObject({ attempts1m: 100, baseline: { learned: 100 } });
+    expect(subject).toMatchObject({ attempts1m: 100, baseline: { value: { learned: 100 } } });
     const spent = await Promise.all(writers.map((writer) => writer.spendProof('shared', 600)));
     expect(spent.filter(Boolean)).toHaveLength(1);
     await other.close();
@@ -224,51 +218,44 @@ describe('one redis server', () => {
       const refused = { state: 'failed', why: 'rejected' };
       expect(history).toEqual({ subject: refused, address: refused, device: refused });
       await expect(store.spendProof('full', 600)).rejects.toSatisfy(hasCode('rejected'));
-      expect((await store.readSubject('full', NOON * 1000))?.baseline).toEqual(BASELINE);
-      const anonymous = await store.recordAttempt({
-        ...fullAttempt('full', 'fu', 'fu', 'fu'),
-        address: { key: 'fu', network: 'fu', subject: null },
-      });
+      expect((await store.readSubject('full', NOON * 1000))?.baseline?.value).toEqual(BASELINE);
+      const anonymous = await store.recordAttempt(attemptBy({ address: 'fu', network: 'fu' }, NOON));
       expect(anonymous.address?.state).toBe('read');
     } finally {
       await server.admin.config('SET', 'maxmemory', '0');
     }
     const after = await store.recordAttempt(fullAttempt('full', 'fu', 'fu', 'fu'));
-    expect(read(after.subject)).toMatchObject({ attempts1m: 1, baseline: BASELINE });
+    expect(read(after.subject)).toMatchObject({ attempts1m: 1, baseline: { value: BASELINE } });
   });
 
-  test('the script and the memory driver change a tally alike, whatever the order and the clocks', async () => {
-    const change: fc.Arbitrary<TallyChange> = fc.oneof(
-      fc.constantFrom(...(Object.keys(COUNTERS) as (keyof typeof COUNTERS)[])).map((count) => ({ count })),
-      fc.record({
-        see: fc.constantFrom(...(Object.keys(SETS) as (keyof typeof SETS)[])),
-        member: fc.integer({ min: 0, max: 40 }).map((n) => `member-${n}`),
-      }),
+  test('the script and the memory driver count alike, whatever the order and the clocks', async () => {
+    const value = fc.option(
+      fc.integer({ min: 0, max: 40 }).map((n) => `value-${n}`),
+      { freq: 3 },
     );
-    const step = fc.tuple(
-      fc.oneof(fc.integer({ min: 0, max: 90 }), fc.integer({ min: 0, max: 200_000 })),
-      fc.array(change, { maxLength: 4 }),
-    );
+    const step = fc.record({
+      offset: fc.oneof(fc.integer({ min: 0, max: 90 }), fc.integer({ min: 0, max: 200_000 })),
+      event: fc.constantFrom(...COUNTED_EVENTS, null),
+      write: fc.oneof({ weight: 4, arbitrary: fc.constant(true) }, fc.constant(false)),
+      seen: fc.record({ subject: value, address: value, network: value, device: value, country: value }),
+    });
     let runs = 0;
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+      fc.asyncProperty(fc.constantFrom(...COUNTED), fc.array(step, { maxLength: 60 }), async (of, steps) => {
         runs += 1;
-        const key = `tally-${runs}`;
-        let expected: Tally = {};
-        for (const [offset, changes] of steps) {
+        const key = `counters-${runs}`;
+        let stored: CounterRecord = {};
+        for (const { offset, event, write, seen } of steps) {
           const at = NOON + offset;
-          for (const one of changes) expected = changeTally(expected, one, at);
-          const args = changes.map((one) =>
-            'count' in one
-              ? [1, one.count, COUNTERS[one.count].windowSeconds, COUNTERS[one.count].bucketSeconds, 0, '']
-              : [1, one.see, SETS[one.see].windowSeconds, 1, SETS[one.see].cap, one.member],
-          );
-          const slot = JSON.stringify([[at, true, [60_000], 0, args]]);
-          const reply = await server.admin.eval(STEPS, 1, key, CLOCK_SKEW_SECONDS, slot);
-          expect(JSON.parse(String((reply as unknown[][])[0]?.[0]))).toEqual(expected);
+          const { record, counts } = countEvent(of, stored, event, seen, at);
+          const isThere = record !== stored || Object.keys(stored).length > 0;
+          if (write) stored = record;
+          const { args } = callOf([{ at, write, event, seen, counters: [{ of, key }], values: [] }]);
+          expect(await server.admin.eval(SCRIPT, 1, key, ...args)).toEqual([[isThere ? counts.join(' ') : null]]);
+          expect(JSON.parse((await server.admin.get(key)) ?? '{}')).toEqual(stored);
         }
       }),
-      { numRuns: 40 },
+      { numRuns: 60 },
     );
   });
 });
@@ -283,7 +270,7 @@ describe('network waits', () => {
 
     const before = proxy.turns();
     const history = await store.recordAttempt(fullAttempt('alice', 'address', 'network', 'device'));
-    expect(read(history.subject)).toMatchObject({ attempts1m: 2, baseline: BASELINE });
+    expect(read(history.subject)).toMatchObject({ attempts1m: 2, baseline: { value: BASELINE } });
     expect(history).toMatchObject({ address: { state: 'read' }, device: { state: 'read' } });
     expect(proxy.turns() - before).toBe(1);
 
@@ -321,7 +308,8 @@ describe('a redis cluster', () => {
   /** @see https://github.com/redis/ioredis/issues/2075 */
   test('while a slot moves to another node every attempt is counted once', async () => {
     const [u1, u2] = await twoSlotsOfOneNode(cluster, 'mover');
-    const attempt = (subject: string) => store.recordAttempt({ ...fullAttempt(subject, 'm', 'm', 'm'), device: null });
+    const attempt = (subject: string) =>
+      store.recordAttempt(attemptBy({ subject, address: 'm', network: 'm' }, NOON, { subject, address: 'm' }));
     await attempt(u1.subject);
     await attempt(u2.subject);
     await moveSlot(cluster, u2.slot, u2.key);
@@ -334,7 +322,7 @@ describe('a redis cluster', () => {
   /** @see https://github.com/redis/ioredis/issues/1865 */
   test('a command that is sent round in circles is a failure, and after five the client starts anew and recovers', async () => {
     const [{ subject, slot }] = await twoSlotsOfOneNode(cluster, 'circle');
-    const attempt = () => store.recordAttempt({ ...fullAttempt(subject, 'c', 'c', 'c'), address: null, device: null });
+    const attempt = () => store.recordAttempt(attemptBy({ subject }, NOON, { address: 'c', country: 'NL' }));
     const [a, b] = await ownerAndOther(cluster, slot);
     // Each of the two believes that the other one serves the slot.
     await a.server.admin.cluster('SETSLOT', slot, 'NODE', b.id);
@@ -378,8 +366,10 @@ test('no timer outlives its command, and the process ends as soon as the store i
   const server = await startRedis();
   const program = `
     import { redisStore } from './src/store/redis/redis.ts';
+    import { storeBreaker } from './src/store/breaker.ts';
     import { budgetedStore } from './src/store/budget.ts';
-    const store = budgetedStore(redisStore({ url: '${server.url}', timeoutMs: 50_000 }), { timeoutMs: 10_000 });
+    const breaker = storeBreaker({ elapsedMs: () => performance.now() });
+    const store = budgetedStore(redisStore({ url: '${server.url}', timeoutMs: 50_000 }), { timeoutMs: 10_000, breaker });
     const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
     await store.ping();
     const before = timers();
@@ -432,17 +422,12 @@ test('the master is found through its sentinels', async () => {
 });
 
 function fullAttempt(subject: string, address: string, network: string, device: string): Attempt {
-  return {
-    atMs: NOON * 1000,
-    write: true,
-    subject: { key: subject, address, country: 'NL' },
-    address: { key: address, network, subject },
-    device: { key: device, subject },
-  };
+  const keys = { subject, address, network, device };
+  return attemptBy(keys, NOON, { ...keys, country: 'NL' });
 }
 
-function failure(subject: string, key: string, network: string) {
-  return { kind: 'failure', atMs: NOON * 1000, subject, address: { key, network } } as const;
+function failure(subject: string, address: string, network: string) {
+  return { kind: 'failure', atMs: NOON * 1000, keys: { ...NOBODY, subject, address, network } } as const;
 }
 
 /** A time limit that a slow machine does not reach. */

@@ -4,9 +4,9 @@ import { chanceOf } from '../../../../src/cli/simulate/chance.ts';
 import { buildWorld, type World } from '../../../../src/cli/simulate/geography.ts';
 import { actsOf, PEOPLE, type PersonKind, personOf } from '../../../../src/cli/simulate/people.ts';
 import { geoipLiteSource } from '../../../../src/data/geo/geoip-lite.ts';
+import { similarityOf } from '../../../../src/engine/device-match.ts';
 import { greatCircleKm } from '../../../../src/model/distance.ts';
 import { parseAddress } from '../../../../src/net/ip.ts';
-import { similarityOf } from '../../../../src/signals/device.ts';
 
 const geo = geoipLiteSource();
 let world: World;

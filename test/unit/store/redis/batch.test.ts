@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { gathering } from '../../../../src/store/redis/batch.ts';
+import { batched } from '../../../../src/store/redis/batch.ts';
 
 function gathered(most: number, answer: (questions: readonly number[]) => Promise<readonly string[]>) {
   const asked: (readonly number[])[] = [];
   const goes: (() => void)[] = [];
-  const ask = gathering<number, string>(
+  const ask = batched<number, string>(
     (questions) => {
       asked.push(questions);
       return answer(questions);

@@ -2,6 +2,7 @@ import { createServer, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { reconnectDelayMs, redisStore } from '../../../../src/store/redis/redis.ts';
+import { attemptBy } from '../../../contract/store/store-suite.ts';
 
 const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 
@@ -85,13 +86,9 @@ test.each([
       await store.ping();
       const failed = { state: 'failed', why: 'rejected' };
       expect(
-        await store.recordAttempt({
-          atMs: 1_741_608_000_000,
-          write: true,
-          subject: { key: 'alice', address: 'a', country: 'NL' },
-          address: { key: 'a', network: 'n', subject: 'alice' },
-          device: { key: 'd', subject: 'alice' },
-        }),
+        await store.recordAttempt(
+          attemptBy({ subject: 'alice', address: 'a', network: 'n', device: 'd' }, 1_741_608_000, { country: 'NL' }),
+        ),
       ).toEqual({ subject: failed, address: failed, device: failed });
       const rejected = { name: 'StoreError', code: 'rejected' };
       await expect(store.spendProof('proof', 600)).rejects.toMatchObject(rejected);

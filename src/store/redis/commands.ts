@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { Cluster, Redis } from 'ioredis';
-import type { Cells, Swap, Touch } from '../cells.ts';
-import { decodeTally } from '../codec.ts';
+import type { Backend, CounterRead, Swap } from '../backend.ts';
+import { COUNTERS_OF, type Counted } from '../counters.ts';
 import { StoreError } from '../store.ts';
-import { CLOCK_SKEW_SECONDS, COUNTERS, SETS, type TallyChange } from '../windows.ts';
-import { gathering } from './batch.ts';
+import { batched } from './batch.ts';
 import { isSentInCircles, messageOf, refusal } from './errors.ts';
-import { STEPS } from './scripts.ts';
+import { eventNumber, numberOf, SCRIPT, VALUES_SEEN } from './script.ts';
 
 /** A client of Redis that can be given commands. */
 export type Client = Redis | Cluster;
@@ -20,37 +19,43 @@ export interface RedisLink {
   close(): Promise<void>;
 }
 
-/** A step that goes to Redis together with others. */
-export type Step = Touch | Swap;
+/** An atomic step that goes to Redis together with others. */
+export type Step = CounterRead | Swap;
 
-/** The atomic steps in the raw values of Redis. */
-export interface RawCells extends Omit<Cells, 'touch' | 'swap'> {
+/** The back end as commands of Redis, their replies unread. */
+export interface RedisCommands extends Omit<Backend, 'read' | 'swap'> {
   /** In one command: the keys of all steps have to lie on one server. Answers in the order of the steps. */
-  steps(steps: readonly Step[]): Promise<readonly RawReply[]>;
+  steps(steps: readonly Step[]): Promise<readonly StepReply[]>;
 }
 
 /**
- * What the tallies of a slot and its other keys hold; for a swap `['1']` or `['0', what was found]`; or why that step alone
- * failed.
+ * For a read, the counts of each key as a text, then the values; for a swap `['1']` or `['0', what was found]`; or why that
+ * step alone failed.
  */
-export type RawReply = readonly (string | null)[] | StoreError;
+export type StepReply = readonly (string | null)[] | StoreError;
 
 /** Most steps in one command: no other client of the server waits long for it. */
-const MOST_GATHERED = 32;
+const MOST_IN_A_BATCH = 32;
+
+/** Calls back when a batch is to be sent. */
+export type Later = (send: () => void) => void;
 
 /**
- * The atomic steps of the store. What is asked before `later` calls back goes to the server as one command; null sends
+ * The back end over commands of Redis. Steps that are given before `later` calls back are sent as one command; null sends
  * each step alone, where the keys of different steps may lie on different servers.
  */
-export function cellsOver(raw: RawCells, later: ((go: () => void) => void) | null): Cells {
-  const take = stepByStep(raw, later);
+export function redisBackend(commands: RedisCommands, later: Later | null): Backend {
+  const take = stepTaker(commands, later);
   return {
-    ...raw,
-    touch: (touch) =>
-      take(touch).then((reply) => {
+    ...commands,
+    read: (read) =>
+      take(read).then((reply) => {
         if (reply instanceof StoreError) throw reply;
-        const count = touch.tallies.length;
-        return { tallies: reply.slice(0, count).map((text) => decodeTally(text ?? '')), values: reply.slice(count) };
+        const { counters } = read;
+        return {
+          counts: counters.map(({ of }, i) => countsFrom(of, reply[i] ?? null)),
+          values: reply.slice(counters.length),
+        };
       }),
     swap: (swap) =>
       take(swap).then((reply) => {
@@ -61,19 +66,29 @@ export function cellsOver(raw: RawCells, later: ((go: () => void) => void) | nul
   };
 }
 
-/** Takes steps one by one, and sends them as {@link cellsOver} says. */
-export function stepByStep(raw: RawCells, later: ((go: () => void) => void) | null): (step: Step) => Promise<RawReply> {
-  const one = async (step: Step): Promise<RawReply | undefined> => (await raw.steps([step]))[0];
-  const ask = later === null ? one : gathering(raw.steps, { most: MOST_GATHERED, later });
+/** Takes steps one by one, and sends them as {@link redisBackend} says. */
+export function stepTaker(commands: RedisCommands, later: Later | null): (step: Step) => Promise<StepReply> {
+  const one = async (step: Step): Promise<StepReply | undefined> => (await commands.steps([step]))[0];
+  const ask = later === null ? one : batched(commands.steps, { most: MOST_IN_A_BATCH, later });
   return (step) => ask(step).then((reply) => reply ?? refusal('ERR'));
 }
 
-/** The atomic steps as commands of Redis. */
-export function rawCells(link: RedisLink): RawCells {
+function countsFrom(of: Counted, text: string | null): readonly number[] | null {
+  if (text === null) return null;
+  const counts = text.split(' ').map(Number);
+  const isWhole = counts.length === COUNTERS_OF[of].length && counts.every((count) => count >= 0);
+  if (!isWhole)
+    throw new StoreError('rejected', 'stored counters cannot be read: they were not written by this version');
+  return counts;
+}
+
+/** The commands over a link. */
+export function redisCommands(link: RedisLink): RedisCommands {
   return {
     steps: (steps) =>
       link.ask(async (redis) => {
-        const takeAll = async (all: readonly Step[]): Promise<RawReply[]> => repliesFrom(await run(redis, callOf(all)));
+        const takeAll = async (all: readonly Step[]): Promise<StepReply[]> =>
+          repliesFrom(await run(redis, callOf(all)));
         try {
           return await takeAll(steps);
         } catch (error) {
@@ -100,21 +115,20 @@ export function rawCells(link: RedisLink): RawCells {
 
 async function run(redis: Client, { keys, args }: Call): Promise<unknown> {
   try {
-    return await redis.evalsha(STEPS_SHA1, keys.length, ...keys, ...args);
+    return await redis.evalsha(SCRIPT_SHA1, keys.length, ...keys, ...args);
   } catch (error) {
     // A script that the server does not know did nothing, so that it can be sent in full.
     if (!messageOf(error).startsWith('NOSCRIPT')) throw error;
-    return await redis.eval(STEPS, keys.length, ...keys, ...args);
+    return await redis.eval(SCRIPT, keys.length, ...keys, ...args);
   }
 }
 
 /** Each key of a step by itself, in their order. */
 function keyByKey(step: Step): Step[] {
   if (isSwap(step)) return [step];
-  const { at, write, tallies, values } = step;
   return [
-    ...tallies.map((tally) => ({ at, write, tallies: [tally], values: [] })),
-    ...values.map((value) => ({ at, write: false, tallies: [], values: [value] })),
+    ...step.counters.map((counters) => ({ ...step, counters: [counters], values: [] })),
+    ...step.values.map((value) => ({ ...step, write: false, counters: [], values: [value] })),
   ];
 }
 
@@ -123,7 +137,7 @@ function isSwap(step: Step): step is Swap {
 }
 
 /** The replies to {@link keyByKey} as the reply to the whole step. */
-function joined(parts: readonly RawReply[]): RawReply {
+function joined(parts: readonly StepReply[]): StepReply {
   const values: (string | null)[] = [];
   for (const part of parts) {
     if (part instanceof StoreError) return part;
@@ -134,15 +148,15 @@ function joined(parts: readonly RawReply[]): RawReply {
 
 /** Tells a server the script, so that the first command takes one wait after its restart too. */
 export async function loadScript(server: Redis): Promise<void> {
-  await server.script('LOAD', STEPS);
+  await server.script('LOAD', SCRIPT);
 }
 
-const STEPS_SHA1 = createHash('sha1').update(STEPS).digest('hex');
+const SCRIPT_SHA1 = createHash('sha1').update(SCRIPT).digest('hex');
 
 /** What the script says of each step, or the error by which it failed. By hand: it is read for every check. */
-function repliesFrom(replies: unknown): RawReply[] {
+function repliesFrom(replies: unknown): StepReply[] {
   if (!Array.isArray(replies)) throw unexpectedReply();
-  return replies.map((reply: unknown): RawReply => {
+  return replies.map((reply: unknown): StepReply => {
     if (typeof reply === 'string') return refusal(reply);
     if (!Array.isArray(reply)) throw unexpectedReply();
     for (const value of reply) if (typeof value !== 'string' && value !== null) throw unexpectedReply();
@@ -160,7 +174,7 @@ interface Call {
 }
 
 /** Keys and arguments of the script. The JSON is put together by hand: it is written for every check. */
-function callOf(steps: readonly Step[]): Call {
+export function callOf(steps: readonly Step[]): Call {
   const keys: string[] = [];
   const values: (string | number)[] = [];
   let json = '';
@@ -171,33 +185,23 @@ function callOf(steps: readonly Step[]): Call {
       json += `[${FIRST_VALUE + values.length}]`;
       values.push(step.expected ?? '', step.next, step.ttlMs);
     } else {
-      for (const { key } of step.tallies) keys.push(key);
-      keys.push(...step.values);
-      json += touchCall(step);
+      for (const { key } of step.counters) keys.push(key);
+      for (const key of step.values) keys.push(key);
+      json += readCall(step);
     }
   }
-  return { keys, args: [CLOCK_SKEW_SECONDS, `[${json}]`, ...values] };
+  return { keys, args: [`[${json}]`, ...values] };
 }
 
-/** Place of the first argument after the clock skew and the steps; Lua counts from 1. */
-const FIRST_VALUE = 3;
+/** Place of the first argument after the steps; Lua counts from 1. */
+const FIRST_VALUE = 2;
 
-function touchCall({ at, write, tallies, values }: Touch): string {
-  let ttls = '';
-  let changes = '';
-  for (const [index, tally] of tallies.entries()) {
-    ttls += ttls === '' ? tally.ttlMs : `,${tally.ttlMs}`;
-    for (const change of tally.changes) changes += `${changes === '' ? '' : ','}[${index + 1},${changeCall(change)}]`;
+function readCall({ at, write, event, seen, counters, values }: CounterRead): string {
+  let call = `[${at},${write ? 1 : 0},${eventNumber(event)},${values.length}`;
+  for (const { of } of counters) {
+    call += `,[${numberOf(of)}`;
+    for (const value of VALUES_SEEN[of]) call += `,${JSON.stringify(seen[value] ?? '')}`;
+    call += ']';
   }
-  return `[${at},${write},[${ttls}],${values.length},[${changes}]]`;
-}
-
-/** Name, window, bucket, cap and member, as JSON without brackets. */
-function changeCall(change: TallyChange): string {
-  if ('count' in change) {
-    const { windowSeconds, bucketSeconds } = COUNTERS[change.count];
-    return `"${change.count}",${windowSeconds},${bucketSeconds},0,""`;
-  }
-  const { windowSeconds, cap } = SETS[change.see];
-  return `"${change.see}",${windowSeconds},1,${cap},${JSON.stringify(change.member)}`;
+  return `${call}]`;
 }

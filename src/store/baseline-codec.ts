@@ -7,7 +7,6 @@ import {
   type Sighting,
 } from '../model/baseline.ts';
 import { StoreError } from './store.ts';
-import type { Tally } from './windows.ts';
 
 /*
  * The stored form of a baseline: one JSON array of a version, numbers and lists. A list is one text: rows are parted by
@@ -180,38 +179,11 @@ export function encodeBaseline(baseline: Baseline): string {
  * @throws StoreError `rejected` for anything else: a record that cannot be read is a failure, not a stranger.
  */
 export function decodeBaseline(raw: string): Baseline {
-  return reading('baseline', () => baselineFrom(JSON.parse(raw)));
-}
-
-/**
- * Reads a tally from JSON.
- * @throws StoreError `rejected` when it is no tally.
- */
-export function decodeTally(raw: string): Tally {
-  return reading('tally', () => tallyFrom(JSON.parse(raw)));
-}
-
-/** By hand: three tallies are read for every check. */
-function tallyFrom(value: unknown): Tally {
-  if (!isRecord(value)) throw new TypeError('not a record');
-  for (const name in value) {
-    const entries = value[name];
-    if (!isRecord(entries)) throw new TypeError('not a record');
-    for (const entry in entries) if (typeof entries[entry] !== 'number') throw new TypeError('not a number');
-  }
-  return value as Tally;
-}
-
-function isRecord(value: unknown): value is { readonly [key: string]: unknown } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function reading<T>(what: string, read: () => T): T {
   try {
-    return read();
+    return baselineFrom(JSON.parse(raw));
   } catch {
     // The parser's message quotes the record.
-    throw new StoreError('rejected', `a stored ${what} cannot be read: it was not written by this version`);
+    throw new StoreError('rejected', 'a stored baseline cannot be read: it was not written by this version');
   }
 }
 

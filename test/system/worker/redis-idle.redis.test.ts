@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { restingConnection } from '../../../src/worker/redis-resting.ts';
+import { idleClosingConnection } from '../../../src/worker/redis-idle.ts';
 import { type RedisServer, startRedis, until } from '../../support/servers/redis.ts';
 
-describe('a connection that rests', () => {
+describe('a connection that is closed when idle', () => {
   let redis: RedisServer;
   beforeAll(async () => {
     redis = await startRedis();
@@ -14,10 +14,10 @@ describe('a connection that rests', () => {
     Number(/connected_clients:(\d+)/.exec(await redis.admin.info('clients'))?.[1]) - 1;
 
   test('is made by the first call, shared by those that come with it, closed when nobody asks, and made anew', async () => {
-    const connection = restingConnection({ url: redis.url, idleMs: 100 });
+    const connection = idleClosingConnection({ url: redis.url, idleMs: 100 });
     expect(await clients()).toBe(0);
     for (let round = 0; round < 2; round += 1) {
-      const pings = Array.from({ length: 10 }, async () => (await connection()).raw.get('sg:{s:a}:baseline'));
+      const pings = Array.from({ length: 10 }, async () => (await connection()).commands.get('sg:{s:a}:baseline'));
       expect(await Promise.all(pings)).toEqual(Array(10).fill(null));
       expect(await clients()).toBe(1);
       await until(async () => (await clients()) === 0);
@@ -26,22 +26,22 @@ describe('a connection that rests', () => {
 
   test('does not try for ever to reach a server that is away', async () => {
     const problems: string[] = [];
-    const connection = restingConnection({
+    const connection = idleClosingConnection({
       url: redis.url,
       idleMs: 100,
       onConnectionError: (problem) => problems.push(problem),
     });
     await redis.kill();
-    const { raw } = await connection();
-    await expect(raw.get('sg:{s:a}:baseline')).rejects.toMatchObject({ code: 'unreachable' });
+    const { commands } = await connection();
+    await expect(commands.get('sg:{s:a}:baseline')).rejects.toMatchObject({ code: 'unreachable' });
     await until(() => problems.length > 1);
-    // By then it rests: the server has nobody to greet when it is back.
+    // By then it is closed: nobody connects when the server is back.
     await new Promise((resolve) => setTimeout(resolve, 300));
     const told = problems.length;
     await redis.start();
     expect(await clients()).toBe(0);
     expect(problems).toHaveLength(told);
-    expect(await (await connection()).raw.get('sg:{s:a}:baseline')).toBeNull();
+    expect(await (await connection()).commands.get('sg:{s:a}:baseline')).toBeNull();
     await until(async () => (await clients()) === 0);
   });
 });

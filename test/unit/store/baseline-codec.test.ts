@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ADDRESS_HASH_LENGTH, BASELINE_CAPS, type Baseline } from '../../../src/model/baseline.ts';
-import { decodeBaseline, decodeTally, encodeBaseline } from '../../../src/store/codec.ts';
+import { decodeBaseline, encodeBaseline } from '../../../src/store/baseline-codec.ts';
 import { PSEUDONYM_LENGTH } from '../../../src/store/keys.ts';
 import { StoreError } from '../../../src/store/store.ts';
 import { BASELINE } from '../../contract/store/store-suite.ts';
@@ -137,8 +137,4 @@ test.each([
 ])('%s is no baseline, and the message does not quote it', (_what, raw) => {
   expect(() => decodeBaseline(raw)).toThrow(StoreError);
   expect(() => decodeBaseline(raw)).not.toThrow(/d-first|session-1/);
-});
-
-test.each(['', '[1]', '{"a":1}', '{"a":{"b":"c"}}'])('%j is no tally', (raw) => {
-  expect(() => decodeTally(raw)).toThrow(StoreError);
 });

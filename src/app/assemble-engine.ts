@@ -1,0 +1,86 @@
+import { monotonicFactory } from 'ulid';
+import { deviceTokens } from '../engine/device-token-jose.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { GeoSource } from '../model/geo.ts';
+import type { Reputation } from '../model/reputation.ts';
+import type { RuleSet } from '../rules/ruleset.ts';
+import { joseVerifier, type ProofVerifierOptions } from '../step-up/jose.ts';
+import type { IssuerSettings } from '../step-up/presets.ts';
+import { pseudonymizer } from '../store/pseudonym.ts';
+import type { Store } from '../store/store.ts';
+
+/** What an engine is made of. Nothing else reaches it: no clock, no chance, no environment. */
+export interface EngineParts {
+  /** The live rules: read once for each check. */
+  readonly rules: () => RuleSet;
+  /** Held to its time budget already, where it needs one. */
+  readonly store: Store;
+  readonly geo: GeoSource;
+  /** The live address lists: read once for each check. */
+  readonly lists: () => Reputation;
+  /** Whose step-up tokens are taken; with none a proof is refused as `no_issuer`. */
+  readonly issuers: readonly IssuerSettings[];
+  readonly secrets: EngineSecrets;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  /** Numbers from 0 to below 1; ids are made of them, so that they have to be hard to guess outside of tests. */
+  readonly random: () => number;
+  /** How the keys of issuers are fetched. Default: the runtime's `fetch`. */
+  readonly keys?: KeyFetching;
+}
+
+/** Secrets of the service. */
+export interface EngineSecrets {
+  /** At least 32 bytes each: the first signs device tokens, all verify. */
+  readonly deviceTokens: readonly string[];
+  /** Keys the HMAC that hides subjects, addresses and fingerprints in the store. */
+  readonly privacyKey: string;
+}
+
+export type KeyFetching = Partial<Pick<ProofVerifierOptions, 'fetch' | 'shareFetches' | 'onRefetch'>>;
+
+/** The parts that may differ from request to request: on Workers a connection belongs to the request that opened it. */
+type PartsOfRequest = 'store' | 'geo' | 'reputation';
+
+/**
+ * Assembles an engine.
+ *
+ * @throws {DeviceSecretError} when there is no secret for device tokens, or one is shorter than 32 bytes
+ */
+export function assembleEngine({ store, geo, lists, ...lasting }: EngineParts): Engine {
+  return { ...assembleLasting(lasting), store, geo, reputation: lists };
+}
+
+/** The engine without what each request brings by itself. Throws as {@link assembleEngine} does. */
+export function assembleLasting({
+  rules,
+  issuers,
+  secrets,
+  now,
+  random,
+  keys,
+}: Omit<EngineParts, 'store' | 'geo' | 'lists'>): Omit<Engine, PartsOfRequest> {
+  const encoder = new TextEncoder();
+  const newId = monotonicFactory(random);
+  return {
+    rules,
+    deviceTokens: deviceTokens({ secrets: secrets.deviceTokens.map((secret) => encoder.encode(secret)) }),
+    // Called through the global object: workerd refuses its own `fetch` under another `this`.
+    verifier:
+      issuers.length === 0
+        ? null
+        : joseVerifier({ issuers, fetch: (input, init) => globalThis.fetch(input, init), ...keys }),
+    pseudonym: pseudonymizer(secrets.privacyKey),
+    now,
+    newId: () => newId(Math.floor(now())),
+    newDeviceId: () => `d-${randomText(random, DEVICE_ID_LENGTH)}`,
+  };
+}
+
+/** Characters of base64url, 72 bits. */
+const DEVICE_ID_LENGTH = 12;
+const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+
+function randomText(random: () => number, length: number): string {
+  return Array.from({ length }, () => BASE64URL.charAt(Math.floor(random() * BASE64URL.length))).join('');
+}

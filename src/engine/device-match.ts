@@ -1,0 +1,140 @@
+import { type Baseline, cappedComponents, hasLiveTrust, type KnownDevice } from '../model/baseline.ts';
+import { holderOf } from '../model/device-token.ts';
+import type { DeviceMatch, DeviceState, Observation } from '../signals/signal.ts';
+
+/** From this share of equal components on, a changed fingerprint is the same device grown older. */
+const DRIFT_SIMILARITY = 0.6;
+
+/**
+ * Below this share of equal components, of all or of those that tell machines of one browser apart, a token has been carried to another
+ * machine. Half is still the same: an update may change two of four.
+ */
+const CLONE_SIMILARITY = 0.5;
+
+/** Fewer components than this on either side are too few to call a token carried away. */
+const CLONE_COMPONENTS = 4;
+
+/**
+ * Recognises the device of a request among those of its subject. The user agent and the network play no part: they are
+ * shared by strangers and change for the same person.
+ */
+export function matchDevice(observation: Observation, baseline: Baseline | null): DeviceMatch {
+  const { deviceToken, keys, nowMs } = observation;
+  const devices = baseline?.devices ?? [];
+  const now = nowMs / 1000;
+  if (deviceToken.state !== 'genuine') {
+    if (keys.fingerprint === null) return { state: 'absent', id: null, device: null, proven: false, similarity: null };
+    return matchByTraits(observation, devices, now);
+  }
+
+  const id = deviceToken.device;
+  const holder = holderOf(deviceToken, keys.subject, now);
+  const device = devices.find((known) => known.id === id) ?? null;
+  const notBefore = Math.max(baseline?.trustNotBefore ?? 0, device?.revokedAt ?? 0);
+  if (device === null) {
+    if (holder === null) return { state: 'mismatch', id, device: null, proven: true, similarity: null };
+    if (holder.issuedAt < notBefore) return { state: 'revoked', id, device: null, proven: true, similarity: null };
+    return { ...matchByTraits(observation, devices, now), id, proven: true };
+  }
+
+  const { resemblance, similarity } = compareTraits(observation, device);
+  const live = hasLiveTrust(device, now);
+  if ((holder !== null && holder.issuedAt < notBefore) || (device.revokedAt !== null && !live)) {
+    return { state: 'revoked', id, device, proven: true, similarity };
+  }
+  // The record that a subject trusts is not for holders of other tokens to change.
+  if (holder === null && live) return { state: 'mismatch', id: null, device: null, proven: false, similarity };
+  if (resemblance === 'none') {
+    // Remembered under a fresh id: the record of the machine that the token was made for must not follow the other one.
+    return { state: 'mismatch', id: null, device: null, proven: false, similarity };
+  }
+  const state = !live ? 'known' : resemblance === 'full' ? 'trusted' : 'unconfirmed';
+  return { state, id, device, proven: true, similarity };
+}
+
+/**
+ * How far a claim shows the traits on record: `full` where nothing of them is left out and enough agree, `part` where less is shown
+ * or agrees, `none` where so much differs that it is another machine. Whoever shows less is never believed more.
+ */
+function compareTraits(
+  { keys }: Observation,
+  device: KnownDevice,
+): { readonly resemblance: 'full' | 'part' | 'none'; readonly similarity: number | null } {
+  const recorded = tellingOf(device, keys.constants);
+  const isLess =
+    (device.fingerprint !== null && keys.fingerprint === null) ||
+    Object.keys(recorded).some((name) => !Object.hasOwn(keys.components, name));
+  if (keys.fingerprint !== null && keys.fingerprint === device.fingerprint) {
+    return { resemblance: isLess ? 'part' : 'full', similarity: null };
+  }
+  // What is shown beyond the record neither helps nor harms: collectors learn to see more.
+  const shown = only(keys.components, (name) => Object.hasOwn(recorded, name));
+  const similarity = similarityOf(shown, recorded);
+  const isOwn = (name: string): boolean => !keys.shared.includes(name);
+  const [ownShown, ownRecorded] = [only(shown, isOwn), only(recorded, isOwn)];
+  const isFar = isBelowHalf(similarity);
+  const isOwnFar = isBelowHalf(similarityOf(ownShown, ownRecorded));
+  const isOther = (isFar && enoughToTell(shown, recorded)) || (isOwnFar && enoughToTell(ownShown, ownRecorded));
+  return { resemblance: isOther ? 'none' : isLess || isFar || isOwnFar ? 'part' : 'full', similarity };
+}
+
+function isBelowHalf(similarity: number | null): boolean {
+  return similarity !== null && similarity < CLONE_SIMILARITY;
+}
+
+/** What is on record of a device, less what its browser sends for everybody: it was learned before that was known. */
+function tellingOf({ components }: KnownDevice, constants: readonly string[]): Components {
+  return constants.length === 0 ? components : only(components, (_name, value) => !constants.includes(value));
+}
+
+function only(components: Components, isWanted: (name: string, value: string) => boolean): Components {
+  return Object.fromEntries(Object.entries(components).filter(([name, value]) => isWanted(name, value)));
+}
+
+function matchByTraits({ keys }: Observation, devices: readonly KnownDevice[], now: number): DeviceMatch {
+  const trusted = (known: KnownDevice): boolean => hasLiveTrust(known, now);
+  const candidates = devices
+    .filter((known) => known.revokedAt === null || trusted(known))
+    // The record without trust comes first: a browser that lost its token, or its neighbour on the same machine.
+    .sort((a, b) => Number(trusted(a)) - Number(trusted(b)));
+  const recognised = (state: DeviceState, device: KnownDevice, similarity: number | null): DeviceMatch => ({
+    state,
+    id: trusted(device) ? null : device.id,
+    device,
+    proven: false,
+    similarity,
+  });
+
+  const same = candidates.find(({ fingerprint }) => fingerprint !== null && fingerprint === keys.fingerprint);
+  if (same !== undefined) return recognised('known', same, null);
+  let nearest: KnownDevice | null = null;
+  let similarity: number | null = null;
+  for (const known of candidates) {
+    const share = similarityOf(keys.components, tellingOf(known, keys.constants));
+    if (share !== null && (similarity === null || share > similarity)) {
+      nearest = known;
+      similarity = share;
+    }
+  }
+  if (nearest !== null && similarity !== null && similarity >= DRIFT_SIMILARITY) {
+    return recognised('drifted', nearest, similarity);
+  }
+  return { state: 'new', id: null, device: null, proven: false, similarity };
+}
+
+interface Components {
+  readonly [name: string]: string;
+}
+
+/** Share of equal components, 0..1, over the larger side; null when one side has none. Symmetric. */
+export function similarityOf(a: Components, b: Components): number | null {
+  const left = Object.entries(cappedComponents(a));
+  const right = new Map(Object.entries(cappedComponents(b)));
+  if (left.length === 0 || right.size === 0) return null;
+  const equal = left.filter(([name, value]) => right.get(name) === value).length;
+  return equal / Math.max(left.length, right.size);
+}
+
+function enoughToTell(a: Components, b: Components): boolean {
+  return Math.min(Object.keys(a).length, Object.keys(b).length) >= CLONE_COMPONENTS;
+}
