@@ -19,7 +19,7 @@ import type { DecisionRecord } from '../../src/records/record.ts';
 import { compileRules } from '../../src/rules/compile.ts';
 import type { RuleSet } from '../../src/rules/ruleset.ts';
 import { FACT_CATALOG } from '../../src/signals/index.ts';
-import { stepUpIssuers } from '../../src/step-up/presets.ts';
+import { stepUpIssuers } from '../../src/step-up/issuers.ts';
 import { memoryStore } from '../../src/store/memory.ts';
 import { type Store, StoreError, type StoreFailure } from '../../src/store/store.ts';
 import { type Issuer, issuer } from './issuer.ts';

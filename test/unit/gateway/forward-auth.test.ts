@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadSettings } from '../../../src/app/settings.ts';
 import { startServer } from '../../../src/node.ts';
 import { noLog } from '../../../src/records/log.ts';
+import { stepUpIssuers } from '../../../src/step-up/issuers.ts';
 import { joseVerifier } from '../../../src/step-up/jose.ts';
-import { stepUpIssuers } from '../../../src/step-up/presets.ts';
 import { type GatewayScene, gatewayScene, HOOK_RULES, type HookAnswer } from '../../support/gateway-scene.ts';
 import { API_KEY } from '../../support/scene.ts';
 

@@ -6,8 +6,8 @@ import { NO_REPUTATION } from '../../../src/data/lists/standing.ts';
 import type { ProofVerifier } from '../../../src/model/proof.ts';
 import { noLog } from '../../../src/records/log.ts';
 import { prometheusMetrics } from '../../../src/records/prometheus.ts';
+import { stepUpIssuers } from '../../../src/step-up/issuers.ts';
 import { joseVerifier } from '../../../src/step-up/jose.ts';
-import { stepUpIssuers } from '../../../src/step-up/presets.ts';
 import {
   type GatewayScene,
   type GatewaySceneOptions,
