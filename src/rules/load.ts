@@ -2,8 +2,10 @@ import { type FSWatcher, watch } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { FactCatalog } from '../model/facts.ts';
-import { compileRules, type RuleText, type UnmetAcrValues } from './compile.ts';
+import { compileRules } from './compile.ts';
+import type { UnmetAcrValues } from './draft-rule.ts';
 import { RulesError } from './problems.ts';
+import type { RuleText } from './rule-file.ts';
 import type { RuleSet } from './ruleset.ts';
 
 /**

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { FactCatalog } from '../model/facts.ts';
-import { compileRules, type UnmetAcrValues } from '../rules/compile.ts';
+import { compileRules } from '../rules/compile.ts';
+import type { UnmetAcrValues } from '../rules/draft-rule.ts';
 import { RulesError } from '../rules/problems.ts';
 import type { RuleSet } from '../rules/ruleset.ts';
 
