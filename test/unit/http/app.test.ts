@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { routesOf } from '../../../src/app/app.ts';
-import { geoipLiteSource } from '../../../src/data/geo/geoip-lite.ts';
+import { geoipLiteSource } from '../../../src/data/geo/local-geo.ts';
 import type { Route } from '../../../src/http/api-route.ts';
 import { callers } from '../../../src/http/caller.ts';
 import { parseTrustedProxies } from '../../../src/net/client-ip.ts';
