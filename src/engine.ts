@@ -16,7 +16,7 @@ import { parseTrustedProxies } from './net/client-ip.ts';
 import { compileRules, type RuleText } from './rules/compile.ts';
 import type { RuleSet } from './rules/ruleset.ts';
 import { FACT_CATALOG } from './signals/index.ts';
-import { type IssuerEntry, stepUpIssuers } from './step-up/presets.ts';
+import { type IssuerEntry, stepUpIssuers } from './step-up/issuers.ts';
 import { memoryStore } from './store/memory.ts';
 import { type Store, StoreError } from './store/store.ts';
 

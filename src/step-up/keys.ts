@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { IssuerSettings, KeyLocation } from './presets.ts';
+import type { IssuerSettings, KeyLocation } from './issuer.ts';
 
 /** What happened when an issuer's keys were asked for: for a metric and a log line. */
 export interface Refetch {

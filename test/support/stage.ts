@@ -5,8 +5,8 @@ import { recordEvent } from '../../src/engine/event.ts';
 import type { Checked } from '../../src/engine/settle.ts';
 import { checkRequestOf, subjectEventOf } from '../../src/http/wire.ts';
 import type { CheckRequest, EventType } from '../../src/model/request.ts';
+import { stepUpIssuers } from '../../src/step-up/issuers.ts';
 import { joseVerifier } from '../../src/step-up/jose.ts';
-import { stepUpIssuers } from '../../src/step-up/presets.ts';
 import { type Store, StoreError, type StoreFailure } from '../../src/store/store.ts';
 import { engineWith, NOW_MS } from './engine.ts';
 

@@ -7,8 +7,8 @@ import type { AppDeps, GatewaySettings } from '../../../src/http/deps.ts';
 import { parseTrustedProxies } from '../../../src/net/client-ip.ts';
 import { compileRules } from '../../../src/rules/compile.ts';
 import { FACT_CATALOG } from '../../../src/signals/index.ts';
+import { stepUpIssuers } from '../../../src/step-up/issuers.ts';
 import { joseVerifier } from '../../../src/step-up/jose.ts';
-import { stepUpIssuers } from '../../../src/step-up/presets.ts';
 import { NOW_MS } from '../engine.ts';
 import { API_KEY, type TestApp, testApp } from './test-app.ts';
 

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadSettings } from '../../../src/app/settings.ts';
 import { startServer } from '../../../src/node.ts';
 import { noLog } from '../../../src/records/log.ts';
+import { stepUpIssuers } from '../../../src/step-up/issuers.ts';
 import { joseVerifier } from '../../../src/step-up/jose.ts';
-import { stepUpIssuers } from '../../../src/step-up/presets.ts';
 import { HOOK_RULES, type HookAnswer, type HookRig, hookRig } from '../../support/http/hook-rig.ts';
 import { API_KEY } from '../../support/http/test-app.ts';
 

@@ -1,8 +1,8 @@
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { ProofVerifier } from '../../../src/model/proof.ts';
+import { stepUpIssuersText } from '../../../src/step-up/issuers.ts';
 import { joseVerifier } from '../../../src/step-up/jose.ts';
-import { stepUpIssuersText } from '../../../src/step-up/presets.ts';
 import { NOW_MS } from '../../support/engine.ts';
 import { testApp } from '../../support/http/test-app.ts';
 

@@ -1,7 +1,7 @@
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { stepUpIssuers } from '../../../src/step-up/issuers.ts';
 import { joseVerifier } from '../../../src/step-up/jose.ts';
-import { stepUpIssuers } from '../../../src/step-up/presets.ts';
 import { memoryStore } from '../../../src/store/memory.ts';
 import { NOW_MS } from '../../support/engine.ts';
 import { type HookRig, hookRig } from '../../support/http/hook-rig.ts';
