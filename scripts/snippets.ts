@@ -154,7 +154,12 @@ function compiled(place: string, programs: readonly Snippet[], dir: string): rea
 /** The pages whose snippets are held to what they are for. */
 export function pages(): readonly string[] {
   const docs = readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md'));
-  return ['README.md', ...docs.map((name) => `docs/${name}`).sort()];
+  return [
+    'README.md',
+    'packages/browser/README.md',
+    'packages/sdk/README.md',
+    ...docs.map((name) => `docs/${name}`).sort(),
+  ];
 }
 
 if (import.meta.main) {

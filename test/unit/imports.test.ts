@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { importsOf } from '../support/source-imports.ts';
 
 const SRC = resolve(import.meta.dirname, '../../src');
 
@@ -14,29 +15,14 @@ interface SourceFile {
   readonly packages: readonly string[];
 }
 
-const IMPORT = /^\s*(?:import|export)\s+(type\s+)?(?:([^'";]*?)\s+from\s+)?['"]([^'"]+)['"]/gm;
-const DYNAMIC_IMPORT = /\bimport\(\s*['"]([^'"]+)['"]\s*\)/g;
-
 function read(path: string): SourceFile {
-  const text = readFileSync(join(SRC, path), 'utf8');
   const values: string[] = [];
   const types: string[] = [];
   const packages: string[] = [];
-  const add = (specifier: string, onlyTypes: boolean): void => {
+  for (const { specifier, onlyTypes } of importsOf(join(SRC, path))) {
     if (!specifier.startsWith('.')) packages.push(specifier);
     else (onlyTypes ? types : values).push(relative(SRC, resolve(SRC, dirname(path), specifier)).replaceAll(sep, '/'));
-  };
-  for (const [, keyword, clause = '', specifier = ''] of text.matchAll(IMPORT)) {
-    const named = /^\{([\s\S]*)\}$/.exec(clause.trim())?.[1];
-    const onlyTypes =
-      keyword !== undefined ||
-      named
-        ?.split(',')
-        .filter((name) => name.trim() !== '')
-        .every((name) => name.trim().startsWith('type ')) === true;
-    add(specifier, onlyTypes);
   }
-  for (const [, specifier = ''] of text.matchAll(DYNAMIC_IMPORT)) add(specifier, false);
   return { path, values, types, packages };
 }
 
