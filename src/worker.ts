@@ -34,7 +34,7 @@ import type { PartwiseStore, Store } from './store/store.ts';
 import { analyticsMetrics, analyticsRecords, type Dataset } from './worker/analytics.ts';
 import { cfGeo } from './worker/cf-geo.ts';
 import { consoleLines } from './worker/console.ts';
-import { type Assets, edgeData } from './worker/edge-data.ts';
+import { type Assets, edgeData } from './worker/assets.ts';
 import { redisPerRequest } from './worker/redis-per-request.ts';
 import { type RedisPoolNamespace, redisPool } from './worker/redis-pool.ts';
 import { type RulesNamespace, rulesInKv } from './worker/rules-kv.ts';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { geoipLiteSource } from '../data/geo/geoip-lite.ts';
+import { geoipLiteSource } from '../data/geo/local-geo.ts';
 import { openMethods } from '../gateway/route-table.ts';
 import { DEFAULT_ACTION } from '../rules/actions.ts';
 import { loadRules, readRuleTestFiles } from '../rules/load.ts';

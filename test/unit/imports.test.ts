@@ -38,8 +38,7 @@ const ENTRIES = ['node.ts', 'worker.ts', 'cli.ts', 'engine.ts'];
 const DRIVERS: readonly RegExp[] = [
   /^store\/(?:memory|pseudonym)\.ts$/,
   /^store\/redis\/(?:redis|commands)\.ts$/,
-  /^data\/geo\/(?:build-geo|geoip-lite|geoip-lite-table|local-geo|mmdb-table|shards|shards-file)\.ts$/,
-  /^data\/lists\/(?:lists-file|publish-lists)\.ts$/,
+  /^data\/(?:geo\/(?:build-geo|geoip-lite|local-geo|mmdb-table)|lists\/lists-file)\.ts$/,
   /^step-up\/jose\.ts$/,
   /^engine\/device-token-jose\.ts$/,
   /^records\/(?:pino|prometheus)\.ts$/,
@@ -50,8 +49,7 @@ const DRIVERS: readonly RegExp[] = [
 const NODE_ONLY: readonly RegExp[] = [
   /^(?:node|cli)(?:\.ts$|\/)/,
   /^store\/(?:pseudonym|redis\/(?:redis|commands))\.ts$/,
-  /^data\/geo\/(?:build-geo|geoip-lite|geoip-lite-table|local-geo|mmdb-table|shards-file)\.ts$/,
-  /^data\/lists\/(?:lists-file|publish-lists)\.ts$/,
+  /^data\/(?:directory|geo\/(?:build-geo|geoip-lite|local-geo|mmdb-table)|lists\/lists-file)\.ts$/,
   /^rules\/load\.ts$/,
 ];
 

@@ -5,8 +5,8 @@ import { stepUpIssuers } from '../../../src/step-up/issuers.ts';
 import { joseVerifier } from '../../../src/step-up/jose.ts';
 import { memoryStore } from '../../../src/store/memory.ts';
 import type { Store } from '../../../src/store/store.ts';
-import { NOW_MS } from '../../support/engine.ts';
-import { hookRig } from '../../support/http/hook-rig.ts';
+import { gatewayScene } from '../../support/gateway-scene.ts';
+import { NOW_MS } from '../../support/scene.ts';
 
 /** A rig that counts what its store and its verifier are asked. */
 async function counting() {
@@ -34,7 +34,7 @@ async function counting() {
       return memory.readSubject(...asked);
     },
   };
-  const rig = await hookRig({ engine: { verifier, store } });
+  const rig = await gatewayScene({ verifier, store });
   const token = (claims: object): Promise<string> => {
     const at = NOW_MS / 1000 - 10;
     return new SignJWT({ sub: 'ann', auth_time: at, ...claims })

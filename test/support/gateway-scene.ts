@@ -1,16 +1,11 @@
 import { createServer, type IncomingHttpHeaders, type OutgoingHttpHeaders, request, type Server } from 'node:http';
 import { connect } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
-import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
-import type { Engine } from '../../../src/engine/engine.ts';
-import type { AppDeps, GatewaySettings } from '../../../src/http/deps.ts';
-import { parseTrustedProxies } from '../../../src/net/client-ip.ts';
-import { compileRules } from '../../../src/rules/compile.ts';
-import { FACT_CATALOG } from '../../../src/signals/index.ts';
-import { stepUpIssuers } from '../../../src/step-up/issuers.ts';
-import { joseVerifier } from '../../../src/step-up/jose.ts';
-import { NOW_MS } from '../engine.ts';
-import { API_KEY, type TestApp, testApp } from './test-app.ts';
+import type { JWTPayload } from 'jose';
+import type { GatewaySettings } from '../../src/http/deps.ts';
+import { parseTrustedProxies } from '../../src/net/client-ip.ts';
+import { issuer } from './issuer.ts';
+import { API_KEY, type Scene, type SceneOptions, scene } from './scene.ts';
 
 /** Rules of the rig: routes of every kind, and rules that name the actions behind them. */
 export const HOOK_RULES = {
@@ -42,9 +37,6 @@ function rule(id: string, when: object, then: object): object {
   return { id, when, then };
 }
 
-const ISSUER = 'https://issuer.test';
-const AUDIENCE = 'app';
-
 export interface HookAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
@@ -52,10 +44,11 @@ export interface HookAnswer {
   readonly body: string;
 }
 
-export interface HookRig extends TestApp {
+/** A scene that a gateway on this machine asks. */
+export interface GatewayScene extends Scene {
   readonly port: number;
-  /** A token of the configured issuer; a session token without `su`, a proof with it. */
-  token(claims: JWTPayload & { su?: boolean }, ageSeconds?: number): Promise<string>;
+  /** A token of the issuer of the scene: a session token, or with `su` a proof. */
+  token(claims: JWTPayload & { su?: boolean }, ageS?: number): Promise<string>;
   /** The same from a key that nobody knows. */
   forged(claims: JWTPayload & { su?: boolean }): Promise<string>;
   ask(target: string, headers?: OutgoingHttpHeaders, method?: string): Promise<HookAnswer>;
@@ -66,53 +59,36 @@ export interface HookRig extends TestApp {
   close(): Promise<void>;
 }
 
-export interface RigOptions {
-  readonly rules?: object;
+export interface GatewaySceneOptions extends SceneOptions {
+  /** `TRUSTED_PROXIES`. Default: loopback. */
   readonly trusted?: string;
   readonly gateway?: Partial<GatewaySettings>;
-  readonly engine?: Partial<Engine>;
-  readonly deps?: Partial<AppDeps>;
 }
 
-/** The app behind a real Node server on a free port, so that targets and headers arrive as gateways send them. */
-export async function hookRig(options: RigOptions = {}): Promise<HookRig> {
-  const known = await generateKeyPair('ES256');
-  const stranger = await generateKeyPair('ES256');
-  const jwks = { keys: [{ ...(await exportJWK(known.publicKey)), kid: 'k1', alg: 'ES256' }] };
-  const issuers = stepUpIssuers.parse([
-    { issuer: ISSUER, audience: AUDIENCE, jwks, algorithms: ['ES256'], step_up: { claim: 'su', equals: true } },
-  ]);
-  const rules = compileRules([{ name: 'hooks.json', text: JSON.stringify(options.rules ?? HOOK_RULES) }], FACT_CATALOG);
-  const rig = testApp({
-    engine: {
-      rules: () => rules,
-      verifier: joseVerifier({ issuers, fetch: () => Promise.reject(new Error('no network in this test')) }),
-      ...options.engine,
-    },
+/** A scene behind a real Node server on a free port, so that targets and headers arrive as gateways send them. */
+export async function gatewayScene({
+  trusted = '127.0.0.0/8',
+  gateway,
+  ...options
+}: GatewaySceneOptions = {}): Promise<GatewayScene> {
+  const it = scene({
+    rules: HOOK_RULES,
+    ...options,
     deps: {
-      trust: { trusted: parseTrustedProxies(options.trusted ?? '127.0.0.0/8'), declared: null },
-      gateway: { sessionCookie: 'session', stepUpUrl: null, returnHosts: [], publicUrl: null, ...options.gateway },
+      trust: { trusted: parseTrustedProxies(trusted), declared: null },
+      gateway: { sessionCookie: 'session', stepUpUrl: null, returnHosts: [], publicUrl: null, ...gateway },
       ...options.deps,
     },
   });
-  const server = createServer(getRequestListener(rig.app.fetch));
+  const stranger = issuer({ now: it.engine.now });
+  const server = createServer(getRequestListener(it.app.fetch));
   const port = await listening(server);
-  const sign = (key: CryptoKey, claims: JWTPayload, ageSeconds: number): Promise<string> => {
-    const at = Math.floor(NOW_MS / 1000) - ageSeconds;
-    return new SignJWT({ auth_time: at, ...claims })
-      .setProtectedHeader({ alg: 'ES256', kid: 'k1' })
-      .setIssuer(ISSUER)
-      .setAudience(AUDIENCE)
-      .setIssuedAt(at)
-      .setExpirationTime(claims.exp ?? at + 3600)
-      .sign(key);
-  };
-  const ask: HookRig['ask'] = (target, headers = {}, method = 'GET') => askServer(port, target, headers, method);
+  const ask: GatewayScene['ask'] = (target, headers = {}, method = 'GET') => askServer(port, target, headers, method);
   return {
-    ...rig,
+    ...it,
     port,
-    token: (claims, ageSeconds = 10) => sign(known.privateKey, claims, ageSeconds),
-    forged: (claims) => sign(stranger.privateKey, claims, 10),
+    token: (claims, ageS = 10) => it.issuer.sign(claims, ageS),
+    forged: (claims) => stranger.sign(claims, 10),
     ask,
     forward: (method, uri, headers = {}) =>
       ask('/forward-auth', {
@@ -126,9 +102,11 @@ export async function hookRig(options: RigOptions = {}): Promise<HookRig> {
       }),
     raw: (text) => sendRaw(port, text),
     close: async () => {
-      await rig.settled();
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await it.settled();
+      await new Promise<void>((resolve, reject) => {
+        server.close((error) => (error === undefined ? resolve() : reject(error)));
+        server.closeAllConnections();
+      });
     },
   };
 }

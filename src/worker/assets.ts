@@ -1,12 +1,13 @@
 import { warnOfStaleList } from '../app/assembly.ts';
 import type { Settings } from '../app/settings.ts';
 import { noGeo } from '../data/geo/no-geo.ts';
-import { shardedGeo, shardMemory } from '../data/geo/shards.ts';
 import { NO_REPUTATION } from '../data/lists/standing.ts';
+import type { ReadFile } from '../data/manifest.ts';
 import type { GeoSource } from '../model/geo.ts';
 import type { Reputation } from '../model/reputation.ts';
 import type { Log } from '../records/log.ts';
-import { type FetchFile, fetchedLists, listMemory } from './fetched-lists.ts';
+import { fetchedLists, listMemory } from './fetched-lists.ts';
+import { fetchedPlaces, placeMemory } from './fetched-places.ts';
 
 /** The part of the assets binding that is used. */
 export interface Assets {
@@ -36,12 +37,12 @@ export function edgeData(
     log.warn('ASSETS is not bound: places and address lists are unavailable');
     return () => ({ geo: noGeo(), reputation: NO_REPUTATION });
   }
-  const shards = shardMemory();
+  const places = placeMemory();
   const lists = listMemory();
   return (keepAlive) => {
     const reputation = fetchedLists({
       memory: lists,
-      fetchFile: fetchFrom(assets, 'ip'),
+      read: readerOf(assets, 'ip'),
       now,
       timeoutMs,
       keepAlive,
@@ -50,24 +51,24 @@ export function edgeData(
     });
     reputation.warm();
     if (geoData === 'none') return { geo: noGeo(), reputation };
-    const geo = shardedGeo({
-      memory: shards,
-      fetchShard: fetchFrom(assets, 'geo'),
+    const geo = fetchedPlaces({
+      memory: places,
+      read: readerOf(assets, 'geo'),
       level: geoData,
       maxAgeDays: geoMaxAgeDays,
       timeoutMs,
-      onLate: keepAlive,
+      keepAlive,
       onProblem: (problem) => log.error('geo data', { problem }),
     });
     return { geo, reputation };
   };
 }
 
-/** Reads files of one folder of the assets; their host is never looked at. */
-export function fetchFrom(assets: Assets, folder: string): FetchFile {
+/** Reads files of one folder of the assets; the host of their address is never looked at. */
+export function readerOf(assets: Assets, folder: string): ReadFile {
   return async (name) => {
     const response = await assets.fetch(`https://assets/${folder}/${name}`);
-    if (response.ok) return response.arrayBuffer();
+    if (response.ok) return new Uint8Array(await response.arrayBuffer());
     await response.body?.cancel();
     if (response.status === 404) return null;
     throw new Error(`the assets answered ${response.status}`);

@@ -1,27 +1,23 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { formatManifest, MANIFEST_FILE, parseManifest, shardIndex } from '../../../../src/data/geo/manifest.ts';
-import {
-  type FetchShard,
-  readAllShards,
-  type ShardedGeoOptions,
-  shardedGeo,
-  shardMemory,
-} from '../../../../src/data/geo/shards.ts';
-import type { Located } from '../../../../src/model/geo.ts';
-import { addressOf, type SmallBuild, saidOf, smallBuild } from '../../../support/geo/built.ts';
+import { GEO_MANIFEST } from '../../../src/data/geo/geo-manifest.ts';
+import { placesInMemory, readPlaces } from '../../../src/data/geo/places.ts';
+import { formatManifest, MANIFEST_FILE, parseManifest, type ReadFile } from '../../../src/data/manifest.ts';
+import type { Located } from '../../../src/model/geo.ts';
+import { type FetchedPlacesOptions, fetchedPlaces, placeMemory } from '../../../src/worker/fetched-places.ts';
+import { addressOf, type SmallBuild, saidOf, smallBuild } from '../../support/geo/built.ts';
 
 const NOW = Date.UTC(2026, 10, 25);
 const build = smallBuild();
 
 /** A fetch that counts, and a source that reads through it. */
-function rig({ files } = build, options: Partial<ShardedGeoOptions> = {}) {
+function rig({ files } = build, options: Partial<FetchedPlacesOptions> = {}) {
   const fetched: string[] = [];
-  const fetchShard: FetchShard = async (name) => {
+  const read: ReadFile = async (name) => {
     fetched.push(name);
-    return files.get(name)?.slice().buffer ?? null;
+    return files.get(name) ?? null;
   };
-  const memory = shardMemory();
-  return { fetched, memory, geo: shardedGeo({ memory, fetchShard, ...options }) };
+  const memory = placeMemory();
+  return { fetched, memory, geo: fetchedPlaces({ memory, read, ...options }) };
 }
 
 const townOf = async (located: Located | Promise<Located>): Promise<unknown> => {
@@ -38,7 +34,7 @@ describe('places from shards', () => {
       known: true,
       place: { country: 'GB', region: 'R', city: 'Town 2', lat: -44.9, lon: 1, accuracyKm: 10, source: 'shards' },
     });
-    expect(fetched).toEqual([MANIFEST_FILE, expect.stringMatching(/^v4-0000-/)]);
+    expect(fetched).toEqual([MANIFEST_FILE, expect.stringMatching(/^v4-00000000-/)]);
     expect(geo.locate(addressOf('1.9.0.0'))).toMatchObject({ known: true });
     expect(await townOf(geo.locate(addressOf('18.0.0.0')))).toBe('Town 4352');
     expect(fetched).toHaveLength(3);
@@ -80,32 +76,32 @@ describe('the memory', () => {
     const [first, second] = [...build.files]
       .filter(([name]) => name.startsWith('v4-'))
       .map(([, bytes]) => bytes.length);
-    const memory = shardMemory((first ?? 0) + (second ?? 0));
+    const memory = placeMemory((first ?? 0) + (second ?? 0));
     const fetched: string[] = [];
-    const geo = shardedGeo({
+    const geo = fetchedPlaces({
       memory,
-      fetchShard: async (name) => {
+      read: async (name) => {
         fetched.push(name);
-        return build.files.get(name)?.slice().buffer ?? null;
+        return build.files.get(name) ?? null;
       },
     });
     for (const text of ['1.0.0.0', '17.0.0.0', '1.0.0.0', '33.0.0.0', '1.0.0.0', '17.0.0.0']) {
       await geo.locate(addressOf(text));
       expect(memory.shards.calculatedSize).toBeLessThanOrEqual((first ?? 0) + (second ?? 0));
     }
-    expect(fetched.map((name) => name.slice(0, 7))).toEqual([
-      MANIFEST_FILE.slice(0, 7),
-      'v4-0000',
-      'v4-0001',
-      'v4-0002',
-      'v4-0001',
+    expect(fetched.map((name) => name.split('-').slice(0, 2).join('-'))).toEqual([
+      MANIFEST_FILE,
+      'v4-00000000',
+      'v4-10ff0000',
+      'v4-20ff0000',
+      'v4-10ff0000',
     ]);
   });
 
   test('serves sources that fetch for themselves', async () => {
     const { geo, memory, fetched } = rig();
     await geo.locate(addressOf('1.2.3.4'));
-    const other = shardedGeo({ memory, fetchShard: () => Promise.reject(new Error('never asked')) });
+    const other = fetchedPlaces({ memory, read: () => Promise.reject(new Error('never asked')) });
     expect(other.locate(addressOf('1.3.0.0'))).toMatchObject({ known: true });
     expect(fetched).toHaveLength(2);
   });
@@ -120,17 +116,21 @@ describe('files that cannot be used', () => {
     }
     return { ...build, files };
   };
-  const isFirst = (name: string): boolean => name.startsWith('v4-0000');
+  const isFirst = (name: string): boolean => name.startsWith('v4-00000000');
 
   /** @see https://github.com/geoip-lite/node-geoip/issues/197 */
   test.each([
     ['is cut in half', changed(isFirst, (bytes) => bytes.subarray(0, bytes.length / 2)), /holds \d+ bytes, not/],
-    ['has one byte changed', changed(isFirst, (bytes) => bytes.fill(1, 100, 101)), /checksum of v4-0000/],
-    ['is missing', changed(isFirst, () => null), /there is no v4-0000/],
+    [
+      'has one byte changed',
+      changed(isFirst, (bytes) => bytes.fill(1, 100, 101)),
+      /v4-00000000.*checksum does not match/,
+    ],
+    ['is missing', changed(isFirst, () => null), /there is no v4-00000000/],
     [
       'is that of another build',
-      changed(isFirst, () => build.files.get(shardIndex(build.manifest).shards[1]?.name ?? '') ?? null),
-      /v4-0000/,
+      changed(isFirst, () => build.files.get(build.manifest.files[1]?.[0] ?? '') ?? null),
+      /v4-00000000/,
     ],
     [
       'is a manifest cut in half',
@@ -154,7 +154,7 @@ describe('files that cannot be used', () => {
         (name) => name === MANIFEST_FILE,
         () => new TextEncoder().encode('{"format":99}'),
       ),
-      /of format 99, this version reads 1/,
+      /of format 99, this version reads 3/,
     ],
   ])('a file that %s answers bad_database and is named', async (_what, broken, problem) => {
     const { geo } = rig(broken);
@@ -172,12 +172,12 @@ describe('files that cannot be used', () => {
 
   test('are read again by the next look-up, and no longer named once that went well', async () => {
     let failing = true;
-    const memory = shardMemory();
-    const geo = shardedGeo({
+    const memory = placeMemory();
+    const geo = fetchedPlaces({
       memory,
-      fetchShard: async (name) => {
+      read: async (name) => {
         if (failing) throw new Error('network lost');
-        return build.files.get(name)?.slice().buffer ?? null;
+        return build.files.get(name) ?? null;
       },
     });
     expect(await townOf(geo.locate(addressOf('1.2.3.4')))).toBe('source_unavailable');
@@ -211,15 +211,15 @@ test('a fetch that hangs is waited for no longer than the limit, and what it bri
     release = resolve;
   });
   const late: Promise<unknown>[] = [];
-  const memory = shardMemory();
-  const geo = shardedGeo({
+  const memory = placeMemory();
+  const geo = fetchedPlaces({
     memory,
-    fetchShard: async (name) => {
+    read: async (name) => {
       await gate;
-      return build.files.get(name)?.slice().buffer ?? null;
+      return build.files.get(name) ?? null;
     },
     timeoutMs: 80,
-    onLate: (rest) => late.push(rest),
+    keepAlive: (rest) => late.push(rest),
   });
   const waiting = geo.locate(addressOf('1.2.3.4'));
   await vi.advanceTimersByTimeAsync(79);
@@ -253,27 +253,27 @@ describe('the status', () => {
 
 describe('the manifest', () => {
   test('comes back as it was written', () => {
-    expect(parseManifest(formatManifest(build.manifest))).toEqual(build.manifest);
+    expect(parseManifest(formatManifest(build.manifest), GEO_MANIFEST)).toEqual(build.manifest);
   });
 
   test('is refused when anything in it was changed', () => {
     const text = formatManifest(build.manifest);
     for (const [found, other] of [
       ['"towns"', '"terms"'],
-      ['10ff0000', '10ff0001'],
+      ['-10ff0000-', '-10ff0001-'],
       ['2026-11-01', '2026-12-01'],
       ['"city"', '"country"'],
     ] as const) {
       expect(text).toContain(found);
-      expect(() => parseManifest(text.replace(found, other)), found).toThrow(/manifest.json/);
+      expect(() => parseManifest(text.replace(found, other), GEO_MANIFEST), found).toThrow(/manifest.json/);
     }
   });
 });
 
-test('all shards can be read ahead, after which every look-up answers at once', async () => {
-  const { memory, geo } = rig();
-  await readAllShards(memory, async (name) => build.files.get(name)?.slice().buffer ?? null);
+test('shards that are all read ahead answer at once, as those that are fetched do', async () => {
+  const { geo } = rig();
+  const places = placesInMemory(await readPlaces(async (name) => build.files.get(name) ?? null));
   for (const text of ['1.2.3.4', '18.0.0.0', '33.1.1.1', '2a00::1', '200.0.0.1']) {
-    expect(geo.locate(addressOf(text))).not.toBeInstanceOf(Promise);
+    expect(places.locate(addressOf(text))).toEqual(await geo.locate(addressOf(text)));
   }
 });
