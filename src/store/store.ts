@@ -7,9 +7,6 @@ import type { CountedEvent, Counts, Seen } from './counters.ts';
  */
 export type Pseudonym = string;
 
-/** Why the store did not do what was asked. */
-export type StoreFailure = 'timeout' | 'unreachable' | 'circuit_open' | 'rejected';
-
 /** One part of a history: what was read, or why it failed. */
 export type Reading<T> =
   | { readonly state: 'read'; readonly value: T }
@@ -110,14 +107,4 @@ export interface Store {
 export interface PartwiseStore extends Store {
   /** As `recordAttempt`: everything is asked before it returns. */
   beginAttempt(attempt: Attempt): PendingHistory;
-}
-
-/** The store did not do what was asked. `code` is stable; the message never holds a key or a value. */
-export class StoreError extends Error {
-  override readonly name = 'StoreError';
-  readonly code: StoreFailure;
-  constructor(code: StoreFailure, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
 }
