@@ -1,4 +1,5 @@
 import type { Baseline } from '../model/baseline.ts';
+import type { StoreFailure } from '../model/store-error.ts';
 import type { CountedEvent, Counts, Seen } from './counters.ts';
 
 /**
