@@ -14,6 +14,7 @@ import { ProblemError } from '../http/problem.ts';
 import { checkRequestOf, subjectSpaces } from '../http/wire.ts';
 import type { Measurement } from '../model/decision.ts';
 import type { FactValue, JsonObject } from '../model/facts.ts';
+import { StoreError } from '../model/store-error.ts';
 import { schemaProblems } from '../rules/findings.ts';
 import { loadRules } from '../rules/load.ts';
 import { describeProblem, formatPath, RulesError } from '../rules/problems.ts';
