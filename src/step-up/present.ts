@@ -7,14 +7,14 @@ import { applyProof, type SpendProof, settleProof, termsFor, verifyProof } from 
 /** Takes the proof of any subject that the token names. */
 export const ANYBODY: unique symbol = Symbol('anybody');
 
-/** A token that is shown, by itself, as proof that a requirement is met. */
+/** A token shown as proof of a requirement, outside of a check. */
 export interface ShownToken extends Pick<NamedSubject, 'subjectType'> {
-  /** Null where the client sent none. */
+  /** Null if the client sent none. */
   readonly token: string | null;
   readonly requirement: Requirement;
   /** Whose proof it must be, normalised; null for an anonymous client, to whom no proof can belong. */
   readonly subject: string | null | typeof ANYBODY;
-  /** The space of that subject; null takes any, where anybody's proof is taken. */
+  /** The space of that subject; null accepts any, with a proof of any subject. */
   readonly subjectSpace: string | null;
   /** Null takes any session. */
   readonly session: string | null;
@@ -22,19 +22,19 @@ export interface ShownToken extends Pick<NamedSubject, 'subjectType'> {
   readonly nowMs: number;
 }
 
-/** The proof, or why it is not enough and what a client has to ask its provider for. */
+/** The proof, or why it is not sufficient and what the client must ask its provider for. */
 export type Presented =
   | { readonly valid: true; readonly proof: Proof }
   | { readonly valid: false; readonly error: ProofError; readonly demand: Requirement };
 
-/** When trust was last taken away from the proof's subject, in epoch seconds; 0 where it never was or the store cannot say. */
+/** When trust in the proof's subject was last revoked, in epoch seconds; 0 if never, or if the store cannot say. */
 export type ProofsNotBefore = (proof: Proof) => Promise<number>;
 
 /**
- * Verifies a token and judges it against a requirement, outside of a check. `notBefore` is asked only for a proof that is
- * enough, `spend` only where that has to be single-use.
+ * Verifies a token and judges it against a requirement, outside of a check. `notBefore` is called only for a sufficient
+ * proof, `spend` only if it must be single-use.
  *
- * Codes beside those of the verifier and of `judgeProof`: `no_issuer`, `token_missing`.
+ * Codes in addition to those of the verifier and of `judgeProof`: `no_issuer`, `token_missing`.
  */
 export async function present(
   verifier: ProofVerifier | null,

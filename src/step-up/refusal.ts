@@ -1,6 +1,6 @@
 import type { ProofError } from '../model/proof.ts';
 
-/** A token that is not taken, on its way out of the checks. Carries what a {@link ProofError} tells. */
+/** A refused token, thrown by the checks. Carries a {@link ProofError}. */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
   readonly code: string;

@@ -2,12 +2,12 @@ import type { Requirement } from '../model/decision.ts';
 import type { Proof, ProofError, ProofTerms, ProofVerdict, ProofVerifier } from '../model/proof.ts';
 import { demandOf, judgeProof, type Presentation } from './requirement.ts';
 
-/** What a proof comes to against a requirement. */
+/** Result of a proof against a requirement. */
 export interface AppliedProof {
   readonly satisfied: boolean;
-  /** What the client has to ask its provider for; the proof itself is judged by the requirement of the rules. */
+  /** What the client must ask its provider for; the proof itself is judged by the requirement of the rules. */
   readonly requirement: Requirement;
-  /** Why the proof is not enough; null where it is, and where none was sent. */
+  /** Why the proof is not sufficient; null if it is, and if none was sent. */
   readonly error: ProofError | null;
 }
 
@@ -19,12 +19,12 @@ export async function verifyProof(verifier: ProofVerifier | null, token: string,
   return verifier === null ? { valid: false, error: NO_ISSUER } : verifier.verify(token, nowMs);
 }
 
-/** The terms of the proof's issuer; those of all issuers where there is no valid proof. */
+/** The terms of the proof's issuer; those of all issuers without a valid proof. */
 export function termsFor(verifier: ProofVerifier | null, verdict: ProofVerdict | null): readonly ProofTerms[] {
   return verifier?.terms(verdict?.valid === true ? verdict.proof.issuer : null) ?? [];
 }
 
-/** Judges a verified proof against a requirement. Pure; `verdict` is null where no proof was sent. */
+/** Judges a verified proof against a requirement. Pure; `verdict` is null if no proof was sent. */
 export function applyProof(
   verdict: ProofVerdict | null,
   requirement: Requirement,
