@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { rawRequest } from './load.ts';
 import { KEY } from './process.ts';
 
@@ -33,7 +34,7 @@ interface Person {
 }
 
 function person(name: string, n: number): Person {
-  const part = (what: string): string => `${what}-${(n * 2_654_435_761) >>> 0}`;
+  const part = (what: string): string => hash('md5', `${what} of ${name} ${n}`);
   return {
     subject: `${name}-${n}@example.org`,
     // Lines of Dutch and British households.
