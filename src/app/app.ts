@@ -15,7 +15,7 @@ import { routePath } from '../http/route-path.ts';
 import { stepUpRoutes } from '../http/step-up.ts';
 import { subjectRoutes } from '../http/subjects.ts';
 import type { Right } from '../model/api-keys.ts';
-import { StoreError } from '../store/store.ts';
+import { StoreError } from '../model/store-error.ts';
 
 /** The whole HTTP side as a web-standard `fetch`; it holds no state beside what it is given. */
 export function createApp(deps: AppDeps): Hono<AppEnv> {

@@ -1,6 +1,6 @@
 import type { Proof, ProofError } from '../model/proof.ts';
 import { isPlainSubject } from '../model/subject.ts';
-import { type IssuerSettings, mediaType, type StepUpMark } from './presets.ts';
+import { type IssuerSettings, mediaType, type StepUpMark } from './issuer.ts';
 import { Refusal, show } from './refusal.ts';
 
 /** A JWT claims set or a JOSE header: whatever the sender put there. */

@@ -2,8 +2,8 @@ import { base64url, compactVerify, createLocalJWKSet, decodeJwt, decodeProtected
 import { LRUCache } from 'lru-cache';
 import type { Proof, ProofTerms, ProofVerdict, ProofVerifier } from '../model/proof.ts';
 import { type Claims, checkHeader, hasId, readProof } from './claims.ts';
+import { type Algorithm, type IssuerSettings, isIssuedBy, type Jwks } from './issuer.ts';
 import { FETCH_TIMEOUT_MS, type KeySource, type KeySourceOptions, keySource } from './keys.ts';
-import { type Algorithm, type IssuerSettings, isIssuedBy, type Jwks } from './presets.ts';
 import { Refusal, show } from './refusal.ts';
 import { rsaWeakness } from './weak-key.ts';
 

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
-import type { IssuerSettings, KeyLocation } from './presets.ts';
+import { readUpTo } from '../net/body.ts';
+import type { IssuerSettings, KeyLocation } from './issuer.ts';
 
 /** What happened when an issuer's keys were asked for: for a metric and a log line. */
 export interface Refetch {
@@ -268,15 +269,7 @@ function describe(error: unknown): string {
 
 async function readText(response: Response, uri: string): Promise<string> {
   if (response.body === null) return '';
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let text = '';
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return text;
-    text += value;
-    if (text.length > MAX_DOCUMENT_BYTES) {
-      await reader.cancel();
-      throw new Error(`${uri} answered more than ${MAX_DOCUMENT_BYTES} bytes`);
-    }
-  }
+  const bytes = await readUpTo(response.body, MAX_DOCUMENT_BYTES);
+  if (bytes === null) throw new Error(`${uri} answered more than ${MAX_DOCUMENT_BYTES} bytes`);
+  return new TextDecoder().decode(bytes);
 }

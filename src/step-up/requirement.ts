@@ -2,7 +2,7 @@ import type { Requirement } from '../model/decision.ts';
 import type { Proof, ProofError, ProofTerms } from '../model/proof.ts';
 import { isProofOf, type NamedSubject, USER_TYPE } from '../model/subject.ts';
 import { ranksAtLeast } from './claims.ts';
-import type { IssuerSettings } from './presets.ts';
+import type { IssuerSettings } from './issuer.ts';
 import { show } from './refusal.ts';
 
 /** The acr value that every step-up meets, whatever the issuer calls it: a token with `su: true` has no `acr` of its own. */

@@ -11,7 +11,7 @@ import type { DeviceClaim, EventType } from '../../model/request.ts';
 import { DEFAULT_SPACE, USER_TYPE } from '../../model/subject.ts';
 import { parseAddress } from '../../net/ip.ts';
 import type { RuleSet } from '../../rules/ruleset.ts';
-import { stepUpIssuers } from '../../step-up/presets.ts';
+import { stepUpIssuers } from '../../step-up/issuers.ts';
 import type { Store } from '../../store/store.ts';
 import { DAY_MS, EPOCH_MS, HOUR_MS, type Traits } from './browser.ts';
 import { type Chance, chanceOf } from './chance.ts';

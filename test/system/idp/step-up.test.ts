@@ -1,7 +1,7 @@
 import { decodeJwt } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { stepUpIssuers } from '../../../src/step-up/issuers.ts';
 import { joseVerifier } from '../../../src/step-up/jose.ts';
-import { stepUpIssuers } from '../../../src/step-up/presets.ts';
 import {
   type Answer,
   advance,

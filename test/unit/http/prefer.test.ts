@@ -1,18 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { check } from '../../../src/engine/check.ts';
 import { minimalAnswerOf } from '../../../src/http/answer.ts';
-import { checkRequestOf } from '../../../src/http/wire.ts';
-import { NOW_MS } from '../../support/engine.ts';
-import { testApp } from '../../support/http/test-app.ts';
+import { scene } from '../../support/scene.ts';
 
 const TRANSFER = { subject: 'ann', action: 'payment.transfer', ip: '81.2.69.160', context: { amount: 1200 } };
-const WIRE = { nowMs: NOW_MS, trust: { trusted: { kind: 'none' }, declared: null }, spaces: ['default'] } as const;
 const MINIMAL = { Prefer: 'return=minimal' };
 
 describe('a caller that prefers return=minimal', () => {
   test('is answered with id, decision, score and the step-up, as in the full answer', async () => {
-    const whole = await (await testApp().post('/v1/risk-check', TRANSFER)).json();
-    const response = await testApp().post('/v1/risk-check', TRANSFER, MINIMAL);
+    const whole = await (await scene().post('/v1/risk-check', TRANSFER)).json();
+    const response = await scene().post('/v1/risk-check', TRANSFER, MINIMAL);
     expect(response.status).toBe(200);
     expect(response.headers.get('preference-applied')).toBe('return=minimal');
     const { id, decision, score, step_up } = whole;
@@ -21,13 +17,13 @@ describe('a caller that prefers return=minimal', () => {
   });
 
   test('is answered with id, decision and score alone where no step-up is asked for', async () => {
-    const response = await testApp().post('/v1/risk-check', { subject: 'ann', action: 'report.view' }, MINIMAL);
+    const response = await scene().post('/v1/risk-check', { subject: 'ann', action: 'report.view' }, MINIMAL);
     expect(await response.json()).toEqual({ id: expect.any(String), decision: 'allow', score: 0 });
   });
 
   test('leaves the same decision record as a caller that does not', async () => {
     const recordFor = async (headers: Record<string, string>) => {
-      const it = testApp();
+      const it = scene();
       await it.post('/v1/risk-check', TRANSFER, headers);
       await it.settled();
       const [{ request_id: _requestId, ...record } = { request_id: '' }] = it.records;
@@ -39,7 +35,7 @@ describe('a caller that prefers return=minimal', () => {
   test.each(['return="minimal"', 'respond-async, return=minimal', 'Return=minimal; x=1', 'wait=10,return = minimal'])(
     'may write it as %s',
     async (prefer) => {
-      const response = await testApp().post('/v1/risk-check', TRANSFER, { Prefer: prefer });
+      const response = await scene().post('/v1/risk-check', TRANSFER, { Prefer: prefer });
       expect(response.headers.get('preference-applied')).toBe('return=minimal');
     },
   );
@@ -53,7 +49,7 @@ describe('any other caller', () => {
     'return=minimally',
     'return=representation, return=minimal',
   ])('gets the full answer (Prefer: %s)', async (prefer) => {
-    const response = await testApp().post('/v1/risk-check', TRANSFER, { Prefer: prefer });
+    const response = await scene().post('/v1/risk-check', TRANSFER, { Prefer: prefer });
     expect(response.headers.get('preference-applied')).toBeNull();
     expect(await response.json()).toHaveProperty('signals');
   });
@@ -61,15 +57,13 @@ describe('any other caller', () => {
 
 test('the answer says that it depends on the preference, whatever was preferred', async () => {
   for (const headers of [{}, MINIMAL]) {
-    const response = await testApp().post('/v1/risk-check', TRANSFER, headers);
+    const response = await scene().post('/v1/risk-check', TRANSFER, headers);
     expect(response.headers.get('vary')).toBe('Prefer');
   }
 });
 
 test('a device comes with the minimal answer where it has a token, which is given out once', async () => {
-  const { engine } = testApp();
-  const request = checkRequestOf({ subject: 'ann', action: 'login' }, WIRE);
-  const { result } = await check(engine, request);
+  const result = await scene().check({ subject: 'ann', action: 'login' });
   const device = { id: 'd-1', token: 'new', expiresAtMs: 0 };
   expect(minimalAnswerOf({ ...result, device })).toMatchObject({ device: { id: 'd-1', token: 'new' } });
   expect(minimalAnswerOf({ ...result, device: { ...device, token: null } })).not.toHaveProperty('device');

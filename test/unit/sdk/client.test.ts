@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createStepgateClient, type SendRequest, StepgateError } from '../../../packages/sdk/src/client.ts';
-import { API_KEY, testApp } from '../../support/http/test-app.ts';
+import { API_KEY, scene } from '../../support/scene.ts';
 import { FAULTS, impostor } from '../../support/servers/faulty.ts';
 import { KEY, type Workshop, workshop } from '../../support/servers/stepgate.ts';
 
@@ -17,8 +17,8 @@ afterEach(() => shop.tidy());
 afterAll(() => shop.close());
 
 /** A client of the app in this process. */
-function inProcess(more: Parameters<typeof testApp>[0] = {}) {
-  const { app, settled } = testApp(more);
+function inProcess(more: Parameters<typeof scene>[0] = {}) {
+  const { app, settled } = scene(more);
   return {
     client: createStepgateClient({ ...patient, url: 'http://stepgate.internal', key: API_KEY, fetch: app.fetch }),
     settled,

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { stepUpIssuers } from '../../../src/step-up/issuers.ts';
 import { joseVerifier } from '../../../src/step-up/jose.ts';
 import type { Refetch } from '../../../src/step-up/keys.ts';
-import { stepUpIssuers } from '../../../src/step-up/presets.ts';
 import { json, type KeyServer, keyServer } from '../../support/step-up/key-server.ts';
 import {
   AUDIENCE,

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { isIssuedBy } from '../../../src/step-up/issuer.ts';
+import { stepUpIssuers, stepUpIssuersText } from '../../../src/step-up/issuers.ts';
 import { joseVerifier } from '../../../src/step-up/jose.ts';
-import { isDescopeIssuer, stepUpIssuers, stepUpIssuersText } from '../../../src/step-up/presets.ts';
 import { judgeProof } from '../../../src/step-up/requirement.ts';
 import {
   AUDIENCE,
@@ -324,7 +325,7 @@ test.each([
   ['evil/P2abc', false],
   ['', false],
 ])('iss %j names the Descope project P2abc: %s', (iss, expected) => {
-  expect(isDescopeIssuer(iss, 'P2abc')).toBe(expected);
+  expect(isIssuedBy({ issuer: { kind: 'project', id: 'P2abc' } }, iss)).toBe(expected);
 });
 
 describe('the subject spaces of several issuers', () => {

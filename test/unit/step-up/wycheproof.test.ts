@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { ALGORITHMS } from '../../../src/step-up/issuer.ts';
 import { checkSignature, publicKeys } from '../../../src/step-up/jose.ts';
-import { ALGORITHMS } from '../../../src/step-up/presets.ts';
 import { Refusal } from '../../../src/step-up/refusal.ts';
 
 interface Group {

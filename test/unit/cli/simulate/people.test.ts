@@ -3,7 +3,7 @@ import { DAY_MS, EPOCH_MS, HOUR_MS } from '../../../../src/cli/simulate/browser.
 import { chanceOf } from '../../../../src/cli/simulate/chance.ts';
 import { buildWorld, type World } from '../../../../src/cli/simulate/geography.ts';
 import { actsOf, PEOPLE, type PersonKind, personOf } from '../../../../src/cli/simulate/people.ts';
-import { geoipLiteSource } from '../../../../src/data/geo/geoip-lite.ts';
+import { geoipLiteSource } from '../../../../src/data/geo/local-geo.ts';
 import { similarityOf } from '../../../../src/engine/device-match.ts';
 import { greatCircleKm } from '../../../../src/model/distance.ts';
 import { parseAddress } from '../../../../src/net/ip.ts';

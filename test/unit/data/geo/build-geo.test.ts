@@ -4,14 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Reader, type Response } from 'mmdb-lib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { buildGeo } from '../../../../src/data/geo/build-geo.ts';
-import { geoipLiteSource } from '../../../../src/data/geo/geoip-lite.ts';
-import { MANIFEST_FILE } from '../../../../src/data/geo/manifest.ts';
+import { readBytes } from '../../../../src/data/directory.ts';
+import { buildGeo, readBuiltGeo } from '../../../../src/data/geo/build-geo.ts';
 import { placeOfRecord } from '../../../../src/data/geo/mmdb-table.ts';
-import { readAllShards, shardedGeo, shardMemory } from '../../../../src/data/geo/shards.ts';
-import { readBuiltFile, readBuiltGeo } from '../../../../src/data/geo/shards-file.ts';
+import { placesInMemory, readPlaces } from '../../../../src/data/geo/places.ts';
+import { MANIFEST_FILE } from '../../../../src/data/manifest.ts';
 import type { Address } from '../../../../src/model/address.ts';
-import type { GeoSource, LocalGeoSource } from '../../../../src/model/geo.ts';
+import type { LocalGeoSource } from '../../../../src/model/geo.ts';
 import { formatV4, formatV6 } from '../../../../src/net/ip.ts';
 import {
   addressOf,
@@ -21,6 +20,7 @@ import {
   saidOf,
   seeded,
 } from '../../../support/geo/built.ts';
+import { libraryGeo } from '../../../support/geo/library.ts';
 
 const MMDB = '/work/shared/data/mmdb';
 
@@ -30,20 +30,18 @@ beforeAll(async () => {
 });
 afterAll(() => rm(scratch, { recursive: true }));
 
-async function shardsIn(dir: string): Promise<GeoSource> {
-  const memory = shardMemory(Number.MAX_SAFE_INTEGER);
-  const fetchShard = (name: string) => readBuiltFile(dir, name);
-  await readAllShards(memory, fetchShard);
-  return shardedGeo({ memory, fetchShard });
+async function shardsIn(dir: string): Promise<LocalGeoSource> {
+  const read = await readPlaces((name) => readBytes(join(dir, name)));
+  expect(read.problem).toBeNull();
+  return placesInMemory(read);
 }
 
-function expectSame(shards: GeoSource, source: LocalGeoSource, addresses: readonly Address[]): void {
+function expectSame(shards: LocalGeoSource, source: LocalGeoSource, addresses: readonly Address[]): void {
   const different: unknown[] = [];
   let known = 0;
   for (const address of addresses) {
     const said = source.locate(address);
     const found = shards.locate(address);
-    if (found instanceof Promise) throw new Error(`${address.text} is not in memory`);
     if (said.known) known++;
     if (JSON.stringify(sorted(saidOf(found))) !== JSON.stringify(sorted(saidOf(said)))) {
       different.push({ address: address.text, found, said });
@@ -64,17 +62,17 @@ describe('the bundled geoip-lite data', () => {
   }, 300_000);
 
   test('answers for 100,000 random addresses of each family as geoip-lite does, and on every border nearby', async () => {
-    expectSame(await shardsIn(dir), geoipLiteSource(), randomAddresses(200_000, 4));
+    expectSame(await shardsIn(dir), libraryGeo(), randomAddresses(200_000, 4));
   });
 
   test('becomes small files that one manifest lists, within what Workers take as assets', async () => {
     const built = await readBuiltGeo(dir);
-    expect(built?.manifest.source).toMatchObject({ name: 'geoip-lite', data_at: '2026-07-08T00:00:00.000Z' });
-    expect(built?.manifest.counts.v4).toBeGreaterThan(2_000_000);
+    expect(built?.manifest.about.source).toMatchObject({ name: 'geoip-lite', data_at: '2026-07-08T00:00:00.000Z' });
+    expect(built?.manifest.about.counts.v4).toBeGreaterThan(2_000_000);
     expect(built?.files).toBeLessThan(20_000);
     expect(built?.largestBytes).toBeLessThan(256 * 1024);
     expect((await stat(join(dir, MANIFEST_FILE))).size).toBeLessThan(64 * 1024);
-    expect(readdirSync(dir).filter((name) => name.endsWith('.bin'))).toHaveLength(built?.files ?? 0);
+    expect(readdirSync(dir).filter((name) => name.endsWith('.sgip'))).toHaveLength(built?.files ?? 0);
   });
 });
 
@@ -92,7 +90,7 @@ describe('a build of countries alone', () => {
     const { built, bytes } = await countries(out);
     expect(built).toBe(true);
     expect(bytes).toBeLessThan(4e6);
-    expectSame(await shardsIn(out), geoipLiteSource({ city: false }), randomAddresses(50_000, 5));
+    expectSame(await shardsIn(out), libraryGeo({ city: false }), randomAddresses(50_000, 5));
   });
 
   test('gives the same files again, and finds that nothing is to be done', async () => {
@@ -111,7 +109,7 @@ describe('a build of countries alone', () => {
     const out = join(scratch, 'again');
     await countries(out);
     const whole = await contents(out);
-    const [first = ''] = (await readdir(out)).filter((name) => name.endsWith('.bin'));
+    const [first = ''] = (await readdir(out)).filter((name) => name.endsWith('.sgip'));
     await rm(join(out, first));
     await writeFile(join(out, 'v4-9999-00000000.bin'), 'of an older build');
     await writeFile(join(out, 'v4-0000-00000000.bin.0123456789ab.tmp'), 'of a build that was cut off');
@@ -212,7 +210,7 @@ describe.runIf(existsSync(MMDB))('MaxMind-format files', () => {
         if (address.kind !== 'public') continue;
         const stored = placeOfRecord(reader.get(address.text));
         if (stored !== null) known++;
-        expect(saidOf(await shards.locate(address)), text).toEqual(
+        expect(saidOf(shards.locate(address)), text).toEqual(
           stored === null ? 'not_found' : { ...stored, source: 'any' },
         );
       }
@@ -223,11 +221,11 @@ describe.runIf(existsSync(MMDB))('MaxMind-format files', () => {
   test('say what they are and when they were made', async () => {
     const out = join(scratch, 'dated');
     const { manifest } = await buildGeo({ source: join(MMDB, 'GeoIP2-City-Test.mmdb'), out, level: 'country' });
-    expect(manifest).toMatchObject({
+    expect(manifest.about).toMatchObject({
       level: 'country',
       source: { name: 'GeoIP2-City', data_at: expect.stringMatching(/^2026-/) },
     });
-    expect(saidOf(await (await shardsIn(out)).locate(addressOf('81.2.69.160')))).toMatchObject({
+    expect(saidOf((await shardsIn(out)).locate(addressOf('81.2.69.160')))).toMatchObject({
       country: 'GB',
       city: null,
       lat: null,
