@@ -122,6 +122,8 @@ function responseOf({ status, headers, body }: Reply, requestId: string): Respon
     status,
     headers: {
       'Cache-Control': 'no-store',
+      // Without it Node sends an empty body in chunks.
+      ...(body === null && status !== 204 && { 'Content-Length': '0' }),
       ...headers,
       'X-Request-ID': requestId,
       'X-Content-Type-Options': 'nosniff',
