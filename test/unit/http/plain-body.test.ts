@@ -62,7 +62,7 @@ const bodies = changed(
 const sent = (body: object) => parseObject(JSON.stringify(body));
 
 describe('a usual body of a check', () => {
-  test('is taken without the schema, whole or with any of its parts but the action left out', () => {
+  test('A usual body of a check is taken without the schema, whole or with any of its parts but the action left out', () => {
     expect(plainRiskCheck(sent(USUAL))).toEqual(riskCheckBody.parse(sent(USUAL)));
     for (const key of Object.keys(USUAL)) {
       const { [key]: _without, ...rest } = USUAL as { [key: string]: unknown };
@@ -79,7 +79,7 @@ describe('a usual body of a check', () => {
     'user_agent',
     'device.fingerprint',
     'device.token',
-  ])('has a %s as long as the schema takes, and not longer', (field) => {
+  ])('A usual body of a check has a %s as long as the schema takes, and not longer', (field) => {
     const [name = '', inner] = field.split('.');
     for (const length of [0, 1, 256, 257, 1024, 1025, 8192, 8193, 16_384, 16_385]) {
       const long = 'x'.repeat(length);
@@ -88,7 +88,7 @@ describe('a usual body of a check', () => {
     }
   });
 
-  test('is never taken where the schema refuses it, and always read as the schema reads it', () => {
+  test('A usual body of a check is never taken where the schema refuses it, and always read as the schema reads it', () => {
     let taken = 0;
     fc.assert(
       fc.property(bodies, (body) => {
