@@ -53,9 +53,11 @@ export interface GeoFiles {
  */
 export function compileShards(table: PlaceTable, about: Pick<AboutGeo, 'level' | 'source'>): GeoFiles {
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
+  const pointAt = new Uint16Array(table.places.length + 1);
   const cut = (family: 'v4' | 'v6', steps: PlaceSteps): void => {
     for (let from = 0; from < steps.places.length; from += STARTS_PER_SHARD) {
-      const bytes = encodeShard(steps, table.places, from, Math.min(from + STARTS_PER_SHARD, steps.places.length));
+      const to = Math.min(from + STARTS_PER_SHARD, steps.places.length);
+      const bytes = encodeShard(steps, table.places, from, to, pointAt);
       const first = Array.from(steps.starts.subarray(from * steps.stride, (from + 1) * steps.stride), hex).join('');
       files.set(`${family}-${first}-${hex(statedCrc(bytes))}${DATA_SUFFIX}`, bytes);
     }

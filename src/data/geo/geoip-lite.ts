@@ -39,6 +39,8 @@ interface DataFile {
 interface Table extends DataFile {
   readonly path: string;
   readonly bytes: Buffer;
+  /** Of the same bytes: it reads faster. */
+  readonly view: DataView;
 }
 
 /** The highest addresses handed out are 223.255.255.255 and those of 2c0f::/16: a file that ends before was cut. */
@@ -87,7 +89,7 @@ function readTable(directory: string, data: DataFile): Table {
   if (end !== undefined && bytes.readUInt32BE(bytes.length - recordBytes + end.offset) < end.atLeast) {
     throw damaged(`${path} ends before the last address in use, so it was cut`);
   }
-  return { ...data, path, bytes };
+  return { ...data, path, bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) };
 }
 
 const damaged = (found: string): DataError =>
@@ -125,35 +127,37 @@ const NO_DEGREES = 0x7fffffff;
 function cityPlaces(names: Table): { readonly places: readonly StoredPlace[]; readonly placeAt: PlaceAt } {
   const { known, numberOf } = namesIn(names);
   const places: StoredPlace[] = [];
-  const numbers = hashTable();
+  const rows = hashTable();
+  /** By row. */
+  const placeOf: number[] = [];
+  const number = (name: Name, nameNumber: number, lat: number, lon: number, radiusKm: number): number => {
+    const row = rows.number(nameNumber, lat, lon, radiusKm);
+    const before = placeOf[row];
+    if (before !== undefined) return before;
+    const point = coordinates(lat / 1e4, lon / 1e4);
+    const accuracyKm = point === null ? COUNTRY_ACCURACY_KM : radiusKm || CITY_ACCURACY_KM;
+    const isPlain = accuracyKm === radiusKm && (point !== null || lat === NO_DEGREES);
+    const place = isPlain
+      ? places.push({ ...name, lat: point?.lat ?? null, lon: point?.lon ?? null, accuracyKm })
+      : number(name, nameNumber, point === null ? NO_DEGREES : lat, point === null ? NO_DEGREES : lon, accuracyKm);
+    placeOf[row] = place;
+    return place;
+  };
   return {
     places,
-    placeAt({ path, bytes }, at) {
-      const record = bytes.readUInt32BE(at);
+    placeAt({ path, view }, at) {
+      const record = view.getUint32(at);
       if (record === NO_NAME) return NO_PLACE;
-      const name = numberOf[record];
-      if (name === undefined) {
-        const found = `a record in ${path} names place ${record} of ${numberOf.length}, so the files do not belong together`;
-        throw damaged(found);
+      const nameNumber = numberOf[record];
+      if (nameNumber === undefined) {
+        throw damaged(`a record in ${path} names place ${record} of ${numberOf.length}, so the files do not belong together`);
       }
-      if (name === 0) return NO_PLACE;
-      const { city } = known[name - 1] as Name;
+      const name = known[nameNumber - 1];
+      if (name === undefined) return NO_PLACE;
       // Without a city the coordinates are the middle of the country, whatever radius is stated.
-      const lat = city === null ? 0 : bytes.readInt32BE(at + 4);
-      const lon = city === null ? 0 : bytes.readInt32BE(at + 8);
-      const point = coordinates(lat / 1e4, lon / 1e4);
-      const accuracyKm = point === null ? COUNTRY_ACCURACY_KM : bytes.readUInt32BE(at + 12) || CITY_ACCURACY_KM;
-      const number = numbers.number(
-        name,
-        point === null ? NO_DEGREES : lat,
-        point === null ? NO_DEGREES : lon,
-        accuracyKm,
-      );
-      if (number > places.length) {
-        const { country, region } = known[name - 1] as Name;
-        places.push({ country, region, city, lat: point?.lat ?? null, lon: point?.lon ?? null, accuracyKm });
-      }
-      return number;
+      return name.city === null
+        ? number(name, nameNumber, NO_DEGREES, NO_DEGREES, COUNTRY_ACCURACY_KM)
+        : number(name, nameNumber, view.getInt32(at + 4), view.getInt32(at + 8), view.getUint32(at + 12));
     },
   };
 }
@@ -189,9 +193,9 @@ function hashTable(): { number(a: number, b: number, c: number, d: number): numb
   let rows = new Int32Array(4 * 2 ** 15);
   let count = 0;
   const slotOf = (a: number, b: number, c: number, d: number): number => {
-    const mixed =
-      Math.imul(a, 0x9e3779b1) ^ Math.imul(b, 0x85ebca6b) ^ Math.imul(c, 0xc2b2ae35) ^ Math.imul(d, 0x27d4eb2f);
-    let slot = (mixed ^ (mixed >>> 15)) & mask;
+    const sum = Math.imul(a, 0x9e3779b1) ^ Math.imul(b, 0x85ebca6b) ^ Math.imul(c, 0xc2b2ae35) ^ Math.imul(d, 0x27d4eb2f);
+    const mixed = Math.imul(sum ^ (sum >>> 15), 0x7feb352d);
+    let slot = (mixed ^ (mixed >>> 16)) & mask;
     for (let row = slots[slot] ?? 0; row !== 0; row = slots[slot] ?? 0) {
       const at = (row - 1) * 4;
       if (rows[at] === a && rows[at + 1] === b && rows[at + 2] === c && rows[at + 3] === d) break;
@@ -215,7 +219,11 @@ function hashTable(): { number(a: number, b: number, c: number, d: number): numb
       const slot = slotOf(a, b, c, d);
       const known = slots[slot] ?? 0;
       if (known !== 0) return known;
-      rows.set([a, b, c, d], count * 4);
+      const at = count * 4;
+      rows[at] = a;
+      rows[at + 1] = b;
+      rows[at + 2] = c;
+      rows[at + 3] = d;
       count += 1;
       slots[slot] = count;
       if (count * 4 === rows.length) grow();
@@ -226,12 +234,12 @@ function hashTable(): { number(a: number, b: number, c: number, d: number): numb
 
 /** IPv4 records are in order and disjoint, so that each means what it says. */
 function readSteps4(table: Table, placeAt: PlaceAt): PlaceSteps {
-  const { path, bytes, recordBytes } = table;
+  const { path, bytes, view, recordBytes } = table;
   const steps = stepList(1);
   let next = 0;
   for (let at = 0; at < bytes.length; at += recordBytes) {
-    const first = bytes.readUInt32BE(at);
-    const last = bytes.readUInt32BE(at + 4);
+    const first = view.getUint32(at);
+    const last = view.getUint32(at + 4);
     if (first < next || last < first) throw damaged(`record ${at / recordBytes} of ${path} is out of order`);
     if (first > next) steps.pushWords(next, 0, NO_PLACE);
     steps.pushWords(first, 0, placeAt(table, at + 8));
@@ -246,19 +254,26 @@ function readSteps4(table: Table, placeAt: PlaceAt): PlaceSteps {
  * depends on its bisection. Between two borders of records the answer is the same: each border is searched as the library does.
  */
 function readSteps6(table: Table, placeAt: PlaceAt): PlaceSteps {
-  const { bytes, recordBytes } = table;
+  const { bytes, view, recordBytes } = table;
   const count = bytes.length / recordBytes;
   const borders = new BigUint64Array(count * 2 + 1);
+  /** First two words of the first and of the last address of each record. */
   const words = new Uint32Array(count * 4);
   for (let record = 0; record < count; record++) {
     const at = record * recordBytes;
-    borders[record * 2 + 1] = bytes.readBigUInt64BE(at);
-    borders[record * 2 + 2] = bytes.readBigUInt64BE(at + 16) + 1n;
-    for (const [word, offset] of WORD_OFFSETS) words[record * 4 + word] = bytes.readUInt32BE(at + offset);
+    borders[record * 2 + 1] = view.getBigUint64(at);
+    borders[record * 2 + 2] = view.getBigUint64(at + 16) + 1n;
+    words[record * 4] = view.getUint32(at);
+    words[record * 4 + 1] = view.getUint32(at + 4);
+    words[record * 4 + 2] = view.getUint32(at + 16);
+    words[record * 4 + 3] = view.getUint32(at + 20);
   }
   borders.sort();
   const steps = stepList(4);
+  let before: bigint | null = null;
   for (const border of borders) {
+    if (border === before) continue;
+    before = border;
     const first = Number(border >> 32n);
     const second = Number(border & 0xffffffffn);
     const record = recordOf(words, first, second);
@@ -266,14 +281,6 @@ function readSteps6(table: Table, placeAt: PlaceAt): PlaceSteps {
   }
   return steps.steps();
 }
-
-/** First two words of the first and of the last address of a record. */
-const WORD_OFFSETS = [
-  [0, 0],
-  [1, 4],
-  [2, 16],
-  [3, 20],
-] as const;
 
 /**
  * The record that geoip-lite finds for an address; -1 when it finds none.

@@ -47,45 +47,77 @@ export interface Shard {
   readonly strings: Uint8Array;
 }
 
-/** Writes the steps from `from` to before `to` as a shard. At most 65,535 of them. */
+/**
+ * Writes the steps from `from` to before `to` as a shard. At most 65,535 of them. `pointAt` is room for a number of each place: all 0,
+ * and left so; whoever writes many shards brings it along.
+ */
 export function encodeShard(
   steps: PlaceSteps,
   places: readonly StoredPlace[],
   from: number,
   to: number,
+  pointAt: Uint16Array = new Uint16Array(places.length + 1),
 ): Uint8Array<ArrayBuffer> {
-  const strings = numbering<string>((text) => text);
-  const names = numbering<StoredPlace>(
-    ({ country, region, city }) => `${country}${region?.length}:${region}${city === null}${city}`,
-  );
-  const points = numbering<number>((place) => place);
+  const points: number[] = [];
   const pointOf = new Uint16Array(to - from);
   for (let index = 0; index < pointOf.length; index++) {
     const place = steps.places[from + index] ?? NO_PLACE;
-    pointOf[index] = place === NO_PLACE ? 0 : points.number(place) + 1;
+    if (place !== NO_PLACE && pointAt[place] === 0) pointAt[place] = points.push(place);
+    pointOf[index] = pointAt[place] ?? 0;
   }
-  const stored = points.values.map((number) => storedAt(places, number));
-  const nameOf = Uint16Array.from(stored, (place) => names.number(place));
-  const namesFlat = names.values.flatMap(({ country, region, city }) => [
-    country.charCodeAt(0) | (country.charCodeAt(1) << 8),
-    region === null ? 0 : strings.number(region) + 1,
-    city === null ? 0 : strings.number(city) + 1,
-  ]);
+  for (const place of points) pointAt[place] = 0;
+  const stored = points.map((number) => storedAt(places, number));
   const isWide = stored.some(({ lat, lon }) => !isExact(lat) || !isExact(lon));
-  const degrees = (pick: (place: StoredPlace) => number | null): Int32Array | Float64Array =>
-    isWide
-      ? Float64Array.from(stored, (place) => pick(place) ?? Number.NaN)
-      : Int32Array.from(stored, (place) => wholeDegrees(pick(place)));
-  return encodeContainer(SHARD, [
-    startsOf(steps, from, to),
-    pointOf,
-    degrees(({ lat }) => lat),
-    degrees(({ lon }) => lon),
-    Uint16Array.from(stored, ({ accuracyKm }) => accuracyKm),
-    nameOf,
-    Uint16Array.from(namesFlat),
-    ...textsOf(strings.values),
-  ]);
+  const lat = isWide ? new Float64Array(stored.length) : new Int32Array(stored.length);
+  const lon = isWide ? new Float64Array(stored.length) : new Int32Array(stored.length);
+  const accuracyKm = new Uint16Array(stored.length);
+  const nameOf = new Uint16Array(stored.length);
+  const names = nameList();
+  for (const [index, place] of stored.entries()) {
+    lat[index] = isWide ? (place.lat ?? Number.NaN) : wholeDegrees(place.lat);
+    lon[index] = isWide ? (place.lon ?? Number.NaN) : wholeDegrees(place.lon);
+    accuracyKm[index] = place.accuracyKm;
+    nameOf[index] = names.number(place);
+  }
+  const starts = startsOf(steps, from, to);
+  const flat = Uint16Array.from(names.flat);
+  return encodeContainer(SHARD, [starts, pointOf, lat, lon, accuracyKm, nameOf, flat, ...textsOf(names.strings)]);
+}
+
+/** Numbers names and the strings in them. */
+function nameList(): {
+  /** Country, region and city of each name. */
+  readonly flat: readonly number[];
+  readonly strings: readonly string[];
+  number(place: StoredPlace): number;
+} {
+  const flat: number[] = [];
+  const strings: string[] = [];
+  const stringNumbers = new Map<string, number>();
+  const byCity = new Map<string | null, [place: StoredPlace, number: number][]>();
+  const stringNumber = (text: string | null): number => {
+    if (text === null) return 0;
+    const number = stringNumbers.get(text) ?? strings.push(text);
+    stringNumbers.set(text, number);
+    return number;
+  };
+  return {
+    flat,
+    strings,
+    number(place) {
+      const { country, region, city } = place;
+      // Few cities share a name, and their strings are compared faster than a key is made of them.
+      const namesakes = byCity.get(city) ?? [];
+      for (const [known, number] of namesakes) {
+        if (known.region === region && known.country === country) return number;
+      }
+      const number = flat.length / 3;
+      flat.push(country.charCodeAt(0) | (country.charCodeAt(1) << 8), stringNumber(region), stringNumber(city));
+      namesakes.push([place, number]);
+      byCity.set(city, namesakes);
+      return number;
+    },
+  };
 }
 
 /** Where each string ends in the UTF-8 of all, and that UTF-8. */
@@ -104,21 +136,6 @@ function storedAt(places: readonly StoredPlace[], number: number): StoredPlace {
   const place = places[number - 1];
   if (place === undefined) throw new RangeError(`there is no place ${number} among ${places.length}`);
   return place;
-}
-
-function numbering<T>(keyOf: (value: T) => string | number) {
-  const values: T[] = [];
-  const numbers = new Map<string | number, number>();
-  return {
-    values,
-    number(value: T): number {
-      const key = keyOf(value);
-      const known = numbers.get(key);
-      if (known !== undefined) return known;
-      numbers.set(key, values.length);
-      return values.push(value) - 1;
-    },
-  };
 }
 
 /** The starts from `from` to before `to`. IPv6 ones that all lie on /64 borders are told apart by their first two words. */
