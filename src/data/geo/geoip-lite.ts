@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { CITY_ACCURACY_KM, COUNTRY_ACCURACY_KM, coordinates, countryCode } from '../../model/geo.ts';
 import { DataError, reasonOf } from '../data-error.ts';
 import { isMissingFile } from '../directory.ts';
-import { NO_PLACE, type PlaceSteps, type PlaceTable, type StoredPlace, stepList } from './place-steps.ts';
+import { NO_PLACE, type PlaceSteps, type PlaceTable, placeList, stepList } from './place-steps.ts';
 
 /**
  * Reads the data files of geoip-lite. Tables of ranges are in big-endian order, one record each:
@@ -24,8 +24,8 @@ export function readGeoipLite(directory: string, city: boolean): PlaceTable {
   const files = city ? CITY_FILES : COUNTRY_FILES;
   const v4 = readTable(directory, files.v4);
   const v6 = readTable(directory, files.v6);
-  const list = city ? cityPlaces(readTable(directory, CITY_NAMES)) : countryPlaces();
-  return { v4: readSteps4(v4, list.placeAt), v6: readSteps6(v6, list.placeAt), places: list.places };
+  const { list, placeAt } = city ? cityPlaces(readTable(directory, CITY_NAMES)) : countryPlaces();
+  return { v4: readSteps4(v4, placeAt), v6: readSteps6(v6, placeAt), places: list.places };
 }
 
 /** One of the library's files. */
@@ -99,74 +99,74 @@ const damaged = (found: string): DataError =>
 type PlaceAt = (table: Table, at: number) => number;
 
 /** Numbers the places of the country tables. */
-function countryPlaces(): { readonly places: readonly StoredPlace[]; readonly placeAt: PlaceAt } {
-  const places: StoredPlace[] = [];
+function countryPlaces(): { readonly list: PlaceList; readonly placeAt: PlaceAt } {
+  const list = placeList();
   const numbers = new Map<number, number>();
   return {
-    places,
+    list,
     placeAt({ bytes }, at) {
       const letters = bytes.readUInt16BE(at);
       const known = numbers.get(letters);
       if (known !== undefined) return known;
       const country = countryCode(bytes.toString('latin1', at, at + 2));
       const coarse = { region: null, city: null, lat: null, lon: null, accuracyKm: COUNTRY_ACCURACY_KM };
-      const number = country === null ? NO_PLACE : places.push({ country, ...coarse });
+      const number = list.number(country === null ? null : { country, ...coarse });
       numbers.set(letters, number);
       return number;
     },
   };
 }
 
-type Name = Pick<StoredPlace, 'country' | 'region' | 'city'>;
+type PlaceList = ReturnType<typeof placeList>;
 
 const NO_NAME = 0xffffffff;
 /** No degrees in ten-thousandths. */
 const NO_DEGREES = 0x7fffffff;
 
 /** Numbers the places of the city tables: the same name, coordinates and radius are one. */
-function cityPlaces(names: Table): { readonly places: readonly StoredPlace[]; readonly placeAt: PlaceAt } {
-  const { known, numberOf } = namesIn(names);
-  const places: StoredPlace[] = [];
+function cityPlaces(names: Table): { readonly list: PlaceList; readonly placeAt: PlaceAt } {
+  const list = placeList();
+  const numberOf = addNames(list, names);
   const rows = hashTable();
   /** By row. */
   const placeOf: number[] = [];
-  const number = (name: Name, nameNumber: number, lat: number, lon: number, radiusKm: number): number => {
-    const row = rows.number(nameNumber, lat, lon, radiusKm);
+  const number = (name: number, lat: number, lon: number, radiusKm: number): number => {
+    const row = rows.number(name, lat, lon, radiusKm);
     const before = placeOf[row];
     if (before !== undefined) return before;
     const point = coordinates(lat / 1e4, lon / 1e4);
     const accuracyKm = point === null ? COUNTRY_ACCURACY_KM : radiusKm || CITY_ACCURACY_KM;
     const isPlain = accuracyKm === radiusKm && (point !== null || lat === NO_DEGREES);
     const place = isPlain
-      ? places.push({ ...name, lat: point?.lat ?? null, lon: point?.lon ?? null, accuracyKm })
-      : number(name, nameNumber, point === null ? NO_DEGREES : lat, point === null ? NO_DEGREES : lon, accuracyKm);
+      ? list.add(name, point?.lat ?? Number.NaN, point?.lon ?? Number.NaN, accuracyKm)
+      : number(name, point === null ? NO_DEGREES : lat, point === null ? NO_DEGREES : lon, accuracyKm);
     placeOf[row] = place;
     return place;
   };
   return {
-    places,
+    list,
     placeAt({ path, view }, at) {
       const record = view.getUint32(at);
       if (record === NO_NAME) return NO_PLACE;
-      const nameNumber = numberOf[record];
-      if (nameNumber === undefined) {
+      const name = numberOf[record];
+      if (name === undefined) {
         throw damaged(`a record in ${path} names place ${record} of ${numberOf.length}, so the files do not belong together`);
       }
-      const name = known[nameNumber - 1];
-      if (name === undefined) return NO_PLACE;
+      if (name === NAMES_NO_COUNTRY) return NO_PLACE;
       // Without a city the coordinates are the middle of the country, whatever radius is stated.
-      return name.city === null
-        ? number(name, nameNumber, NO_DEGREES, NO_DEGREES, COUNTRY_ACCURACY_KM)
-        : number(name, nameNumber, view.getInt32(at + 4), view.getInt32(at + 8), view.getUint32(at + 12));
+      return name < 0
+        ? number(~name, NO_DEGREES, NO_DEGREES, COUNTRY_ACCURACY_KM)
+        : number(name, view.getInt32(at + 4), view.getInt32(at + 8), view.getUint32(at + 12));
     },
   };
 }
 
-/** Names by record: 0 without a country, else the position in `known` plus one. Records that differ only in time zone are one. */
-function namesIn({ bytes, recordBytes }: Table): { readonly known: readonly Name[]; readonly numberOf: Uint32Array } {
-  const known: Name[] = [];
+const NAMES_NO_COUNTRY = 0x7fffffff;
+
+/** Adds the names of all records, and answers the number of each: its complement where it names no city. */
+function addNames(list: PlaceList, { bytes, recordBytes }: Table): Int32Array {
   const numbers = new Map<string, number>();
-  const numberOf = new Uint32Array(bytes.length / recordBytes);
+  const numberOf = new Int32Array(bytes.length / recordBytes);
   const text = (from: number, to: number): string => {
     let end = from;
     while (end < to && bytes[end] !== 0) end++;
@@ -175,15 +175,20 @@ function namesIn({ bytes, recordBytes }: Table): { readonly known: readonly Name
   for (let record = 0; record < numberOf.length; record++) {
     const at = record * recordBytes;
     const country = countryCode(text(at, at + 2));
-    if (country === null) continue;
     const region = text(at + 2, at + 5);
     const city = text(at + 42, at + recordBytes);
     const key = `${country}\0${region}\0${city}`;
-    const number = numbers.get(key) ?? known.push({ country, region: region || null, city: city || null });
-    numbers.set(key, number);
-    numberOf[record] = number;
+    // Records that differ in their time zone only have one name.
+    const known = numbers.get(key);
+    if (country === null) numberOf[record] = NAMES_NO_COUNTRY;
+    else if (known !== undefined) numberOf[record] = known;
+    else {
+      const number = list.addName({ country, region: region || null, city: city || null });
+      numberOf[record] = city === '' ? ~number : number;
+      numbers.set(key, city === '' ? ~number : number);
+    }
   }
-  return { known, numberOf };
+  return numberOf;
 }
 
 /** Numbers rows of four integers from 1 on. Open addressing over plain words: a Map of keys would take seconds. */
