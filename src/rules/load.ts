@@ -3,8 +3,10 @@ import { join, resolve } from 'node:path';
 import { versionOf } from '../data/directory.ts';
 import { type Live, live } from '../data/live.ts';
 import type { FactCatalog } from '../model/facts.ts';
-import { compileRules, type RuleText, type UnmetAcrValues } from './compile.ts';
+import { compileRules } from './compile.ts';
+import type { UnmetAcrValues } from './draft-rule.ts';
 import { RulesError } from './problems.ts';
+import type { RuleText } from './rule-file.ts';
 import type { RuleSet } from './ruleset.ts';
 
 /**

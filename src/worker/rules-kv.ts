@@ -2,7 +2,8 @@ import * as z from 'zod';
 import { reasonOf } from '../data/data-error.ts';
 import { live } from '../data/live.ts';
 import type { FactCatalog } from '../model/facts.ts';
-import { compileRules, type UnmetAcrValues } from '../rules/compile.ts';
+import { compileRules } from '../rules/compile.ts';
+import type { UnmetAcrValues } from '../rules/draft-rule.ts';
 import { RulesError } from '../rules/problems.ts';
 import type { RuleSet } from '../rules/ruleset.ts';
 
