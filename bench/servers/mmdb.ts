@@ -96,7 +96,11 @@ const MAP = 7;
 const ARRAY = 11;
 
 function recordOf(places: PlaceColumns, place: number): Buffer {
-  const { country, region, city } = places.names[places.nameOf[place] ?? 0] ?? { country: '', region: null, city: null };
+  const { country, region, city } = places.names[places.nameOf[place] ?? 0] ?? {
+    country: '',
+    region: null,
+    city: null,
+  };
   const lat = places.lat[place] ?? Number.NaN;
   const lon = places.lon[place] ?? Number.NaN;
   const accuracyKm = places.accuracyKm[place] ?? 0;

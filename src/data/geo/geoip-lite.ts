@@ -150,7 +150,9 @@ function cityPlaces(names: Table): { readonly list: PlaceList; readonly placeAt:
       if (record === NO_NAME) return NO_PLACE;
       const name = numberOf[record];
       if (name === undefined) {
-        throw damaged(`a record in ${path} names place ${record} of ${numberOf.length}, so the files do not belong together`);
+        throw damaged(
+          `a record in ${path} names place ${record} of ${numberOf.length}, so the files do not belong together`,
+        );
       }
       if (name === NAMES_NO_COUNTRY) return NO_PLACE;
       // Without a city the coordinates are the middle of the country, whatever radius is stated.
@@ -198,7 +200,8 @@ function hashTable(): { number(a: number, b: number, c: number, d: number): numb
   let rows = new Int32Array(4 * 2 ** 15);
   let count = 0;
   const slotOf = (a: number, b: number, c: number, d: number): number => {
-    const sum = Math.imul(a, 0x9e3779b1) ^ Math.imul(b, 0x85ebca6b) ^ Math.imul(c, 0xc2b2ae35) ^ Math.imul(d, 0x27d4eb2f);
+    const sum =
+      Math.imul(a, 0x9e3779b1) ^ Math.imul(b, 0x85ebca6b) ^ Math.imul(c, 0xc2b2ae35) ^ Math.imul(d, 0x27d4eb2f);
     const mixed = Math.imul(sum ^ (sum >>> 15), 0x7feb352d);
     let slot = (mixed ^ (mixed >>> 16)) & mask;
     for (let row = slots[slot] ?? 0; row !== 0; row = slots[slot] ?? 0) {

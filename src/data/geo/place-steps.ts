@@ -92,8 +92,7 @@ export function placeList(): {
       const name = nameNumbers.get(nameKey) ?? addName({ country, region, city });
       nameNumbers.set(nameKey, name);
       const key = `${name} ${place.lat} ${place.lon} ${place.accuracyKm}`;
-      const number =
-        numbers.get(key) ?? add(name, place.lat ?? Number.NaN, place.lon ?? Number.NaN, place.accuracyKm);
+      const number = numbers.get(key) ?? add(name, place.lat ?? Number.NaN, place.lon ?? Number.NaN, place.accuracyKm);
       numbers.set(key, number);
       return number;
     },

@@ -2,7 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { crc32, DATA_FORMAT, encodeContainer } from '../../../../src/data/container.ts';
 import { DataError } from '../../../../src/data/data-error.ts';
-import { type PlaceColumns, type PlaceSteps, placeList, type StoredPlace, stepList } from '../../../../src/data/geo/place-steps.ts';
+import {
+  type PlaceColumns,
+  type PlaceSteps,
+  placeList,
+  type StoredPlace,
+  stepList,
+} from '../../../../src/data/geo/place-steps.ts';
 import { decodeShard, encodeShard, locateIn, SHARD } from '../../../../src/data/geo/shard.ts';
 import { lastAtOrBelow } from '../../../../src/data/ranges.ts';
 import type { Located } from '../../../../src/model/geo.ts';
