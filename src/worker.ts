@@ -32,9 +32,9 @@ import { memoryStore } from './store/memory.ts';
 import { RedisUrlError } from './store/redis/url.ts';
 import type { PartwiseStore, Store } from './store/store.ts';
 import { analyticsMetrics, analyticsRecords, type Dataset } from './worker/analytics.ts';
+import { type Assets, edgeData } from './worker/assets.ts';
 import { cfGeo } from './worker/cf-geo.ts';
 import { consoleLines } from './worker/console.ts';
-import { type Assets, edgeData } from './worker/assets.ts';
 import { redisPerRequest } from './worker/redis-per-request.ts';
 import { type RedisPoolNamespace, redisPool } from './worker/redis-pool.ts';
 import { type RulesNamespace, rulesInKv } from './worker/rules-kv.ts';
@@ -214,7 +214,7 @@ function randomText(bytes: number): string {
 function environmentOf(bound: { readonly [name: string]: unknown }): Environment {
   const textOfVariable = (value: unknown): string | undefined =>
     value === undefined || typeof value === 'string' ? value : JSON.stringify(value);
-  return Object.fromEntries(Object.keys(SETTINGS).map((name) => [name, textOfVariable(bound[name])]));
+  return Object.fromEntries(Object.values(SETTINGS).map(({ name }) => [name, textOfVariable(bound[name])]));
 }
 
 /** @throws {SettingsError} when a binding is not of the kind that its name stands for */
