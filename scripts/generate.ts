@@ -79,7 +79,7 @@ function meaningOf({ meaning, values }: FactSpec): string {
 }
 
 /** A longer list of values (families of browsers) would drown the line; the JSON Schema of the rules has it. */
-const MOST_VALUES = 16;
+const MOST_VALUES = 10;
 
 function operatorList(): string {
   return Object.entries(OPERATORS)

@@ -153,7 +153,10 @@ function compiled(place: string, programs: readonly Snippet[], dir: string): rea
 
 /** The pages whose snippets are checked. */
 export function pages(): readonly string[] {
-  return ['README.md', ...globSync(['docs/*.md', 'examples/*/README.md', 'packages/*/README.md'], { cwd: ROOT }).sort()];
+  return [
+    'README.md',
+    ...globSync(['docs/*.md', 'examples/*/README.md', 'packages/*/README.md'], { cwd: ROOT }).sort(),
+  ];
 }
 
 if (import.meta.main) {

@@ -19,7 +19,7 @@ import {
   watchedKeys,
 } from './app/assembly.ts';
 import { loadSettings, type Settings, SettingsError } from './app/settings.ts';
-import { openLocalGeo, type LiveGeo } from './data/geo/local-geo.ts';
+import { type LiveGeo, openLocalGeo } from './data/geo/local-geo.ts';
 import { watchReputation } from './data/lists/lists-file.ts';
 import type { RequestScope } from './http/api-route.ts';
 import { callers, type FindCaller } from './http/caller.ts';

@@ -1,12 +1,17 @@
 import type { Proof, ProofError } from '../model/proof.ts';
+import { StoreError } from '../model/store-error.ts';
 import { normaliseSubject } from '../model/subject.ts';
-import type { Pseudonymize } from '../store/keys.ts';
-import { type Store, StoreError } from '../store/store.ts';
 
-/** Where proofs are spent. */
+/** Gives a mark the name under which it is kept. */
+type NameMark = (kind: 'proof', mark: string) => string;
+
+/** Where proofs are spent, as the store does it. */
 export interface Spending {
-  readonly store: Pick<Store, 'spendProof'>;
-  readonly pseudonym: Pseudonymize;
+  readonly store: {
+    /** True exactly once per id within `ttlSeconds`. Rejects with {@link StoreError} when it could not be recorded. */
+    spendProof(id: string, ttlSeconds: number, waitedMs?: number, atMs?: number): Promise<boolean>;
+  };
+  readonly pseudonym: NameMark;
 }
 
 /** What one request has spent, and how that went: all of its parts that ask for the same proof share the outcome. */
@@ -57,7 +62,10 @@ const SENT_TWICE_MS = 60_000;
 
 /** Whether a proof that was spent before is no attack. Rejects with {@link StoreError} when that cannot be read. */
 export async function wasSentTwice(
-  { store, pseudonym }: { readonly store: Pick<Store, 'spentAt'>; readonly pseudonym: Pseudonymize },
+  {
+    store,
+    pseudonym,
+  }: { readonly store: { spentAt(id: string): Promise<number | null> }; readonly pseudonym: NameMark },
   proof: Proof,
   nowMs: number,
 ): Promise<boolean> {

@@ -13,6 +13,7 @@ import { callers } from '../../src/http/caller.ts';
 import type { AppDeps } from '../../src/http/deps.ts';
 import { type AddressTrust, checkRequestOf, subjectEventOf } from '../../src/http/wire.ts';
 import type { CheckRequest, EventType } from '../../src/model/request.ts';
+import { StoreError, type StoreFailure } from '../../src/model/store-error.ts';
 import { noLog } from '../../src/records/log.ts';
 import { noMetrics } from '../../src/records/metrics.ts';
 import type { DecisionRecord } from '../../src/records/record.ts';
@@ -21,7 +22,7 @@ import type { RuleSet } from '../../src/rules/ruleset.ts';
 import { FACT_CATALOG } from '../../src/signals/index.ts';
 import { stepUpIssuers } from '../../src/step-up/issuers.ts';
 import { memoryStore } from '../../src/store/memory.ts';
-import { type Store, StoreError, type StoreFailure } from '../../src/store/store.ts';
+import type { Store } from '../../src/store/store.ts';
 import { type Issuer, issuer } from './issuer.ts';
 
 /** 2026-11-25T02:00:00Z */

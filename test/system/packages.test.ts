@@ -83,9 +83,6 @@ const LIMITS = [
 
 /** The rooms of the service's source that packages share with it; anything else is the service's own. */
 const SHARED = /^(?:contract|model|net|step-up)\//;
-/** Where an application has proofs spent is said in the words of the store. */
-const STORE_CONTRACTS = /^store\/(?:store|keys)\.d\.ts$/;
-
 describe.each(LIMITS)('%s, packed', (name, limit) => {
   let dir: string;
   const manifest = z
@@ -130,19 +127,12 @@ describe.each(LIMITS)('%s, packed', (name, limit) => {
 
   test('holds nothing that is the service\u2019s own', () => {
     const source = join(dir, 'dist/types/src');
-    const own = (existsSync(source) ? filesBelow(source) : []).filter(
-      (path) => !SHARED.test(path) && !STORE_CONTRACTS.test(path),
-    );
+    const own = (existsSync(source) ? filesBelow(source) : []).filter((path) => !SHARED.test(path));
     expect(own).toEqual([]);
     const sources = filesBelow(dir)
       .filter((path) => path.endsWith('.map'))
       .flatMap((path) => sourcesOf(join(dir, path)).map(({ path: found }) => relative(ROOT, found)));
-    const foreign = sources.filter(
-      (path) =>
-        path.startsWith('src/') &&
-        !SHARED.test(path.slice(4)) &&
-        !STORE_CONTRACTS.test(path.slice(4).replace('.ts', '.d.ts')),
-    );
+    const foreign = sources.filter((path) => path.startsWith('src/') && !SHARED.test(path.slice(4)));
     expect(foreign).toEqual([]);
   });
 

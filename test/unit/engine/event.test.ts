@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { StoreError } from '../../../src/store/store.ts';
+import { StoreError } from '../../../src/model/store-error.ts';
 import { type Scene, scene } from '../../support/scene.ts';
 
 const rule = (id: string, when: object, then: object) => ({ id, when, then });

@@ -4,10 +4,11 @@ import { routesOf } from '../../../src/app/app.ts';
 import { geoipLiteSource } from '../../../src/data/geo/local-geo.ts';
 import type { Route } from '../../../src/http/api-route.ts';
 import { callers } from '../../../src/http/caller.ts';
+import { StoreError } from '../../../src/model/store-error.ts';
 import { parseTrustedProxies } from '../../../src/net/client-ip.ts';
 import { noLog } from '../../../src/records/log.ts';
 import { memoryStore } from '../../../src/store/memory.ts';
-import { type Store, StoreError } from '../../../src/store/store.ts';
+import type { Store } from '../../../src/store/store.ts';
 import { API_KEY, AUTHORIZED, NOW_MS, scene } from '../../support/scene.ts';
 
 /** A store that is out of reach, as the budget in front of a real one reports it. */
