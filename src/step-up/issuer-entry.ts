@@ -28,7 +28,7 @@ const jwks = z.object({
 const algorithms = z
   .array(
     z.enum(ALGORITHMS, {
-      error: `has to be one of ${ALGORITHMS.join(', ')}; "none" and symmetric algorithms (HS256, …) are never taken`,
+      error: `has to be one of ${ALGORITHMS.join(', ')}; "none" and symmetric algorithms (HS256, …) are never accepted`,
     }),
   )
   .min(1);
@@ -41,22 +41,21 @@ const stepUp = z.union(
     z.strictObject({ amr: names }),
   ],
   {
-    error:
-      'has to be {"claim", "equals"}, {"claim", "includes"}, {"acr_values": […]} or {"amr": […]} with nothing beside it',
+    error: 'has to be {"claim", "equals"}, {"claim", "includes"}, {"acr_values": […]} or {"amr": […]} and nothing else',
   },
 );
 
 const tokenType = z
   .strictObject({ claim: text, allowed: names.optional(), refused: names.optional() })
   .refine((value) => value.allowed !== undefined || value.refused !== undefined, {
-    error: 'has to name the allowed or the refused values',
+    error: 'has to name "allowed" or "refused" values',
   });
 
 const spaceName = z
   .string()
   .regex(/^[a-z][a-z0-9_-]{0,31}$/, 'has to be 1 to 32 of a-z, 0-9, _ and -, the first a letter, such as "bank"');
 
-/** Settings that every entry may have; a preset gives each of them a default. */
+/** Settings of every entry; a preset supplies defaults. */
 export const shared = {
   subjects: spaceName.optional(),
   audience: z.union([text, names]).optional(),
@@ -74,7 +73,7 @@ export const shared = {
     .refine((values) => new Set(values).size === values.length, { error: 'names a value twice' })
     .optional(),
   acr_numbers: z.boolean().optional(),
-  max_age: seconds.min(1, 'has to be 1 at least: nobody comes back from a provider in no time').optional(),
+  max_age: seconds.min(1, 'has to be at least 1: coming back from a provider takes time').optional(),
   clock_tolerance_s: seconds.max(300).optional(),
   max_lifetime_s: seconds.min(1).optional(),
   keys_cache_s: seconds.min(1).optional(),
@@ -89,30 +88,29 @@ export type SharedSettings = z.output<z.ZodObject<typeof shared>>;
 export const host = z
   .string()
   .regex(/^[a-z0-9.-]+(:\d+)?$/i, 'has to be a host name such as "example.eu.auth0.com", without scheme and path');
-/** One part of a path. */
 export const urlPart = z.string().regex(/^[\w.~-]+$/, 'has to be one part of a path');
 
 /** What a preset knows about its provider. */
 export interface Preset {
-  /** Stands for the entry in messages. */
+  /** Name of the entry in messages. */
   readonly name: string;
   readonly issuer: IssuerName;
-  /** Null: the entry has to say. */
+  /** Null where the entry has to say. */
   readonly keys: KeyLocation | null;
   readonly algorithms: readonly Algorithm[] | null;
   readonly stepUp: StepUpMark | null;
-  /** The key of the entry that says where a step-up shows, where `stepUp` is null. Default `step_up`. */
+  /** Entry setting that says how a step-up is marked, where `stepUp` is null. Default `step_up`. */
   readonly stepUpKey?: string;
-  /** Taken when the entry names none; `pinned` when a token without `aud` is then taken too. */
+  /** Default audience. With `pinned`, a token without `aud` is accepted as well. */
   readonly audience?: { readonly values: readonly string[]; readonly pinned: boolean };
   readonly tokenType?: IssuerSettings['tokenType'];
   readonly subjectClaim?: string;
   readonly authTime?: IssuerSettings['authTime'];
-  /** Holds only together with the preset's own `stepUp`. */
+  /** Used only with the preset's own `stepUp`. */
   readonly acrOrder?: readonly string[];
 }
 
-/** An entry with what its preset knows. */
+/** An entry together with its preset. */
 export interface FilledEntry {
   readonly presetName: string | null;
   readonly settings: SharedSettings;
@@ -120,8 +118,8 @@ export interface FilledEntry {
 }
 
 /**
- * A kind of entry: the value of `preset`, the schema of the entry, and what is known of the provider by the entry's own settings.
- * `name` is null for entries without a preset.
+ * A kind of entry: the value of `preset`, the schema of the entry, and the preset for its settings. `name` is null for
+ * entries without a preset.
  */
 export function provider<Name extends string | null, Schema extends z.ZodType<SharedSettings>>({
   name,
@@ -138,7 +136,7 @@ export function provider<Name extends string | null, Schema extends z.ZodType<Sh
   return { name, schema: filled };
 }
 
-/** Issuer and name of an entry that has exactly one `iss`. */
+/** Name and issuer of an entry with exactly one `iss`. */
 export function exactly(issuer: string): Pick<Preset, 'name' | 'issuer'> {
   return { name: issuer, issuer: { kind: 'exact', value: issuer } };
 }

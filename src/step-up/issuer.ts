@@ -1,6 +1,6 @@
 /**
- * Signature algorithms that an issuer may be allowed. Asymmetric ones only: whoever can check a symmetric signature can
- * also make one, and a public key mistaken for an HMAC secret is the classic forgery (RFC 8725, section 2.1).
+ * Signature algorithms that an issuer may be allowed. Asymmetric only: who can check a symmetric signature can also make
+ * one, and using a public key as an HMAC secret is the classic forgery (RFC 8725, section 2.1).
  */
 export const ALGORITHMS = [
   'RS256',
@@ -17,7 +17,7 @@ export const ALGORITHMS = [
 ] as const;
 export type Algorithm = (typeof ALGORITHMS)[number];
 
-/** Where the step-up is seen in a token. */
+/** How a token marks a step-up. */
 export type StepUpMark =
   | { readonly kind: 'equals'; readonly claim: string; readonly equals: string | number | boolean }
   | { readonly kind: 'includes'; readonly claim: string; readonly includes: string }
@@ -31,8 +31,8 @@ export type KeyLocation =
   | { readonly kind: 'discovery'; readonly uri: string };
 
 /**
- * `iss` values that are taken: one, or every form in which a provider names a project, which are the bare id and any https address whose
- * last part or last but one is the id.
+ * Accepted `iss` values: one, or every form in which a provider names a project, which are the bare id and any https URL
+ * whose last or second-to-last path segment is the id.
  */
 export type IssuerName =
   | { readonly kind: 'exact'; readonly value: string }
@@ -43,14 +43,14 @@ export interface Jwks {
   readonly keys: readonly { readonly kty: string; readonly [member: string]: unknown }[];
 }
 
-/** One entry of `STEP_UP_ISSUERS`, its preset filled in. */
+/** One entry of `STEP_UP_ISSUERS` with its preset filled in. */
 export interface IssuerSettings {
-  /** Stands for the entry in messages and in `/readyz`: the issuer, or the Descope project. */
+  /** Name of the entry in messages and in `/readyz`: the issuer, or the Descope project. */
   readonly name: string;
-  /** Name of the preset that filled it in; null without one. */
+  /** Null without a preset. */
   readonly preset: string | null;
   readonly issuer: IssuerName;
-  /** `aud` has to hold one of these. */
+  /** `aud` must contain one of these. */
   readonly audience: readonly string[];
   /** False only where the provider sets no `aud` by default and the project is pinned instead. */
   readonly audienceRequired: boolean;
@@ -58,21 +58,21 @@ export interface IssuerSettings {
   readonly algorithms: readonly Algorithm[];
   /** Permitted header `typ`, lower case, without `application/`; null when it is not checked. */
   readonly types: readonly string[] | null;
-  /** Payload claim that tells what kind of token it is. */
+  /** Payload claim with the kind of token. */
   readonly tokenType: {
     readonly claim: string;
     readonly allowed: readonly string[] | null;
     readonly refused: readonly string[];
   } | null;
   readonly subjectClaim: string;
-  /** The space that its subjects' ids belong to; issuers of one space name the same people by the same ids. */
+  /** Space of the subject ids. Issuers share a space only if they use the same ids for the same people. */
   readonly subjects: string;
   /** Null when tokens are not tied to a session. */
   readonly sessionClaim: string | null;
   readonly stepUp: StepUpMark;
   /**
-   * `required`: `iat` never stands in for a missing `auth_time`, since a refresh renews it. `or_iat`: it does, and what single
-   * use can spend is then the token and not the log-in, for which another token may be had without asking anybody.
+   * `required`: `iat` is never used for a missing `auth_time`, because a refresh renews it. `or_iat`: it is; single use then
+   * spends the token, not the log-in, and the provider may issue another token without asking the person.
    */
   readonly authTime: 'required' | 'or_iat';
   /** From weakest to strongest; null when acr values are compared for equality only. */
@@ -85,13 +85,13 @@ export interface IssuerSettings {
   readonly maxLifetimeSeconds: number;
   /** How long fetched keys are used without asking again. */
   readonly keysCacheSeconds: number;
-  /** Shortest time between two fetches for keys that the fetched ones lack. */
+  /** Shortest time between two fetches for an unknown `kid`. */
   readonly keysCooldownSeconds: number;
-  /** How much longer they are used while the endpoint is down. */
+  /** How much longer they are used while the endpoint fails. */
   readonly staleKeysSeconds: number;
 }
 
-/** Whether a token with this `iss` is one of the entry's. */
+/** Whether a token with this `iss` belongs to the entry. */
 export function isIssuedBy({ issuer }: Pick<IssuerSettings, 'issuer'>, iss: string): boolean {
   return issuer.kind === 'exact' ? iss === issuer.value : namesProject(iss, issuer.id);
 }
@@ -105,7 +105,7 @@ function namesProject(iss: string, id: string): boolean {
   return parts.at(-1) === id || parts.at(-2) === id;
 }
 
-/** A header `typ` as it is compared: RFC 7515, section 4.1.9 lets `application/` be left out, and case does not count. */
+/** A header `typ` for comparison: without `application/`, lower case (RFC 7515, section 4.1.9). */
 export function mediaType(typ: string): string {
   return typ.toLowerCase().replace(/^application\//, '');
 }

@@ -5,7 +5,7 @@ import { ALGORITHMS, type IssuerSettings, isIssuedBy, type KeyLocation, mediaTyp
 import { discoveryAddress, exactly, type Preset, provider, type SharedSettings, shared, text } from './issuer-entry.ts';
 import { PRESET_NAMES, PRESETS } from './presets.ts';
 
-/** An issuer that no preset knows. */
+/** An issuer without a preset. */
 const plain = provider({
   name: null,
   schema: z.strictObject({ preset: z.undefined().optional(), issuer: text, ...shared }),
@@ -32,7 +32,7 @@ const entry = z.discriminatedUnion(
   },
 );
 
-/** An entry by itself: whether it may leave its subject space unsaid depends on the others. */
+/** One entry. Whether it may leave out its subject space depends on the other entries. */
 type LoneEntry = Omit<IssuerSettings, 'subjects'> & { readonly subjects: string | null };
 
 const issuer = entry.transform(({ presetName, settings, preset }, context): LoneEntry => {
@@ -41,18 +41,19 @@ const issuer = entry.transform(({ presetName, settings, preset }, context): Lone
   };
   const locations = locate(settings, preset);
   const [keys] = locations;
-  if (locations.length > 1) problem('jwks_uri', 'only one of jwks_uri, jwks and discovery can say where the keys are');
-  if (keys === undefined) problem('jwks_uri', 'is missing: jwks_uri, jwks or discovery has to say where the keys are');
+  if (locations.length > 1) problem('jwks_uri', 'only one of jwks_uri, jwks and discovery may be set');
+  if (keys === undefined) problem('jwks_uri', 'is missing: set jwks_uri, jwks or discovery');
   else if (keys.kind !== 'inline' && !settings.allow_http && !isSafe(keys.uri)) {
-    problem('jwks_uri', `keys over plain http (${keys.uri}) can be forged on the way; use https or set allow_http`);
+    problem('jwks_uri', `keys over plain http (${keys.uri}) can be forged in transit; use https or set allow_http`);
   }
   const audience = list(settings.audience) ?? preset.audience?.values;
-  if (audience === undefined) problem('audience', 'is missing: a token meant for another service would be taken');
+  if (audience === undefined) problem('audience', 'is missing: tokens for other services would be accepted');
   const allowed = settings.algorithms ?? preset.algorithms;
-  if (allowed === null) problem('algorithms', `is missing: name the issuer's own, some of ${ALGORITHMS.join(', ')}`);
+  if (allowed === null)
+    problem('algorithms', `is missing: name the issuer's algorithms, out of ${ALGORITHMS.join(', ')}`);
   const mark = settings.step_up === undefined ? preset.stepUp : markOf(settings.step_up);
   if (mark === null) {
-    problem(preset.stepUpKey ?? 'step_up', 'is missing: nothing says where this provider shows a step-up');
+    problem(preset.stepUpKey ?? 'step_up', 'is missing: say how this provider marks a step-up');
   }
   const acrOrder = settings.acr_order ?? (settings.step_up === undefined ? preset.acrOrder : undefined) ?? null;
   const unranked = mark?.kind === 'acr' && acrOrder !== null ? mark.values.filter((v) => !acrOrder.includes(v)) : [];
@@ -63,7 +64,7 @@ const issuer = entry.transform(({ presetName, settings, preset }, context): Lone
   if (survives && settings.auth_time === 'or_iat') {
     problem(
       'auth_time',
-      'has to be "required" where acr or amr shows the step-up: a refresh keeps both and renews iat',
+      'has to be "required" where acr or amr marks the step-up: a refresh keeps both and renews iat',
     );
   }
   if (keys === undefined || audience === undefined || allowed === null || mark === null) return z.NEVER;
@@ -87,7 +88,7 @@ const issuer = entry.transform(({ presetName, settings, preset }, context): Lone
     acrNumbers: settings.acr_numbers ?? false,
     maxAgeSeconds: settings.max_age ?? DEFAULT_MAX_AGE_SECONDS,
     toleranceSeconds: settings.clock_tolerance_s ?? 5,
-    // A day holds every provider's access token; freshness is what `max_age` is for.
+    // Every provider's access token lives for less than a day; freshness is the business of `max_age`.
     maxLifetimeSeconds: settings.max_lifetime_s ?? 86_400,
     keysCacheSeconds: settings.keys_cache_s ?? 600,
     keysCooldownSeconds: settings.keys_cooldown_s ?? 30,
@@ -96,12 +97,12 @@ const issuer = entry.transform(({ presetName, settings, preset }, context): Lone
 });
 
 /**
- * `STEP_UP_ISSUERS` as parsed JSON. Strict: an unknown setting, a missing `issuer` or `audience` that no preset pins, an
- * algorithm that is missing, symmetric or `none`, two entries for one issuer, and several entries of which one does not say
- * whose `subjects` it names are refused.
+ * `STEP_UP_ISSUERS` as parsed JSON. Rejects unknown settings; a missing `issuer`, or `audience` that no preset pins; a
+ * missing or symmetric algorithm, or `none`; two entries for one issuer; and several entries of which one leaves out
+ * `subjects`.
  *
  * Defaults: `subject_claim` `sub`, `subjects` of a single entry `default`, `session_claim` `sid`, `step_up`
- * `{"claim": "su", "equals": true}`, `auth_time` `or_iat` (always `required` where `acr` or `amr` shows the step-up), `max_age` 600,
+ * `{"claim": "su", "equals": true}`, `auth_time` `or_iat` (always `required` where `acr` or `amr` marks the step-up), `max_age` 600,
  * `clock_tolerance_s` 5, `max_lifetime_s` 86400, `keys_cache_s` 600, `keys_cooldown_s` 30, `stale_keys_s` 3600.
  */
 export const stepUpIssuers = z
@@ -111,10 +112,10 @@ export const stepUpIssuers = z
     entries.map((settings): IssuerSettings => ({ ...settings, subjects: settings.subjects ?? DEFAULT_SPACE })),
   );
 
-/** One entry of `STEP_UP_ISSUERS` as it is written. */
+/** One entry of `STEP_UP_ISSUERS` as written. */
 export type IssuerEntry = z.input<typeof entry>;
 
-/** One id at two issuers may be two people, and nobody but whoever configures them can tell. */
+/** The same id at two issuers may be two people; only the operator knows. */
 function refuseUnsaidSpaces(entries: readonly LoneEntry[], context: z.RefinementCtx): void {
   const silent = entries.filter(({ subjects }) => subjects === null);
   if (entries.length < 2 || silent.length === 0 || context.issues.length > 0) return;
@@ -123,9 +124,9 @@ function refuseUnsaidSpaces(entries: readonly LoneEntry[], context: z.Refinement
     code: 'custom',
     path: [entries.findIndex(({ subjects }) => subjects === null), 'subjects'],
     message:
-      `is missing: ${named(entries)} may know two people by one id. Write "subjects": "<name>" in the entry of ${named(silent)}: ` +
-      'one name for the issuers that know the same people by the same ids, another name for each of the others; ' +
-      `"${DEFAULT_SPACE}" keeps what is stored already`,
+      `is missing: ${named(entries)} may use one id for two people. Write "subjects": "<name>" in the entry of ${named(silent)}: ` +
+      'the same name for issuers that use the same ids for the same people, another name for every other issuer; ' +
+      `"${DEFAULT_SPACE}" keeps existing stored data`,
   });
 }
 
@@ -136,20 +137,20 @@ function refuseTwins(entries: readonly LoneEntry[], context: z.RefinementCtx): v
       context.addIssue({
         code: 'custom',
         path: [index],
-        message: `entry ${twin} already stands for the issuer ${settings.name}; put all audiences in one entry`,
+        message: `entry ${twin} already covers the issuer ${settings.name}; put all audiences in one entry`,
       });
     }
   });
 }
 
-/** The same from the text of the setting. */
+/** {@link stepUpIssuers} from JSON text. */
 export const stepUpIssuersText = z
   .string()
   .transform((value, context): unknown => {
     try {
       return JSON.parse(value);
     } catch (error) {
-      context.addIssue({ code: 'custom', message: `is no JSON array: ${(error as Error).message}` });
+      context.addIssue({ code: 'custom', message: `is not JSON: ${(error as Error).message}` });
       return z.NEVER;
     }
   })
@@ -179,7 +180,7 @@ function markOf(settings: NonNullable<SharedSettings['step_up']>): StepUpMark {
   return { kind: 'amr', values: settings.amr };
 }
 
-/** Whether a provider keeps the mark over a refresh, as it does what it knows of the log-in. */
+/** Whether providers keep the mark across a refresh, as they keep `acr` and `amr`. */
 function survivesRefresh(mark: StepUpMark): boolean {
   return mark.kind === 'acr' || mark.kind === 'amr' || ['acr', 'amr', 'acrs'].includes(mark.claim);
 }
@@ -194,7 +195,7 @@ function list(value: string | readonly string[] | undefined): readonly string[] 
   return typeof value === 'string' ? [value] : value;
 }
 
-/** https, or http that never leaves the machine. */
+/** https, or http on the loopback interface. */
 function isSafe(uri: string): boolean {
   if (!URL.canParse(uri)) return false;
   const { protocol, hostname } = new URL(uri);

@@ -5,7 +5,7 @@ import { keycloak } from './presets/keycloak.ts';
 import { oidc } from './presets/oidc.ts';
 import { okta } from './presets/okta.ts';
 
-/** Providers whose addresses and claims are known. A new one is a file of `presets/` and its name here. */
+/** All presets. To add one, write a file in `presets/` and list it here. */
 export const PRESETS = [oidc, descope, auth0, keycloak, okta, entra] as const;
 
 /** Values of `preset`. */

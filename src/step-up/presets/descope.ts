@@ -16,11 +16,11 @@ export const descope = provider({
     keys: { kind: 'uri', uri: `${withoutSlash(base_url)}/v2/keys/${project_id}` },
     algorithms: ['RS256'],
     stepUp: { kind: 'equals', claim: 'su', equals: true },
-    // A token that names an audience none the less is meant for that one (RFC 7519, section 4.1.3).
+    // A token that does name an audience must name this one (RFC 7519, section 4.1.3).
     audience: { values: [project_id], pinned: true },
-    // Session and refresh tokens carry the same claims but this one.
+    // Refresh tokens carry the claims of session tokens; only this one differs.
     tokenType: { claim: 'drn', allowed: null, refused: ['DSR'] },
-    // Its tokens have no `auth_time`, and a refresh drops `su`: single use spends one token.
+    // Tokens have no `auth_time`, and a refresh drops `su`, so single use spends one token.
     authTime: 'or_iat',
   }),
 });

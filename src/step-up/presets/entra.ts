@@ -8,7 +8,7 @@ const tenant = z
   })
   .toLowerCase();
 
-/** Authentication context that Conditional Access ties to the step-up. */
+/** Authentication context of Conditional Access that marks the step-up. */
 const authContext = z.string().regex(/^c([1-9]|[1-9]\d)$/, 'has to be "c1" to "c99"');
 
 export const entra = provider({
@@ -28,7 +28,7 @@ export const entra = provider({
       algorithms: ['RS256'],
       stepUp: auth_context === undefined ? null : { kind: 'includes', claim: 'acrs', includes: auth_context },
       stepUpKey: 'auth_context',
-      // `sub` is another one for each application of the tenant.
+      // `sub` differs between the applications of a tenant.
       subjectClaim: 'oid',
       authTime: 'required',
     };

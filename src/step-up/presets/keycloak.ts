@@ -12,7 +12,7 @@ export const keycloak = provider({
       algorithms: ['RS256'],
       stepUp: { kind: 'acr', values: ['2'] },
       acrOrder: ['0', '1', '2', '3'],
-      // Access, ID, refresh and half-done logins are all signed by the realm; only this claim tells them apart.
+      // Access, ID, refresh and unfinished log-in tokens are all signed by the realm; only this claim differs.
       tokenType: { claim: 'typ', allowed: ['Bearer'], refused: [] },
       authTime: 'required',
     };

@@ -8,7 +8,7 @@ export const oidc = provider({
   preset: ({ issuer }) => ({
     ...exactly(issuer),
     keys: { kind: 'discovery', uri: discoveryAddress(issuer) },
-    // What OpenID Connect Core (section 2) has every provider use unless told otherwise.
+    // The default of OpenID Connect Core, section 2.
     algorithms: ['RS256'],
     stepUp: null,
     authTime: 'required',

@@ -6,7 +6,7 @@ export const okta = provider({
   schema: z.strictObject({
     preset: z.literal('okta'),
     domain: host,
-    /** Id of a custom authorization server; null for the one of the organisation. */
+    /** Id of a custom authorization server; null for the organisation's own server. */
     server: urlPart.nullable().optional(),
     ...shared,
   }),
@@ -16,7 +16,7 @@ export const okta = provider({
       ...exactly(issuer),
       keys: { kind: 'uri', uri: `${issuer}${server === null ? '/oauth2' : ''}/v1/keys` },
       algorithms: ['RS256'],
-      // `…:ifpossible` is left out on purpose: it is met without a second factor.
+      // `…:ifpossible` is left out because it can be met without a second factor.
       stepUp: { kind: 'acr', values: ['urn:okta:loa:2fa:any', 'phr', 'phrh'] },
       authTime: 'required',
     };
