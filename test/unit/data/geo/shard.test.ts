@@ -2,7 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { crc32, DATA_FORMAT, encodeContainer } from '../../../../src/data/container.ts';
 import { DataError } from '../../../../src/data/data-error.ts';
-import { type PlaceSteps, placeList, type StoredPlace, stepList } from '../../../../src/data/geo/place-steps.ts';
+import {
+  type PlaceColumns,
+  type PlaceSteps,
+  placeList,
+  type StoredPlace,
+  stepList,
+} from '../../../../src/data/geo/place-steps.ts';
 import { decodeShard, encodeShard, locateIn, SHARD } from '../../../../src/data/geo/shard.ts';
 import { lastAtOrBelow } from '../../../../src/data/ranges.ts';
 import type { Located } from '../../../../src/model/geo.ts';
@@ -58,7 +64,7 @@ const wordsOf = (at: bigint, stride: 1 | 4): number[] =>
 
 interface Made {
   readonly steps: PlaceSteps;
-  readonly places: readonly StoredPlace[];
+  readonly places: PlaceColumns;
   readonly pairs: readonly (readonly [bigint, StoredPlace | null])[];
 }
 
@@ -122,7 +128,7 @@ test('what is no shard at all is refused even when its checksum is right', () =>
 });
 
 test('a header that claims more than the file holds is refused', () => {
-  const bytes = shardOf({ steps: stepList(1).steps(), places: [] });
+  const bytes = shardOf({ steps: stepList(1).steps(), places: placeList().places });
   new Uint32Array(bytes.buffer, 0, 4)[2] = 1_000_000;
   expect(() => decodeShard(bytes)).toThrow(/bytes long, its header says 1000000/);
 });
