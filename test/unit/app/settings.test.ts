@@ -153,7 +153,7 @@ describe('loadSettings', () => {
       '[{"preset":"auht0"}]',
       'STEP_UP_ISSUERS [0].preset has to be oidc, descope, auth0, keycloak, okta or entra, or left out',
     ],
-    ['[7]', 'STEP_UP_ISSUERS [0] Invalid input: expected object, received number'],
+    ['[7]', 'STEP_UP_ISSUERS [0] invalid input: expected object, received number'],
   ])('loadSettings says of the issuers %s where they are wrong, and how', (value, expected) => {
     const said = faultsOf({ STEP_UP_ISSUERS: value }).map(({ name, message }) => `${name} ${message}`);
     expect(said).toContainEqual(expect.stringContaining(expected));
