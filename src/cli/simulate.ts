@@ -18,7 +18,9 @@ const MAX_BYTES = 2 ** 30;
 export function addSimulate(program: Command): void {
   program
     .command('simulate')
-    .description('play weeks of honest people and thieves through the rules, and say who was allowed, asked and denied')
+    .description(
+      'play weeks of honest users and thieves through the rules, and report who was allowed, asked and denied',
+    )
     .option(...RULES_DIR)
     .option('--seed <text>', 'the same seed gives the same report', DEFAULT_SIZE.seed)
     .option('--weeks <n>', 'weeks of honest traffic', wholeNumber, DEFAULT_SIZE.weeks)

@@ -74,7 +74,7 @@ export function writeSimulation(report: Report): string {
   ].join('\n');
 }
 
-/** Names stand in the first column and reasons in the last; what is between them is counted. */
+/** The first column has names and the last reasons; the others are numbers. */
 function isNumber(last: number): (column: number) => boolean {
   return (column) => column > 0 && column < last;
 }

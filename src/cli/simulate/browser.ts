@@ -100,7 +100,7 @@ function traitsOf(platform: Platform, version: number, components: Traits['compo
   return { userAgent: userAgentOf(platform, version), fingerprint: fingerprintOf(components), components };
 }
 
-/** The browser as it shows itself where its fonts are hidden at times, as they are in sandboxed frames. */
+/** The browser with its fonts hidden at times, as in sandboxed frames. */
 export function hidingFonts(browser: Browser, isHiddenAt: (atMs: number) => boolean): Browser {
   return {
     ...browser,
@@ -141,7 +141,7 @@ function userAgentOf(platform: Platform, version: number): string {
   }
 }
 
-/** FNV-1a, 32 bits, in hexadecimal: enough to tell the machines of a simulation apart. */
+/** FNV-1a, 32 bits, in hexadecimal: enough to distinguish the machines of a simulation. */
 function fnv(text: string): string {
   let value = 0x811c9dc5;
   for (let index = 0; index < text.length; index++) value = Math.imul(value ^ text.charCodeAt(index), 0x01000193);

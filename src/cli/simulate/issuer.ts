@@ -1,4 +1,4 @@
-/** A step-up issuer of its own, so that honest people of a simulation prove themselves the way they do in life. */
+/** A local step-up issuer, so that the honest users of a simulation prove themselves as in reality. */
 export interface LocalIssuer {
   /** `iss` of its tokens. */
   readonly issuer: string;
@@ -10,7 +10,7 @@ export interface LocalIssuer {
   sign(subject: string, id: string, atMs: number): Promise<string>;
 }
 
-/** Makes an issuer with a key of its own, which never leaves it. */
+/** Creates an issuer with its own private key. */
 export async function localIssuer(): Promise<LocalIssuer> {
   const pair = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify']);
   const { kty, crv, x, y } = await crypto.subtle.exportKey('jwk', pair.publicKey);
@@ -36,7 +36,7 @@ export async function localIssuer(): Promise<LocalIssuer> {
         exp: at + 600,
       };
       const signed = `${header}.${base64url(encode({ ...claims, amr: ['pwd', 'otp', 'mfa'] }))}`;
-      // Web Crypto signs in the IEEE P1363 form that JWS asks for.
+      // Web Crypto signs in the IEEE P1363 form of JWS.
       const signature = await crypto.subtle.sign(
         { name: 'ECDSA', hash: 'SHA-256' },
         pair.privateKey,

@@ -40,7 +40,7 @@ export interface Person {
   readonly browsers: readonly Browser[];
   /** The address from which a browser is connected at a moment. */
   addressAt(browser: Browser, atMs: number): string;
-  /** True while nobody logs in: in an aeroplane, on the motorway. */
+  /** True while the person cannot log in: in an aeroplane, on the motorway. */
   isOffline(atMs: number): boolean;
   /** Days between two clearings of all cookies; null for never. */
   readonly clearsCookiesEveryDays: number | null;

@@ -4,7 +4,7 @@ import { BEYOND_REACH, THIEVES, type ThiefClass } from './thieves.ts';
 
 /** What a policy is held to. */
 export const BARS = {
-  /** Greatest share of the log-ins of honest people, ten log-ins behind them, that may be asked. */
+  /** Maximum share of log-ins of honest users, after ten log-ins, that may be asked. */
   askedShare: 0.01,
   /** Smallest share of the thieves of a class that must be challenged or denied. */
   stoppedShare: 0.99,
@@ -15,10 +15,10 @@ export interface Counts {
   readonly total: number;
   readonly allowed: number;
   readonly asked: number;
-  /** Of those asked: at the level `low`, so by rules of the action itself and not by the score. */
+  /** Asked at the level `low`: by rules of the action, not by the score. */
   readonly askedByAction: number;
   readonly denied: number;
-  /** Reason codes of what was asked or denied, most frequent first. A request may have several. */
+  /** Reason codes of asked and denied requests, most frequent first. A request may have several. */
   readonly reasons: readonly { readonly code: string; readonly count: number }[];
 }
 
@@ -28,7 +28,7 @@ export interface PersonTally {
   readonly meaning: string;
   /** Log-ins with ten behind them: what the bar is set for. */
   readonly logins: Counts;
-  /** Sensitive requests in sessions, where the policy of the action may ask by itself. */
+  /** Sensitive requests in sessions, where the action's own rules may ask. */
   readonly requests: Counts;
   /** The first ten log-ins. */
   readonly coldStart: Counts;
@@ -44,16 +44,16 @@ export interface ThiefTally {
   /** Of those stopped: denied at least once. */
   readonly denied: number;
   readonly succeeded: number;
-  /** Thieves of sessions who were shown a page on the way, whatever came of the theft. */
+  /** Session thieves who saw a page, even if the theft failed. */
   readonly looked: number;
   /** Whom they succeeded against. */
   readonly victims: readonly { readonly kind: PersonKind; readonly count: number }[];
   readonly reasons: Counts['reasons'];
-  /** False for classes that no signal of today can tell from the victim. */
+  /** False for classes that no signal can tell from the victim. */
   readonly withinReach: boolean;
 }
 
-/** What a simulation came to. */
+/** Result of a simulation. */
 export interface Report {
   readonly seed: string;
   readonly weeks: number;

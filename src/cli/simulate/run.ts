@@ -21,7 +21,7 @@ import { type Act, actsOf, clearingsUntil, PEOPLE, type Person, type PersonKind,
 import { type Ledger, ledger, type Report } from './report.ts';
 import { type Attempt, attemptsOf, type Loot, THIEVES, type ThiefClass } from './thieves.ts';
 
-/** What a simulation is played with: the very parts of the engine, chosen by an entry. */
+/** Parts of the engine, chosen by an entry. */
 export interface SimulationParts {
   readonly rules: RuleSet;
   readonly geo: LocalGeoSource;
@@ -45,7 +45,7 @@ export interface SimulationSize {
   readonly countries: number;
 }
 
-/** Half a year, so that trust runs out and is earned anew. */
+/** Half a year, so that trust expires and is earned again. */
 export const DEFAULT_SIZE: SimulationSize = {
   seed: '1',
   weeks: 26,
@@ -61,8 +61,8 @@ const LEARNING_LOGINS = 10;
 const VICTIM_DAYS = 21;
 
 /**
- * Plays honest people for some weeks and thieves against people of the same kinds, all through one engine in order of
- * time, and reports who was allowed, asked and denied, and why. An honest person who is asked proves themselves; a thief
+ * Plays honest users for some weeks, and thieves against users of the same kinds, all through one engine in order of
+ * time. Reports who was allowed, asked and denied, and why. An honest user who is asked proves themselves; a thief
  * never can. Deterministic for a seed.
  */
 export async function simulate(parts: SimulationParts, size: SimulationSize): Promise<Report> {
@@ -183,7 +183,7 @@ function honestTurns(
   );
 }
 
-/** Null when the act does not take place, its session having come to nothing or been cleared away. */
+/** Null if the act does not happen, because its session failed or was cleared. */
 async function playHonest(stage: Stage, person: Person, jar: Jar, act: Act): Promise<CheckResult | null> {
   const { engine } = stage;
   const clearing = clearingsUntil(person, act.atMs);
@@ -290,7 +290,7 @@ async function playThief(
     await ask(stage, { ...stranger, proof: null });
     await tell(stage.engine, 'login.failed', stranger);
   }
-  // The thief's copy of the token was made while the victim still had it.
+  // The thief's copy of the token is from when the victim still had it.
   const kept = attempt.token === null ? undefined : jar.tokens.get(loot.browser.id);
   const token = kept?.token ?? null;
   const result = await ask(stage, { ...sent, subject: victim.id, token, proof: null });

@@ -3,7 +3,7 @@ import type { Chance } from './chance.ts';
 import { hostIn, type World } from './geography.ts';
 import type { Person } from './people.ts';
 
-/** Classes of thieves. Each has what the words say and nothing more; none can step up. */
+/** Classes of thieves. Each has exactly what its name says; none can step up. */
 export const THIEVES = {
   stuffing_listed: 'right password among many, from an address on an attack list',
   stuffing_datacenter: 'right password among many, from a rented machine',
@@ -20,13 +20,13 @@ export const THIEVES = {
 /** One class of thieves. */
 export type ThiefClass = keyof typeof THIEVES;
 
-/** Classes that no signal of today can tell from the victim: they are shown, and no bar is set for them. */
+/** Classes that no signal can tell from the victim: shown without a bar. */
 export const BEYOND_REACH: readonly ThiefClass[] = ['malware_on_machine'];
 
 /** What the thief knows of the victim at the moment of the theft. */
 export interface Loot {
   readonly victim: Person;
-  /** The browser of the victim's last session, and the address it had. */
+  /** The browser of the victim's last session, and its address. */
   readonly browser: Browser;
   readonly session: string;
   readonly address: string;
@@ -91,7 +91,7 @@ export function attemptsOf(kind: ThiefClass, loot: Loot, atMs: number, world: Wo
       matters,
       failuresBefore: 0,
     });
-    // First a look around, which must not teach the engine where the thief sits.
+    // A look around first, which must not teach the engine the thief's place.
     return [
       step(0, 'profile.view', false),
       step(60_000, 'profile.view', false),
