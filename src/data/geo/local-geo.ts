@@ -110,7 +110,10 @@ export async function openLocalGeo(options: LocalGeoOptions): Promise<LiveGeo> {
   return {
     geo: {
       locate: (address) => following.current().locate(address),
-      status: (nowMs) => following.current().status(nowMs),
+      status: (nowMs) => {
+        const status = following.current().status(nowMs);
+        return { ...status, problem: following.problem()?.message ?? status.problem };
+      },
     },
     problem: following.problem,
     reload: following.reload,
