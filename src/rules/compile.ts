@@ -14,6 +14,7 @@ import { canonicalJson, mergeSettings, RULE_DEFAULTS } from './file-settings.ts'
 import { add, type Findings } from './findings.ts';
 import { relate } from './overruling.ts';
 import { RulesError } from './problems.ts';
+import { compileRoutes } from './route-table.ts';
 import { type OpenedFile, openFile, type RuleText } from './rule-file.ts';
 import { indexByAction } from './rule-groups.ts';
 import type { ActionPolicy, RuleSet } from './ruleset.ts';
@@ -82,11 +83,13 @@ export function compileRules(
     guarded: true,
     trust: { ...settings.trust, onStepUp: false },
   };
+  const routes = routesOf(actions);
   return {
     revision: revisionOf(opened),
     files: opened.map((file) => file.name),
     ruleCount: rules.length,
-    routes: routesOf(actions),
+    routes,
+    routeTable: compileRoutes(routes),
     warnings: [
       ...drafts.flatMap((draft) => [...patternWarnings(draft, drafts), ...pathWarnings(draft)]),
       ...eventWarnings(settings.events, actions, known),

@@ -23,6 +23,25 @@ export interface RoutePattern {
   readonly action: string;
 }
 
+/** Routes of one rule set, ready to be matched. */
+export interface RouteTable {
+  /**
+   * Every action that the request may be, with the reading of the path that makes it one. All routes that match a
+   * reading count, not only the most specific; a reading without a route is the default action. A method of null
+   * matches every method and also the default, as an unknown method must not select a lenient route. Never empty.
+   *
+   * `templates`: a reading may be a gateway's pattern (`/users/{id}`, `/users/:id`), which may represent any route it
+   * covers.
+   */
+  match(method: string | null, readings: readonly string[], templates?: boolean): readonly RouteMatch[];
+}
+
+/** What a request may be. */
+export interface RouteMatch {
+  readonly action: string;
+  readonly reading: string;
+}
+
 /** Compiled rules: immutable, replaced as a whole on reload. */
 export interface RuleSet {
   /** `sha256-…` over the canonical files. */
@@ -32,6 +51,7 @@ export interface RuleSet {
   /** What the author should know, though nothing is wrong: sentences with file and path. */
   readonly warnings: readonly string[];
   readonly routes: readonly RoutePattern[];
+  readonly routeTable: RouteTable;
   /** Ids of the rules that require a single-use proof. */
   readonly singleUse: readonly string[];
   /** The action's own policy, if a file has one, else that of the files. */
