@@ -2,22 +2,21 @@ import type { Facts, Json } from '../model/facts.ts';
 import type { Held, Judge, Truth } from './operators.ts';
 import type { RuleProblemCode } from './problems.ts';
 
-/** Judges facts; the score stands beside them because it exists only once the scoring rules are through. */
+/** Judges facts. The score is a parameter because it exists only after the scoring rules. */
 export type Test = (facts: Facts, score: number) => Truth;
 
-/** Finds the value of one fact. */
+/** Reads the value of one fact. */
 export type Read = (facts: Facts, score: number) => Held;
 
-/** One comparison of one fact. */
 export interface Comparison {
   readonly kind: 'comparison';
-  /** From the root of the file. */
+  /** Path from the root of the file. */
   readonly path: string;
   readonly fact: string;
   readonly operator: string;
   /** As written: a literal or `{"fact": "..."}`. */
   readonly operand: Json;
-  /** All strings that the fact can hold, where they are known. */
+  /** All strings that the fact can have, where they are known. */
   readonly values: readonly string[] | null;
   readonly read: Read;
   /** The operand where it is a fact. */
@@ -26,14 +25,14 @@ export interface Comparison {
   readonly shown: string;
   /** Whether a signal or the request measures the fact: it is neither free nor the score. */
   readonly measured: boolean;
-  /** Whether nobody may know of some members whether they are in the list. */
+  /** Whether some members of the list may be unknown. */
   readonly open: boolean;
   /** Null where the operand is a fact. */
   readonly judge: Judge | null;
   readonly test: Test;
 }
 
-/** Conditions joined; a `not` has one part. */
+/** Conditions joined by an operator; `not` has one part. */
 export interface Group {
   readonly kind: 'all' | 'any' | 'not';
   readonly parts: readonly Condition[];
@@ -43,5 +42,5 @@ export interface Group {
 /** A part of `when`, compiled. */
 export type Condition = Comparison | Group;
 
-/** Takes a problem at a path below the rule. */
+/** Reports a problem at a path below the rule. */
 export type Report = (path: readonly PropertyKey[], code: RuleProblemCode, message: string, nearest?: string) => void;

@@ -3,8 +3,8 @@ import { type FactType, type Held, OPERATORS, TRUE } from './operators.ts';
 import { showFound } from './problems.ts';
 
 /**
- * Reports conditions that no facts can make true. Sound but not complete: it looks at what has to hold together, fact by
- * fact, and knows numbers as intervals, and booleans and strings with known values as finite sets.
+ * Reports conditions that no facts can make true. Sound but incomplete: considers each fact by itself, with numbers as
+ * intervals, and booleans and strings of known values as finite sets.
  */
 export function reportContradictions(
   condition: Condition,
@@ -22,7 +22,7 @@ export function reportContradictions(
   collect(condition);
   const byFact = Map.groupBy(comparisons, (each) => each.fact);
   for (const [fact, group] of byFact) {
-    // What was inherited alone has been judged already.
+    // Inherited conditions by themselves have been judged already.
     if (!group.some((each) => !inherited.includes(each))) continue;
     const why = contradiction(fact, group, comparisons);
     if (why === null) continue;
@@ -30,7 +30,7 @@ export function reportContradictions(
     return;
   }
   for (const group of others) {
-    // Below a not the conditions are meant to fail together with what stands outside.
+    // Below a `not` the conditions are meant to fail together with those outside it.
     const context = group.kind === 'any' ? comparisons : [];
     for (const part of group.parts) reportContradictions(part, context, path, report);
   }
@@ -58,10 +58,10 @@ function contradiction(fact: string, group: readonly Comparison[], all: readonly
   return fact === 'score' ? emptyInterval(literal, fact, 0, 100) : emptyInterval(literal, fact, -Infinity, Infinity);
 }
 
-/** Operators that ask whether there is a value, or of which type, and not which it is. */
+/** Operators that test whether a value exists or what type it has. */
 const ABOUT_PRESENCE: ReadonlySet<string> = new Set(['known', 'is', 'is_not']);
 
-/** The type that a value needs for the comparison not to be unknown. */
+/** The type that a value must have for the comparison to be known. */
 function typeCompared({ operator, operand }: Comparison): FactType | null {
   const left = OPERATORS[operator]?.left ?? [];
   if (left.length === 1) return left[0] ?? null;
@@ -71,7 +71,7 @@ function typeCompared({ operator, operand }: Comparison): FactType | null {
     : null;
 }
 
-/** All values that could meet the comparisons, where there are finitely many. */
+/** All values that could satisfy the comparisons, where they are finitely many. */
 function candidateValues(comparisons: readonly Comparison[]): readonly Held[] | null {
   for (const { operator, operand } of comparisons) {
     if (operator === 'eq') return [operand as Held];
@@ -99,5 +99,5 @@ function emptyInterval(comparisons: readonly Comparison[], fact: string, min: nu
     if ((operator === 'gt' && operand === low) || (operator === 'lt' && operand === high)) open = true;
   }
   if (low < high || (low === high && !open)) return null;
-  return fact === 'score' ? 'the score lies in 0..100 and no number meets all' : `no number "${fact}" meets all`;
+  return fact === 'score' ? 'the score is between 0 and 100, and no number meets all' : `no number "${fact}" meets all`;
 }

@@ -11,32 +11,30 @@ import {
 import type { Facts } from '../model/facts.ts';
 import type { KnownActions } from './actions.ts';
 import { TRUE } from './operators.ts';
-import { reasonOf, showValue, type Told } from './reason.ts';
+import { type Explained, reasonOf, showValue } from './reason.ts';
 
-interface CompiledShared extends Told {
+interface CompiledShared extends Explained {
   readonly file: string;
   readonly dryRun: boolean;
 }
 
-/** A rule that adds points. */
 export interface ScoringRule extends CompiledShared {
   readonly points: number;
 }
 
-/** A rule that decides. */
 export interface DecisionRule extends CompiledShared {
   readonly decision: Decision;
-  /** What it asks of a proof; null unless the decision is `step-up`. */
+  /** What it requires of a proof; null unless the decision is `step-up`. */
   readonly requirement: Requirement | null;
-  /** Rules that take this one out when they bind. */
+  /** Rules that overrule this one when they bind. */
   readonly overruledBy: readonly DecisionRule[];
-  /** Place in an order in which every rule comes after the rules that overrule it. */
+  /** Position in an order in which every rule follows the rules that overrule it. */
   readonly overRank: number;
 }
 
 /**
- * Rules that are looked at together, split so that a set without dry runs does not pay for them. Scoring rules stand by
- * weight.
+ * Rules that are evaluated together. Dry runs are kept apart so that a rule set without them pays nothing. Scoring rules
+ * are ordered by weight.
  */
 export interface RuleGroup {
   readonly scoring: readonly ScoringRule[];
@@ -49,23 +47,23 @@ export interface RuleGroup {
 export interface CompiledRules {
   /** Rules that may match any action. */
   readonly general: RuleGroup;
-  /** Rules bound to one action or a few by a top-level `action` key. */
+  /** Rules that a top-level `action` key limits to one action or a few. */
   readonly byAction: ReadonlyMap<string, RuleGroup>;
   /** All rules by file, then id. */
   readonly all: readonly (ScoringRule | DecisionRule)[];
   readonly levels: { readonly medium: number; readonly high: number };
-  /** Decision where no decision rule matches. */
+  /** Decision when no decision rule matches. */
   readonly fallback: Decision;
   readonly actions: KnownActions;
-  /** Mildest decision of an action that is not among `actions`. */
+  /** Mildest decision for an action that is not in `actions`. */
   readonly undeclared: Decision;
 }
 
-/** Which rules matched, before anything is made of them. */
+/** Which rules matched. */
 export interface Matches {
   readonly scoring: readonly ScoringRule[];
   readonly score: number;
-  /** Matching decision rules that nothing overrules. */
+  /** Matching decision rules that are not overruled. */
   readonly binding: readonly DecisionRule[];
   /** All matching decision rules. */
   readonly decisions: readonly DecisionRule[];
@@ -75,7 +73,7 @@ export interface Matches {
 export function evaluateRules(rules: CompiledRules, facts: Facts): Verdict {
   const bucket = bucketFor(rules, facts);
   const live = matchRules(rules.general, bucket, facts, false);
-  // Each group stands in this order already; only two groups together have to be sorted.
+  // Groups are sorted already, so only a mix of two needs sorting.
   const scoring = bucket === undefined || live.scoring.length < 2 ? live.scoring : [...live.scoring].sort(byWeight);
   const stranger = undeclaredAction(rules, facts);
   const least = stranger === null ? 'allow' : rules.undeclared;
@@ -94,7 +92,7 @@ export function evaluateRules(rules: CompiledRules, facts: Facts): Verdict {
   };
 }
 
-/** The action of the check where no rule file knows it; null where one does, and where there is none. */
+/** The action of the check if no rule file knows it, otherwise null. */
 function undeclaredAction({ actions }: CompiledRules, facts: Facts): string | null {
   const action: unknown = facts.measured.action;
   return typeof action !== 'string' || actions.has(action) ? null : action;
@@ -103,18 +101,18 @@ function undeclaredAction({ actions }: CompiledRules, facts: Facts): string | nu
 function undeclaredReason({ actions }: CompiledRules, action: string | null): Reason[] {
   if (action === null) return [];
   const nearest = actions.nearest(action);
-  const hint = nearest === undefined ? '' : `; the nearest that is declared is ${nearest}`;
+  const hint = nearest === undefined ? '' : `; the closest declared action is ${nearest}`;
   const message = `no rule file declares the action ${showValue(action)}${hint}`;
   return [{ code: 'action_undeclared', rule: null, points: 0, message, facts: { action } }];
 }
 
-/** The rules that are bound to the action of the check. */
+/** The rules that are limited to the action of the check. */
 export function bucketFor(rules: CompiledRules, facts: Facts): RuleGroup | undefined {
   const action: unknown = facts.measured.action;
   return typeof action === 'string' ? rules.byAction.get(action) : undefined;
 }
 
-/** Runs scoring rules, then decision rules, with or without those in dry run. */
+/** Runs scoring rules, then decision rules, with or without dry runs. */
 export function matchRules(
   general: RuleGroup,
   bucket: RuleGroup | undefined,
@@ -141,7 +139,7 @@ export function matchRules(
   return { scoring, score, decisions, binding: withoutOverruled(decisions) };
 }
 
-/** Rules that match and are not taken out by a rule that itself binds. */
+/** Removes rules that a binding rule overrules. */
 function withoutOverruled(matched: readonly DecisionRule[]): readonly DecisionRule[] {
   if (matched.length === 0 || !matched.some((rule) => rule.overruledBy.length > 0)) return matched;
   const binding = new Set<DecisionRule>();
@@ -204,8 +202,8 @@ function levelOf(score: number, levels: CompiledRules['levels']): Level {
 }
 
 /**
- * One requirement that meets each of the rules' own: the smallest age, single use if any asks, every method, and the
- * classes that all accept. Rules that accept no class in common cannot be met; then all classes are listed.
+ * One requirement that satisfies all rules: the smallest age, single use if any rule asks for it, every method, and the
+ * classes that all rules accept. Without a common class it cannot be met; then all classes are listed.
  */
 function mergeRequirements(rules: readonly DecisionRule[]): Requirement {
   const asked = rules.map((rule) => rule.requirement).filter((each) => each !== null);
@@ -225,7 +223,7 @@ function mergeRequirements(rules: readonly DecisionRule[]): Requirement {
   };
 }
 
-/** By file, then id, in code unit order: the same everywhere, whatever the locale. */
+/** By file, then id, in code unit order, which does not depend on the locale. */
 export function byPlace(
   a: { readonly id: string; readonly file: string },
   b: { readonly id: string; readonly file: string },

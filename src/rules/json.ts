@@ -3,7 +3,7 @@ import { formatPath, type RuleProblemCode, showFound } from './problems.ts';
 /** Deepest nesting of arrays and objects in a rule or test file. */
 const MAX_JSON_NESTING = 32;
 
-/** Keys that could reach a prototype when objects are merged; refused wherever they stand. */
+/** Keys that could reach a prototype when objects are merged; rejected everywhere. */
 export const FORBIDDEN_KEYS: readonly string[] = ['__proto__', 'constructor', 'prototype'];
 
 /** What is wrong with a JSON text. */
@@ -13,20 +13,20 @@ export interface JsonProblem {
   readonly message: string;
 }
 
-/** A document, or why it is none. */
+/** A document, or what is wrong with it. */
 export type ParsedJson =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly problems: readonly JsonProblem[] };
 
 /**
- * Parses JSON (RFC 8259) as strictly as a policy deserves. A byte order mark is stripped. Refused are an empty text, any
- * syntax error (comments and trailing commas are such), nesting over {@link MAX_JSON_NESTING}, a key given twice in one
- * object (`JSON.parse` would keep the last one in silence) and the keys of {@link FORBIDDEN_KEYS}.
+ * Parses JSON (RFC 8259) strictly. Strips a byte order mark. Rejects empty texts, syntax errors (including comments and
+ * trailing commas), nesting over {@link MAX_JSON_NESTING}, duplicate keys (of which `JSON.parse` silently keeps the last)
+ * and {@link FORBIDDEN_KEYS}.
  */
 export function parseStrictJson(text: string): ParsedJson {
   const source = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
   if (source.trim() === '') {
-    return { ok: false, problems: [{ code: 'json_empty', path: '', message: 'The file is empty; found no JSON.' }] };
+    return { ok: false, problems: [{ code: 'json_empty', path: '', message: 'The file is empty. Expected JSON.' }] };
   }
   const tooDeepAt = nestingOver(source);
   if (tooDeepAt !== null) {
@@ -50,7 +50,7 @@ interface Token {
   readonly at: number;
 }
 
-/** Strings and structural characters of a JSON text in order; stops where a string does not end. */
+/** Strings and structural characters of a JSON text, in order; stops at an unterminated string. */
 function* tokens(source: string): Generator<Token> {
   const string = /"[^"\\]*(?:\\.[^"\\]*)*"/sy;
   for (let at = 0; at < source.length; at++) {
@@ -87,7 +87,7 @@ interface Container {
   keyNext: boolean;
 }
 
-/** Only for texts that `JSON.parse` took. */
+/** Only for texts that `JSON.parse` accepted. */
 function keyProblems(source: string): JsonProblem[] {
   const problems: JsonProblem[] = [];
   const open: Container[] = [];
@@ -114,7 +114,7 @@ function keyProblems(source: string): JsonProblem[] {
         });
       }
       if (container.keys.has(key)) {
-        const message = `The key ${showFound(key)} at ${where} is given twice in one object. Keep one.`;
+        const message = `The key ${showFound(key)} at ${where} appears twice in one object. Keep one.`;
         problems.push({ code: 'json_duplicate_key', path, message });
       }
       container.keys.add(key);

@@ -1,26 +1,25 @@
 import { nearMiss } from './problems.ts';
 
-/** Registered methods (RFC 9110, section 16.1), by which a misspelt one is known. Others may stand in routes too. */
+/** Registered methods (RFC 9110, section 16.1), to recognise misspelt ones. Routes may use others. */
 export const HTTP_METHODS: readonly string[] = (
   'GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH QUERY ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT COPY LABEL LINK LOCK ' +
   'MERGE MKACTIVITY MKCALENDAR MKCOL MKREDIRECTREF MKWORKSPACE MOVE ORDERPATCH PROPFIND PROPPATCH REBIND REPORT SEARCH ' +
   'UNBIND UNCHECKOUT UNLINK UNLOCK UPDATE UPDATEREDIRECTREF VERSION-CONTROL'
 ).split(' ');
 
-/** The shape of a route; what has it may still be a spelling that no request is ever matched with. */
+/** The form of a route. A route of this form may still match no request. */
 export const ROUTE_SHAPE =
   /^(?:\*|[A-Z][A-Z-]*) \/(?:(?:[^/\s{}*?#]+|\{[A-Za-z_]\w*\})\/)*(?:[^/\s{}*?#]+|\{[A-Za-z_]\w*\}|\*)?$/;
 
-/** What is wrong with a route, and what it would have to be; null where requests can match it. */
+/** What is wrong with a route, and the correct spelling; null where requests can match it. */
 export function routeProblem(route: string): string | null {
   const instead = matchable(route);
   if (instead === route) return null;
-  const shape =
-    'Expected a method (or *) and a path as requests are matched with it, as in "POST /api/transfers/{id}/confirm" or "* /admin/*"';
+  const shape = 'Expected a method (or *) and a path, as in "POST /api/transfers/{id}/confirm" or "* /admin/*"';
   return instead === null ? shape : `${shape}. Write "${instead}"`;
 }
 
-/** The route as it would have to be written, the same where it is fine; null where nobody can tell what is meant. */
+/** The route as requests match it, unchanged where it is correct; null where the intention is unclear. */
 function matchable(route: string): string | null {
   const parts = /^\s*(?:(\S+)\s+)?((?:https?:\/\/[^/\s]+)?[\^~]*\/.*?)\s*$/i.exec(route);
   if (parts === null) return null;
@@ -48,7 +47,7 @@ function matchablePath(path: string): string {
   return `/${segments.join('/')}${segments.length > 0 && /[^/]\/$/.test(cut) && segments.at(-1) !== '*' ? '/' : ''}`;
 }
 
-/** Parameters of other frameworks: `:id`, `<int:id>`, `{id:int}`, `[id]`, and those that stand for a whole rest. */
+/** Translates parameters of other frameworks: `:id`, `<int:id>`, `{id:int}`, `[id]`, and wildcards for the rest of a path. */
 function matchableSegment(segment: string, isLast: boolean): string {
   if (isLast && (segment === '*' || REST.test(segment))) return '*';
   if (/^\{[A-Za-z_]\w*\}$/.test(segment)) return segment;
@@ -61,7 +60,7 @@ function matchableSegment(segment: string, isLast: boolean): string {
 const REST =
   /^(?:\*\*?\w*|\{\*+\w*\}|\{\w+(?:\.\.\.|\+|:path|:\.\*)\}|<path:\w+>|\[{1,2}\.\.\.\w+\]{1,2}|:\w+[*+]|\(?\.\*\)?)$/;
 
-/** Named after the last word that could be a name: `<int:id>` after `id`, `{id:int}` after `id` too. */
+/** Takes the name from other notations: `id` from `<int:id>` as from `{id:int}`. */
 function parameter(segment: string): string {
   const name =
     /<\w+:(\w+)>/.exec(segment)?.[1] ??

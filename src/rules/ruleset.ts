@@ -2,21 +2,21 @@ import type { Decision, Verdict } from '../model/decision.ts';
 import type { Facts, FactValue, Json } from '../model/facts.ts';
 import type { SuccessEvent } from '../model/request.ts';
 
-/** What holds for one action beside the rules themselves. */
+/** Settings that apply to one action. */
 export interface ActionPolicy {
   /** `decision`: an allowed request teaches the baseline; `event`: only a reported success does. */
   readonly learn: 'decision' | 'event';
-  /** Mildest decision while something the check needs is missing. */
+  /** Mildest decision of a degraded check. */
   readonly floor: Decision;
-  /** Whether a session that is not accepted holds the action up: it is declared, and its floor is above `allow`. */
+  /** Whether a session that is not accepted blocks the action: true where it is declared with a floor above `allow`. */
   readonly guarded: boolean;
-  /** How long trust lasts, in days, and whether a satisfied step-up grants it. */
+  /** Life of the trust, in days, and whether a satisfied step-up grants it. */
   readonly trust: { readonly days: number; readonly onStepUp: boolean };
 }
 
-/** One line of `routes`: method and path pattern that stand for an action. */
+/** One entry of `routes`: method and path pattern of an action. */
 export interface RoutePattern {
-  /** Upper case; `*` for any. */
+  /** Upper case; `*` matches any. */
   readonly method: string;
   /** `/api/transfers/{id}`, `/admin/*`. */
   readonly path: string;
@@ -25,31 +25,31 @@ export interface RoutePattern {
 
 /** Compiled rules: immutable, replaced as a whole on reload. */
 export interface RuleSet {
-  /** `sha256-…` over the canonical files. */
+  /** `sha256-…` over the files in canonical form. */
   readonly revision: string;
   readonly files: readonly string[];
   readonly ruleCount: number;
-  /** What the author should know, though nothing is wrong: sentences with file and path. */
+  /** Sentences with file and path about things that are probably not what the author wants. */
   readonly warnings: readonly string[];
   readonly routes: readonly RoutePattern[];
-  /** Ids of the rules that ask for a proof which is good once. */
+  /** Ids of the rules that require a single-use proof. */
   readonly singleUse: readonly string[];
-  /** Own policy of the action where a file gives one, else the files' own. */
+  /** Policy of the action, with the files' settings as defaults. */
   policyFor(action: string): ActionPolicy;
-  /** The action that a reported success is. */
+  /** The action of a reported success. */
   actionOf(event: SuccessEvent): string;
-  /** Whether `actions` or a rule names the action, exactly or by a part of its name. */
+  /** Whether `actions` or a rule names the action, in full or in part. */
   declares(action: string): boolean;
   /** Whether any rule compares this fact. */
   tests(fact: string): boolean;
-  /** The declared name that one that is not declared was probably meant to be; only that of a near miss. */
+  /** The declared name of which this one is probably a typo. */
   nearMiss(action: string): string | undefined;
   evaluate(facts: Facts): Verdict;
-  /** What every rule made of the facts, by the very closures that `evaluate` uses. */
+  /** How every rule judged the facts, by the same closures as `evaluate`. */
   trace(facts: Facts): RulesTrace;
 }
 
-/** One comparison of a rule as it came out. */
+/** The result of one comparison of a rule. */
 export interface ConditionTrace {
   /** From the root of the file: `rules[3].when["travel.speed_kmh"].gt`. */
   readonly path: string;
@@ -62,33 +62,30 @@ export interface ConditionTrace {
   /** Null when unknown. */
   readonly value: FactValue | null;
   readonly result: 'true' | 'false' | 'unknown';
-  /**
-   * Why the result is unknown: a side is absent, or there but of the wrong type, or longer than a pattern reads. Null when it is
-   * known.
-   */
+  /** Why the result is unknown: a side is absent, has the wrong type, or is longer than a pattern reads. Null when it is known. */
   readonly why: 'absent' | 'type_mismatch' | 'too_long' | null;
 }
 
-/** What became of one rule. */
+/** The result of one rule. */
 export interface RuleTrace {
   readonly id: string;
   readonly file: string;
   /** Reason code. */
   readonly code: string;
-  /** `dry_run`: matched, but does not bind. `overruled`: matched, but another rule took it out. */
+  /** `dry_run`: matches, but does not bind. `overruled`: matches, but another rule overrules it. */
   readonly outcome: 'hit' | 'missed' | 'unknown' | 'overruled' | 'dry_run';
-  /** Binding rules that took this one out. */
+  /** Binding rules that overrule this one. */
   readonly overruledBy: readonly string[];
-  /** Points that it adds when it matches; null for a decision rule. */
+  /** Points that the rule adds when it matches; null for a decision rule. */
   readonly points: number | null;
   /** Null for a scoring rule. */
   readonly decision: Decision | null;
   readonly conditions: readonly ConditionTrace[];
 }
 
-/** The verdict and how it came about. */
+/** The verdict and how it was reached. */
 export interface RulesTrace {
   readonly verdict: Verdict;
-  /** Every rule by file, then id. */
+  /** All rules, by file, then id. */
   readonly rules: readonly RuleTrace[];
 }
