@@ -1,4 +1,4 @@
-import { deviceTokenOf, type ReadHeader } from '../contract/client-headers.ts';
+import { deviceTokenOf, type ReadHeader, STEP_UP_HEADER } from '../contract/client-headers.ts';
 import { cookieValue, STEP_UP_COOKIE } from '../contract/cookies.ts';
 import { DEVICE_HEADER } from '../contract/device-header.ts';
 import { MAX_TOKEN_LENGTH, MAX_USER_AGENT_LENGTH } from '../contract/limits.ts';
@@ -71,7 +71,7 @@ export function isPreflight(call: HookCall, header: ReadHeader): boolean {
     !call.conflict &&
     ORIGIN.test(header('origin') ?? '') &&
     REQUESTED_METHOD.test(header('access-control-request-method') ?? '') &&
-    ['authorization', 'cookie', 'x-step-up-token'].every((name) => header(name) === null) &&
+    ['authorization', 'cookie', STEP_UP_HEADER].every((name) => header(name) === null) &&
     (call.target === null || !hasQueryToken(call.target)) &&
     (header(BODY_HEADER) ?? '0') === '0' &&
     !announcesBody(header)
@@ -103,7 +103,7 @@ export async function hookCheckRequest(
 ): Promise<Omit<CheckRequest, 'action'>> {
   const nowMs = engine.now();
   const verdictOn = verdicts(engine, nowMs);
-  const offered = [header('x-step-up-token'), cookieValue(sent.cookie, STEP_UP_COOKIE)]
+  const offered = [header(STEP_UP_HEADER), cookieValue(sent.cookie, STEP_UP_COOKIE)]
     .filter((token) => token !== null)
     .map((token) => token.slice(0, MAX_TOKEN_LENGTH));
   const [{ credential, session, actor, heldUp }, proofs] = await Promise.all([

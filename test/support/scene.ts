@@ -100,7 +100,7 @@ export function scene({ rules = RULES, issuers, later, deps: changes, ...parts }
   const engine: Engine = {
     ...assembleEngine({
       rules: liveRules(rules),
-      store: breakable(memoryStore({ now }), () => broken),
+      store: breakable(memoryStore({ now, maxKeys: MAX_KEYS }), () => broken),
       geo: noGeo(),
       lists: () => NO_REPUTATION,
       issuers: stepUpIssuers.parse(issuers ?? [idp.entry()]),
@@ -181,6 +181,9 @@ function liveRules(rules: object | (() => RuleSet)): () => RuleSet {
   const compiled = compileRules([{ name: 'test.json', text: JSON.stringify(rules) }], FACT_CATALOG);
   return () => compiled;
 }
+
+/** The service's own default is set aside in memory at once, which would be most of a scene's cost. */
+const MAX_KEYS = 2_000;
 
 const NO_PROXY: AddressTrust = { trusted: { kind: 'none' }, declared: null };
 

@@ -83,15 +83,17 @@ const LIMITS = [
 
 /** The rooms of the service's source that packages share with it; anything else is the service's own. */
 const SHARED = /^(?:contract|model|net|step-up)\//;
+const manifest = z.object({
+  exports: z.record(z.string(), z.union([z.string(), z.object({ types: z.string(), default: z.string() })])),
+  dependencies: z.record(z.string(), z.string()).default({}),
+  peerDependencies: z.record(z.string(), z.string()).default({}),
+});
+const manifestOf = (folder: string) =>
+  manifest.parse(JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8')));
+
 describe.each(LIMITS)('%s, packed', (name, limit) => {
   let dir: string;
-  const manifest = z
-    .object({
-      exports: z.record(z.string(), z.object({ types: z.string(), default: z.string() })),
-      dependencies: z.record(z.string(), z.string()).default({}),
-      peerDependencies: z.record(z.string(), z.string()).default({}),
-    })
-    .parse(JSON.parse(readFileSync(join(ROOT, 'packages', name.replace('@stepgate/', ''), 'package.json'), 'utf8')));
+  const { exports, dependencies, peerDependencies } = manifestOf(`packages/${name.slice(10)}`);
 
   beforeAll(() => {
     dir = join(projectWith(`contents-of-${name.slice(10)}`, [name], {}), 'node_modules', name);
@@ -112,7 +114,7 @@ describe.each(LIMITS)('%s, packed', (name, limit) => {
 
   test('imports its own files and what its manifest names, and nothing else', () => {
     const IMPORT = /(?:\bfrom|\bimport|\bimport\()\s*["']([^"']+)["']/g;
-    const declared = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies });
+    const declared = Object.keys({ ...dependencies, ...peerDependencies });
     const strange = filesBelow(dir)
       .filter((path) => /\.(?:js|d\.ts)$/.test(path))
       .flatMap((path) =>
@@ -138,7 +140,7 @@ describe.each(LIMITS)('%s, packed', (name, limit) => {
 
   test('has a source map with its sources beside each script', () => {
     const scripts = filesBelow(dir).filter((path) => path.endsWith('.js'));
-    expect(scripts.length).toBeGreaterThanOrEqual(Object.keys(manifest.exports).length);
+    expect(scripts.length).toBeGreaterThanOrEqual(Object.keys(exports).length);
     for (const path of scripts) {
       const named = /\/\/# sourceMappingURL=(\S+)\s*$/.exec(readFileSync(join(dir, path), 'utf8'))?.[1] ?? '';
       const sources = sourcesOf(join(dir, dirname(path), named));
@@ -149,9 +151,9 @@ describe.each(LIMITS)('%s, packed', (name, limit) => {
   test('comes with its licence, a page to read, and the files that its exports name', () => {
     const files = filesBelow(dir);
     for (const file of ['LICENSE', 'README.md', 'package.json']) expect(files).toContain(file);
-    for (const { types, default: script } of Object.values(manifest.exports)) {
-      expect(files).toContain(types.slice(2));
-      expect(files).toContain(script.slice(2));
+    for (const target of Object.values(exports)) {
+      const named = typeof target === 'string' ? [target] : Object.values(target);
+      for (const path of named) expect(files).toContain(path.slice(2));
     }
   });
 });
@@ -200,11 +202,11 @@ describe('the browser package', () => {
 const TYPES = { '@types/node': '@types/node' };
 /** What a project of one framework has installed beside the SDK, and what its program prints. */
 const APPLICATIONS = [
-  ['Hono 4.6', 'hono-app.ts', { hono: 'hono-4.6' }],
+  ['Hono 4.6 and zod 4.1', 'hono-app.ts', { hono: 'hono-4.6', zod: 'zod-4.1' }],
   ['Hono 4.13', 'hono-app.ts', { hono: 'hono' }],
   ['Express 4', 'express-app.ts', { express: 'express-4', '@types/express': '@types/express-4' }],
   ['Express 5', 'express-app.ts', { express: 'express', '@types/express': '@types/express' }],
-  ['jose 5', 'local-proofs.ts', { jose: 'jose-5' }],
+  ['jose 5 and zod 4.1', 'local-proofs.ts', { jose: 'jose-5', zod: 'zod-4.1' }],
   ['jose 6', 'local-proofs.ts', { jose: 'jose' }],
 ] as const;
 
@@ -288,6 +290,40 @@ describe('the packed service', () => {
     expect(maps.length).toBeGreaterThan(50);
     expect(maps.flatMap((path) => sourcesOf(join(dir, path)).filter(({ text }) => text === null))).toEqual([]);
     expect(files.filter((path) => path.startsWith('packages/') || path.startsWith('dist/packages/'))).toEqual([]);
+  });
+
+  test('runs its command, and checks the rules that it brings', () => {
+    const modules = Object.fromEntries(Object.keys(manifestOf('.').dependencies).map((name) => [name, name]));
+    const project = projectWith('command', ['stepgate'], modules);
+    const command = join(project, 'node_modules/stepgate/dist/cli.js');
+    expect(node(project, command, '--help')).toEqual({ status: 0, output: expect.stringContaining('serve') });
+    const rules = join(project, 'node_modules/stepgate/rules');
+    expect(node(project, command, 'rules', 'lint', '--dir', rules)).toMatchObject({ status: 0 });
+  });
+
+  test('has types for the engine that programs embed', () => {
+    const modules = Object.fromEntries(Object.keys(manifestOf('.').dependencies).map((name) => [name, name]));
+    const project = projectWith('embedding', ['stepgate'], { ...modules, ...TYPES });
+    const program =
+      "import { createEngine } from 'stepgate/engine';\nexport const make: (...parts: never[]) => unknown = createEngine;\n";
+    writeFileSync(join(project, 'program.ts'), program);
+    const config = {
+      compilerOptions: {
+        target: 'es2024',
+        module: 'nodenext',
+        strict: true,
+        noEmit: true,
+        types: ['node'],
+        skipLibCheck: true,
+      },
+      files: ['program.ts'],
+    };
+    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(config));
+    expect(run(join(ROOT, 'node_modules/.bin/tsc'), ['-p', project], project)).toEqual({ status: 0, output: '' });
+    expect(node(project, '--input-type=module', '-e', "await import('stepgate/engine')")).toEqual({
+      status: 0,
+      output: '',
+    });
   });
 
   test('holds no rule file but the shipped ones, whatever lies beside them', () => {

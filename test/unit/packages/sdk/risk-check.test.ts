@@ -2,12 +2,12 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { createStepgateClient, type StepgateClientOptions } from '../../../packages/sdk/src/client.ts';
-import { proofsByIssuers } from '../../../packages/sdk/src/proofs.ts';
-import { trustedIssuer } from '../../support/middleware/issuer.ts';
-import { expressShop, honoShop, type Shop, type ShopOptions, visit } from '../../support/middleware/shops.ts';
-import { FAULTS, impostor } from '../../support/servers/faulty.ts';
-import { KEY, type Workshop, workshop } from '../../support/servers/stepgate.ts';
+import { createStepgateClient, type StepgateClientOptions } from '../../../../packages/sdk/src/client.ts';
+import { proofsByIssuers } from '../../../../packages/sdk/src/proofs.ts';
+import { trustedIssuer } from '../../../support/middleware/issuer.ts';
+import { expressShop, honoShop, type Shop, type ShopOptions, visit } from '../../../support/middleware/shops.ts';
+import { FAULTS, impostor } from '../../../support/servers/faulty.ts';
+import { KEY, type Workshop, workshop } from '../../../support/servers/stepgate.ts';
 
 const CHROME = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36';
 

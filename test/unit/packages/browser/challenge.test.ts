@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { stepUpChallenge, stepUpOf } from '../../../packages/browser/src/challenge.ts';
-import { wwwAuthenticate } from '../../../src/step-up/challenge.ts';
+import { stepUpChallenge, stepUpOf } from '../../../../packages/browser/src/challenge.ts';
+import { wwwAuthenticate } from '../../../../src/step-up/challenge.ts';
 
 const UNASKED = { amrValues: [], singleUse: false, unsatisfiable: false };
 const INSUFFICIENT = 'error="insufficient_user_authentication"';

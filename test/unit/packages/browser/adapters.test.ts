@@ -1,9 +1,9 @@
 import createSdk from '@descope/web-js-sdk';
 import { type INavigator, InMemoryWebStorage, UserManager, WebStorageStateStore } from 'oidc-client-ts';
 import { describe, expect, test, vi } from 'vitest';
-import type { StepUpRequirement } from '../../../packages/browser/src/challenge.ts';
-import { descopeFlow, descopeLogin } from '../../../packages/browser/src/descope.ts';
-import { oidcPopup, oidcRedirect } from '../../../packages/browser/src/oidc.ts';
+import type { StepUpRequirement } from '../../../../packages/browser/src/challenge.ts';
+import { descopeFlow, descopeLogin } from '../../../../packages/browser/src/descope.ts';
+import { oidcPopup, oidcRedirect } from '../../../../packages/browser/src/oidc.ts';
 
 const PROVIDER = 'https://login.example';
 const ASKED: StepUpRequirement = { acrValues: ['phr', 'phrh'], maxAge: 0, reason: null };

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { deviceHeader, readDeviceHeader } from '../../../src/contract/device-header.ts';
-import { deviceShown } from '../../../src/http/device-shown.ts';
+import { deviceHeader, readDeviceHeader } from '../../../../src/contract/device-header.ts';
+import { deviceShown } from '../../../../src/http/device-shown.ts';
 
 const fingerprint = fc.stringMatching(/^[A-Za-z0-9._~+/=-]{1,256}$/);
 const traits = fc.record({

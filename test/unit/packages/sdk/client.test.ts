@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { createStepgateClient, type SendRequest, StepgateError } from '../../../packages/sdk/src/client.ts';
-import { API_KEY, scene } from '../../support/scene.ts';
-import { FAULTS, impostor } from '../../support/servers/faulty.ts';
-import { KEY, type Workshop, workshop } from '../../support/servers/stepgate.ts';
+import { createStepgateClient, type SendRequest, StepgateError } from '../../../../packages/sdk/src/client.ts';
+import { API_KEY, scene } from '../../../support/scene.ts';
+import { FAULTS, impostor } from '../../../support/servers/faulty.ts';
+import { KEY, type Workshop, workshop } from '../../../support/servers/stepgate.ts';
 
 /** A busy machine must not turn an answer into a failure. */
 const patient = { timeoutMs: 30_000 };

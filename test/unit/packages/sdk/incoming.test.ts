@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { addressFinder, shownBy, TOKEN_SOURCES, type TokenSource } from '../../../packages/sdk/src/incoming.ts';
-import { riskCheckBody } from '../../../src/contract/body.ts';
+import { addressFinder, shownBy, TOKEN_SOURCES, type TokenSource } from '../../../../packages/sdk/src/incoming.ts';
+import { riskCheckBody } from '../../../../src/contract/body.ts';
 
 const SOURCES: readonly TokenSource[] = ['header', 'cookie', 'bearer'];
 

@@ -2,9 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { importsOf } from '../support/source-imports.ts';
+import { importsOf } from '../../support/source-imports.ts';
 
-const ROOT = resolve(import.meta.dirname, '../..');
+const ROOT = resolve(import.meta.dirname, '../../..');
 
 const names = z.record(z.string(), z.string()).default({});
 const manifest = z.object({

@@ -1,9 +1,9 @@
 import { Hono } from 'hono';
 import { describe, expect, test, vi } from 'vitest';
-import type { StepUpRequirement } from '../../../packages/browser/src/challenge.ts';
-import type { StepUpOutcome } from '../../../packages/browser/src/step-up.ts';
-import { type StepUpFetchOptions, stepUpFetch } from '../../../packages/browser/src/step-up-fetch.ts';
-import { wwwAuthenticate } from '../../../src/step-up/challenge.ts';
+import type { StepUpRequirement } from '../../../../packages/browser/src/challenge.ts';
+import type { StepUpOutcome } from '../../../../packages/browser/src/step-up.ts';
+import { type StepUpFetchOptions, stepUpFetch } from '../../../../packages/browser/src/step-up-fetch.ts';
+import { wwwAuthenticate } from '../../../../src/step-up/challenge.ts';
 
 const UNASKED = { amrValues: [], singleUse: false, unsatisfiable: false };
 const SHOP = 'https://shop.example';
