@@ -68,11 +68,7 @@ export interface WireContext {
 
 /** The body of a risk check as the core sees it. Throws the 400 problem that names every fault by its path. */
 export function checkRequestOf(body: JsonObject, context: WireContext): CheckRequest {
-  return checkRequestFrom(validated(riskCheckBody, body), context);
-}
-
-/** A validated body of a risk check as the core sees it. Throws the 400 problem about a moment that cannot be. */
-export function checkRequestFrom(wire: RiskCheckBody, context: WireContext): CheckRequest {
+  const wire = validated(riskCheckBody, body);
   return {
     ...subjectOf(wire, context),
     action: wire.action,

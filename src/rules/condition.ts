@@ -17,8 +17,8 @@ export interface ConditionScope {
 const COMBINATORS = ['all', 'any', 'not'];
 
 /**
- * Compiles the `when` of a rule to closures. Reports every problem, and returns null if there is one. An empty map always
- * holds at the top of a rule, and is a problem anywhere else.
+ * Compiles the `when` of a rule to closures and reports everything that is wrong with it; null if anything is. An empty
+ * map always holds; below the top it is refused as a mistake.
  */
 export function compileCondition(when: unknown, path: readonly PropertyKey[], scope: ConditionScope): Condition | null {
   let failed = false;
@@ -239,7 +239,7 @@ function compileComparison(written: Written, path: readonly PropertyKey[], scope
   return { ...shared, other: null, judge, test: shared.open ? unlessOpen(test, inOpen) : test };
 }
 
-/** A list with unknown members is not known to lack a value: false becomes unknown where an unknown member could make it true. */
+/** A list may contain members of unknown presence: false becomes unknown if such a member would make it true. */
 function unlessOpen(test: Test, inOpen: Test): Test {
   return (facts, score) => {
     const truth = test(facts, score);
@@ -293,7 +293,7 @@ function compileOperandFact(
   return { fact: other, read: factReader(other) };
 }
 
-/** States the values that a fact can have; a long list of them is described instead. */
+/** Reports that a fact never has this string. A long list of values is described instead of listed. */
 export function neverHolds(name: string, value: string, spec: FactSpec | undefined): string {
   const values = spec?.values ?? [];
   const allowed = values.length > 40 ? spec?.meaning : values.join(', ');

@@ -24,7 +24,7 @@ export interface ScoringRule extends CompiledShared {
 
 export interface DecisionRule extends CompiledShared {
   readonly decision: Decision;
-  /** What it requires of a proof; null unless the decision is `step-up`. */
+  /** Required proof; null unless the decision is `step-up`. */
   readonly requirement: Requirement | null;
   /** Rules that overrule this one when they bind. */
   readonly overruledBy: readonly DecisionRule[];
@@ -33,8 +33,8 @@ export interface DecisionRule extends CompiledShared {
 }
 
 /**
- * Rules that are evaluated together. Dry runs are kept apart so that a rule set without them pays nothing. Scoring rules
- * are ordered by weight.
+ * Rules that are evaluated together, split so that rule sets without dry runs do not pay for them. Scoring rules are
+ * ordered by weight.
  */
 export interface RuleGroup {
   readonly scoring: readonly ScoringRule[];
@@ -52,7 +52,7 @@ export interface CompiledRules {
   /** All rules by file, then id. */
   readonly all: readonly (ScoringRule | DecisionRule)[];
   readonly levels: { readonly medium: number; readonly high: number };
-  /** Decision when no decision rule matches. */
+  /** Decision if no decision rule matches. */
   readonly fallback: Decision;
   readonly actions: KnownActions;
   /** Mildest decision for an action that is not in `actions`. */
@@ -73,7 +73,7 @@ export interface Matches {
 export function evaluateRules(rules: CompiledRules, facts: Facts): Verdict {
   const bucket = bucketFor(rules, facts);
   const live = matchRules(rules.general, bucket, facts, false);
-  // Groups are sorted already, so only a mix of two needs sorting.
+  // Each group is already in order; only two groups together must be sorted.
   const scoring = bucket === undefined || live.scoring.length < 2 ? live.scoring : [...live.scoring].sort(byWeight);
   const stranger = undeclaredAction(rules, facts);
   const least = stranger === null ? 'allow' : rules.undeclared;
@@ -92,7 +92,7 @@ export function evaluateRules(rules: CompiledRules, facts: Facts): Verdict {
   };
 }
 
-/** The action of the check if no rule file knows it, otherwise null. */
+/** The action of the check if no rule file declares it, otherwise null. */
 function undeclaredAction({ actions }: CompiledRules, facts: Facts): string | null {
   const action: unknown = facts.measured.action;
   return typeof action !== 'string' || actions.has(action) ? null : action;
@@ -202,8 +202,8 @@ function levelOf(score: number, levels: CompiledRules['levels']): Level {
 }
 
 /**
- * One requirement that satisfies all rules: the smallest age, single use if any rule asks for it, every method, and the
- * classes that all rules accept. Without a common class it cannot be met; then all classes are listed.
+ * One requirement that meets each rule's own: the smallest age, single use if any requires it, every method, and the
+ * classes that all accept. If the rules have no class in common, it cannot be met, and all classes are listed.
  */
 function mergeRequirements(rules: readonly DecisionRule[]): Requirement {
   const asked = rules.map((rule) => rule.requirement).filter((each) => each !== null);
@@ -223,7 +223,7 @@ function mergeRequirements(rules: readonly DecisionRule[]): Requirement {
   };
 }
 
-/** By file, then id, in code unit order, which does not depend on the locale. */
+/** By file, then id, in code unit order, independent of the locale. */
 export function byPlace(
   a: { readonly id: string; readonly file: string },
   b: { readonly id: string; readonly file: string },

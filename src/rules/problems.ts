@@ -27,7 +27,7 @@ export type RuleProblemCode =
   | 'conflict'
   | 'no_rules';
 
-/** What is wrong, where, and what to do. */
+/** One problem: what is wrong, where, and what to do. */
 export interface RuleProblem {
   readonly file: string;
   /** Id of the rule; null when the problem is outside of rules or the rule has no usable id. */
@@ -89,8 +89,8 @@ export function nearestWord(word: string, candidates: Iterable<string>): string 
 }
 
 /**
- * The candidate of which an unknown word is probably a typo: different case, one edit, or two edits in a word of at least
- * twelve letters. Names that differ only in digits are not typos of one another.
+ * The candidate of which an unknown word is a typo: another case, one edit, or two in a word of at least twelve
+ * letters. Names that differ only in digits are meant to differ.
  */
 export function nearMiss(word: string, candidates: Iterable<string>): string | undefined {
   const undigited = word.replace(/\d/g, '');
@@ -99,7 +99,7 @@ export function nearMiss(word: string, candidates: Iterable<string>): string | u
 }
 
 function nearest(word: string, candidates: Iterable<string>, most: number): string | undefined {
-  // A longer word is not a typo, and comparing it with every name would be slow.
+  // A longer word is not a typo, and comparing it with every name is expensive.
   if (word.length > 80) return undefined;
   let best: string | undefined;
   let bestDistance = most + 1;

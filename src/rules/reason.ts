@@ -3,7 +3,7 @@ import type { Facts, FactValue } from '../model/facts.ts';
 import type { Comparison, Condition, Read } from './comparison.ts';
 import { FALSE, isFactValue, OPERATORS, TRUE, type Truth } from './operators.ts';
 
-/** A part of a description: text, or a fact to be replaced by its value. */
+/** A piece of a description: literal text, or a fact whose value is inserted. */
 export type MessagePart = string | { readonly fact: string; readonly read: Read };
 
 /** The parts of a rule that its reason is made of. */
@@ -33,8 +33,8 @@ export function reasonOf(rule: Explained, points: number, facts: Facts, score: n
 }
 
 /**
- * Collects in `compared` the values of the comparisons that gave a condition the wanted result, and writes them out if
- * asked. Comparisons that did not matter are left out.
+ * Collects into `compared` the values of the comparisons that give a condition the wanted result, and shows them in its
+ * description; irrelevant ones are left out.
  */
 function carriers(
   condition: Condition,
@@ -52,7 +52,7 @@ function carriers(
     return describe ? writeComparison(condition, wanted === TRUE, value, other) : '';
   }
   const inner = condition.kind === 'not' ? (wanted === TRUE ? FALSE : TRUE) : wanted;
-  // For an `all` that holds or an `any` that fails, every part matters; otherwise those with the wanted result.
+  // A matched all needed every part, as does a failed any; otherwise only the parts with that result.
   const every = condition.kind === 'not' || (condition.kind === 'all') === (wanted === TRUE);
   let written = '';
   for (const part of condition.parts) {
@@ -77,7 +77,7 @@ function writeComparison(comparison: Comparison, holds: boolean, value: unknown,
   return `${holds ? '' : 'not '}${fact} ${showValue(value)} ${sign} ${other.fact} ${showValue(otherValue)}`;
 }
 
-/** Formats a value: numbers with thousands separators and at most two decimals, long lists and strings shortened. */
+/** Numbers with thousands separators and at most two decimals; long lists and strings are cut. */
 export function showValue(value: unknown): string {
   if (typeof value === 'number') {
     return value > -1000 && value < 1000 ? showSmall(value) : showLarge(value);

@@ -2,19 +2,19 @@ import type { Decision, Verdict } from '../model/decision.ts';
 import type { Facts, FactValue, Json } from '../model/facts.ts';
 import type { SuccessEvent } from '../model/request.ts';
 
-/** Settings that apply to one action. */
+/** Policy of one action besides its rules. */
 export interface ActionPolicy {
   /** `decision`: an allowed request teaches the baseline; `event`: only a reported success does. */
   readonly learn: 'decision' | 'event';
   /** Mildest decision of a degraded check. */
   readonly floor: Decision;
-  /** Whether a session that is not accepted blocks the action: true where it is declared with a floor above `allow`. */
+  /** Whether a session that is not accepted never passes: the action is declared, and its floor is above `allow`. */
   readonly guarded: boolean;
   /** Life of the trust, in days, and whether a satisfied step-up grants it. */
   readonly trust: { readonly days: number; readonly onStepUp: boolean };
 }
 
-/** One entry of `routes`: method and path pattern of an action. */
+/** One line of `routes`: method and path pattern of an action. */
 export interface RoutePattern {
   /** Upper case; `*` matches any. */
   readonly method: string;
@@ -34,7 +34,7 @@ export interface RuleSet {
   readonly routes: readonly RoutePattern[];
   /** Ids of the rules that require a single-use proof. */
   readonly singleUse: readonly string[];
-  /** Policy of the action, with the files' settings as defaults. */
+  /** The action's own policy, if a file has one, else that of the files. */
   policyFor(action: string): ActionPolicy;
   /** The action of a reported success. */
   actionOf(event: SuccessEvent): string;
@@ -45,7 +45,7 @@ export interface RuleSet {
   /** The declared name of which this one is probably a typo. */
   nearMiss(action: string): string | undefined;
   evaluate(facts: Facts): Verdict;
-  /** How every rule judged the facts, by the same closures as `evaluate`. */
+  /** The result of every rule for the facts, by the same closures as `evaluate`. */
   trace(facts: Facts): RulesTrace;
 }
 
@@ -57,7 +57,7 @@ export interface ConditionTrace {
   readonly operator: string;
   /** As written: a literal or `{"fact": "..."}`. */
   readonly operand: Json;
-  /** Value of the operand where it is a fact; null when it is a literal or unknown. */
+  /** Value of the operand if it is a fact; null for a literal or if unknown. */
   readonly operandValue: FactValue | null;
   /** Null when unknown. */
   readonly value: FactValue | null;
@@ -76,14 +76,14 @@ export interface RuleTrace {
   readonly outcome: 'hit' | 'missed' | 'unknown' | 'overruled' | 'dry_run';
   /** Binding rules that overrule this one. */
   readonly overruledBy: readonly string[];
-  /** Points that the rule adds when it matches; null for a decision rule. */
+  /** Points of a match; null for a decision rule. */
   readonly points: number | null;
   /** Null for a scoring rule. */
   readonly decision: Decision | null;
   readonly conditions: readonly ConditionTrace[];
 }
 
-/** The verdict and how it was reached. */
+/** The verdict and its derivation. */
 export interface RulesTrace {
   readonly verdict: Verdict;
   /** All rules, by file, then id. */

@@ -25,7 +25,7 @@ const id = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'Expected 1 to 128 letters, digits, dots, dashes or _');
 const prose = z.union([z.string(), z.array(z.string())]);
-// RFC 6750, section 3: the characters of a list inside a quoted challenge parameter.
+// RFC 6750 section 3: the characters allowed in a list inside a quoted challenge parameter.
 const word = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'Expected printable ASCII without spaces, quotes or \\');
 const dryRun = z.literal('dry_run').describe('Evaluated and reported, never binding.');
 const reason = code.describe('Stable code in the answer. Default: the id with underscores.');
@@ -66,7 +66,7 @@ export function ruleSchema<When extends z.ZodType, Then extends z.ZodType>(when:
     when,
     then,
     known_gaps: prose.optional().describe('What the rule is known to miss.'),
-    false_positives: prose.optional().describe('Honest people that the rule is known to affect.'),
+    false_positives: prose.optional().describe('Honest users that the rule is known to hit.'),
     references: z.array(z.string()).optional(),
   });
 }
@@ -95,14 +95,14 @@ const action = z.strictObject({
     .boolean()
     .optional()
     .describe(
-      'Whether an unread, ambiguous or refused session never passes. Default: true where the floor is above allow.',
+      'Whether a session that is unread, ambiguous or refused never passes. Default: true if the floor is above allow.',
     ),
   trust: trust.optional(),
 });
 
 const actionName = z.string().min(1).max(128);
 
-/** The action of each reported success; its device is trusted for as long as that action says. */
+/** The action of each reported success, which sets how long its device is trusted. */
 const events = z.strictObject({
   'login.succeeded': actionName.optional().describe('Action of a reported log-in. Default: login.'),
   'step_up.succeeded': actionName.optional().describe('Action of a reported step-up. Default: step_up.'),
@@ -120,11 +120,11 @@ export function ruleFileSchema<Rule extends z.ZodType>(rule: Rule) {
     events: events.optional().describe('Actions of reported successes.'),
     levels: z
       .strictObject({ medium: z.int().min(1).max(100), high: z.int().min(1).max(100) })
-      .refine(({ medium, high }) => medium < high, 'medium has to be below high')
+      .refine(({ medium, high }) => medium < high, 'medium must be below high')
       .optional()
-      .describe('Lowest scores of the levels. Default: 30 and 70.'),
-    floor: decision.optional().describe('Mildest decision in a degraded check. Default: step-up.'),
-    default: decision.optional().describe('Decision when no decision rule matches. Default: allow.'),
+      .describe('Least scores of the levels. Default: 30 and 70.'),
+    floor: decision.optional().describe('Mildest decision while something is missing. Default: step-up.'),
+    default: decision.optional().describe('Decision if no decision rule matches. Default: allow.'),
     undeclared: decision
       .optional()
       .describe('Mildest decision for an action that neither `actions` nor any rule names. Default: step-up.'),
