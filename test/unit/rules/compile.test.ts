@@ -52,7 +52,7 @@ describe('errors', () => {
     expect((error as RulesError).code).toBe('rules_invalid');
     expect((error as RulesError).problems.map(describeProblem)).toEqual([
       'bad.json › levels: medium must be below high. Found {"medium":40,"high":30}. [shape]',
-      'bad.json › actoins: The key "actoins" means nothing here. Remove it or correct its spelling. Did you mean "actions"? [unknown_key]',
+      'bad.json › actoins: The key "actoins" is not allowed here. Remove it or correct its spelling. Did you mean "actions"? [unknown_key]',
       'bad.json › rules[0].when["travel.sped_kmh"] (rule a): No signal declares a fact "travel.sped_kmh". Allowed are declared facts and paths below context, resource.properties, subject.properties. Did you mean "travel.speed_kmh"? [unknown_fact]',
       'bad.json › rules[1].then.decision (rule b): Expected one of allow, deny, step-up; found "alow". Did you mean "allow"? [shape]',
       'bad.json › rules[1].when["travel.speed_kmh"].gtt (rule b): No operator "gtt". Allowed here: eq, ne, gt, gte, lt, lte, between, in, not_in, known. Did you mean "gt"? [unknown_operator]',
