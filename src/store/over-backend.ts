@@ -123,7 +123,7 @@ function deviceRecordFrom(found: CountersFound): DeviceRecord {
   return countsFrom('device', found, 0);
 }
 
-/** Counts by their names; zeros where nothing is stored. */
+/** Counts by name; zeros if nothing is stored. */
 function countsFrom<Of extends Counted>(of: Of, { counts }: CountersFound, index: number): Counts<Of> {
   const found = counts[index];
   if (found === undefined) throw new StoreError('rejected', 'the store answered with fewer counters than asked for');

@@ -25,7 +25,7 @@ describe('the default policy, played through the engine', () => {
     report = await simulate({ ...parts, rules: policy }, small);
   }, 300_000);
 
-  it('asks honest people in at most one log-in of a hundred and denies none', () => {
+  it('The default policy, played through the engine asks honest people in at most one log-in of a hundred and denies none', () => {
     const logins = report.people.reduce((sum, { logins }) => sum + logins.total, 0);
     const asked = report.people.reduce((sum, { logins }) => sum + logins.asked, 0);
     expect(logins).toBeGreaterThan(1200);
@@ -35,24 +35,24 @@ describe('the default policy, played through the engine', () => {
     );
   });
 
-  it('stops every thief within reach', () => {
+  it('The default policy, played through the engine stops every thief within reach', () => {
     for (const { class: thief, thieves, stopped, withinReach } of report.thieves) {
       if (withinReach) expect(`${thief} ${stopped}`).toBe(`${thief} ${thieves}`);
     }
   });
 
-  it('does not claim to see malware on the machine of the victim', () => {
+  it('The default policy, played through the engine does not claim to see malware on the machine of the victim', () => {
     const malware = report.thieves.find(({ class: thief }) => thief === 'malware_on_machine');
     expect(malware?.withinReach).toBe(false);
     expect(malware?.succeeded).toBeGreaterThan(0);
   });
 
-  it('names why it asked', () => {
+  it('The default policy, played through the engine names why it asked', () => {
     const codes = report.thieves.find(({ class: thief }) => thief === 'copied_fingerprint')?.reasons.map((r) => r.code);
     expect(codes).toEqual(expect.arrayContaining(['untrusted_device', 'new_network', 'medium_risk']));
   });
 
-  it('prints a line for each kind and class', () => {
+  it('The default policy, played through the engine prints a line for each kind and class', () => {
     const text = writeSimulation(report);
     for (const { kind } of report.people) expect(text).toContain(`\n${kind} `);
     for (const { class: thief } of report.thieves) expect(text).toContain(`\n${thief} `);

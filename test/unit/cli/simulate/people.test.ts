@@ -27,7 +27,7 @@ function lifeOf(kind: PersonKind, days = 56) {
 }
 
 describe('the world', () => {
-  it('has people on every inhabited continent', () => {
+  it('The world has people on every inhabited continent', () => {
     const lands = new Set(world.countries.map(({ code }) => code));
     for (const some of [
       ['US', 'CA', 'MX'],
@@ -42,7 +42,7 @@ describe('the world', () => {
     }
   });
 
-  it('places the addresses of a city in that city', () => {
+  it('Places the addresses of a city in that city', () => {
     for (const { homes } of world.countries) {
       for (const { name, country, networks } of homes.slice(0, 2)) {
         for (const { prefix } of networks.slice(0, 5)) {
@@ -52,7 +52,7 @@ describe('the world', () => {
     }
   });
 
-  it('rents nobody a home in a relay, a VPN or a data centre', () => {
+  it('The world rents nobody a home in a relay, a VPN or a data centre', () => {
     const rented = new Set([...world.hosting, ...world.vpns, ...world.countries.flatMap(({ relays }) => relays)]);
     const homes = world.countries.flatMap(({ homes }) => homes.flatMap(({ networks }) => networks));
     expect(homes.filter((network) => rented.has(network))).toEqual([]);
@@ -60,7 +60,7 @@ describe('the world', () => {
 });
 
 describe.each(Object.keys(PEOPLE) as PersonKind[])('%s', (kind) => {
-  it('logs in about as often as people do, in order of time', () => {
+  it('A person logs in about as often as people do, in order of time', () => {
     const { acts } = lifeOf(kind);
     const logins = acts.filter(({ action }) => action === 'login').length;
     expect(logins / 56).toBeGreaterThan(0.9);
@@ -69,14 +69,14 @@ describe.each(Object.keys(PEOPLE) as PersonKind[])('%s', (kind) => {
     expect(acts.every(({ address }) => parseAddress(address)?.kind === 'public')).toBe(true);
   });
 
-  it('lives the same life for the same chance', () => {
+  it('A person lives the same life for the same chance', () => {
     const told = () => JSON.stringify(lifeOf(kind, 7).acts);
     expect(told()).toBe(told());
   });
 });
 
 describe('travellers', () => {
-  it('never move faster than an aeroplane with its airports', () => {
+  it('Travellers never move faster than an aeroplane with its airports', () => {
     const { acts } = lifeOf('traveller', 112);
     let farthest = 0;
     for (const [index, act] of acts.entries()) {
@@ -95,7 +95,7 @@ describe('travellers', () => {
 });
 
 describe('carriers', () => {
-  it('hand out addresses of many cities of one country', () => {
+  it('Carriers hand out addresses of many cities of one country', () => {
     const { person, acts } = lifeOf('mobile_carrier');
     const places = acts.map(({ address }) => placeOf(address));
     expect(new Set(places.map((place) => place?.city)).size).toBeGreaterThan(5);
@@ -104,7 +104,7 @@ describe('carriers', () => {
 });
 
 describe('browsers', () => {
-  it('change their fingerprint with an update and stay alike', () => {
+  it('Change their fingerprint with an update and stay alike', () => {
     const { person } = lifeOf('browser_updates');
     const [browser] = person.browsers;
     if (browser === undefined) throw new Error('no browser');

@@ -21,12 +21,12 @@ const parts = {
 describe('a simulation', () => {
   const tiny = { seed: 'tiny', weeks: 2, peoplePerKind: 1, thievesPerClass: 1, samples: 20_000, countries: 20 };
 
-  it('gives the same report for the same seed', async () => {
+  it('A simulation gives the same report for the same seed', async () => {
     const play = () => simulate({ ...parts, rules: policy }, tiny);
     expect(await play()).toEqual(await play());
   }, 300_000);
 
-  it('tells how far it is, and reports the bars that a policy that judges nothing misses', async () => {
+  it('A simulation tells how far it is, and reports the bars that a policy that judges nothing misses', async () => {
     const told: [number, number][] = [];
     const onProgress = (...step: [number, number]) => told.push(step);
     const report = await simulate({ ...parts, rules: lenient, onProgress }, tiny);
