@@ -39,14 +39,11 @@ export function gapOf(frequency: Frequency, chance: Chance): number {
 export function visitTimes(frequency: Frequency, lon: number, fromMs: number, toMs: number, chance: Chance): number[] {
   const times: number[] = [];
   // Everybody joins at a moment of their own.
-  let atMs = fromMs + gapOf(frequency, chance) * chance.next();
-  while (atMs < toMs) {
-    const awakeMs = awakeAt(atMs, lon, chance);
-    const last = times.at(-1) ?? Number.NEGATIVE_INFINITY;
-    if (awakeMs < toMs && awakeMs - last >= LEAST_GAP_MS) times.push(awakeMs);
-    atMs += gapOf(frequency, chance);
+  for (let atMs = fromMs + gapOf(frequency, chance) * chance.next(); atMs < toMs; atMs += gapOf(frequency, chance)) {
+    times.push(awakeAt(atMs, lon, chance));
   }
-  return times;
+  times.sort((a, b) => a - b);
+  return times.filter((atMs, index) => atMs < toMs && atMs - (times[index - 1] ?? fromMs - LEAST_GAP_MS) >= LEAST_GAP_MS);
 }
 
 const WAKES = 7;

@@ -37,9 +37,9 @@ export const DEFAULT_SIZE: SimulationSize = {
   seed: '1',
   mixes: ['bank', 'sso'],
   people: 3,
-  victims: 200,
+  victims: 150,
   span: 1,
-  samples: 150_000,
+  samples: 100_000,
   countries: 60,
 };
 
@@ -51,11 +51,24 @@ export type OnProgress = (what: string, done: number, total: number) => void;
  * Honest people who are asked prove themselves, most of the time; few thieves can. Deterministic for a seed.
  */
 export async function simulate(parts: SimulationParts, size: SimulationSize, onProgress?: OnProgress): Promise<Report> {
-  const chance = chanceOf(size.seed);
-  const world = buildWorld(parts.geo, chance.fork('world'), size);
+  return simulateIn(worldOf(parts, size), parts, size, onProgress);
+}
+
+/** The world of a seed. */
+export function worldOf({ geo }: Pick<SimulationParts, 'geo'>, size: SimulationSize): World {
+  return buildWorld(geo, chanceOf(size.seed).fork('world'), size);
+}
+
+/** The same in a world that is there already. */
+export async function simulateIn(
+  world: World,
+  parts: SimulationParts,
+  size: SimulationSize,
+  onProgress?: OnProgress,
+): Promise<Report> {
   const mixes: MixReport[] = [];
   for (const mix of size.mixes) {
-    const own = chance.fork(mix);
+    const own = chanceOf(size.seed).fork(mix);
     const tally = newTally();
     await playPeople(parts, world, mix, tally, own.fork('people'), size, onProgress);
     const thefts = await playThieves(parts, world, mix, own.fork('thieves'), size, onProgress);

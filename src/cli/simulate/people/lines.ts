@@ -134,10 +134,10 @@ export const LINES = {
   },
 } as const satisfies { readonly [kind in PersonKind]?: Kind };
 
-/** A busy hour has thirty log-ins before one's own; in one of twenty some of them are a list of stolen passwords. */
+/** A busy hour has two dozen log-ins before one's own; in one of twenty some of them are a list of stolen passwords. */
 function crowdOf(now: Chance, busy: number): Crowd {
   return {
-    strangers: now.happens(busy) ? 30 : now.whole(0, 3),
+    strangers: now.happens(busy) ? 24 : now.whole(0, 3),
     failures: now.happens(0.05) ? now.whole(5, 15) : now.whole(0, 1),
   };
 }

@@ -2,7 +2,9 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { DAY_MS, EPOCH_MS, HOUR_MS } from '../../../../src/cli/simulate/browser.ts';
 import { chanceOf } from '../../../../src/cli/simulate/chance.ts';
 import { buildWorld, type World } from '../../../../src/cli/simulate/geography.ts';
-import { actsOf, PEOPLE, type PersonKind, personOf } from '../../../../src/cli/simulate/people.ts';
+import { KINDS, type PersonKind } from '../../../../src/cli/simulate/people/kinds.ts';
+import { personOf } from '../../../../src/cli/simulate/people/life.ts';
+import { actsOf } from '../../../../src/cli/simulate/visits.ts';
 import { geoipLiteSource } from '../../../../src/data/geo/geoip-lite.ts';
 import { similarityOf } from '../../../../src/engine/device-match.ts';
 import { greatCircleKm } from '../../../../src/model/distance.ts';
@@ -11,8 +13,8 @@ import { parseAddress } from '../../../../src/net/ip.ts';
 const geo = geoipLiteSource();
 let world: World;
 beforeAll(() => {
-  world = buildWorld(geo, chanceOf('people'), { samples: 60_000, countries: 60 });
-});
+  world = buildWorld(geo, chanceOf('people'), { samples: 50_000, countries: 40 });
+}, 60_000);
 
 function placeOf(text: string) {
   const address = parseAddress(text);
@@ -21,10 +23,19 @@ function placeOf(text: string) {
   return located.known ? located.place : null;
 }
 
-function lifeOf(kind: PersonKind, days = 56) {
-  const person = personOf(kind, `${kind}-1`, world, chanceOf(kind));
-  return { person, acts: actsOf(person, EPOCH_MS, EPOCH_MS + days * DAY_MS, chanceOf(`${kind}/acts`)) };
+function lifeOf(kind: PersonKind, days = 56, household = `${kind}-1`, id = household) {
+  const person = personOf({ id, kind, household, spanDays: days }, world, chanceOf(household));
+  const acts = actsOf(
+    person,
+    { frequency: 'often', pays: 0.25 },
+    EPOCH_MS,
+    EPOCH_MS + days * DAY_MS,
+    chanceOf(`${id}/acts`),
+  );
+  return { person, acts, logins: acts.filter(({ action }) => action === 'login') };
 }
+
+const distinct = <T>(values: readonly T[]): number => new Set(values).size;
 
 describe('the world', () => {
   it('has people on every inhabited continent', () => {
@@ -52,26 +63,35 @@ describe('the world', () => {
     }
   });
 
-  it('rents nobody a home in a relay, a VPN or a data centre', () => {
-    const rented = new Set([...world.hosting, ...world.vpns, ...world.countries.flatMap(({ relays }) => relays)]);
+  it('has no homes in relays, VPNs, company proxies, ground stations or data centres', () => {
+    const rented = new Set([
+      ...world.hosting,
+      ...world.vpns,
+      ...world.countries.flatMap(({ relays, proxies, satellites }) => [...relays, ...proxies, ...satellites]),
+    ]);
     const homes = world.countries.flatMap(({ homes }) => homes.flatMap(({ networks }) => networks));
     expect(homes.filter((network) => rented.has(network))).toEqual([]);
   });
 });
 
-describe.each(Object.keys(PEOPLE) as PersonKind[])('%s', (kind) => {
-  it('logs in about as often as people do, in order of time', () => {
+describe.each(KINDS)('%s', (kind) => {
+  it('acts in order of time from public addresses', () => {
     const { acts } = lifeOf(kind);
-    const logins = acts.filter(({ action }) => action === 'login').length;
-    expect(logins / 56).toBeGreaterThan(0.9);
-    expect(logins / 56).toBeLessThan(2.5);
     expect(acts.map(({ atMs }) => atMs)).toEqual(acts.map(({ atMs }) => atMs).sort((a, b) => a - b));
     expect(acts.every(({ address }) => parseAddress(address)?.kind === 'public')).toBe(true);
   });
 
-  it('lives the same life for the same chance', () => {
+  it('has the same life for the same chance', () => {
     const told = () => JSON.stringify(lifeOf(kind, 7).acts);
     expect(told()).toBe(told());
+  });
+});
+
+describe('one computer on one line', () => {
+  it('has one browser and a few addresses', () => {
+    const { logins } = lifeOf('one_line', 84);
+    expect(distinct(logins.map(({ browser }) => browser))).toBe(1);
+    expect(distinct(logins.map(({ address }) => address))).toBeLessThanOrEqual(5);
   });
 });
 
@@ -98,20 +118,173 @@ describe('carriers', () => {
   it('hand out addresses of many cities of one country', () => {
     const { person, acts } = lifeOf('mobile_carrier');
     const places = acts.map(({ address }) => placeOf(address));
-    expect(new Set(places.map((place) => place?.city)).size).toBeGreaterThan(5);
+    expect(distinct(places.map((place) => place?.city))).toBeGreaterThan(5);
     expect(new Set(places.map((place) => place?.country))).toEqual(new Set([person.country.code]));
   });
 });
 
 describe('browsers', () => {
   it('change their fingerprint with an update and stay alike', () => {
-    const { person } = lifeOf('browser_updates');
-    const [browser] = person.browsers;
-    if (browser === undefined) throw new Error('no browser');
-    const before = browser.traitsAt(EPOCH_MS);
-    const after = browser.traitsAt(EPOCH_MS + 60 * DAY_MS);
+    const { logins } = lifeOf('browser_updates');
+    const before = logins[0]?.browser.traitsAt(EPOCH_MS);
+    const after = logins[0]?.browser.traitsAt(EPOCH_MS + 60 * DAY_MS);
+    if (before === undefined || after === undefined) throw new Error('no log-in');
     expect(after.fingerprint).not.toBe(before.fingerprint);
     expect(after.userAgent).not.toBe(before.userAgent);
-    expect(similarityOf(before.components, after.components)).toBeCloseTo(7 / 8);
+    const groups = Object.keys(before.components).length;
+    expect(similarityOf(before.components, after.components)).toBeCloseTo((groups - 1) / groups);
+  });
+
+  it('of Firefox and Safari show no canvas', () => {
+    expect(Object.keys(traitsOver('firefox_resist')[0]?.components ?? {})).not.toContain('canvas');
+    expect(Object.keys(traitsOver('safari_resist')[0]?.components ?? {})).not.toContain('canvas');
+  });
+});
+
+function traitsOver(kind: PersonKind, days = 28) {
+  return lifeOf(kind, days).logins.map(({ browser, atMs }) => browser.traitsAt(atMs));
+}
+
+describe('cookie jars', () => {
+  it('are kept by most people', () => {
+    expect(distinct(lifeOf('one_city').logins.map(({ jar }) => jar))).toBe(1);
+  });
+
+  it('are new in each session of private windows', () => {
+    const { logins } = lifeOf('private_windows');
+    expect(distinct(logins.map(({ jar }) => jar))).toBe(logins.length);
+  });
+
+  it('are emptied every two weeks, or every month', () => {
+    expect(distinct(lifeOf('cleared_cookies', 84).logins.map(({ jar }) => jar))).toBe(6);
+    expect(distinct(lifeOf('cleared_monthly', 90).logins.map(({ jar }) => jar))).toBe(3);
+  });
+
+  it('of Brave stay while most of its traits change from day to day', () => {
+    const { logins } = lifeOf('brave');
+    expect(distinct(logins.map(({ jar }) => jar))).toBe(1);
+    const [first, ...later] = traitsOver('brave');
+    const next = later.at(-1);
+    expect(similarityOf(first?.components ?? {}, next?.components ?? {})).toBeLessThan(0.5);
+    expect(distinct(traitsOver('brave').map(({ fingerprint }) => fingerprint))).toBeGreaterThan(10);
+  });
+
+  it('of a household share one tablet', () => {
+    const [ann, bob] = ['ann', 'bob'].map((id) => lifeOf('shared_tablet', 28, 'family', id));
+    expect(ann?.logins[0]?.jar).toBe(bob?.logins[0]?.jar);
+    expect(ann?.person.id).not.toBe(bob?.person.id);
+    const traits = (acts: typeof ann) => acts?.logins[0]?.browser.traitsAt(EPOCH_MS);
+    expect(traits(ann)).toEqual(traits(bob));
+  });
+});
+
+describe('clients that show little', () => {
+  it('are applications without a device', () => {
+    expect(traitsOver('native_app_plain')[0]).toMatchObject({ fingerprint: null, components: {} });
+  });
+
+  it('are applications with an id of the installation and nothing else', () => {
+    const shown = traitsOver('native_app');
+    expect(distinct(shown.map(({ fingerprint }) => fingerprint))).toBe(1);
+    expect(shown[0]).toMatchObject({ fingerprint: expect.stringMatching(/^installation-/), components: {} });
+  });
+
+  it('are pages without a collector, whose user agent is that of a browser', () => {
+    expect(traitsOver('no_collector')[0]).toMatchObject({
+      fingerprint: null,
+      userAgent: expect.stringContaining('Mozilla'),
+    });
+  });
+
+  it('are Firefox with resistance, all of which look alike in language and screen', () => {
+    const [one] = traitsOver('firefox_resist');
+    expect(one?.components).toMatchObject({ locale: 'en-US, Atlantic/Reykjavik', screen: 'rounded' });
+  });
+
+  it('are Safari with noise in some groups, whose other groups stay', () => {
+    const [first, ...later] = traitsOver('safari_resist');
+    const similarity = similarityOf(first?.components ?? {}, later.at(-1)?.components ?? {}) ?? 0;
+    expect(similarity).toBeGreaterThan(0.5);
+    expect(similarity).toBeLessThan(1);
+  });
+});
+
+describe('shared addresses', () => {
+  it.each(['campus', 'cloud_proxy', 'cgnat'] as const)('of %s have crowds', (kind) => {
+    const { person, logins } = lifeOf(kind);
+    const crowds = logins.map(({ atMs }) => person.crowdAt(atMs)).filter((crowd) => crowd !== null);
+    expect(crowds.some(({ strangers }) => strangers >= 20)).toBe(true);
+  });
+
+  it('of one city have none', () => {
+    expect(lifeOf('one_city').person.crowdAt(EPOCH_MS)).toBeNull();
+  });
+
+  it('of a company proxy and of satellites are on lists', () => {
+    const exits = new Set(lifeOf('satellite').person.country.satellites.map(({ prefix }) => `${prefix}0/24`));
+    expect(world.lists.satellite.filter((block) => exits.has(block)).length).toBe(exits.size);
+    const networkOf = (address: string): string => `${address.slice(0, address.lastIndexOf('.'))}.0/24`;
+    for (const { address } of lifeOf('satellite').logins) expect(exits.has(networkOf(address))).toBe(true);
+  });
+});
+
+describe('lines', () => {
+  it('with both families use either', () => {
+    const { person, acts } = lifeOf('family_flips');
+    const versions = new Set(acts.map(({ address }) => (address.includes(':') ? 6 : 4)));
+    expect(versions.size).toBe(person.country.networks6.length === 0 ? 1 : 2);
+  });
+
+  it('with rotating prefixes have another /48 every day', () => {
+    const { person, logins } = lifeOf('ipv6_rotates');
+    if (person.country.networks6.length < 3) return;
+    expect(distinct(logins.map(({ address }) => address.split(':').slice(0, 3).join(':')))).toBeGreaterThan(2);
+  });
+
+  it('that are placed wrongly are in two cities without a journey', () => {
+    const cities = lifeOf('wrong_place').logins.map(({ address }) => placeOf(address)?.city);
+    expect(distinct(cities)).toBeGreaterThan(1);
+  });
+});
+
+describe('changes of a life', () => {
+  it('move house once', () => {
+    const cities = lifeOf('moving_house', 200).logins.map(({ address }) => placeOf(address)?.city);
+    const moves = cities.filter((city, index) => index > 0 && city !== cities[index - 1]).length;
+    expect(distinct(cities)).toBe(2);
+    expect(moves).toBe(1);
+  });
+
+  it('replace a phone once', () => {
+    const devices = lifeOf('new_phone', 100).logins.map(({ browser }) => browser.id);
+    expect(distinct(devices)).toBe(2);
+    expect(devices.filter((device, index) => index > 0 && device !== devices[index - 1]).length).toBe(1);
+  });
+
+  it('stay away for months', () => {
+    const { logins } = lifeOf('dormant', 600);
+    const longest = Math.max(...logins.map(({ atMs }, index) => atMs - (logins[index - 1]?.atMs ?? atMs)));
+    expect(longest / DAY_MS).toBeGreaterThan(149);
+  });
+
+  it('use five devices in turn', () => {
+    expect(distinct(lifeOf('many_devices').logins.map(({ browser }) => browser.id))).toBe(5);
+  });
+});
+
+describe('habits', () => {
+  const shareOf = (kind: PersonKind, is: (act: { failures: number; answers: boolean }) => boolean): number => {
+    const { logins } = lifeOf(kind, 400);
+    return logins.filter(is).length / logins.length;
+  };
+
+  it('mistype now and then, some people at every third log-in', () => {
+    expect(shareOf('one_city', ({ failures }) => failures > 0)).toBeLessThan(0.1);
+    expect(shareOf('mistypes', ({ failures }) => failures > 0)).toBeCloseTo(0.33, 1);
+  });
+
+  it('give up at some step-ups, some people at every second', () => {
+    expect(shareOf('one_city', ({ answers }) => !answers)).toBeCloseTo(0.1, 1);
+    expect(shareOf('drops_out', ({ answers }) => !answers)).toBeCloseTo(0.5, 1);
   });
 });
