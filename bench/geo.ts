@@ -1,14 +1,15 @@
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { type CityResponse, open } from 'maxmind';
 import { createTestHarness } from 'wrangler';
+import { readBytes } from '../src/data/directory.ts';
 import { buildGeo } from '../src/data/geo/build-geo.ts';
-import { bundledDirectory, geoipLiteSource } from '../src/data/geo/geoip-lite.ts';
-import { readGeoipLite } from '../src/data/geo/geoip-lite-table.ts';
+import { bundledDirectory, readGeoipLite } from '../src/data/geo/geoip-lite.ts';
+import { geoipLiteSource } from '../src/data/geo/local-geo.ts';
 import { placeOfRecord } from '../src/data/geo/mmdb-table.ts';
-import { readAllShards, shardedGeo, shardMemory } from '../src/data/geo/shards.ts';
-import { readBuiltFile } from '../src/data/geo/shards-file.ts';
+import { placesInMemory, readPlaces } from '../src/data/geo/places.ts';
 import type { Address } from '../src/model/address.ts';
 import type { Located, Place } from '../src/model/geo.ts';
 import { formatV4, formatV6, parseAddress } from '../src/net/ip.ts';
@@ -29,19 +30,16 @@ const ROUNDS = 9;
 
 const SOURCES = {
   async shards(): Promise<(address: Address) => Located> {
-    const memory = shardMemory(Number.MAX_SAFE_INTEGER);
-    const fetchShard = (name: string) => readBuiltFile(SHARDS, name);
-    await readAllShards(memory, fetchShard);
-    const geo = shardedGeo({ memory, fetchShard });
-    return (address) => {
-      const located = geo.locate(address);
-      if (located instanceof Promise) throw new Error('a shard is not in memory');
-      return located;
-    };
+    return placesInMemory(await readPlaces((name) => readBytes(join(SHARDS, name)))).locate;
   },
+  /** What a service does that finds nothing built. */
+  async compiled(): Promise<(address: Address) => Located> {
+    return geoipLiteSource().locate;
+  },
+  /** The library itself, without a place made of what it answers. */
   async 'geoip-lite'(): Promise<(address: Address) => Located> {
-    const geo = geoipLiteSource();
-    return (address) => geo.locate(address);
+    const library: { lookup(text: string): unknown } = createRequire(import.meta.url)('geoip-lite');
+    return ({ text }) => (library.lookup(text) === null ? UNKNOWN : KNOWN);
   },
   /** Without a place made of the record: what the reader itself takes. */
   async maxmind(): Promise<(address: Address) => Located> {
@@ -203,8 +201,10 @@ async function benchGeo(): Promise<void> {
   console.log(`${(bytes / 1e6).toFixed(1)} MB in ${files} files, ${built ? 'built now' : 'built before'}`);
   await sameSaid();
   const shards = await measuredApart('shards');
+  const compiled = await measuredApart('compiled');
   const geoipLite = await measuredApart('geoip-lite');
   tell('shards, Node', shards);
+  tell('compiled at start, Node', compiled);
   tell('geoip-lite, Node', geoipLite);
   const maxmind = await measuredApart('maxmind');
   tell('maxmind, Node', maxmind);
@@ -224,6 +224,6 @@ async function benchGeo(): Promise<void> {
 
 const [only] = process.argv.slice(2);
 if (only === undefined) await benchGeo();
-else if (only === 'shards' || only === 'geoip-lite' || only === 'maxmind')
+else if (only === 'shards' || only === 'compiled' || only === 'geoip-lite' || only === 'maxmind')
   process.stdout.write(JSON.stringify(await measure(only)));
 else throw new Error(`no source is called ${only}`);

@@ -4,17 +4,7 @@ import { runInNewContext } from 'node:vm';
 import ipRangeCheck from 'ip-range-check';
 import ipaddr from 'ipaddr.js';
 import LongestPrefixMatch from 'longest-prefix-match';
-import {
-  bytesOf,
-  compileV4,
-  compileV6,
-  findV4,
-  findV6,
-  indexRanges,
-  type Span,
-  V6_WORDS,
-  wordsToBigint,
-} from '../src/data/lists/ranges.ts';
+import { bytesOf, compileV4, compileV6, findRange, type Span, wordsToBigint } from '../src/data/ranges.ts';
 import { parseAddress } from '../src/net/ip.ts';
 import { bar } from './bar.ts';
 
@@ -73,11 +63,10 @@ const own: Matcher = {
       if (version === 4) v4.push({ start: Number(first), end: Number(first), value: 0 });
       else v6.push({ start: first, end: first + (1n << BigInt(128 - prefix)) - 1n, value: 0 });
     }
-    const set = indexRanges(compileV4(v4, false), compileV6(v6, false));
+    const set = { 4: compileV4(v4, false), 6: compileV6(v6, false) };
     return (text) => {
       const address = parseAddress(text);
-      if (address === null) return false;
-      return (address.version === 4 ? findV4(set, address.words[0] ?? 0) : findV6(set, address.words)) >= 0;
+      return address !== null && findRange(set[address.version], address.words) >= 0;
     };
   },
 };
@@ -162,22 +151,27 @@ export function benchLookup(print: (line: string) => void): void {
     const start = (BigInt(high) << 96n) | (BigInt(random() >>> 0) << 64n);
     v6.push({ start, end: start + 0xffffffffffffffffn - 1n, value: 0 });
   }
-  const set = indexRanges(compileV4(v4, false), compileV6(v6, false));
-  const bytes = bytesOf(set);
-  const counts = { v4: set.v4.starts.length, v6: set.v6.bounds.length / V6_WORDS };
+  const set = { v4: compileV4(v4, false), v6: compileV6(v6, false) };
+  const bytes = { v4: bytesOf(set.v4), v6: bytesOf(set.v6) };
+  const starts4 = set.v4.bounds.filter((_, index) => index % 2 === 0);
+  const counts = { v4: starts4.length, v6: set.v6.bounds.length / 8 };
   const probes4 = Uint32Array.from({ length: PROBES }, (_, index) =>
-    index % 2 === 0 ? (set.v4.starts[random() % counts.v4] ?? 0) : random(),
+    index % 2 === 0 ? (starts4[random() % counts.v4] ?? 0) : random(),
   );
   const probes6 = new Uint32Array(PROBES * 4);
   for (let index = 0; index < PROBES; index++) {
-    const known = (random() % counts.v6) * V6_WORDS;
+    const known = (random() % counts.v6) * 8;
     const start = set.v6.bounds.subarray(known, known + 4);
     probes6.set(index % 2 === 0 ? start : [0x20000000 + (random() >>> 4), random(), 0, 1], index * 4);
   }
 
   const v4Rate = rates(9, () => {
     let hits = 0;
-    for (let index = 0; index < PROBES; index++) if (findV4(set, probes4[index] ?? 0) >= 0) hits++;
+    const probe = [0];
+    for (let index = 0; index < PROBES; index++) {
+      probe[0] = probes4[index] ?? 0;
+      if (findRange(set.v4, probe) >= 0) hits++;
+    }
     return hits;
   });
   const v6Rate = rates(9, () => {
@@ -185,7 +179,7 @@ export function benchLookup(print: (line: string) => void): void {
     const probe = [0, 0, 0, 0];
     for (let index = 0; index < PROBES * 4; index += 4) {
       for (let word = 0; word < 4; word++) probe[word] = probes6[index + word] ?? 0;
-      if (findV6(set, probe) >= 0) hits++;
+      if (findRange(set.v6, probe) >= 0) hits++;
     }
     return hits;
   });
@@ -218,14 +212,14 @@ export function benchLookup(print: (line: string) => void): void {
     {
       version: 4,
       prefix: 32,
-      networks: Array.from(set.v4.starts, dotted),
+      networks: Array.from(starts4, dotted),
       probed: Array.from(probes4, dotted),
     },
     {
       version: 6,
       prefix: 64,
       networks: Array.from({ length: counts.v6 }, (_, index) =>
-        colons(set.v6.bounds.subarray(index * V6_WORDS, index * V6_WORDS + 4)),
+        colons(set.v6.bounds.subarray(index * 8, index * 8 + 4)),
       ),
       probed: Array.from({ length: PROBES }, (_, index) => colons(probes6.subarray(index * 4, index * 4 + 4))),
     },

@@ -10,8 +10,9 @@ import descopeClient from '@descope/node-sdk';
 import type { Request, Response } from 'express';
 import { auth } from 'express-oauth2-jwt-bearer';
 import { exportJWK, generateKeyPair, jwtVerify, SignJWT } from 'jose';
+import type { Algorithm } from '../src/step-up/issuer.ts';
+import { stepUpIssuers } from '../src/step-up/issuers.ts';
 import { joseVerifier } from '../src/step-up/jose.ts';
-import { type Algorithm, stepUpIssuers } from '../src/step-up/presets.ts';
 import { bar } from './bar.ts';
 
 // The Descope SDK accepts the project id as issuer only.

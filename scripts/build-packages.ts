@@ -37,6 +37,8 @@ async function buildPackage(name: string): Promise<void> {
     splitting: true,
     format: 'esm',
     platform: 'neutral',
+    // Of what is compiled in: the form that needs no module of Node.
+    conditions: ['browser'],
     target: 'es2022',
     external: Object.keys({ ...dependencies, ...peerDependencies }),
     sourcemap: true,

@@ -1,9 +1,8 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { DataError } from '../src/data/data-error.ts';
 import { buildGeo, copyGeo } from '../src/data/geo/build-geo.ts';
-import { GeoDataError } from '../src/data/geo/shard.ts';
-import { ListError } from '../src/data/lists/list-text.ts';
-import { publishLists } from '../src/data/lists/publish-lists.ts';
+import { publishLists } from '../src/data/lists/lists-file.ts';
 import { compileRules } from '../src/rules/compile.ts';
 import { readRuleFiles } from '../src/rules/load.ts';
 import { RulesError } from '../src/rules/problems.ts';
@@ -40,7 +39,7 @@ async function bundleGeo(): Promise<void> {
   const { manifest, files, bytes } =
     (await copyGeo(folderOf('GEO_DIR', 'data/geo'), out)) ??
     (await buildGeo({ source: null, out, level: data === 'country' ? 'country' : 'city' }));
-  const { source, level } = manifest;
+  const { source, level } = manifest.about;
   const size = `${(bytes / 1e6).toFixed(1)} MB in ${files} files`;
   console.log(`geo data of ${source.name}, ${source.data_at.slice(0, 10)}, ${level} level: ${size}`);
 }
@@ -63,7 +62,7 @@ try {
   await bundleGeo();
   await bundleLists();
 } catch (error) {
-  if (!(error instanceof RulesError || error instanceof GeoDataError || error instanceof ListError)) throw error;
+  if (!(error instanceof RulesError || error instanceof DataError)) throw error;
   console.error(error.message);
   process.exitCode = 1;
 }

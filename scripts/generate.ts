@@ -32,7 +32,7 @@ const GENERATED: readonly Generated[] = [
   { path: 'README.md', make: (before) => withTables(before, { gateways: gatewaysSummary }) },
   { path: 'docs/settings.md', make: (before) => withTables(before, { settings: settingsTables }) },
   { path: 'docs/forward-auth.md', make: (before) => withTables(before, { gateways: gatewaysTable }) },
-  { path: 'docs/rules.md', make: (before) => withTables(before, { facts: factLists, operators: operatorsTable }) },
+  { path: 'docs/rules.md', make: (before) => withTables(before, { facts: factLists, operators: operatorList }) },
   { path: 'rules/rules.schema.json', make: () => json(rulesJsonSchema(FACT_CATALOG)) },
   { path: 'rules/rules.test.schema.json', make: () => json(ruleTestsJsonSchema(FACT_CATALOG)) },
   { path: 'docs/openapi.json', make: async () => json(await openApi()) },
@@ -79,17 +79,12 @@ function meaningOf({ meaning, values }: FactSpec): string {
 }
 
 /** A longer list of values (families of browsers) would drown the line; the JSON Schema of the rules has it. */
-const MOST_VALUES = 16;
+const MOST_VALUES = 10;
 
-function operatorsTable(): string {
-  return table(
-    ['operator', 'for', 'meaning'],
-    Object.entries(OPERATORS).map(([name, { left, meaning }]) => [
-      code(name),
-      left.join(', ') || 'free facts',
-      meaning,
-    ]),
-  );
+function operatorList(): string {
+  return Object.entries(OPERATORS)
+    .map(([name, { left, meaning }]) => `- ${code(name)} (${left.join(', ') || 'free facts'}): ${meaning}`)
+    .join('\n');
 }
 
 /** The sections of docs/settings.md, in order; every setting is in exactly one. */

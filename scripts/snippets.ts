@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { loadSettings } from '../src/app/settings.ts';
@@ -151,10 +151,12 @@ function compiled(place: string, programs: readonly Snippet[], dir: string): rea
   return faults.length > 0 ? faults : [{ where: place, message: `${stdout}${stderr}`.trim() }];
 }
 
-/** The pages whose snippets are held to what they are for. */
+/** The pages whose snippets are checked. */
 export function pages(): readonly string[] {
-  const docs = readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md'));
-  return ['README.md', ...docs.map((name) => `docs/${name}`).sort()];
+  return [
+    'README.md',
+    ...globSync(['docs/*.md', 'examples/*/README.md', 'packages/*/README.md'], { cwd: ROOT }).sort(),
+  ];
 }
 
 if (import.meta.main) {

@@ -12,13 +12,15 @@ import { checkRequestOf, shownTokenOf, subjectEventOf, subjectSpaces } from './h
 import type { Json, JsonObject } from './model/facts.ts';
 import type { GeoSource } from './model/geo.ts';
 import type { Reputation } from './model/reputation.ts';
+import { StoreError } from './model/store-error.ts';
 import { parseTrustedProxies } from './net/client-ip.ts';
-import { compileRules, type RuleText } from './rules/compile.ts';
+import { compileRules } from './rules/compile.ts';
+import type { RuleText } from './rules/rule-file.ts';
 import type { RuleSet } from './rules/ruleset.ts';
 import { FACT_CATALOG } from './signals/index.ts';
-import { type IssuerEntry, stepUpIssuers } from './step-up/presets.ts';
+import { type IssuerEntry, stepUpIssuers } from './step-up/issuers.ts';
 import { memoryStore } from './store/memory.ts';
-import { type Store, StoreError } from './store/store.ts';
+import type { Store } from './store/store.ts';
 
 /** What an engine is created with. Only `rules` has to be there. */
 export interface EngineOptions {

@@ -19,7 +19,7 @@ import {
   watchedKeys,
 } from './app/assembly.ts';
 import { loadSettings, type Settings, SettingsError } from './app/settings.ts';
-import { openLocalGeo, type WatchedGeo } from './data/geo/local-geo.ts';
+import { type LiveGeo, openLocalGeo } from './data/geo/local-geo.ts';
 import { watchReputation } from './data/lists/lists-file.ts';
 import type { RequestScope } from './http/api-route.ts';
 import { callers, type FindCaller } from './http/caller.ts';
@@ -161,7 +161,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
     elapsedMs: () => performance.now(),
     isStopping: () => stopping,
     storeWarning: null,
-    rulesProblem: () => rulesWatch.lastError()?.message ?? null,
+    rulesProblem: () => rulesWatch.problem()?.message ?? null,
   });
 
   const { headersTimeoutMs = HEADERS_TIMEOUT_MS, requestTimeoutMs = REQUEST_TIMEOUT_MS } = options;
@@ -241,7 +241,7 @@ async function openKeysFile(
 }
 
 /** A source that cannot answer, or is old, stops nothing: it is told here once and by /readyz at any time. */
-async function openGeo({ geoData, geoDir, geoMaxAgeDays }: Settings, log: Log, nowMs: number): Promise<WatchedGeo> {
+async function openGeo({ geoData, geoDir, geoMaxAgeDays }: Settings, log: Log, nowMs: number): Promise<LiveGeo> {
   const watch = await openLocalGeo({
     data: geoData,
     dir: geoDir,

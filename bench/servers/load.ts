@@ -12,8 +12,8 @@ export function percentile({ latencies }: Stretch, share: number): number {
   return latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? Number.NaN;
 }
 
-/** One HTTP/1.1 request as it goes over a kept connection. */
-export function rawRequest(url: string, key: string, body: object): Buffer {
+/** One HTTP/1.1 request as it goes over a kept connection. `more`: header lines. */
+export function rawRequest(url: string, key: string, body: object, more: readonly string[] = []): Buffer {
   const { host, pathname } = new URL(url);
   const text = JSON.stringify(body);
   const head = [
@@ -22,6 +22,7 @@ export function rawRequest(url: string, key: string, body: object): Buffer {
     `Authorization: Bearer ${key}`,
     'Content-Type: application/json',
     `Content-Length: ${Buffer.byteLength(text)}`,
+    ...more,
   ];
   return Buffer.from(`${head.join('\r\n')}\r\n\r\n${text}`);
 }
@@ -137,16 +138,21 @@ function openConnection(host: string, port: string) {
   };
 }
 
-/** Reads answers with a `Content-Length`, one per call. */
+const LAST_CHUNK = '0\r\n\r\n';
+
+/** Reads answers with a `Content-Length` or an empty body, one per call. */
 function reader(socket: Socket): () => Promise<{ status: number; body: string }> {
   let text = '';
   let waiting: PromiseWithResolvers<{ status: number; body: string }> | null = null;
   const look = (): void => {
     const end = text.indexOf('\r\n\r\n');
     if (end === -1 || waiting === null) return;
-    const length = Number(/content-length: (\d+)/i.exec(text.slice(0, end))?.[1]);
+    const head = text.slice(0, end);
+    // In chunks comes nothing but an empty body.
+    const isChunked = /transfer-encoding: chunked/i.test(head);
+    const length = isChunked ? LAST_CHUNK.length : Number(/content-length: (\d+)/i.exec(head)?.[1]);
     if (Number.isNaN(length)) {
-      waiting.reject(new Error(`an answer has no length: ${text.slice(0, end)}`));
+      waiting.reject(new Error(`an answer has no length: ${head}`));
       return;
     }
     if (text.length < end + 4 + length) return;

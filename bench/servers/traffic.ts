@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { rawRequest } from './load.ts';
 import { KEY } from './process.ts';
 
@@ -33,7 +34,7 @@ interface Person {
 }
 
 function person(name: string, n: number): Person {
-  const part = (what: string): string => `${what}-${(n * 2_654_435_761) >>> 0}`;
+  const part = (what: string): string => hash('md5', `${what} of ${name} ${n}`);
   return {
     subject: `${name}-${n}@example.org`,
     // Lines of Dutch and British households.
@@ -71,22 +72,55 @@ async function introduce(url: string): Promise<readonly Person[]> {
   return known;
 }
 
+/** What is asked: a check with its full answer or the minimal one, or a call of a gateway with a session. */
+export type Asking = 'full' | 'minimal' | 'forward-auth';
+
 /** Makes requests to any server: nine of ten by a known subject on its trusted device, one by somebody new. */
-export async function traffic(url: string): Promise<(target: string) => () => Buffer> {
+export type Traffic = (target: string, asking?: Asking) => () => Buffer;
+
+/** Makes subjects known to a service. `sessionOf` signs the session token of a subject, for calls of a gateway. */
+export async function traffic(url: string, sessionOf?: (subject: string) => Promise<string>): Promise<Traffic> {
   const known = await introduce(url);
+  const sessions = sessionOf === undefined ? [] : await Promise.all(known.map(({ subject }) => sessionOf(subject)));
   let strangers = 0;
-  return (target) => {
-    const to = `${target}/v1/risk-check`;
+  return (target, asking = 'full') => {
+    const check = (one: Person, more: object): Buffer =>
+      rawRequest(`${target}/v1/risk-check`, KEY, { ...one, ...more }, asking === 'minimal' ? [MINIMAL] : []);
     const prepared = known.map((one, n) => {
+      if (asking === 'forward-auth') return gatewayCall(target, one, sessions[n] ?? null);
       const action = ACTIONS[n % ACTIONS.length];
-      return rawRequest(to, KEY, { ...one, action, context: { amount: 100 + (n % 400), currency: 'EUR' } });
+      return check(one, { action, context: { amount: 100 + (n % 400), currency: 'EUR' } });
     });
     let sent = 0;
     return () => {
       sent += 1;
-      if (sent % 10 === 0) return rawRequest(to, KEY, { ...person('new', strangers++), action: 'login' });
+      if (sent % 10 === 0) {
+        const stranger = person('new', strangers++);
+        return asking === 'forward-auth' ? gatewayCall(target, stranger, null) : check(stranger, { action: 'login' });
+      }
       // A stride that meets every subject before it meets one again.
       return prepared[(sent * 7919) % prepared.length] ?? Buffer.alloc(0);
     };
   };
+}
+
+const MINIMAL = 'Prefer: return=minimal';
+
+/** A page that a gateway asks about, by a browser that shows its device. */
+function gatewayCall(target: string, { ip, user_agent, device }: Person, session: string | null): Buffer {
+  const lines = [
+    'GET /forward-auth HTTP/1.1',
+    `Host: ${new URL(target).host}`,
+    `X-Stepgate-Key: ${KEY}`,
+    'X-Forwarded-Method: GET',
+    'X-Forwarded-Proto: https',
+    'X-Forwarded-Host: shop.example',
+    'X-Forwarded-Uri: /catalogue/shoes?page=2',
+    `X-Forwarded-For: ${ip}`,
+    `User-Agent: ${user_agent}`,
+    `X-Stepgate-Device: v=1;fp=${device.fingerprint};confidence=0.7;bot=0`,
+    ...(session === null ? [] : [`Authorization: Bearer ${session}`]),
+    ...(device.token === undefined ? [] : [`Cookie: __Host-stepgate-device=${device.token}`]),
+  ];
+  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`);
 }

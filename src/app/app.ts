@@ -15,7 +15,7 @@ import { routePath } from '../http/route-path.ts';
 import { stepUpRoutes } from '../http/step-up.ts';
 import { subjectRoutes } from '../http/subjects.ts';
 import type { Right } from '../model/api-keys.ts';
-import { StoreError } from '../store/store.ts';
+import { StoreError } from '../model/store-error.ts';
 
 /** The whole HTTP side as a web-standard `fetch`; it holds no state beside what it is given. */
 export function createApp(deps: AppDeps): Hono<AppEnv> {
@@ -122,6 +122,8 @@ function responseOf({ status, headers, body }: Reply, requestId: string): Respon
     status,
     headers: {
       'Cache-Control': 'no-store',
+      // Without it Node sends an empty body in chunks.
+      ...(body === null && status !== 204 && { 'Content-Length': '0' }),
       ...headers,
       'X-Request-ID': requestId,
       'X-Content-Type-Options': 'nosniff',

@@ -4,8 +4,8 @@ import type { Engine } from '../engine/engine.ts';
 import type { GeoSource } from '../model/geo.ts';
 import type { Reputation } from '../model/reputation.ts';
 import type { RuleSet } from '../rules/ruleset.ts';
+import type { IssuerSettings } from '../step-up/issuer.ts';
 import { joseVerifier, type ProofVerifierOptions } from '../step-up/jose.ts';
-import type { IssuerSettings } from '../step-up/presets.ts';
 import { pseudonymizer } from '../store/pseudonym.ts';
 import type { Store } from '../store/store.ts';
 

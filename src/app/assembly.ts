@@ -3,7 +3,7 @@ import type { ListStatus } from '../model/reputation.ts';
 import type { Log } from '../records/log.ts';
 import type { Metrics } from '../records/metrics.ts';
 import { DEFAULT_ACTION } from '../rules/actions.ts';
-import type { UnmetAcrValues } from '../rules/compile.ts';
+import type { UnmetAcrValues } from '../rules/draft-rule.ts';
 import type { RulesError } from '../rules/problems.ts';
 import type { RuleSet } from '../rules/ruleset.ts';
 import { singleUseGap, unrankedAcrValues } from '../step-up/requirement.ts';

@@ -9,7 +9,9 @@ import {
 } from '../net/client-ip.ts';
 import { LOG_LEVELS, type LogLevel } from '../records/log.ts';
 import { nearMiss } from '../rules/problems.ts';
-import { type IssuerSettings, stepUpIssuersText } from '../step-up/presets.ts';
+import type { IssuerSettings } from '../step-up/issuer.ts';
+import { stepUpIssuersText } from '../step-up/issuers.ts';
+import { PRESET_NAMES } from '../step-up/presets.ts';
 import { parseRedisUrl, RedisUrlError } from '../store/redis/url.ts';
 import { POOL_LOCATIONS, type PoolLocation } from './pool-location.ts';
 
@@ -243,7 +245,7 @@ export const SETTINGS = {
   ),
   STEP_UP_ISSUERS: setting(
     or([], stepUpIssuersText),
-    'JSON array of the issuers whose step-up tokens are taken; presets `descope`, `auth0`, `keycloak`, `okta`, `entra`, `oidc`',
+    `JSON array of the issuers whose step-up tokens are taken; presets ${PRESET_NAMES.map((name) => `\`${name}\``).join(', ')}`,
     '`[]`',
     { secret: true },
   ),

@@ -21,14 +21,14 @@ import { MAX_SUBJECT_LENGTH, normaliseSubject } from '../model/subject.ts';
 import { ANY_STEP_UP } from '../step-up/requirement.ts';
 import { requestsOfRoute } from './route-profile.ts';
 
-/** How a batch goes on after each decision (OpenID AuthZEN Authorization API 1.0, section 7.1.2.1). */
+/** When a batch stops (OpenID AuthZEN Authorization API 1.0, section 7.1.2.1). */
 const SEMANTICS = ['execute_all', 'deny_on_first_deny', 'permit_on_first_permit'] as const;
 
 /** Most evaluations of one batch. */
 const MAX_EVALUATIONS = 100;
 /**
- * Largest batch in characters of JSON, where what an item takes from beside `evaluations` counts with each item: what is written
- * once and judged a hundred times costs a hundred times as much.
+ * Largest batch in characters of JSON, with defaults counted for each item: what is written once and judged a hundred
+ * times costs a hundred times as much.
  */
 const MAX_BATCH_LENGTH = 512 * 1024;
 
@@ -38,7 +38,7 @@ const actionProperties = free
   .refine((value) => nestingOf(value) < MAX_FREE_NESTING, `must not be nested deeper than ${MAX_FREE_NESTING - 1}`)
   .nullish();
 
-/** What `context` says of the client, by the names that `/v1/risk-check` has for it; all else in it is free. */
+/** Client data in `context`, under the names of `/v1/risk-check`; everything else in it is free. */
 const clientContext = {
   subject_space: whichSubject.subject_space,
   ...origin,
@@ -50,7 +50,10 @@ const subjectId = z
   .string()
   .refine((value) => normaliseSubject(value) !== null, `must have 1 to ${MAX_SUBJECT_LENGTH} visible characters`);
 
-/** Body of `POST /access/v1/evaluation`. Unknown keys are left alone everywhere: the standard asks for it, so that later versions can add some. */
+/**
+ * Body of `POST /access/v1/evaluation`. Unknown keys are ignored everywhere, as the standard requires for later
+ * versions.
+ */
 const evaluationBody = z.looseObject({
   subject: z.looseObject({ type: line(MAX_SUBJECT_TYPE_LENGTH), id: subjectId, properties }),
   action: z.looseObject({ name: line(MAX_ACTION_LENGTH), properties: actionProperties }),
@@ -116,7 +119,7 @@ export function authzenRoutes(deps: AppDeps): Route[] {
         const { evaluations, options } = validated(evaluationsBody, body);
         if (evaluations == null || evaluations.length === 0) return evaluateOne(deps, c, body);
         const semantic = options?.evaluations_semantic ?? 'execute_all';
-        // The body came from JSON.parse, so its items are JSON.
+        // The body is from JSON.parse, so its items are JSON.
         const items = evaluations as readonly Json[];
         refuseTooMuch(body, items);
         const evaluated = await evaluateAll(deps, c, body, items, semantic);
@@ -135,7 +138,7 @@ export function authzenRoutes(deps: AppDeps): Route[] {
   ];
 }
 
-/** The host in it is what a client has sent: `1.1.1.999` is none. */
+/** The host is client input and may be invalid, such as `1.1.1.999`. */
 function originIn(url: string): string {
   if (URL.canParse(url)) return new URL(url).origin;
   throw new ProblemError('invalid_request', 'the Host header names no host; set PUBLIC_URL, or send another');
@@ -168,7 +171,7 @@ function refuseTooMuch(defaults: JsonObject, items: readonly Json[]): void {
     for (const [key, inherited] of shared) length += own[key] === undefined ? inherited : lengthOf(own[key]);
   }
   if (length <= MAX_BATCH_LENGTH) return;
-  const message = `come to ${length} characters with what they leave out, of ${MAX_BATCH_LENGTH} allowed; send fewer at once`;
+  const message = `come to ${length} characters with their defaults, of ${MAX_BATCH_LENGTH} allowed; send fewer at once`;
   throw new ProblemError('invalid_request', `evaluations: ${message}`, { faults: [{ path: 'evaluations', message }] });
 }
 
@@ -226,8 +229,8 @@ function longestHeldUp(evaluated: readonly Evaluated[]): ProofFault | null {
 }
 
 /**
- * An item with what it leaves out. An entity of the item replaces the default as a whole; only a required name that it
- * leaves out (`type`, `id`, `name`) is taken from the default.
+ * An item with its defaults. An entity of the item replaces the default as a whole; only a required name that it omits
+ * (`type`, `id`, `name`) is taken from the default.
  */
 function resolved(defaults: JsonObject, item: Json): JsonObject {
   if (!isObject(item)) return {};
@@ -263,11 +266,11 @@ function isObject(value: Json | undefined): value is JsonObject {
 
 /** One question, read. */
 interface Evaluation {
-  /** Who asks, from where, with what: questions with the same are measured once. */
+  /** Who asks, from where, with what: requests with the same key are measured once. */
   readonly entity: string;
-  /** What the question may be; the strictest decision holds. */
+  /** The actions that the request may be; the strictest decision wins. */
   readonly candidates: readonly [CheckRequest, ...CheckRequest[]];
-  /** Whether the candidates come from the route table. */
+  /** Whether the candidates are from the route table. */
   readonly isRouted: boolean;
 }
 
@@ -280,8 +283,8 @@ function evaluationOf(deps: AppDeps, c: AppContext, body: JsonObject): Evaluatio
 }
 
 /**
- * Answers the questions of one request. Each distinct entity is measured once, when its first question is answered: a page that asks
- * about fifty buttons is one attempt of its subject, with one proof.
+ * Answers the evaluations of one request. Each distinct entity is measured once, for its first evaluation: a page with
+ * fifty buttons is one attempt of its subject, with one proof.
  */
 function evaluator(deps: AppDeps, c: AppContext): (evaluation: Evaluation) => Promise<Evaluated> {
   const startedMs = deps.elapsedMs();
@@ -344,10 +347,10 @@ function entityOf({ subject, context }: JsonObject): string {
 }
 
 /**
- * A result in AuthZEN's form. A step-up is false, told in both shapes that exist: `acr_values`, `amr_values` and `max_age` as in
- * the example of the standard, and the obligation of the obligations profile. `stepgate` is the native answer without what
- * differs between two equal calls (id, latency, measured facts), since callers compare and keep answers; of a question that went
- * through the routes it tells the action that decided.
+ * A result in AuthZEN's form. A step-up is false, in both forms in use: `acr_values`, `amr_values` and `max_age` as in
+ * the standard's example, and the obligation of the obligations profile. `stepgate` is the native answer without what
+ * differs between equal calls (id, latency, measured facts), since callers compare and cache answers; for a request
+ * that used the routes it names the deciding action.
  */
 function decisionOf(result: CheckResult, routedAs: string | null): DecisionAnswer {
   const { id: _id, latency_ms: _latency, signals, device, ...native } = answerOf(result, 0);
@@ -363,7 +366,7 @@ function decisionOf(result: CheckResult, routedAs: string | null): DecisionAnswe
   return { decision: false, context: { ...reasonsOf(result), ...stepUpOf(result), stepgate } };
 }
 
-/** `reason_admin` says what the rules found; `reason_user` says what to do and nothing about the rules. */
+/** `reason_admin` has what the rules found; `reason_user` says what to do and nothing about the rules. */
 function reasonsOf({ decision, reasons, rule }: CheckResult): JsonObject {
   const found = reasons.map(({ code, message }) => `${code}: ${message}`).join('; ');
   const admin = found === '' ? `${decision} by default` : found;

@@ -9,9 +9,10 @@ import { HTTP_METHODS } from '../rules/route.ts';
 import type { RuleSet } from '../rules/ruleset.ts';
 
 /**
- * What a question of the API-gateway profile may be (method as `action.name`, `route` as `resource.type`): the actions of the routes,
- * by every reading of the path. The path is `resource.id`, which may be a pattern (`/users/{id}`), and what `path` or `uri` of its
- * properties say of the request itself. A method that the rules name is an action of its own as well. Null for any other question.
+ * What a request of the API-gateway profile may be (method as `action.name`, `route` as `resource.type`): the actions
+ * of the routes, in every reading of the path. The path is `resource.id`, which may be a pattern (`/users/{id}`),
+ * together with `path` or `uri` of its properties. A method that the rules name is also an action. Null for any other
+ * request.
  *
  * @see https://github.com/openid/authzen/tree/main/interop/authzen-api-gateways
  */
@@ -25,10 +26,7 @@ export function requestsOfRoute(
   const paths = pathsOf(request);
   if (paths.length === 0) {
     if (isNamed) return null;
-    throw refused(
-      'resource.id',
-      'is no path; send one that begins with a slash, or resource.properties.path beside it',
-    );
+    throw refused('resource.id', 'is not a path; send one that begins with a slash, or add resource.properties.path');
   }
   const found = paths.flatMap(({ at, path, isPattern }) => routesOf(rules, method, at, path, isPattern));
   const candidates = isNamed ? found.filter(({ action }) => action !== DEFAULT_ACTION) : found;
@@ -52,7 +50,7 @@ function pathsOf({ resource }: CheckRequest): StatedPath[] {
   return own.path.startsWith('/') ? [own, ...stated] : stated;
 }
 
-/** The path and query of a URL or a path, in characters that each stand for one byte. */
+/** The path and query of a URL or a path, with one character per byte. */
 function pathIn(text: string): string {
   return text
     .replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '')

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
-import { buildGeo } from '../data/geo/build-geo.ts';
-import { GeoDataError } from '../data/geo/shard.ts';
-import { type BuiltGeo, readBuiltGeo } from '../data/geo/shards-file.ts';
+import { DataError } from '../data/data-error.ts';
+import { type BuiltGeo, buildGeo, readBuiltGeo } from '../data/geo/build-geo.ts';
 import { isFileError, orCliError } from './fault.ts';
 import { GEO_DIR, JSON_FLAG } from './options.ts';
 import { print, table } from './output.ts';
@@ -57,12 +56,12 @@ async function status({ dir, json }: { readonly dir: string; readonly json: bool
 }
 
 function reportOf({ manifest, files, bytes, largestBytes }: BuiltGeo) {
-  const { level, source, counts } = manifest;
+  const { level, source, counts } = manifest.about;
   return { source, level, counts, files, bytes, largest_bytes: largestBytes };
 }
 
 function describe({ manifest, files, bytes, largestBytes }: BuiltGeo): string {
-  const { level, source, counts } = manifest;
+  const { level, source, counts } = manifest.about;
   const count = (n: number): string => n.toLocaleString('en');
   return table([
     ['source', `${source.name}, data of ${source.data_at.slice(0, 10)}, sha256 ${source.sha256.slice(0, 16)}…`],
@@ -76,5 +75,5 @@ function describe({ manifest, files, bytes, largestBytes }: BuiltGeo): string {
 }
 
 function isExpected(error: Error): boolean {
-  return error instanceof GeoDataError || isFileError(error);
+  return error instanceof DataError || isFileError(error);
 }

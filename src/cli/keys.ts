@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { readFile, rename, unlink, writeFile } from 'node:fs/promises';
+import { readFile, unlink, writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { messageOf } from '../app/settings.ts';
-import { isMissingFile } from '../data/missing-file.ts';
+import { isMissingFile, replaceFile } from '../data/directory.ts';
 import { CALLER_NAME, type KeysDocument, keysDocument, RIGHTS } from '../model/api-keys.ts';
 import { CliError, isFileError, orCliError } from './fault.ts';
 import { JSON_FLAG } from './options.ts';
@@ -124,7 +124,7 @@ function jsonOf(path: string, text: string): unknown {
   }
 }
 
-/** Puts a whole new file in the place of the old one. The new one, under its first name, also keeps a second writer out. */
+/** Puts a whole new file in the place of the old one. The file `.new` beside it keeps a second writer out. */
 async function changed(path: string, change: (before: KeysDocument | null) => KeysDocument): Promise<void> {
   const next = `${path}.new`;
   await orCliError(async () => {
@@ -137,11 +137,9 @@ async function changed(path: string, change: (before: KeysDocument | null) => Ke
       );
     }
     try {
-      await writeFile(next, `${JSON.stringify(change(await documentIn(path)), null, 2)}\n`);
-      await rename(next, path);
-    } catch (error) {
+      await replaceFile(path, `${JSON.stringify(change(await documentIn(path)), null, 2)}\n`);
+    } finally {
       await unlink(next);
-      throw error;
     }
   }, isFileError);
 }

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
+import { DataError } from '../data/data-error.ts';
 import { DEFAULT_FEED_TIMEOUT_MS } from '../data/lists/feeds.ts';
 import type { ListConfig } from '../data/lists/list-config.ts';
-import { ListError } from '../data/lists/list-text.ts';
 import { listConfigSchema } from '../data/lists/lists.ts';
 import {
   buildLists,
@@ -167,5 +167,5 @@ function report(outcomes: readonly ListOutcome[], json: boolean): void {
 }
 
 function isExpected(error: Error): boolean {
-  return error instanceof ListError || isFileError(error);
+  return error instanceof DataError || isFileError(error);
 }

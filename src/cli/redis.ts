@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { StoreError } from '../model/store-error.ts';
 import { redisStore } from '../store/redis/redis.ts';
-import { type Store, StoreError } from '../store/store.ts';
+import type { Store } from '../store/store.ts';
 
 /** How long a command waits for Redis to answer at first, in milliseconds. */
 const CONNECT_MS = 5000;

@@ -1,12 +1,13 @@
 import type { Command } from 'commander';
-import { geoipLiteSource } from '../data/geo/geoip-lite.ts';
+import { geoipLiteSource } from '../data/geo/local-geo.ts';
 import { openMethods } from '../gateway/route-table.ts';
 import { DEFAULT_ACTION } from '../rules/actions.ts';
 import { loadRules, readRuleTestFiles } from '../rules/load.ts';
 import { describeProblem, RulesError } from '../rules/problems.ts';
 import { type CaseReport, type Play, type RuleTestReport, runRuleTests } from '../rules/test-runner.ts';
 import { FACT_CATALOG } from '../signals/index.ts';
-import { type IssuerSettings, stepUpIssuersText } from '../step-up/presets.ts';
+import type { IssuerSettings } from '../step-up/issuer.ts';
+import { stepUpIssuersText } from '../step-up/issuers.ts';
 import { singleUseGap, unrankedAcrValues } from '../step-up/requirement.ts';
 import { CliError, isFileError, orCliError } from './fault.ts';
 import { JSON_FLAG, RULES_DIR } from './options.ts';

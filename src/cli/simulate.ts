@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
-import { geoipLiteSource } from '../data/geo/geoip-lite.ts';
+import { geoipLiteSource } from '../data/geo/local-geo.ts';
 import { loadRules } from '../rules/load.ts';
 import { RulesError } from '../rules/problems.ts';
 import { FACT_CATALOG } from '../signals/index.ts';

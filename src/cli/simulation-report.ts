@@ -16,13 +16,19 @@ function writeMix(report: MixReport): string {
     table([['people', 'share', ...HONEST], ...honestRows(report)], isNumber(6)),
     '',
     table(
-      [['kind', ...report.frequencies.map(({ meaning: often }) => often), 'all', 'denied', 'why'], ...report.kinds.map(kindRow)],
+      [
+        ['kind', ...report.frequencies.map(({ meaning: often }) => often), 'all', 'denied', 'why'],
+        ...report.kinds.map(kindRow),
+      ],
       isNumber(report.frequencies.length + 2),
     ),
     'log-ins after the tenth',
     '',
     table(
-      [['why log-ins after the tenth were asked', 'share of all'], ...causes.map(({ meaning: why, share }) => [why, percent(share)])],
+      [
+        ['why log-ins after the tenth were asked', 'share of all'],
+        ...causes.map(({ meaning: why, share }) => [why, percent(share)]),
+      ],
       isNumber(1),
     ),
     ...(requests.total === 0
@@ -31,7 +37,10 @@ function writeMix(report: MixReport): string {
           `requests in sessions: ${percent(requests.byScore)} asked by the score, ${percent(requests.byAction)} by the action, ${requests.denied} denied`,
         ]),
     '',
-    table([['thief', 'thieves', 'first try', 'best of five', 'took', 'denied', 'why not'], ...report.thieves.map(thiefRow)], isNumber(5)),
+    table(
+      [['thief', 'thieves', 'first try', 'best of five', 'took', 'denied', 'why not'], ...report.thieves.map(thiefRow)],
+      isNumber(5),
+    ),
     'best of five: let in at any try; took: a payment or a change of credentials without a step-up; *: asked, and can answer',
     '',
     ...bars.map(writeBar),

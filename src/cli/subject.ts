@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
 import type { Settings } from '../app/settings.ts';
 import { storedOf } from '../http/subjects.ts';
+import { StoreError } from '../model/store-error.ts';
 import { DEFAULT_SPACE, impliedSpace, normaliseSubject, USER_TYPE } from '../model/subject.ts';
 import { subjectPseudonym } from '../store/keys.ts';
 import { pseudonymizer } from '../store/pseudonym.ts';
 import { RedisUrlError } from '../store/redis/url.ts';
-import { type Pseudonym, type Store, StoreError } from '../store/store.ts';
+import type { Pseudonym, Store } from '../store/store.ts';
 import { CliError, orCliError } from './fault.ts';
 import { demand, localSettings } from './local-settings.ts';
 import { JSON_FLAG } from './options.ts';

@@ -74,6 +74,21 @@ export const riskCheckAnswer = z.object({
   latency_ms: z.number(),
 });
 
+/**
+ * Answer to `POST /v1/risk-check` with `Prefer: return=minimal` (RFC 7240): the parts of the full answer that a caller acts on.
+ * `device` is there only with a `token`.
+ */
+export const minimalAnswer = riskCheckAnswer.pick({
+  id: true,
+  decision: true,
+  score: true,
+  step_up: true,
+  device: true,
+});
+
+/** The body that answers a caller which prefers it minimal. */
+export type MinimalAnswer = z.infer<typeof minimalAnswer>;
+
 /** Answer to `POST /v1/events`. */
 export const eventAnswer = z.object({ device: deviceAnswer.optional() });
 export type EventAnswer = z.infer<typeof eventAnswer>;

@@ -1,6 +1,9 @@
 import { cookieValue, DEVICE_COOKIE } from './cookies.ts';
 import { MAX_DEVICE_TOKEN_LENGTH } from './limits.ts';
 
+/** Header in which a client brings a step-up token, in lower case. */
+export const STEP_UP_HEADER = 'x-step-up-token';
+
 /** Reads one header of a request; null when it is absent or empty. */
 export type ReadHeader = (name: string) => string | null;
 

@@ -7,8 +7,8 @@ const MAX_ACTIONS = 16;
 const MAX_CANDIDATES = 64;
 
 /**
- * What a request may be to its origin: each action with the reading of the path by which it is. Null where it may be too much. Where
- * no rule looks at `resource.id`, an action is one candidate, however the path is read.
+ * The actions that a request may be to its origin, each with the reading of the path that makes it one. Null if there
+ * are too many. Where no rule tests `resource.id`, an action is one candidate in any reading.
  */
 export function candidatesOf(
   rules: RuleSet,

@@ -1,20 +1,20 @@
 import type { Credential } from '../model/request.ts';
 import { queryPairs } from './query.ts';
 
-/** The credentials of a request as they came. */
+/** The credentials of a request as they were sent. */
 export interface SentCredentials {
   /** All lines of `Authorization`, joined by commas; null without one. */
   readonly authorization: string | null;
   readonly cookie: string | null;
-  /** How many `Cookie` lines came; 1 where the runtime does not tell them apart. */
+  /** Number of `Cookie` lines; 1 if the runtime joins them. */
   readonly cookieLines: number;
   /** Target of the original request, as it was sent. */
   readonly target: string;
 }
 
 /**
- * What they come to before any token is verified. `tokens` are those that an origin may take for the session, each once; an
- * empty list means that nothing came along.
+ * The credentials before any token is verified. `tokens` are those that an origin may take for the session, each once;
+ * empty if none was sent.
  */
 export type ReadCredentials =
   | { readonly state: 'read'; readonly tokens: readonly string[] }
@@ -25,8 +25,8 @@ const BEARER = /^Bearer ([A-Za-z0-9._~+/-]+=*)$/i;
 const OTHER_SCHEME = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?: [^\t]*)?$/;
 
 /**
- * Reads the session of a request. What is there, but could be read by an origin as something else, is `unread`: a request is
- * judged as the person whom the application serves, or it is not let through.
+ * Reads the session of a request. A credential that some origin may read differently is `unread`: a request is judged
+ * as the person whom the application serves, or not let through.
  *
  * Codes: `authorization_unreadable`, `authorization_scheme`, `authorization_beside_cookie`, `dpop_unsupported`,
  * `cookie_unreadable`, `cookie_chunked`, `cookie_repeated`, `cookie_lines`, `query_unreadable`.
@@ -53,7 +53,7 @@ function unread(code: string): ReadCredentials {
   return { state: 'unread', code };
 }
 
-/** Whether the query of a target holds a token, or what may be one to somebody. */
+/** Whether the query of a target has a token, or something that an origin may take for one. */
 export function hasQueryToken(target: string): boolean {
   const query = readQuery(target);
   return query.state !== 'read' || query.tokens.length > 0;
@@ -77,8 +77,8 @@ function readQuery(target: string): ReadCredentials {
 }
 
 /**
- * Parsers of cookies differ in quotes and escapes, in what separates pairs, in blanks, in case and in which of two values they
- * take. So the name may stand only where all of them find it: between semicolons, before one bare token.
+ * Cookie parsers differ on quotes, escapes, separators, blanks, case and repeated names. So the name may appear only
+ * where all of them find it: between semicolons, before one bare token.
  */
 function readSessionCookie({ cookie, cookieLines }: SentCredentials, name: string): ReadCredentials {
   if (cookie === null) return NOTHING;
@@ -107,8 +107,8 @@ function bareValue(segment: string, name: string): string | null {
 const BARE_TOKEN = /^[A-Za-z0-9._~/-]+$/;
 
 /**
- * Texts between whatever separates pairs to one parser or another, beside the semicolon: commas, quotes, blanks and all that
- * cannot be seen. The second group is the equals sign behind the text, also after blanks.
+ * Texts between anything that separates pairs in some parser, besides the semicolon: commas, quotes, blanks,
+ * unprintable characters. The second group is the equals sign after the text, also after blanks.
  */
 const PIECES = /([^"&'(),<=>\\\0-\x20\x7f-\uffff]+)["'\\\0-\x20\x7f-\uffff]*(=?)/g;
 
@@ -127,8 +127,8 @@ function namesChunk(name: string, wanted: string): boolean {
 }
 
 /**
- * Whether some parser may find a cookie of the wanted name, or a piece of it, in a segment between two semicolons: as all that stands before the
- * first equals sign, or as any text before one.
+ * Whether some parser may find a cookie with the wanted name, or a piece of it, between two semicolons: as the text
+ * before the first equals sign, or before any.
  */
 function mayName(segment: string, wanted: string): boolean {
   if (lenientName(segment.split('=', 1)[0] ?? '') === wanted) return true;
@@ -161,7 +161,10 @@ function lenientName(name: string): string {
   return (isElement ? trimmed.slice(0, bracket) : trimmed).replace(/[ .[]/g, '_').toLowerCase();
 }
 
-/** Also without whatever else is not printable ASCII. No pattern: one that looks for the end of blanks takes the square of their number. */
+/**
+ * Also trims anything else that is not printable ASCII. Not a pattern: one that looks for trailing blanks takes
+ * quadratic time.
+ */
 function withoutOuterBlanks(text: string): string {
   let start = 0;
   let end = text.length;

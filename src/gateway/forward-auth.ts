@@ -40,8 +40,8 @@ const ANSWERS = {
 } as const;
 
 /**
- * `/forward-auth` and `/ext-authz/…`, asked by gateways about each request. Every call is answered by 200, 401 (or 302) or
- * 403, whatever happens: gateways make an error of anything else, and some let errors in. The body is never read.
+ * `/forward-auth` and `/ext-authz/…`, called by gateways for each request. Every call is answered 200, 401 (or 302) or
+ * 403: gateways turn anything else into an error, and some let errors in. The body is never read.
  */
 export function forwardAuthRoutes(deps: AppDeps): Route[] {
   const warnOnce = warningTeller(deps);
@@ -64,14 +64,14 @@ export function forwardAuthRoutes(deps: AppDeps): Route[] {
 type CallOf = (header: ReadHeader, connection: Connection) => HookCall;
 type WarnOnce = (about: keyof typeof WARNINGS) => void;
 
-/** What fails no request by itself and makes rules silent, so that somebody has to be told. */
+/** Conditions that fail no request but keep rules from binding, so they are logged. */
 const WARNINGS = {
   no_trusted_hop:
-    'a gateway call had no client address: the gateway is not in TRUSTED_PROXIES, or everybody in the chain is; ' +
-    'rules on addresses, places and travel are silent then (said once)',
+    'a gateway call had no client address: the gateway is not in TRUSTED_PROXIES, or every address in the chain is; ' +
+    'rules on addresses, places and travel do not bind then (logged once)',
   opaque:
-    'a session token is opaque: it is no JWT, and nothing here asks its issuer about it (no introspection is configured), so ' +
-    'that its requests have no subject (said once)',
+    'a session token is opaque: it is not a JWT, and no introspection is configured, so ' +
+    'its requests have no subject (logged once)',
 } as const;
 
 function warningTeller(deps: AppDeps): WarnOnce {
@@ -174,7 +174,7 @@ async function decide(
   return decided(deps.gateway, checked, error, { ...call, target: call.target }, header, requestId, engine.now());
 }
 
-/** Which error of the session the answer tells; null where the session did not hold it up. */
+/** Session error of the answer; null if the session did not cause it. */
 function sessionError(
   { credential }: Pick<CheckRequest, 'credential'>,
   isGuarded: boolean,
@@ -187,7 +187,7 @@ function sessionError(
   return isRefused && decision === 'step-up' ? 'session_refused' : null;
 }
 
-/** A session that was sent and is not accepted is told on open pages too. */
+/** A session that was sent and not accepted is reported on open pages too. */
 function credentialFlags({ credential }: Pick<CheckRequest, 'credential'>): readonly string[] {
   return credential === null || credential.code === null ? [] : [`session_${credential.state}`, credential.code];
 }
@@ -227,7 +227,7 @@ function decided(
   const location = isNavigation(call, header) ? stepUpLocation(gateway, result.stepUp.requirement, call) : null;
   if (location === null) return { status: 401, headers, more };
   const located = { ...headers, 'X-Stepgate-Location': location };
-  // nginx takes nothing but 401 and 403, so a redirect is given only to a gateway that asks for it.
+  // nginx accepts only 401 and 403, so only a gateway that asks for it gets a redirect.
   if (header('x-stepgate-redirect') !== '1') return { status: 401, headers: located, more };
   return { status: 302, headers: located, more: { ...more, Location: location } };
 }

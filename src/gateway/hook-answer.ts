@@ -1,8 +1,8 @@
 import type { CheckResult, Decision } from '../model/decision.ts';
 
 /**
- * Headers of every answer to a gateway. All are always there, empty where there is no value, so that whatever a client sent
- * under the same name is overwritten or removed by the gateway.
+ * Headers of every answer to a gateway. All are always present, empty without a value, so that the gateway overwrites
+ * or removes any copy that a client sent.
  */
 export interface HookHeaders {
   /** `allow`, `step-up` or `deny`. */
@@ -26,13 +26,13 @@ export interface HookHeaders {
   readonly 'X-Stepgate-Location': string;
 }
 
-/** Why a hook call is refused, where that is not by the rules. */
+/** Why a hook call is refused, other than by the rules. */
 export type HookError =
-  /** `X-Stepgate-Key` is missing or nobody's. */
+  /** `X-Stepgate-Key` is missing or unknown. */
   | 'unauthorized'
   /** The key of the gateway lacks the right `check`. */
   | 'right_missing'
-  /** The gateway did not tell the path of the original request. */
+  /** The gateway did not send the path of the original request. */
   | 'target_missing'
   | 'path_invalid'
   /** The path can be read as more actions than are checked for one request. */
@@ -41,7 +41,7 @@ export type HookError =
   | 'session_ambiguous'
   /** `Authorization` or the session cookie is not in the one form that every origin reads alike. */
   | 'session_unread'
-  /** The session was read and refused, so that the client has to log in. */
+  /** The session was read and refused, so the client must log in. */
   | 'session_refused'
   | 'rules_not_loaded'
   | 'internal';
@@ -50,14 +50,14 @@ const MAX_REASONS_LENGTH = 384;
 const MAX_SUBJECT_LENGTH = 768;
 const MAX_ACTION_LENGTH = 256;
 
-/** A decided request, as its answer tells it. */
+/** A decided request, for its answer. */
 export interface Decided {
   readonly result: CheckResult;
   readonly subject: string | null;
   readonly action: string;
   readonly requestId: string;
   readonly error: HookError | null;
-  /** Codes beside the reasons of the result. */
+  /** Codes in addition to the reasons of the result. */
   readonly flags: readonly string[];
 }
 
@@ -76,7 +76,7 @@ export function decidedHeaders({ result, subject, action, requestId, error, flag
   };
 }
 
-/** The headers of an answer that no check stands behind. */
+/** The headers of an answer without a check. */
 export function bareHeaders(
   decision: Decision,
   requestId: string,

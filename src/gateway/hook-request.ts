@@ -1,4 +1,4 @@
-import { deviceTokenOf, type ReadHeader } from '../contract/client-headers.ts';
+import { deviceTokenOf, type ReadHeader, STEP_UP_HEADER } from '../contract/client-headers.ts';
 import { cookieValue, STEP_UP_COOKIE } from '../contract/cookies.ts';
 import { DEVICE_HEADER } from '../contract/device-header.ts';
 import { MAX_TOKEN_LENGTH, MAX_USER_AGENT_LENGTH } from '../contract/limits.ts';
@@ -16,7 +16,7 @@ import { hasQueryToken, type ReadCredentials, readCredentials, type SentCredenti
 import { namesOtherMethod } from './method-override.ts';
 import { normaliseMethod } from './route-table.ts';
 
-/** The original request as a gateway tells it. */
+/** The original request as the gateway describes it. */
 export interface HookCall {
   /** Upper case; null when the gateway did not state one method. */
   readonly method: string | null;
@@ -29,8 +29,8 @@ export interface HookCall {
 }
 
 /**
- * The call of a gateway that tells the original request in `X-Forwarded-Method`, `-Proto`, `-Host` and `-Uri`. Nothing stands in
- * for one that is missing: neither the hook's own method and path nor `X-Original-*`.
+ * A call with the original request in `X-Forwarded-Method`, `-Proto`, `-Host` and `-Uri`. Nothing replaces a missing
+ * one: neither the hook's own method and path nor `X-Original-*`.
  */
 export function forwardedCall(header: ReadHeader): HookCall {
   const stated = header('x-forwarded-method');
@@ -58,7 +58,7 @@ export function prefixedCall(header: ReadHeader, connection: Connection, prefix:
   };
 }
 
-/** Header by which the gateway says whether the original request has a body, which is not sent to the hook. */
+/** Header by which the gateway reports whether the original request has a body, which is not sent to the hook. */
 const BODY_HEADER = 'x-stepgate-has-body';
 
 /**
@@ -71,7 +71,7 @@ export function isPreflight(call: HookCall, header: ReadHeader): boolean {
     !call.conflict &&
     ORIGIN.test(header('origin') ?? '') &&
     REQUESTED_METHOD.test(header('access-control-request-method') ?? '') &&
-    ['authorization', 'cookie', 'x-step-up-token'].every((name) => header(name) === null) &&
+    ['authorization', 'cookie', STEP_UP_HEADER].every((name) => header(name) === null) &&
     (call.target === null || !hasQueryToken(call.target)) &&
     (header(BODY_HEADER) ?? '0') === '0' &&
     !announcesBody(header)
@@ -88,10 +88,10 @@ export function announcesBody(header: ReadHeader): boolean {
 }
 
 /**
- * The original request as the core sees it, without its action. The subject comes from the session token, in `Authorization`,
- * the session cookie or the query, where it is accepted. The proof is `X-Step-Up-Token`, the cookie `__Host-stepgate-su` or the session token,
- * whichever shows the newest step-up. Where the keys for a session token cannot be had, it is that token, so that the check counts
- * as degraded.
+ * The original request as the engine sees it, without its action. The subject is that of the accepted session token, in
+ * `Authorization`, the session cookie or the query. The proof is the newest step-up among `X-Step-Up-Token`, the cookie
+ * `__Host-stepgate-su` and the session token. If the session's keys are unavailable, its token is the proof, so that
+ * the check degrades instead of looking anonymous.
  */
 export async function hookCheckRequest(
   engine: Engine,
@@ -103,7 +103,7 @@ export async function hookCheckRequest(
 ): Promise<Omit<CheckRequest, 'action'>> {
   const nowMs = engine.now();
   const verdictOn = verdicts(engine, nowMs);
-  const offered = [header('x-step-up-token'), cookieValue(sent.cookie, STEP_UP_COOKIE)]
+  const offered = [header(STEP_UP_HEADER), cookieValue(sent.cookie, STEP_UP_COOKIE)]
     .filter((token) => token !== null)
     .map((token) => token.slice(0, MAX_TOKEN_LENGTH));
   const [{ credential, session, actor, heldUp }, proofs] = await Promise.all([
@@ -141,8 +141,8 @@ export async function hookCheckRequest(
 }
 
 /**
- * The address of the end user. The connection's peer is the gateway and never the user: where it is not trusted, its headers
- * mean nothing and the address is unknown.
+ * The end user's address. The connection's peer is the gateway, never the user: if it is not trusted, its headers mean
+ * nothing and the address is unknown.
  */
 export function hookOrigin(peer: string | null, headers: { [name: string]: string }, trust: AddressTrust): Origin {
   const origin = deriveOrigin(peer, headers, trust);
@@ -175,7 +175,7 @@ function verdicts({ verifier }: Engine, nowMs: number): VerdictOn {
 
 interface JudgedSession {
   readonly credential: Credential;
-  /** What its token shows; set where the credential is accepted. */
+  /** What the token shows; set if the credential is accepted. */
   readonly session: Proof | null;
   /** Who acts for its subject by the word of any of its tokens. */
   readonly actor: string | null;
@@ -183,7 +183,10 @@ interface JudgedSession {
   readonly heldUp: ProofVerdict | null;
 }
 
-/** Whatever an origin may take for the session has to be accepted and of one subject: to overlook one would be to judge somebody else. */
+/**
+ * Every token that an origin may take for the session must be accepted and name one subject; otherwise someone else
+ * might be judged.
+ */
 async function judgedSession(read: ReadCredentials, verdictOn: VerdictOn): Promise<JudgedSession> {
   const without = (
     state: Credential['state'],
@@ -205,7 +208,8 @@ async function judgedSession(read: ReadCredentials, verdictOn: VerdictOn): Promi
     else refused.push({ token, error: verdict.error });
   }
   const [session = null, ...others] = accepted;
-  // A browser keeps a cookie that has run out beside the token of the new log-in: no origin takes anybody else for it.
+  // A browser keeps an expired cookie next to the token of the new log-in; no origin takes the request for anyone
+  // else's.
   const [refusal] = refused.filter(({ error: { holder } }) => {
     return session === null || holder?.issuer !== session.issuer || holder.subject !== session.subject;
   });
@@ -216,7 +220,7 @@ async function judgedSession(read: ReadCredentials, verdictOn: VerdictOn): Promi
   return { credential: { state: 'accepted', code: null }, session, actor, heldUp: null };
 }
 
-/** Many providers issue tokens that are no JWT and can only be understood by asking the provider. */
+/** Many providers issue tokens that are not JWTs and need introspection. */
 function refusalCode({ token, error: { code } }: Refused): string {
   return code === 'malformed' && !/^[\w-]+\.[\w-]+\.[\w-]*$/.test(token) ? 'opaque' : code;
 }
@@ -227,9 +231,9 @@ function isSameSubject(one: Proof, other: Proof): boolean {
 }
 
 /**
- * The verdict that is presented as proof: of the session's own subject where there is one, for the cookie of a step-up may outlive the
- * log-in that it belongs to. A token that does not verify is presented only where there is no other, so that its refusal is reported.
- * Beside a session that is not accepted nothing is proof of anything.
+ * The verdict that is presented as proof: with a session, of the same subject, as a step-up cookie may outlive its
+ * log-in. A token that does not verify is presented only if there is no other, so that its refusal is reported. Without
+ * an accepted session next to it, a refused one makes nothing a proof.
  */
 function proofOf({ state }: Credential, session: Proof | null, offered: readonly ProofVerdict[]): ProofVerdict | null {
   if (state !== 'accepted' && state !== 'none') return null;
@@ -247,7 +251,7 @@ function isBetterProof(one: Proof, other: Proof, session: Proof | null): boolean
   return isOwn(one) === isOwn(other) ? one.authTime > other.authTime : isOwn(one);
 }
 
-/** A session without its own id is told by its token's, unless that would set it apart from the session of its subject's proof. */
+/** A session without an id gets its token's, unless that would separate it from the session of its subject's proof. */
 function sessionOf(session: Proof | null, proof: Proof | null): string | null {
   if (session === null || session.session !== null) return session?.session ?? null;
   const isSetApart = proof !== null && proof.session !== null && isSameSubject(proof, session);

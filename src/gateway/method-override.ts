@@ -24,10 +24,10 @@ const OVERRIDE_NAMES: ReadonlySet<string> = new Set([
   'overridemethod',
   ...OVERRIDE_HEADERS.map((name) => name.replaceAll('-', '')),
 ]);
-/** `_method`, `__method`, `$method`: a mark before the word says that it is not the application's own. */
+/** `_method`, `__method`, `$method`: the mark shows that the name is the framework's, not the application's. */
 const MARKED_METHOD = /^[_$]+method_*$/;
 
-/** Names that mean much else: they count only where they name a method that is registered and changes things (Restlet, DreamFactory). */
+/** Ambiguous names: they count only if they name a registered method that changes things (Restlet, DreamFactory). */
 const PLAIN_NAMES: ReadonlySet<string> = new Set(['method', 'requestmethod', 'verb', 'httpverb']);
 const METHODS: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'DELETE', 'GET', 'HEAD']);
 

@@ -15,23 +15,23 @@ const MAX_DECODINGS = 3;
 /**
  * The distinct normalised readings of a raw request target (RFC 9112, section 3.2), the plain one first.
  *
- * A reading is cut at `?` and `#`, decoded, without doubled slashes, dot segments and a trailing slash, and in lower case.
- * There is more than one where origins are known to differ: encoded slashes, backslashes, a second and third level of
- * encoding, `;` parameters, a raw `#`, an encoded `?`, dot segments beside doubled slashes or left as they are, `//host/path`
- * taken for a network path, dots and blanks at the end of a segment, letters beyond ASCII as {@link folded} takes them, a format
- * at the end (`/transfers.json` is `/transfers` to Rails and Spring), and what a server leaves out or implies: a script in front or
- * inside (`/index.php/transfers`, `/transfers.php/x`), an index at the end, a session of ASP.NET (`/(S(x))/transfers`). An encoded slash
- * that is read as part of a segment stays `%2f`. A path without any of these has one reading, and is its own.
+ * A reading is cut at `?` and `#`, decoded, without double slashes, dot segments and a trailing slash, and in lower
+ * case. There is more than one where origins are known to differ: encoded slashes, backslashes, double and triple
+ * encoding, `;` parameters, a raw `#`, an encoded `?`, dot segments next to double slashes or left in place,
+ * `//host/path` as a network path, dots and blanks at the end of a segment, letters beyond ASCII as in {@link folded},
+ * a format at the end (`/transfers.json` is `/transfers` to Rails and Spring), and what a server leaves out or implies:
+ * a script (`/index.php/transfers`, `/transfers.php/x`), an index at the end, an ASP.NET session (`/(S(x))/transfers`).
+ * An encoded slash that is read as part of a segment stays `%2f`. A path without any of these has one reading: itself.
  *
- * `target` holds one character per byte, as a header does. Never throws; the work is bounded by {@link MAX_TARGET_LENGTH}
- * and {@link MAX_READINGS}. Invalid: no leading slash, control characters (raw or encoded, NUL among them), raw blanks,
- * broken percent-encoding or UTF-8, encoding beyond three levels, what leads elsewhere where it is decoded and
- * resolved in another order, anything over the bounds.
+ * `target` has one character per byte, like a header. Never throws; the work is bounded by {@link MAX_TARGET_LENGTH}
+ * and {@link MAX_READINGS}. Invalid: no leading slash, control characters (raw or encoded, including NUL), raw blanks,
+ * broken percent-encoding or UTF-8, more than three levels of encoding, a result that depends on the order of decoding
+ * and resolving, anything over the bounds.
  */
 export function pathReadings(target: string): PathReadings {
   if (target.length > MAX_TARGET_LENGTH) return invalid(`is longer than ${MAX_TARGET_LENGTH} characters`);
   if (!target.startsWith('/')) return invalid('does not begin with a slash');
-  if (RAW_CONTROL.test(target)) return invalid('holds a blank or a control character');
+  if (RAW_CONTROL.test(target)) return invalid('contains a blank or a control character');
   const path = target.split('?', 1)[0] ?? '';
   if (PLAIN.test(path) && !IMPLIED.test(path)) {
     const plain = path.replace(/(?<=.)\/$/, '').toLowerCase();
@@ -40,7 +40,7 @@ export function pathReadings(target: string): PathReadings {
     return bounded(withoutFormats([plain]));
   }
 
-  if (dependsOnOrder(path)) return invalid('leads elsewhere in another order of decoding and resolving');
+  if (dependsOnOrder(path)) return invalid('depends on the order of decoding and resolving');
   const decoded: string[] = [];
   for (const raw of rawPaths(target)) {
     const levels = decodings(raw);
@@ -76,7 +76,7 @@ function withoutFormats(readings: Iterable<string>): ReadonlySet<string> {
     const slash = reading.lastIndexOf('/');
     const letter = reading.slice(slash + 1).search(/[^.]/);
     if (letter === -1) continue;
-    // What follows the first dot of a segment that begins with some; dots alone are no name.
+    // Text after the first dot of a segment with leading dots; dots alone are not a name.
     if (letter > 0) all.add(reading.slice(0, Math.max(1, slash)));
     for (let dot = reading.indexOf('.', slash + 1 + letter); dot !== -1; dot = reading.indexOf('.', dot + 1)) {
       all.add(reading.slice(0, dot));
@@ -86,7 +86,9 @@ function withoutFormats(readings: Iterable<string>): ReadonlySet<string> {
   return all;
 }
 
-/** Whether letters of another alphabet stand for a way up or an escape, as `．．` does. No client writes such a path. */
+/**
+ * Whether letters of another alphabet imitate a dot segment or an escape, as `．．` does. No client writes such a path.
+ */
 function hidesStructure(text: string, like: string): boolean {
   const escapes = (each: string): number => each.match(/%[0-9a-f]{2}/gi)?.length ?? 0;
   return escapes(like) !== escapes(text) || (goesUp(like, DECODED_SEPARATOR) && !goesUp(text, DECODED_SEPARATOR));
@@ -103,9 +105,10 @@ const RAW_CONTROL = /[\u0000-\u0020\u007f]/;
 const DECODED_CONTROL = /\p{Cc}/u;
 
 /**
- * Whether it matters in which order an origin, and a proxy before it, decode, drop parameters, turn backslashes, cut the query and
- * resolve dot segments: `/api/%2e%2e%3b/..;a/transfers` is `/api/transfers` to a servlet container, `/open/a\b/../..%5capi` is
- * `/api` to IIS behind nginx. No client writes such a path, so that it is not worth a reading for each order.
+ * Whether the result depends on the order in which proxies and origins decode, drop parameters, convert backslashes,
+ * cut the query and resolve dot segments: `/api/%2e%2e%3b/..;a/transfers` is `/api/transfers` to a servlet container,
+ * `/open/a\b/../..%5capi` is `/api` to IIS behind nginx. No client writes such a path, so it does not get a reading per
+ * order.
  */
 function dependsOnOrder(path: string): boolean {
   const hasOther = OTHER_SEPARATOR.test(path);
@@ -128,8 +131,8 @@ function undisguised(path: string): string {
 }
 
 /**
- * Whether parameters hold a separator at which some let them end, while there is another beside them: `/a\b;x\y/c` is `/a/b/c`
- * where they end at a slash alone and are dropped first, else `/a/b/y/c`.
+ * Whether parameters contain a separator at which some parsers end them, and there is another one: `/a\b;x\y/c` is
+ * `/a/b/c` if they end only at a slash and are dropped first, otherwise `/a/b/y/c`.
  */
 function endOfParametersMatters(path: string): boolean {
   const segments = path.split('/').map((segment) => {
@@ -148,7 +151,7 @@ const ENCODED_SEMICOLON = /%(?:25)*3b/i;
 const OTHER_SEPARATOR = /\\|%(?:25)*(?:2f|5c)/i;
 const ANY_SEPARATOR = /[/\\]|%(?:25)*(?:2f|5c)/i;
 
-/** Spellings that origins are known to read differently. Each by itself has its readings. */
+/** Spellings that origins are known to read differently, each with its own readings. */
 const DISPUTED = [
   ENCODED_DOT,
   ENCODED_SEMICOLON,
@@ -163,7 +166,7 @@ const DISPUTED = [
 /** Stands for an encoded slash while a text is worked on: no valid UTF-8 decodes to an unpaired surrogate. */
 const ENCODED_SLASH = '\ud800';
 
-/** The path in the target, before decoding; more than one where origins disagree on where it begins or ends. */
+/** The path in the target, before decoding; several if origins disagree on where it begins or ends. */
 function rawPaths(target: string): string[] {
   const beforeQuery = target.split('?', 1)[0] ?? '';
   const cut = beforeQuery.split('#', 1)[0] ?? '';
@@ -177,7 +180,7 @@ function decodings(raw: string): string[] | string {
   const bytes = new Uint8Array(raw.length);
   for (let i = 0; i < raw.length; i++) {
     const code = raw.charCodeAt(i);
-    if (code > 0xff) return 'holds a character outside of a byte';
+    if (code > 0xff) return 'contains a character above one byte';
     bytes[i] = code;
   }
   if (/%(?![0-9A-Fa-f]{2})/.test(raw)) return 'has a broken percent-encoding';
@@ -195,7 +198,7 @@ function decodings(raw: string): string[] | string {
   }
 }
 
-/** A further decoding as a careless origin does it; null when there is nothing that it could soundly decode. */
+/** One more decoding, as by a careless origin; null if there is nothing valid to decode. */
 function decodeAgain(text: string): string | null {
   if (!/%[0-9A-Fa-f]{2}/.test(text)) return null;
   const parts = text.split(ENCODED_SLASH).map((part) => decode(encoder.encode(part)));
@@ -239,7 +242,7 @@ function hexPair(high: number | undefined, low: number | undefined): number | nu
   return Number.isNaN(value) ? null : value;
 }
 
-/** NaN when it is none. */
+/** NaN if it is not one. */
 function hexDigit(code: number): number {
   if (code >= 0x30 && code <= 0x39) return code - 0x30;
   const letter = code | 0x20;
@@ -275,7 +278,7 @@ function choicesOf(text: string): Choice[] {
 /** A script by its name, `index.php`: what follows it is for the script to read, and a script in front of all is often left out. */
 const SCRIPT = /\.(?:php\d?|phtml|f?cgi|pl|py|aspx?|ashx|asmx|cfm|dll)$/i;
 const SCRIPT_INSIDE = /\.(?:php\d?|phtml|f?cgi|pl|py|aspx?|ashx|asmx|cfm|dll)(?=[/\\\ud800?#;. ])/i;
-/** What a directory stands for: `/admin/index.html` is `/admin`, and so is the action `index` of a controller. */
+/** Documents of a directory: `/admin/index.html` is `/admin`, and so is the action `index` of a controller. */
 const INDEX = /^(?:index(?:\.[a-z0-9]{1,5})?|default\.[a-z0-9]{1,5})$/i;
 /** The id of a session in the path, `(S(…))`, as ASP.NET takes it out. */
 const PATH_SESSION = /^\((?:[a-z]\([^()]*\))+\)$/i;
@@ -290,7 +293,7 @@ function withoutImplied(segments: readonly string[]): readonly string[] {
   return segments.filter((segment, i) => !PATH_SESSION.test(segment) && !(i < last ? SCRIPT : INDEX).test(segment));
 }
 
-/** Up to the script that answers for all that stands behind it. */
+/** The segments up to a script that handles everything after it. */
 function beforePathInfo(segments: readonly string[]): readonly string[] {
   const script = segments.findIndex((segment) => SCRIPT.test(segment));
   return script === -1 ? segments : segments.slice(0, script + 1);

@@ -5,11 +5,12 @@ import { folded } from './fold.ts';
 /** Routes of one rule set, ready to be matched. */
 export interface RouteTable {
   /**
-   * Every action that the request may be, with the reading of the path by which it is. All routes that match one of the readings
-   * count, not only the most specific; {@link DEFAULT_ACTION} stands for each reading that none matches. A method of null
-   * matches every method, and the default besides: what is unknown must not pick the lenient route. Never empty.
+   * Every action that the request may be, with the reading of the path that makes it one. All routes that match a
+   * reading count, not only the most specific; a reading without a route is {@link DEFAULT_ACTION}. A method of null
+   * matches every method and also the default, as an unknown method must not select a lenient route. Never empty.
    *
-   * `templates`: a reading may be the pattern of a gateway (`/users/{id}`, `/users/:id`), which may stand for any route.
+   * `templates`: a reading may be a gateway's pattern (`/users/{id}`, `/users/:id`), which may represent any route it
+   * covers.
    */
   match(method: string | null, readings: readonly string[], templates?: boolean): readonly RouteMatch[];
 }
@@ -21,8 +22,8 @@ export interface RouteMatch {
 }
 
 /**
- * A request method in upper case; null when there is none or it is no token (RFC 9110, section 5.6.2), as when two header
- * lines were joined.
+ * A request method in upper case; null if missing or not a token (RFC 9110, section 5.6.2), such as two joined header
+ * lines.
  */
 export function normaliseMethod(method: string | null): string | null {
   return method !== null && /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}$/.test(method) ? method.toUpperCase() : null;
@@ -51,8 +52,8 @@ interface Node {
 }
 
 /**
- * Compiles `/api/transfers/{id}`, where a parameter stands for exactly one segment, and `/admin/*`, which covers `/admin` and
- * everything below it. Letter case, doubled and trailing slashes mean nothing.
+ * Compiles `/api/transfers/{id}`, where a parameter matches exactly one segment, and `/admin/*`, which covers `/admin`
+ * and everything below it. Case, double slashes and trailing slashes are ignored.
  */
 export function compileRoutes(routes: readonly RoutePattern[]): RouteTable {
   const root = newNode();
@@ -101,7 +102,10 @@ function patternsAt(root: Node, reading: string, templates: boolean): readonly R
   return found;
 }
 
-/** `visited` holds how far each node was followed, since a pattern of many wildcards meets it on many ways; null without patterns. */
+/**
+ * `visited` records how far each node was followed, since a pattern with many wildcards reaches it many times; null
+ * without patterns.
+ */
 function collect(
   node: Node,
   segments: readonly string[],
@@ -134,9 +138,9 @@ function collect(
   if (node.param !== null) collect(node.param, segments, visited, at + 1, found);
 }
 
-/** A segment of a gateway's pattern that stands for others: `{id}`, `:id`, `*`, `(.*)`, `<id>`, `[id]`. */
+/** A segment of a gateway's pattern that matches any: `{id}`, `:id`, `*`, `(.*)`, `<id>`, `[id]`. */
 const TEMPLATE = /[{*([<]|^:/;
-/** One that may stand for several or none: `*`, `{proxy+}`, `(.*)`, `[...rest]`. */
+/** One that may match several segments or none: `*`, `{proxy+}`, `(.*)`, `[...rest]`. */
 const REST = /[*+]|\.\.\./;
 
 function childrenOf({ literals, param }: Node): Node[] {

@@ -1,5 +1,5 @@
+import { StoreError } from '../model/store-error.ts';
 import { type AnsweredCheck, decisionRecord } from '../records/record.ts';
-import { StoreError } from '../store/store.ts';
 import type { RequestScope } from './api-route.ts';
 import type { AppDeps } from './deps.ts';
 

@@ -1,9 +1,27 @@
 import type * as z from 'zod';
-import { demandAnswer, type deviceAnswer, isoOf, type ProofFault, type RiskCheckAnswer } from '../contract/answer.ts';
+import {
+  demandAnswer,
+  type deviceAnswer,
+  isoOf,
+  type MinimalAnswer,
+  type ProofFault,
+  type RiskCheckAnswer,
+} from '../contract/answer.ts';
 import type { CheckResult, Measurement } from '../model/decision.ts';
 import type { FactValue, MeasuredFacts } from '../model/facts.ts';
 
-/** A result as it goes on the wire. `latencyMs` is rounded to hundredths. */
+/** What a caller acts on, and nothing that explains it. */
+export function minimalAnswerOf({ id, decision, score, stepUp, device }: CheckResult): MinimalAnswer {
+  return {
+    id,
+    decision,
+    score,
+    ...(stepUp !== null && { step_up: stepUpOf(stepUp) }),
+    ...(device !== null && device.token !== null && { device: deviceOf(device) }),
+  };
+}
+
+/** A result as it goes on the wire. */
 export function answerOf(result: CheckResult, latencyMs: number): RiskCheckAnswer {
   return {
     id: result.id,
@@ -18,12 +36,12 @@ export function answerOf(result: CheckResult, latencyMs: number): RiskCheckAnswe
     dry_run: { decision: result.dryRun.decision, rules: [...result.dryRun.rules] },
     ...(result.device !== null && { device: deviceOf(result.device) }),
     rules_revision: result.rulesRevision,
-    latency_ms: roundedMs(latencyMs),
+    latency_ms: latencyMs,
   };
 }
 
 /** Milliseconds rounded to hundredths. */
-function roundedMs(ms: number): number {
+export function roundedMs(ms: number): number {
   return Math.round(ms * 100) / 100;
 }
 

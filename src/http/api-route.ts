@@ -51,6 +51,8 @@ export interface Route {
   readonly access: Access;
   /** One line for the OpenAPI document. */
   readonly summary: string;
+  /** Request headers that change the answer, and what each means. */
+  readonly headers?: { readonly [name: string]: string };
   /** JSON body, if any. */
   readonly body?: z.ZodType;
   /** Status to meaning and JSON schema of the answer. */

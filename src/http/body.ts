@@ -1,5 +1,6 @@
 import type { Fault } from '../contract/problem.ts';
 import type { JsonObject } from '../model/facts.ts';
+import { readUpTo } from '../net/body.ts';
 import type { AppContext } from './api-route.ts';
 import { faultsInBrief, MAX_FAULTS, ProblemError } from './problem.ts';
 
@@ -17,34 +18,8 @@ export type ReadBody = (c: AppContext, limit: number) => Promise<Uint8Array | nu
 /** Reads the body as a web stream; works on every runtime. */
 export const readStream: ReadBody = async (c, limit) => {
   const stream = c.req.raw.body;
-  if (stream === null) return new Uint8Array(0);
-  const reader = stream.getReader();
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return joined(chunks, length);
-    length += value.byteLength;
-    if (length > limit) {
-      await reader.cancel();
-      return null;
-    }
-    chunks.push(value);
-  }
+  return stream === null ? new Uint8Array(0) : readUpTo(stream, limit);
 };
-
-/** Joins chunks into one array; a single chunk is not copied. */
-export function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
-  const [first] = chunks;
-  if (first !== undefined && chunks.length === 1) return first;
-  const all = new Uint8Array(length);
-  let offset = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, offset);
-    offset += chunk.byteLength;
-  }
-  return all;
-}
 
 /**
  * The JSON object in the body. Taken: UTF-8 with or without a byte order mark. Refused with a problem: another media

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { Engine } from '../engine/engine.ts';
-import { StoreError } from '../store/store.ts';
+import { StoreError } from '../model/store-error.ts';
 import type { RequestScope, Route } from './api-route.ts';
 import type { AppDeps } from './deps.ts';
 import { ProblemError } from './problem.ts';

@@ -1,8 +1,9 @@
-import { riskCheckAnswer } from '../contract/answer.ts';
+import * as z from 'zod';
+import { minimalAnswer, riskCheckAnswer } from '../contract/answer.ts';
 import { riskCheckBody } from '../contract/body.ts';
 import { check } from '../engine/check.ts';
 import { afterAnswer } from './aftermath.ts';
-import { answerOf, retryAfterOf } from './answer.ts';
+import { answerOf, minimalAnswerOf, retryAfterOf, roundedMs } from './answer.ts';
 import type { Route } from './api-route.ts';
 import { jsonBody } from './body.ts';
 import type { AppDeps } from './deps.ts';
@@ -19,7 +20,13 @@ export function riskCheckRoutes(deps: AppDeps): Route[] {
       access: 'check',
       summary: 'Decide about one request: allow, step-up or deny',
       body: riskCheckBody,
-      answers: { 200: { description: 'The decision, whatever it is', schema: riskCheckAnswer } },
+      headers: { Prefer: '`return=minimal` (RFC 7240) asks for the decision without what explains it.' },
+      answers: {
+        200: {
+          description: 'The decision, whatever it is; with `Preference-Applied: return=minimal` in its minimal form',
+          schema: z.union([riskCheckAnswer, minimalAnswer]),
+        },
+      },
       handle: async (c) => {
         const startedMs = deps.elapsedMs();
         const scope = deps.scopeOf(c);
@@ -29,13 +36,28 @@ export function riskCheckRoutes(deps: AppDeps): Route[] {
         const spaces = subjectSpaces(engine.verifier);
         const request = checkRequestFrom(wire, { nowMs: engine.now(), trust: deps.trust, spaces });
         const checked = await check(engine, request);
-        const latencyMs = deps.elapsedMs() - startedMs;
-        const answer = answerOf(checked.result, latencyMs);
-        const requestId = c.get('requestId');
-        const caller = c.get('caller');
-        afterAnswer(deps, scope, { ...checked, request, requestId, caller, latencyMs: answer.latency_ms });
-        return jsonReply(answer, 200, retryAfterOf(checked.result.stepUp?.error ?? null));
+        const { result } = checked;
+        const latencyMs = roundedMs(deps.elapsedMs() - startedMs);
+        afterAnswer(deps, scope, {
+          ...checked,
+          request,
+          requestId: c.get('requestId'),
+          caller: c.get('caller'),
+          latencyMs,
+        });
+        const retryAfter = retryAfterOf(result.stepUp?.error ?? null);
+        return prefersMinimal(c.req.header('prefer'))
+          ? jsonReply(minimalAnswerOf(result), 200, { ...MINIMAL_HEADERS, ...retryAfter })
+          : jsonReply(answerOf(result, latencyMs), 200, { Vary: 'Prefer', ...retryAfter });
       },
     },
   ];
+}
+
+const MINIMAL_HEADERS = { Vary: 'Prefer', 'Preference-Applied': 'return=minimal' } as const;
+
+/** Whether the first `return` among the preferences is `minimal`: of several the first counts. */
+function prefersMinimal(prefer: string | undefined): boolean {
+  if (prefer === undefined) return false;
+  return /(?:^|,)\s*return\s*=\s*"?([^",;\s]*)/i.exec(prefer)?.[1] === 'minimal';
 }

@@ -290,11 +290,14 @@ function isRepeated(text: string): boolean {
   return false;
 }
 
+/** Most values are one word of small letters and digits, which neither spelling nor splitting changes. */
+const ONE_WORD = /^[a-z0-9]+$/;
+
 function plainOf(text: string): string {
-  return text.normalize('NFKC').trim().toLowerCase();
+  return ONE_WORD.test(text) ? text : text.normalize('NFKC').trim().toLowerCase();
 }
 
 /** Letters and digits between everything else: a nil UUID, an address of zeros, a word in quotes come apart. */
 function partsOf(plain: string): readonly string[] {
-  return plain.split(/[^\p{L}\p{N}]+/u).filter((part) => part !== '');
+  return ONE_WORD.test(plain) ? [plain] : plain.split(/[^\p{L}\p{N}]+/u).filter((part) => part !== '');
 }

@@ -1,5 +1,6 @@
 import { IncomingMessage } from 'node:http';
-import { joined, type ReadBody, readStream } from '../http/body.ts';
+import { type ReadBody, readStream } from '../http/body.ts';
+import { joined } from '../net/body.ts';
 
 /**
  * Reads the body from Node's own request, without converting it into a web stream. Falls back to the web stream if the

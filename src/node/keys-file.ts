@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { messageOf } from '../app/settings.ts';
+import { live } from '../data/live.ts';
 import { type ApiKey, keysText } from '../model/api-keys.ts';
 
 /** How often the file is looked at: no caller whose key was revoked is believed for longer. */
@@ -46,45 +47,29 @@ export async function loadKeys(path: string, reserved: readonly string[] = []): 
  */
 export async function watchKeys(path: string, options: KeysWatchOptions): Promise<WatchedKeys> {
   const { reserved = [], onSwap, onRefused, intervalMs = LOOK_MS } = options;
-  let live = await textOf(path);
-  let keys = keysIn(live, path, reserved);
-  let said: string | null = null;
-  let closed = false;
-
-  const look = async (): Promise<void> => {
-    try {
-      const text = await textOf(path);
-      const next = text === live ? keys : keysIn(text, path, reserved);
-      if (closed) return;
-      said = null;
-      if (text === live) return;
-      live = text;
-      keys = next;
-      onSwap(keys);
-    } catch (error) {
-      if (!(error instanceof KeysFileError)) throw error;
-      if (closed || error.message === said) return;
-      said = error.message;
-      onRefused(error);
-    }
-  };
-  let running: Promise<void> = Promise.resolve();
-  const inTurn = (): Promise<void> => {
-    running = running.catch(() => undefined).then(look);
-    return running;
-  };
-  const timer = setInterval(() => void inTurn(), intervalMs);
-  timer.unref();
+  const load = (text: string): FileOfKeys => ({ text, keys: keysIn(text, path, reserved) });
+  const text = await textOf(path);
+  const file = live<FileOfKeys, string>({
+    version: () => textOf(path),
+    load,
+    first: { version: text, value: load(text) },
+    isSame: (next, current) => next.text === current.text,
+    onSwap: ({ keys }) => onSwap(keys),
+    onProblem: (error) => onRefused(error instanceof KeysFileError ? error : new KeysFileError(error.message)),
+    intervalMs,
+  });
   return {
     get keys() {
-      return keys;
+      return file.current().keys;
     },
-    reload: inTurn,
-    close: () => {
-      closed = true;
-      clearInterval(timer);
-    },
+    reload: file.reload,
+    close: file.close,
   };
+}
+
+interface FileOfKeys {
+  readonly text: string;
+  readonly keys: readonly ApiKey[];
 }
 
 function keysIn(text: string, path: string, reserved: readonly string[]): readonly ApiKey[] {

@@ -1,7 +1,7 @@
 import type { Right } from '../model/api-keys.ts';
 import type { CheckResult } from '../model/decision.ts';
+import type { StoreFailure } from '../model/store-error.ts';
 import type { StoreOperation } from '../store/budget.ts';
-import type { StoreFailure } from '../store/store.ts';
 
 /** Counts what happens. Drivers: Prometheus on Node, Analytics Engine on Workers, {@link noMetrics}. Nothing here throws. */
 export interface Metrics {

@@ -33,7 +33,8 @@ function namesActions({ fact, operator, judge }: Comparison): boolean {
   return fact === 'action' && judge !== null && operator !== 'known' && operator !== 'longer_than';
 }
 
-const EXACT: ReadonlySet<string> = new Set(['eq', 'ne', 'in', 'not_in']);
+/** Operators that compare with whole texts. */
+export const EXACT: ReadonlySet<string> = new Set(['eq', 'ne', 'in', 'not_in']);
 
 /** The actions that a comparison names in full. */
 export function exactNames({ fact, operator, operand, judge }: Comparison): readonly string[] {

@@ -1,9 +1,12 @@
-import { type FSWatcher, watch } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { versionOf } from '../data/directory.ts';
+import { type Live, live } from '../data/live.ts';
 import type { FactCatalog } from '../model/facts.ts';
-import { compileRules, type RuleText, type UnmetAcrValues } from './compile.ts';
+import { compileRules } from './compile.ts';
+import type { UnmetAcrValues } from './draft-rule.ts';
 import { RulesError } from './problems.ts';
+import type { RuleText } from './rule-file.ts';
 import type { RuleSet } from './ruleset.ts';
 
 /**
@@ -33,7 +36,7 @@ export async function loadRules(dir: string, catalog: FactCatalog, unmet?: Unmet
   return compileRules(await readRuleFiles(dir), catalog, unmet);
 }
 
-/** What to watch, and whom to tell. */
+/** What to watch, and who hears of it. */
 export interface WatchOptions {
   readonly dir: string;
   readonly catalog: FactCatalog;
@@ -43,79 +46,30 @@ export interface WatchOptions {
   readonly current: RuleSet;
   /** Called with a new set once it is whole and valid: swap one reference, and every check sees the old or the new set. */
   readonly onSwap: (ruleSet: RuleSet) => void;
-  /** Called when a change is refused; the current set goes on. */
+  /** Called when a change is refused; the current set stays. */
   readonly onRefused: (error: RulesError) => void;
-  /** How long the directory has to be quiet before it is read, in milliseconds. Default: 100. */
-  readonly debounceMs?: number;
+  /** Time between two looks at the directory, in milliseconds. Default: 1,000. */
+  readonly intervalMs?: number;
 }
 
-/** A directory under watch. */
-export interface RulesWatch {
-  /** Why the last change was refused, for `/readyz` and health; null while what is on disk is what is live. */
-  lastError(): RulesError | null;
-  /** Reads the directory now, as on SIGHUP; resolves when the outcome has been announced. */
-  reload(): Promise<void>;
-  /** Stops watching; a reload under way announces nothing any more. */
-  close(): void;
-}
+/** A directory under watch. `problem` says why the last change was refused, for `/readyz` and health. */
+export type RulesWatch = Pick<Live<RuleSet>, 'problem' | 'reload' | 'close'>;
 
 /**
  * Watches a directory of rule files. A change is taken over as a whole after it validates; a file that is half written,
- * empty or wrong, and a directory without rules, are refused. Reloads never overlap.
- *
- * @throws when the directory cannot be watched
+ * empty or wrong, and a directory without rules, are refused.
  */
 export function watchRules(options: WatchOptions): RulesWatch {
-  const { dir, catalog, unmet, onSwap, onRefused, debounceMs = 100 } = options;
-  let revision = options.current.revision;
-  let refused: RulesError | null = null;
-  let closed = false;
-  let timer: NodeJS.Timeout | undefined;
-  let running: Promise<void> = Promise.resolve();
-
-  const refuse = (error: unknown): void => {
-    if (closed) return;
-    refused = asRulesError(error, resolve(dir), DIRECTORY);
-    onRefused(refused);
-  };
-  const reload = async (): Promise<void> => {
-    let loaded: RuleSet;
-    try {
-      loaded = await loadRules(dir, catalog, unmet);
-    } catch (error) {
-      refuse(error);
-      return;
-    }
-    if (closed) return;
-    refused = null;
-    if (loaded.revision === revision) return;
-    onSwap(loaded);
-    revision = loaded.revision;
-  };
-  const queueReload = (): Promise<void> => {
-    // A listener that throws must not keep later reloads from happening; whoever awaits this one learns of it.
-    const next = running.catch(() => undefined).then(reload);
-    running = next;
-    return next;
-  };
-  const watcher: FSWatcher = watch(dir, (_event, name) => {
-    // Without a name nobody knows what changed. `..data` is what Kubernetes swaps when a ConfigMap changes.
-    if (name !== null && !isRuleFile(name) && name !== '..data') return;
-    clearTimeout(timer);
-    timer = setTimeout(() => void queueReload().catch(refuse), debounceMs);
-    timer.unref();
+  const { dir, catalog, unmet, current, onSwap, onRefused, intervalMs = 1_000 } = options;
+  return live<RuleSet, string | null | undefined>({
+    version: () => versionOf(dir, isRuleFile),
+    load: () => loadRules(dir, catalog, unmet),
+    first: { version: undefined, value: current },
+    isSame: (next, { revision }) => next.revision === revision,
+    onSwap,
+    onProblem: (error) => onRefused(asRulesError(error, resolve(dir), DIRECTORY)),
+    intervalMs,
   });
-  watcher.on('error', refuse);
-  watcher.unref();
-  return {
-    lastError: () => refused,
-    reload: queueReload,
-    close: () => {
-      closed = true;
-      clearTimeout(timer);
-      watcher.close();
-    },
-  };
 }
 
 function isRuleFile(name: string): boolean {

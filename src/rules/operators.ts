@@ -292,7 +292,7 @@ const table: { readonly [name: string]: Operator } = {
     pair: hasAny,
   },
   starts_with: {
-    meaning: 'the string starts with this, case counts',
+    meaning: 'starts with this; case-sensitive',
     sign: 'starts with',
     left: ['string'],
     operand: () => text,
@@ -304,7 +304,7 @@ const table: { readonly [name: string]: Operator } = {
     pair: startsWith,
   },
   ends_with: {
-    meaning: 'the string ends with this, case counts',
+    meaning: 'ends with this; case-sensitive',
     sign: 'ends with',
     left: ['string'],
     operand: () => text,
@@ -316,7 +316,7 @@ const table: { readonly [name: string]: Operator } = {
     pair: endsWith,
   },
   contains: {
-    meaning: 'the string contains this, case counts',
+    meaning: 'contains this; case-sensitive',
     sign: 'contains',
     left: ['string'],
     operand: () => text,
@@ -329,15 +329,15 @@ const table: { readonly [name: string]: Operator } = {
   },
   matches: {
     meaning:
-      `RE2 pattern found anywhere in the string; anchor with ^ and $; no backreferences or lookaround; a string of more than ` +
-      `${MATCHES_INPUT_LIMIT} characters is unknown to it`,
+      `RE2 pattern found anywhere in the string; anchor with ^ and $; no backreferences or lookaround; unknown for more than ` +
+      `${MATCHES_INPUT_LIMIT} characters`,
     sign: 'matches',
     left: ['string'],
     operand: () => z.string().min(1).max(PATTERN_LIMITS.length),
     prepare: (operand) => preparePattern(operand as string),
   },
   longer_than: {
-    meaning: 'the string has more characters than this',
+    meaning: 'has more characters than this',
     sign: 'longer than',
     left: ['string'],
     operand: () => z.int().min(0),
@@ -347,14 +347,14 @@ const table: { readonly [name: string]: Operator } = {
     },
   },
   in_cidr: {
-    meaning: 'the address lies in this network or one of these',
+    meaning: 'the address is in this network, or in one of these',
     sign: 'in',
     left: ['string'],
     operand: () => z.union([z.string(), z.array(z.string())]),
     prepare: (operand) => prepareNetworks(typeof operand === 'string' ? [operand] : (operand as readonly string[])),
   },
   known: {
-    meaning: 'true: there is a value; false: nobody knows',
+    meaning: 'true: has a value; false: unknown',
     sign: 'known',
     left: ['number', 'string', 'boolean', 'list'],
     operand: () => z.boolean(),
@@ -364,14 +364,14 @@ const table: { readonly [name: string]: Operator } = {
     },
   },
   is: {
-    meaning: 'there is a value, and it is of this type; for free facts',
+    meaning: 'has a value of this type',
     sign: 'is a',
     left: [],
     operand: () => z.enum(FREE_TYPES),
     prepare: (operand) => (value) => (isPresent(value) ? (typeOf(value) === operand ? TRUE : FALSE) : UNKNOWN),
   },
   is_not: {
-    meaning: 'there is a value, and it is of another type, so that no limit can be held against it; for free facts',
+    meaning: 'has a value of another type, which no limit can be compared with',
     sign: 'is no',
     left: [],
     operand: () => z.enum(FREE_TYPES),

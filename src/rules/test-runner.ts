@@ -1,10 +1,11 @@
 import * as z from 'zod';
 import type { CheckResult } from '../model/decision.ts';
 import type { FactCatalog, Facts, FactValue, Json, JsonObject } from '../model/facts.ts';
-import { type RuleText, schemaProblems } from './compile.ts';
 import { neverHolds } from './condition.ts';
+import { schemaProblems } from './findings.ts';
 import { parseStrictJson } from './json.ts';
 import { formatPath, nearestWord, type RuleProblem, showFound } from './problems.ts';
+import type { RuleText } from './rule-file.ts';
 import type { ConditionTrace, RuleSet, RulesTrace } from './ruleset.ts';
 import {
   type FactsCase,

@@ -1,4 +1,4 @@
-import { COUNTRIES } from '../data/geo/countries.ts';
+import { COUNTRIES } from '../model/countries.ts';
 import { baselineOf, failed, failureOf, measured, unknown } from './measurement.ts';
 import type { Signal } from './signal.ts';
 

@@ -2,14 +2,13 @@ import type { Requirement } from '../model/decision.ts';
 
 /** Characters that `acr_values` may take without an escape: NQCHAR of RFC 6749, appendix A. */
 const PLAIN = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
-/** Whatever `error_description` must not hold: all but NQSCHAR (RFC 6750, section 3). */
+/** Everything outside NQSCHAR, the characters of `error_description` (RFC 6750, section 3). */
 const NOT_DESCRIPTION = /[^\x20\x21\x23-\x5b\x5d-\x7e]/gu;
 const DESCRIPTION_LENGTH = 200;
 const ACR_VALUES_LENGTH = 600;
 
-/** What a challenge may say beside the requirement itself. */
 export interface ChallengeReason {
-  /** Why the proof that came along was not taken, e.g. `token_too_old`. */
+  /** Code of why the proof that was sent is not enough, e.g. `token_too_old`. */
   readonly code?: string;
   /** A sentence for people. */
   readonly description?: string;
@@ -17,9 +16,9 @@ export interface ChallengeReason {
 
 /**
  * The value of `WWW-Authenticate` for a step-up: exactly one `Bearer` challenge with `insufficient_user_authentication`,
- * `acr_values` and `max_age` (RFC 9470, section 3). Always printable ASCII and shorter than 1 kB, whatever a rule's text
- * holds: quotes become apostrophes, other characters outside RFC 6750's set question marks, and an acr value that would
- * need an escape, or for which no room is left, is left out, since an altered one would name another class.
+ * `acr_values` and `max_age` (RFC 9470, section 3). Always printable ASCII and shorter than 1 kB: quotes become
+ * apostrophes, other characters outside RFC 6750's set become question marks. An acr value that needs an escape or does
+ * not fit is left out, because an altered value would name another class.
  */
 export function wwwAuthenticate(requirement: Requirement, reason: ChallengeReason = {}): string {
   const sentence = reason.description ?? 'A fresh or stronger authentication is required';
@@ -32,7 +31,7 @@ export function wwwAuthenticate(requirement: Requirement, reason: ChallengeReaso
   return `Bearer ${parameters.join(', ')}`;
 }
 
-/** The value of `WWW-Authenticate` for a token that is refused (RFC 6750, section 3.1); `code` is why. */
+/** The value of `WWW-Authenticate` for a rejected token (RFC 6750, section 3.1); `code` is the reason. */
 export function invalidToken(code: string): string {
   return `Bearer error="invalid_token", error_description="${describe(`${code}: the session is not accepted, log in again`)}"`;
 }

@@ -1,41 +1,44 @@
 import type { Proof, ProofError } from '../model/proof.ts';
 import { isPlainSubject } from '../model/subject.ts';
-import { type IssuerSettings, mediaType, type StepUpMark } from './presets.ts';
+import { type IssuerSettings, mediaType, type StepUpMark } from './issuer.ts';
 import { Refusal, show } from './refusal.ts';
 
-/** A JWT claims set or a JOSE header: whatever the sender put there. */
+/** A JWT claims set or a JOSE header, as the sender wrote it. */
 export interface Claims {
   readonly [name: string]: unknown;
 }
 
-/** The claim itself: a name such as `constructor` never reaches what every object inherits. */
+/** Reads own properties only, so that a claim named `constructor` does not reach the prototype. */
 function claim(claims: Claims, name: string): unknown {
   return Object.hasOwn(claims, name) ? claims[name] : undefined;
 }
 
-/** Whether the token has an id of its own. */
 export function hasId(claims: Claims): boolean {
   const jti = claim(claims, 'jti');
   return typeof jti === 'string' && jti !== '';
 }
 
 /**
- * Header checks that need no key: `crit` extensions (RFC 7515, section 4.1.11; none is understood here), tokens that tell
- * of a security event (RFC 8417), and `typ` where the issuer's setting declares it (RFC 8725, section 3.11).
+ * Header checks that need no key: `crit` extensions (RFC 7515, section 4.1.11; none is supported), security event tokens
+ * (RFC 8417), and `typ` where the issuer's settings declare it (RFC 8725, section 3.11).
  * @throws Refusal `crit_not_supported`, `security_event_token`, `typ_not_allowed`
  */
 export function checkHeader(header: Claims, settings: IssuerSettings): void {
   if (claim(header, 'crit') !== undefined) {
     throw new Refusal(
       'crit_not_supported',
-      `the header demands ${show(header.crit)}, no extension is understood`,
+      `the header requires ${show(header.crit)}, but no extension is supported`,
       true,
     );
   }
   const typ = claim(header, 'typ');
   const type = typeof typ === 'string' ? mediaType(typ) : null;
   if (type === 'secevent+jwt' || type === 'logout+jwt') {
-    throw new Refusal('security_event_token', `the token is of type ${show(typ)}: it tells of an event`, true);
+    throw new Refusal(
+      'security_event_token',
+      `the token is of type ${show(typ)}, which reports an event and proves no authentication`,
+      true,
+    );
   }
   if (settings.types !== null && (type === null || !settings.types.includes(type))) {
     throw new Refusal('typ_not_allowed', `the header's typ is ${show(typ)}, expected ${settings.types.join(' or ')}`);
@@ -43,14 +46,18 @@ export function checkHeader(header: Claims, settings: IssuerSettings): void {
 }
 
 /**
- * What a token with a genuine signature shows. Times are epoch seconds; `now` may have a fraction. Who the subject is and how
- * fresh its authentication is are two questions: a token that answers the first one alone is a {@link Proof} with a `flaw`.
+ * Reads the claims of a token whose signature is valid. Times are epoch seconds; `now` may have a fraction. Identity and
+ * freshness are separate questions: a token that only says who the subject is gives a {@link Proof} with a `flaw`.
  * @param id names the token when it has no `jti`
  * @throws Refusal named after the claim that fails
  */
 export function readProof(claims: Claims, settings: IssuerSettings, now: number, id: string): Proof {
   if (claim(claims, 'events') !== undefined) {
-    throw new Refusal('security_event_token', 'the token has an "events" claim: it tells of an event', true);
+    throw new Refusal(
+      'security_event_token',
+      'the token has an "events" claim: it reports an event and proves no authentication',
+      true,
+    );
   }
   checkTokenType(claims, settings);
   checkAudience(claims, settings);
@@ -66,7 +73,7 @@ export function readProof(claims: Claims, settings: IssuerSettings, now: number,
   if (!isPlainSubject(subject)) {
     throw new Refusal(
       'subject_ambiguous',
-      `claim ${settings.subjectClaim} is ${show(subject)}, which could pass for another subject; expected at most 256 characters, none of them invisible or a mere variant of another (Unicode NFKC), and no outer space`,
+      `claim ${settings.subjectClaim} is ${show(subject)}, which could be mistaken for another subject; expected at most 256 visible characters in Unicode NFKC form, without surrounding space`,
     );
   }
   const actor = actorOf(claims);
@@ -79,7 +86,7 @@ export function readProof(claims: Claims, settings: IssuerSettings, now: number,
       ? (lifeFlaw ?? methods.flaw ?? (unmarked === null ? authentication.flaw : null))
       : flawOf(
           'actor_not_subject',
-          `the token says that ${show(actor)} acts for its subject, who proves nothing by it`,
+          `the token says that ${show(actor)} acts for its subject; it does not prove that the subject authenticated`,
         );
   const jti = claim(claims, 'jti');
   const session = settings.sessionClaim === null ? undefined : claim(claims, settings.sessionClaim);
@@ -110,17 +117,17 @@ function flawOf(code: string, message: string): ProofError {
   return { code, message, suspicious: false };
 }
 
-/** A token that is bound to a key of its holder (RFC 7800) proves nothing by itself, and possession is not checked here. */
+/** A token bound to its holder's key (RFC 7800) proves nothing without a check of possession, which is not supported. */
 function checkUnbound(claims: Claims): void {
   const bound = claim(claims, 'cnf');
   if (bound === undefined) return;
   throw new Refusal(
     'sender_constrained',
-    `cnf is ${show(bound)}: the token is bound to a key of its holder, whose possession is not checked; expected a plain bearer token without cnf`,
+    `cnf is ${show(bound)}: the token is bound to a key, and possession of that key is not checked; expected a plain bearer token without cnf`,
   );
 }
 
-/** Who acts for the subject: `sub`, else `client_id`, of the outermost `act`. */
+/** The outermost `act`: its `sub`, else its `client_id`. */
 function actorOf(claims: Claims): string | null {
   const act = claim(claims, 'act');
   if (act === undefined) return null;
@@ -157,14 +164,14 @@ function checkAudience(claims: Claims, settings: IssuerSettings): void {
     throw new Refusal('audience_malformed', `aud is ${show(found)}, expected a string or a list of strings`);
   }
   if (!entries.some((entry) => settings.audience.includes(entry))) {
-    throw new Refusal('audience_mismatch', `the token is meant for ${show(found)}, expected ${expected}`, true);
+    throw new Refusal('audience_mismatch', `the token is for ${show(found)}, expected ${expected}`, true);
   }
 }
 
-/** No moment that counts seconds lies behind it (the year 5138); one that counts milliseconds does since 1973. */
+/** Epoch seconds stay below this until the year 5138; epoch milliseconds have been above it since 1973. */
 const LATEST_SECONDS = 1e11;
 
-/** Returns `exp`, and what is wrong with a life that only a session may have. */
+/** Returns `exp`, and the flaw of a lifetime that is acceptable for a session but not for a step-up. */
 function checkTimes(
   claims: Claims,
   settings: IssuerSettings,
@@ -172,7 +179,7 @@ function checkTimes(
 ): { readonly expiresAt: number; readonly lifeFlaw: ProofError | null } {
   const tolerance = settings.toleranceSeconds;
   const expiresAt = instant(claims, 'exp');
-  if (expiresAt === undefined) throw new Refusal('exp_missing', 'the token has no exp: it would never expire');
+  if (expiresAt === undefined) throw new Refusal('exp_missing', 'the token has no exp and would never expire');
   if (now >= expiresAt + tolerance) {
     throw new Refusal('expired', `exp ${expiresAt} (tolerance ${tolerance} s) is past: it is ${Math.floor(now)}`);
   }
@@ -194,13 +201,13 @@ function checkTimes(
   if (life <= settings.maxLifetimeSeconds) return { expiresAt, lifeFlaw: null };
   const tooLong = flawOf(
     'exp_implausible',
-    `exp ${expiresAt} gives a life of ${Math.round(life)} s, at most ${settings.maxLifetimeSeconds} s is taken; exp counts seconds, not milliseconds`,
+    `exp ${expiresAt} gives a lifetime of ${Math.round(life)} s, allowed are at most ${settings.maxLifetimeSeconds} s; exp is in seconds, not milliseconds`,
   );
   if (expiresAt > LATEST_SECONDS) throw new Refusal(tooLong.code, tooLong.message);
   return { expiresAt, lifeFlaw: tooLong };
 }
 
-/** A NumericDate (RFC 7519, section 2). JSON can hold a number beyond what a double can, which reads as infinity. */
+/** A NumericDate (RFC 7519, section 2). JSON numbers beyond the range of a double parse as infinity. */
 function instant(claims: Claims, name: 'exp' | 'iat' | 'nbf'): number | undefined {
   const value = claim(claims, name);
   if (value === undefined) return undefined;
@@ -213,14 +220,14 @@ function instant(claims: Claims, name: 'exp' | 'iat' | 'nbf'): number | undefine
 interface Authentication {
   /** Epoch seconds; 0 where `flaw` is set. */
   readonly at: number;
-  /** False where it is the moment of the token, for want of another. */
+  /** False where `at` is the token's `iat`, because no authentication time is stated. */
   readonly stated: boolean;
   readonly flaw: ProofError | null;
 }
 
 /**
- * The moment in `amr` of what makes the step-up, else `auth_time`, else `iat`. Never `iat` where moments stand in `amr`, or
- * where the step-up is shown by `acr` or `amr`: a provider keeps both over a refresh, which renews `iat`.
+ * The time of the step-up method in `amr`, else `auth_time`, else `iat`. `iat` is never used where `amr` has times, or where
+ * `acr` or `amr` marks the step-up: providers keep both across a refresh, which renews `iat`.
  */
 function authenticatedAt(claims: Claims, settings: IssuerSettings, now: number, methods: Methods): Authentication {
   const authTime = checkAuthTime(claims, settings, now);
@@ -232,10 +239,10 @@ function authenticatedAt(claims: Claims, settings: IssuerSettings, now: number, 
     return { at: issuedAt, stated: false, flaw: null };
   }
   const why = methods.hasMoments
-    ? 'amr tells moments, but not that of the step-up, and there is no auth_time'
+    ? 'amr has times, but none for the step-up, and there is no auth_time'
     : settings.authTime === 'required'
-      ? 'it has no auth_time, and iat would make every refresh look like an authentication'
-      : 'neither auth_time nor iat tells when the subject authenticated';
+      ? 'the token has no auth_time, and with iat every refresh would look like an authentication'
+      : 'the token has neither auth_time nor iat to say when the subject authenticated';
   return { at: 0, stated: false, flaw: flawOf('auth_time_missing', why) };
 }
 
@@ -249,28 +256,28 @@ function checkAuthTime(claims: Claims, settings: IssuerSettings, now: number): n
   if (value > now + settings.toleranceSeconds) throw invalid(`epoch seconds up to now, ${Math.floor(now)}`);
   const issuedAt = instant(claims, 'iat');
   if (issuedAt !== undefined && Math.floor(value) > issuedAt + settings.toleranceSeconds) {
-    throw invalid(`a moment up to iat, ${issuedAt}: nobody authenticates after the token was made`);
+    throw invalid(`at most iat, ${issuedAt}: authentication comes before the token is issued`);
   }
   return value;
 }
 
-/** The last moment at which a method can have been used. */
+/** The latest plausible time at which a method was used. */
 function latestMoment(claims: Claims, settings: IssuerSettings, now: number): number {
   return Math.min(now, instant(claims, 'iat') ?? now) + settings.toleranceSeconds;
 }
 
-/** What `amr` tells. */
+/** The methods in `amr`. */
 interface Methods {
   readonly names: readonly string[] | null;
   readonly times: ReadonlyMap<string, number> | undefined;
-  /** Whether a method is told in the form that has a moment, even where that is left out. */
+  /** Whether `amr` uses the form with times, even where a time is left out. */
   readonly hasMoments: boolean;
   readonly flaw: ProofError | null;
 }
 
 const NO_METHODS: Methods = { names: null, times: undefined, hasMoments: false, flaw: null };
 
-/** `amr` as RFC 8176 has it, a list of names; or a list of `{"method", "timestamp"}`, each with its moment (Supabase). */
+/** `amr` is a list of names (RFC 8176), or a list of `{"method", "timestamp"}` (Supabase). */
 function readMethods(amr: unknown, latest: number): Methods {
   if (amr === undefined) return NO_METHODS;
   const unread = (expected: string): Methods => ({
@@ -300,9 +307,9 @@ function readMethods(amr: unknown, latest: number): Methods {
 }
 
 /**
- * When the step-up was made, by the moments of its methods. Where the entry names methods, all of them have to be young, so
- * the oldest counts. Otherwise a claim says that there was a second factor: the newest use of one counts, and a password
- * that was typed again makes it no younger.
+ * When the step-up was made, by the times of its methods. Where the issuer's settings name methods, all of them must be fresh,
+ * so the oldest counts. Otherwise a claim says that there was a second factor, and its latest use counts; entering the
+ * password again does not make it fresher.
  */
 function momentOfStepUp(mark: StepUpMark, { names, times }: Methods): number | undefined {
   if (names === null || times === undefined) return undefined;
@@ -311,18 +318,18 @@ function momentOfStepUp(mark: StepUpMark, { names, times }: Methods): number | u
   const used = names.filter((name) => name !== 'token_refresh');
   const strongest = Math.max(...used.map(weightOf));
   const moments = used.filter((name) => weightOf(name) === strongest).map((name) => times.get(name));
-  const told = moments.filter((moment) => moment !== undefined);
-  return told.length === 0 ? undefined : Math.max(...told);
+  const known = moments.filter((moment) => moment !== undefined);
+  return known.length === 0 ? undefined : Math.max(...known);
 }
 
-/** The oldest of the moments at which these methods were used; undefined unless all are told. */
+/** The oldest time at which these methods were used; undefined unless every time is known. */
 function oldestOf(wanted: readonly string[], times: ReadonlyMap<string, number>): number | undefined {
   const moments = wanted.map((method) => times.get(method));
-  const told = moments.filter((moment) => moment !== undefined);
-  return told.length === moments.length && told.length > 0 ? Math.min(...told) : undefined;
+  const known = moments.filter((moment) => moment !== undefined);
+  return known.length === moments.length && known.length > 0 ? Math.min(...known) : undefined;
 }
 
-/** What providers that tell moments call a second factor, and what is never one. */
+/** Names of second factors, and of methods that never are one, at providers that state times. */
 const SECOND_FACTOR = /^(totp|mfa|mfa\/.+|webauthn|hwk|swk|sc)$/;
 const FIRST_FACTOR = /^(password|pwd|pin|kba|anonymous)$/;
 
@@ -340,7 +347,7 @@ interface Evidence {
 
 function evidenceOf(claims: Claims, settings: IssuerSettings, amr: readonly string[]): Evidence {
   const mark = settings.stepUp;
-  // A provider that lists the contexts a token is good for has no use for `acr`; the context is the assurance class.
+  // The matched authentication context takes the place of `acr`; providers that list contexts do not use `acr`.
   if (mark.kind === 'includes' && includes(listed(claims, mark.claim, amr), mark.includes)) {
     return { acr: mark.includes, acrFlaw: null, amr };
   }
@@ -348,10 +355,9 @@ function evidenceOf(claims: Claims, settings: IssuerSettings, amr: readonly stri
   if (acr === undefined) return { acr: null, acrFlaw: null, amr };
   if (typeof acr === 'string' && acr !== '' && acr === acr.trim()) return { acr, acrFlaw: null, amr };
   if (settings.acrNumbers && Number.isSafeInteger(acr)) return { acr: String(acr), acrFlaw: null, amr };
-  return { acr: null, acrFlaw: `acr is ${show(acr)}, expected a string without outer space`, amr };
+  return { acr: null, acrFlaw: `acr is ${show(acr)}, expected a string without surrounding space`, amr };
 }
 
-/** A claim that lists something; `amr` by the names of its methods. */
 function listed(claims: Claims, name: string, amr: readonly string[]): unknown {
   return name === 'amr' ? amr : claim(claims, name);
 }
@@ -360,7 +366,7 @@ function includes(value: unknown, wanted: string): boolean {
   return Array.isArray(value) && value.includes(wanted);
 }
 
-/** Null when the issuer's mark of a step-up is there; otherwise what is missing. */
+/** Null when the token carries the issuer's step-up mark; otherwise what is missing. */
 function missingMark(claims: Claims, settings: IssuerSettings, { acr, acrFlaw, amr }: Evidence): string | null {
   const mark = settings.stepUp;
   switch (mark.kind) {
@@ -389,8 +395,8 @@ function missingMark(claims: Claims, settings: IssuerSettings, { acr, acrFlaw, a
 }
 
 /**
- * Whether `acr` stands at least as high in the order as one of `wanted`. A value that the order does not name ranks below
- * everything; ranks are places in the list, so `"10"` is neither more nor less than `"2"` unless the order says so.
+ * Whether `acr` ranks at least as high in `order` as one of `wanted`. A value that is not in the order ranks below all
+ * others. Ranks are positions in the list: `"10"` is not above `"2"` unless the order says so.
  */
 export function ranksAtLeast(acr: string, wanted: readonly string[], order: readonly string[]): boolean {
   const rank = order.indexOf(acr);

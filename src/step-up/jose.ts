@@ -2,22 +2,22 @@ import { base64url, compactVerify, createLocalJWKSet, decodeJwt, decodeProtected
 import { LRUCache } from 'lru-cache';
 import type { Proof, ProofTerms, ProofVerdict, ProofVerifier } from '../model/proof.ts';
 import { type Claims, checkHeader, hasId, readProof } from './claims.ts';
+import { type Algorithm, type IssuerSettings, isIssuedBy, type Jwks } from './issuer.ts';
 import { FETCH_TIMEOUT_MS, type KeySource, type KeySourceOptions, keySource } from './keys.ts';
-import { type Algorithm, type IssuerSettings, isIssuedBy, type Jwks } from './presets.ts';
 import { Refusal, show } from './refusal.ts';
 import { rsaWeakness } from './weak-key.ts';
 
-/** Longest token that is looked at, in characters. */
+/** Longest token that is read, in characters. */
 export const MAX_TOKEN_LENGTH = 16 * 1024;
-/** Characters of verified tokens that are remembered: some thousands of usual length. */
+/** Characters of verified tokens that are cached: thousands of tokens of usual length. */
 const REMEMBERED_LENGTH = 8 * 1024 * 1024;
 const REMEMBERED_HEADERS = 256;
 
-/** Whose tokens are taken, and how their keys are fetched. */
+/** Trusted issuers, and how their keys are fetched. */
 export interface ProofVerifierOptions {
   readonly issuers: readonly IssuerSettings[];
   readonly fetch: KeySourceOptions['fetch'];
-  /** For one fetch of keys, discovery included. Default {@link FETCH_TIMEOUT_MS}. */
+  /** Timeout of one key fetch, discovery included. Default {@link FETCH_TIMEOUT_MS}. */
   readonly timeoutMs?: number;
   /** False on Workers. Default true. */
   readonly shareFetches?: boolean;
@@ -32,16 +32,16 @@ interface Issuer {
 
 interface Remembered {
   readonly verdict: { readonly valid: true; readonly proof: Proof };
-  /** Epoch milliseconds between which the verdict holds. */
+  /** The verdict is valid between these epoch milliseconds. */
   readonly fromMs: number;
   readonly untilMs: number;
 }
 
 /**
- * Verifies step-up tokens: signed JWTs in compact form (RFC 7519) as RFC 8725 has it. A token that was found good is
- * remembered until it expires or its issuer's keys are due again; one that was refused is checked anew each time.
+ * Verifies step-up tokens: signed JWTs in compact form (RFC 7519), checked as RFC 8725 asks. A valid token is cached until
+ * it expires or its issuer's keys are due for a fetch; a rejected token is checked again each time.
  *
- * Codes beside those of {@link checkSignature} and of the claims: `too_large`, `malformed`, `issuer_missing`,
+ * Codes, in addition to those of {@link checkSignature} and of the claims: `too_large`, `malformed`, `issuer_missing`,
  * `issuer_unknown`, `keys_unavailable`, `keys_cooling`, `verifier_fault`.
  */
 export function joseVerifier(options: ProofVerifierOptions): ProofVerifier {
@@ -60,7 +60,7 @@ export function joseVerifier(options: ProofVerifierOptions): ProofVerifier {
     maxSize: REMEMBERED_LENGTH,
     sizeCalculation: (_entry, token) => token.length,
   });
-  // All tokens that one key signs begin with the same text.
+  // All tokens signed by one key start with the same header.
   const headers = new LRUCache<string, Claims>({ max: REMEMBERED_HEADERS });
 
   return {
@@ -70,7 +70,7 @@ export function joseVerifier(options: ProofVerifierOptions): ProofVerifier {
       try {
         const { proof, keysCacheSeconds } = await prove(token, issuers, headers, nowMs);
         const verdict = { valid: true, proof } as const;
-        // No longer than keys are used without asking again: a key that its issuer withdraws takes its tokens with it.
+        // Not beyond the keys' cache time: when an issuer withdraws a key, its tokens must become invalid.
         const untilMs = Math.min((proof.expiresAt + proof.toleranceSeconds) * 1000, nowMs + keysCacheSeconds * 1000);
         remembered.set(token, { verdict, fromMs: nowMs, untilMs });
         return verdict;
@@ -86,24 +86,24 @@ export function joseVerifier(options: ProofVerifierOptions): ProofVerifier {
     spaces: [...new Set(options.issuers.map(({ subjects }) => subjects))],
 
     missingKeys() {
-      return issuers.filter(({ source }) => !source.had).map(({ settings }) => settings.name);
+      return issuers.filter(({ source }) => !source.loaded).map(({ settings }) => settings.name);
     },
 
     async warm(nowMs) {
-      await Promise.all(issuers.filter(({ source }) => !source.had).map(({ source }) => source.current(nowMs)));
+      await Promise.all(issuers.filter(({ source }) => !source.loaded).map(({ source }) => source.current(nowMs)));
     },
   };
 }
 
 function termsOf({ stepUp, acrOrder, maxAgeSeconds }: IssuerSettings): ProofTerms {
-  // Where a listed context shows the step-up, that context is read as the `acr`.
+  // A matched context is reported as the `acr`.
   const shown = stepUp.kind === 'includes' ? [stepUp.includes] : null;
   return { acrValues: stepUp.kind === 'acr' ? stepUp.values : shown, acrOrder, maxAgeSeconds };
 }
 
 function refusedFor(error: unknown): ProofVerdict {
   if (error instanceof Refusal) return { valid: false, error: error.toProofError() };
-  // Only the kind of fault is told: the message of a foreign error might repeat a part of the token.
+  // Reports the error's name only: the message of a foreign error may contain part of the token.
   const kind = error instanceof Error ? error.name : typeof error;
   return {
     valid: false,
@@ -118,18 +118,18 @@ async function prove(
   nowMs: number,
 ): Promise<{ readonly proof: Proof; readonly keysCacheSeconds: number }> {
   if (token.length > MAX_TOKEN_LENGTH) {
-    throw new Refusal('too_large', `the token has ${token.length} characters, at most ${MAX_TOKEN_LENGTH} are taken`);
+    throw new Refusal('too_large', `the token has ${token.length} characters, allowed are at most ${MAX_TOKEN_LENGTH}`);
   }
   const encodedHeader = token.slice(0, token.indexOf('.'));
   const header = headers.get(encodedHeader) ?? readHeader(token);
   headers.set(encodedHeader, header);
   const claims = readClaims(token);
   const { settings, source } = issuerOf(claims, issuers);
-  // Ahead of the keys, so that a token which no key could save costs no fetch.
+  // Before the keys, so that a token that can never be valid causes no fetch.
   checkAlgorithm(header, settings.algorithms);
   checkHeader(header, settings);
-  const young = source.young(nowMs);
-  const keys = young?.holdsKeyFor(header) === true ? young : await keysFor(header, source, settings, nowMs);
+  const fresh = source.fresh(nowMs);
+  const keys = fresh?.holdsKeyFor(header) === true ? fresh : await keysFor(header, source, settings, nowMs);
   // Both run off this thread, so the hash is free while the signature is checked.
   const id = hasId(claims) ? '' : signedPartHash(token);
   await verifySignature(token, header, keys, settings.algorithms);
@@ -137,7 +137,7 @@ async function prove(
   return { proof, keysCacheSeconds: settings.keysCacheSeconds };
 }
 
-/** The refusal of a token that has merely run out says whose it was. */
+/** Names the holder of a token whose only fault is that it expired. */
 function readGenuine(claims: Claims, settings: IssuerSettings, nowMs: number, id: string): Proof {
   try {
     return readProof(claims, settings, nowMs / 1000, id);
@@ -182,7 +182,11 @@ function issuerOf(claims: Claims, issuers: readonly Issuer[]): Issuer {
   const issuer = issuers.find(({ settings }) => isIssuedBy(settings, iss));
   if (issuer !== undefined) return issuer;
   const configured = issuers.map(({ settings }) => settings.name).join(', ');
-  throw new Refusal('issuer_unknown', `the token is issued by ${show(iss)}, configured: ${configured || 'none'}`, true);
+  throw new Refusal(
+    'issuer_unknown',
+    `the token is issued by ${show(iss)}, configured are: ${configured || 'none'}`,
+    true,
+  );
 }
 
 function checkAlgorithm(header: Claims, algorithms: readonly Algorithm[]): void {
@@ -191,7 +195,7 @@ function checkAlgorithm(header: Claims, algorithms: readonly Algorithm[]): void 
   throw new Refusal('alg_not_allowed', `the header's alg is ${show(alg)}, allowed: ${algorithms.join(', ')}`, true);
 }
 
-/** A set of keys that holds one for the token, as far as it can be had. */
+/** Keys that include the token's key, fetched if necessary. */
 async function keysFor(
   header: Claims,
   source: KeySource<PublicKeys>,
@@ -199,7 +203,9 @@ async function keysFor(
   nowMs: number,
 ): Promise<PublicKeys> {
   const unavailable = ({ why, retryAfterSeconds }: { why: string; retryAfterSeconds: number }) =>
-    new Refusal('keys_unavailable', `the keys of ${settings.name} cannot be had: ${why}`, false, { retryAfterSeconds });
+    new Refusal('keys_unavailable', `the keys of ${settings.name} are not available: ${why}`, false, {
+      retryAfterSeconds,
+    });
   const first = await source.current(nowMs);
   if (first.state === 'unavailable') throw unavailable(first);
   if (first.keys.holdsKeyFor(header)) return first.keys;
@@ -218,13 +224,13 @@ async function keysFor(
 }
 
 function cooling({ name }: IssuerSettings, header: Claims, retryAfterSeconds: number): Refusal {
-  const message = `no key of ${name} had kid ${show(header.kid)} a moment ago, and the keys may be fetched again in ${retryAfterSeconds} s (keys_cooldown_s)`;
+  const message = `no key of ${name} had kid ${show(header.kid)} a moment ago, and keys are not fetched again for another ${retryAfterSeconds} s (keys_cooldown_s)`;
   return new Refusal('keys_cooling', message, false, { retryAfterSeconds });
 }
 
-/** Public keys of one issuer, ready to check signatures with. */
+/** Imported public keys of one issuer. */
 export interface PublicKeys {
-  /** Whether there is a key that the header can mean: one of its `kid`, or any usable one when it names none. */
+  /** Whether there is a key for the header: one with its `kid`, or any key when the header has no `kid`. */
   holdsKeyFor(header: Claims): boolean;
   /** @internal */
   readonly keys: Jwks['keys'];
@@ -233,17 +239,16 @@ export interface PublicKeys {
 }
 
 /**
- * Reads a JSON Web Key Set. Keys that are not public and asymmetric are left out, as are those with which a signature
- * proves nothing (see {@link rsaWeakness}).
- * @throws Error when it is no key set
+ * Reads a JSON Web Key Set. Skips keys that are not public and asymmetric, and weak ones (see {@link rsaWeakness}).
+ * @throws Error when it is not a key set, or has no usable key
  */
 export function publicKeys(jwks: unknown): PublicKeys {
   const members = (jwks as { keys?: unknown } | null)?.keys;
-  if (!Array.isArray(members)) throw new Error('the answer is no JSON Web Key Set: it has no list "keys"');
+  if (!Array.isArray(members)) throw new Error('the response is not a JSON Web Key Set: it has no "keys" array');
   const keys = members.filter(isPublicKey);
-  if (keys.length === 0) throw new Error('the JSON Web Key Set holds no public key');
+  if (keys.length === 0) throw new Error('the JSON Web Key Set has no usable public key');
   const select = createLocalJWKSet({ keys: [...keys] });
-  // Holds found keys only, so it grows no larger than the set, however many kids are made up.
+  // Caches only keys that exist, so made-up kids cannot make it grow.
   const found = new Map<string, CryptoKey>();
   return {
     keys,
@@ -274,8 +279,8 @@ function isBase64url(value: unknown): value is string {
 }
 
 /**
- * Checks the signature of a compact JWS with the one key of the set that its header names. Without `kid` the key is
- * taken only when exactly one fits the algorithm.
+ * Checks the signature of a compact JWS with the key that its header names. Without `kid`, exactly one key of the set must
+ * fit the algorithm.
  * @throws Refusal `malformed`, `alg_not_allowed`, `crit_not_supported`, `key_unknown`, `key_not_for_signing`,
  *   `key_alg_mismatch`, `key_ambiguous`, `key_unusable`, `signature_invalid`
  */
@@ -289,7 +294,7 @@ export async function checkSignature(
   if (header.crit !== undefined) {
     throw new Refusal(
       'crit_not_supported',
-      `the header demands ${show(header.crit)}, no extension is understood`,
+      `the header requires ${show(header.crit)}, but no extension is supported`,
       true,
     );
   }
@@ -316,14 +321,14 @@ async function verifySignature(
 function signatureRefusal(error: unknown, header: Claims, keys: PublicKeys): Refusal {
   const key = header.kid === undefined ? 'no kid' : `kid ${show(header.kid)}`;
   if (error instanceof errors.JWSSignatureVerificationFailed) {
-    return new Refusal('signature_invalid', `the signature is not that of the issuer's key (${key})`, true);
+    return new Refusal('signature_invalid', `the signature does not match the issuer's key (${key})`, true);
   }
   if (error instanceof errors.JWKSMultipleMatchingKeys) {
-    return new Refusal('key_ambiguous', `${key} and alg ${show(header.alg)} fit more than one key, expected one`);
+    return new Refusal('key_ambiguous', `${key} and alg ${show(header.alg)} match more than one key, expected one`);
   }
   if (error instanceof errors.JWKSNoMatchingKey) return noKeyRefusal(header, keys);
   if (error instanceof errors.JWSInvalid) return new Refusal('malformed', `not a signed JWT (${error.code})`);
-  // Too short an RSA modulus, a point off the curve: what the platform refuses to import or to use.
+  // E.g. an RSA modulus that is too short or a point off the curve: the platform refuses the key.
   return new Refusal('key_unusable', `the issuer's key (${key}) cannot be used with alg ${show(header.alg)}`);
 }
 
@@ -335,7 +340,11 @@ function noKeyRefusal(header: Claims, { keys }: PublicKeys): Refusal {
     return (use === undefined || use === 'sig') && (!Array.isArray(operations) || operations.includes('verify'));
   });
   if (signing.length === 0) {
-    return new Refusal('key_not_for_signing', `the key (kid ${kid}) is not for signatures by its use or key_ops`, true);
+    return new Refusal(
+      'key_not_for_signing',
+      `the key (kid ${kid}) is not meant for signatures, as its use or key_ops says`,
+      true,
+    );
   }
   const made = signing.map((key) => show(key.alg ?? key.kty)).join(' or ');
   return new Refusal(
@@ -345,7 +354,7 @@ function noKeyRefusal(header: Claims, { keys }: PublicKeys): Refusal {
   );
 }
 
-/** SHA-256 over header and payload in base64url. */
+/** SHA-256 of header and payload, in base64url. */
 async function signedPartHash(token: string): Promise<string> {
   const signed = new TextEncoder().encode(token.slice(0, token.lastIndexOf('.')));
   return base64url.encode(new Uint8Array(await crypto.subtle.digest('SHA-256', signed)));

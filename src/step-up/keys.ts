@@ -1,40 +1,40 @@
 import { LRUCache } from 'lru-cache';
-import type { IssuerSettings, KeyLocation } from './presets.ts';
+import { readUpTo } from '../net/body.ts';
+import type { IssuerSettings, KeyLocation } from './issuer.ts';
 
-/** What happened when an issuer's keys were asked for: for a metric and a log line. */
+/** The outcome of a key fetch, for a metric and a log line. */
 export interface Refetch {
   /** {@link IssuerSettings.name} */
   readonly issuer: string;
   readonly outcome: 'fetched' | 'failed';
-  /** Why it failed, for people; empty when it did not. */
+  /** Why it failed, for people; empty on success. */
   readonly why: string;
-  /** True when keys from before are used on. */
+  /** True when cached keys stay in use after a failure. */
   readonly stale: boolean;
 }
 
-/** How keys are fetched, and whom to tell. */
 export interface KeySourceOptions {
   readonly fetch: (input: string, init: RequestInit) => Promise<Response>;
-  /** For discovery document and key set together, in milliseconds. */
+  /** Timeout for discovery document and key set together, in milliseconds. */
   readonly timeoutMs: number;
-  /** Whether callers wait for one another's fetch. Not on Workers: there a fetch belongs to the request that began it. */
+  /** Whether callers share a fetch. False on Workers, where a fetch belongs to the request that started it. */
   readonly shareFetches: boolean;
   readonly onRefetch: (refetch: Refetch) => void;
 }
 
-/** Keys, or why they cannot be had. */
+/** Keys, or why there are none. */
 export type Keys<T> =
-  | { readonly state: 'had'; readonly keys: T; readonly justFetched: boolean }
+  | { readonly state: 'available'; readonly keys: T; readonly justFetched: boolean }
   | { readonly state: 'unavailable'; readonly why: string; readonly retryAfterSeconds: number };
 
-/** The keys of one issuer: fetched when first needed, cached, refetched for an unknown `kid`, used on while stale. */
+/** Keys of one issuer: fetched on first use, cached, refetched for an unknown `kid`, and used while stale if fetches fail. */
 export interface KeySource<T> {
-  /** The keys while nothing has to be asked or waited for; null otherwise. */
-  young(nowMs: number): T | null;
+  /** The cached keys while they are fresh; null otherwise. Never fetches. */
+  fresh(nowMs: number): T | null;
   current(nowMs: number): Promise<Keys<T>>;
   /**
-   * The keys again, for a `kid` that they lack. `absent`: they have just been asked for and it was not there; `cooling`:
-   * asking again so soon is not permitted, so nothing is known about it.
+   * Fetches again for a `kid` that the keys lack. `absent`: a recent fetch did not have it. `cooling`: too soon for another
+   * fetch, so it is unknown whether the key exists.
    */
   refetchFor(
     kid: string,
@@ -42,25 +42,23 @@ export interface KeySource<T> {
   ): Promise<
     Keys<T> | { readonly state: 'absent' } | { readonly state: 'cooling'; readonly retryAfterSeconds: number }
   >;
-  /** Remembers for a while that freshly fetched keys lack this `kid`. */
+  /** Remembers for a while that a fresh fetch lacked this `kid`. */
   rememberAbsent(kid: string, nowMs: number): void;
-  /** True once the keys have been had. */
-  readonly had: boolean;
+  /** Whether keys have been loaded. */
+  readonly loaded: boolean;
 }
 
-/** For discovery document and key set together, unless said otherwise. */
+/** Default timeout for discovery document and key set together. */
 export const FETCH_TIMEOUT_MS = 1_000;
-/** First pause after a failure while no usable keys are there. */
+/** Pause after a failed fetch while there are no usable keys. */
 export const RETRY_MS = 2_000;
-/** How long, and how many, unknown `kid`s are remembered. */
+/** How long an unknown `kid` is remembered, and how many of them. */
 const ABSENT_MS = 60_000;
 const ABSENT_KIDS = 1_000;
-/** Far above any real key set; a larger answer is not read to its end. */
+/** Limit on a response, far above any real key set. */
 const MAX_DOCUMENT_BYTES = 512 * 1024;
 
-/**
- * @param prepare turns a key set's JSON into what is cached; what it throws counts as a failed fetch
- */
+/** @param prepare turns the key set's JSON into what is cached; if it throws, the fetch counts as failed */
 export function keySource<T>(
   settings: IssuerSettings,
   prepare: (jwks: unknown) => T,
@@ -77,7 +75,7 @@ function fetchedKeys<T>(
   prepare: (jwks: unknown) => T,
   options: KeySourceOptions,
 ): KeySource<T> {
-  /** At most one refetch for unknown `kid`s, and one for keys past their cache age, in this time. */
+  /** Shortest time between two refetches, for unknown `kid`s as for keys past their cache time. */
   const cooldownMs = settings.keysCooldownSeconds * 1000;
   const absent = new LRUCache<string, number>({ max: ABSENT_KIDS });
   let cached: { readonly keys: T; readonly fetchedAtMs: number } | null = null;
@@ -87,7 +85,7 @@ function fetchedKeys<T>(
   const usable = (nowMs: number): boolean =>
     cached !== null && nowMs - cached.fetchedAtMs < (settings.keysCacheSeconds + settings.staleKeysSeconds) * 1000;
 
-  const young = (nowMs: number): T | null =>
+  const fresh = (nowMs: number): T | null =>
     cached !== null && nowMs - cached.fetchedAtMs < settings.keysCacheSeconds * 1000 ? cached.keys : null;
 
   async function load(nowMs: number): Promise<void> {
@@ -103,7 +101,7 @@ function fetchedKeys<T>(
   }
 
   async function refresh(nowMs: number): Promise<void> {
-    // A fetch that another request began, and was cancelled with, would never end.
+    // A shared fetch is cancelled with the request that started it, and would then never settle.
     if (!options.shareFetches) return load(nowMs);
     if (underWay !== null) return underWay;
     const mine = load(nowMs).finally(() => {
@@ -113,10 +111,9 @@ function fetchedKeys<T>(
     return mine;
   }
 
-  /** The keys at hand after a fetch, or why there are none. */
   function outcome(nowMs: number): Keys<T> {
     if (cached !== null && usable(nowMs)) {
-      return { state: 'had', keys: cached.keys, justFetched: lastTry?.failure === null };
+      return { state: 'available', keys: cached.keys, justFetched: lastTry?.failure === null };
     }
     return {
       state: 'unavailable',
@@ -126,27 +123,27 @@ function fetchedKeys<T>(
   }
 
   return {
-    get had() {
+    get loaded() {
       return cached !== null;
     },
 
-    young,
+    fresh,
 
     async current(nowMs) {
-      const fresh = young(nowMs);
-      if (fresh !== null) return { state: 'had', keys: fresh, justFetched: false };
+      const cachedKeys = fresh(nowMs);
+      if (cachedKeys !== null) return { state: 'available', keys: cachedKeys, justFetched: false };
       if (cached !== null && usable(nowMs)) {
         const { keys } = cached;
-        // While one caller waits for the answer the others go on: an endpoint that hangs holds up one check, not all.
+        // Only one caller waits for the refetch; the others use stale keys, so a hanging endpoint delays one check.
         if (underWay !== null || !passed(lastTry?.atMs, cooldownMs, nowMs)) {
-          return { state: 'had', keys, justFetched: false };
+          return { state: 'available', keys, justFetched: false };
         }
       } else if (
         lastTry !== null &&
         lastTry.failure !== null &&
         (underWay !== null || !passed(lastTry.atMs, RETRY_MS, nowMs))
       ) {
-        // Where the last fetch was in vain the next may be too: after a pause one check asks, and no other waits for it.
+        // After a failure one check retries once the pause is over; the others do not wait for it.
         return outcome(nowMs);
       }
       await refresh(nowMs);
@@ -163,7 +160,7 @@ function fetchedKeys<T>(
           : { state: 'unavailable', why: lastTry.failure, retryAfterSeconds };
       }
       await refresh(nowMs);
-      // Stale keys are known not to hold this one, so they are no answer here.
+      // Stale keys are known to lack this `kid`, so they cannot be the answer.
       return lastTry !== null && lastTry.failure !== null
         ? { state: 'unavailable', why: lastTry.failure, retryAfterSeconds: secondsLeft(nowMs, cooldownMs, nowMs) }
         : outcome(nowMs);
@@ -175,21 +172,21 @@ function fetchedKeys<T>(
   };
 }
 
-/** Also true when the clock was set back, so that a wrong moment in the future does not bar the way to the keys. */
+/** Also true when the clock was set back, so that a time in the future does not block fetches. */
 function passed(sinceMs: number | undefined, spanMs: number, nowMs: number): boolean {
   return sinceMs === undefined || nowMs - sinceMs >= spanMs || nowMs < sinceMs;
 }
 
-/** Whole seconds of a pause that are left, at least one. */
+/** Whole seconds left of a pause, at least 1. */
 function secondsLeft(sinceMs: number, spanMs: number, nowMs: number): number {
   return Math.max(1, Math.ceil((sinceMs + spanMs - nowMs) / 1000));
 }
 
 function inlineKeys<T>(keys: T): KeySource<T> {
   return {
-    had: true,
-    young: () => keys,
-    current: async () => ({ state: 'had', keys, justFetched: true }),
+    loaded: true,
+    fresh: () => keys,
+    current: async () => ({ state: 'available', keys, justFetched: true }),
     refetchFor: async () => ({ state: 'absent' }),
     rememberAbsent: () => undefined,
   };
@@ -207,7 +204,7 @@ async function fetchKeys(
   return fetchJson(uri, options, signal);
 }
 
-/** OpenID Connect Discovery 1.0, section 4.3: a document that speaks for another issuer must not be used. */
+/** A discovery document for another issuer must not be used (OpenID Connect Discovery 1.0, section 4.3). */
 async function discover(
   uri: string,
   settings: IssuerSettings,
@@ -217,25 +214,25 @@ async function discover(
   const document = await fetchJson(uri, options, signal);
   const { issuer, jwks_uri: jwksUri } = document as { issuer?: unknown; jwks_uri?: unknown };
   if (issuer !== settings.name) {
-    throw new Error(`the discovery document at ${uri} is of issuer ${String(issuer)}, expected ${settings.name}`);
+    throw new Error(`the discovery document at ${uri} is for issuer ${String(issuer)}, expected ${settings.name}`);
   }
   if (typeof jwksUri !== 'string') throw new Error(`the discovery document at ${uri} has no jwks_uri`);
-  // A document from afar must not send requests to this machine, however safe plain http is there.
+  // A remote document must not direct requests to this machine, where plain http is allowed.
   if (!URL.canParse(jwksUri) || (uri.startsWith('https:') && new URL(jwksUri).protocol !== 'https:')) {
-    throw new Error(`the discovery document at ${uri} names keys at ${jwksUri}, expected an https address`);
+    throw new Error(`the discovery document at ${uri} has jwks_uri ${jwksUri}, expected an https address`);
   }
   return jwksUri;
 }
 
 async function fetchJson(uri: string, options: KeySourceOptions, signal: AbortSignal): Promise<object> {
-  // A redirect is not followed: the configured address is the one that is trusted.
+  // Redirects are not followed: only the configured address is trusted.
   const init: RequestInit = { headers: { accept: 'application/json' }, redirect: 'manual', signal };
   let response: Response;
   try {
     response = await options.fetch(uri, init);
   } catch (error) {
-    if (signal.aborted) throw new Error(`${uri} did not answer within ${options.timeoutMs} ms`, { cause: error });
-    // A kept-alive connection that the other end has just closed fails at once; the time left is enough for a new one.
+    if (signal.aborted) throw new Error(`${uri} did not respond within ${options.timeoutMs} ms`, { cause: error });
+    // A kept-alive connection that the server has just closed fails at once, so there is time for a second try.
     response = await options.fetch(uri, init).catch((again: unknown) => {
       throw new Error(`${uri} cannot be reached (${describe(again)})`, { cause: error });
     });
@@ -249,15 +246,15 @@ async function fetchJson(uri: string, options: KeySourceOptions, signal: AbortSi
     body = await readText(response, uri);
   } catch (error) {
     if (!signal.aborted) throw error;
-    throw new Error(`${uri} did not finish its answer within ${options.timeoutMs} ms`, { cause: error });
+    throw new Error(`${uri} did not finish its response within ${options.timeoutMs} ms`, { cause: error });
   }
   let parsed: unknown;
   try {
     parsed = JSON.parse(body);
   } catch (error) {
-    throw new Error(`${uri} answered what is no JSON`, { cause: error });
+    throw new Error(`${uri} did not return JSON`, { cause: error });
   }
-  if (typeof parsed !== 'object' || parsed === null) throw new Error(`${uri} answered what is no JSON object`);
+  if (typeof parsed !== 'object' || parsed === null) throw new Error(`${uri} did not return a JSON object`);
   return parsed;
 }
 
@@ -268,15 +265,7 @@ function describe(error: unknown): string {
 
 async function readText(response: Response, uri: string): Promise<string> {
   if (response.body === null) return '';
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let text = '';
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return text;
-    text += value;
-    if (text.length > MAX_DOCUMENT_BYTES) {
-      await reader.cancel();
-      throw new Error(`${uri} answered more than ${MAX_DOCUMENT_BYTES} bytes`);
-    }
-  }
+  const bytes = await readUpTo(response.body, MAX_DOCUMENT_BYTES);
+  if (bytes === null) throw new Error(`${uri} returned more than ${MAX_DOCUMENT_BYTES} bytes`);
+  return new TextDecoder().decode(bytes);
 }

@@ -4,37 +4,37 @@ import { type NamedSubject, normaliseSubject } from '../model/subject.ts';
 import { demandOf } from './requirement.ts';
 import { applyProof, type SpendProof, settleProof, termsFor, verifyProof } from './settle-proof.ts';
 
-/** Takes the proof of any subject that the token names. */
+/** Accepts the proof of any subject. */
 export const ANYBODY: unique symbol = Symbol('anybody');
 
-/** A token that is shown, by itself, as proof that a requirement is met. */
+/** A token presented by itself as proof of a requirement. */
 export interface ShownToken extends Pick<NamedSubject, 'subjectType'> {
-  /** Null where the client sent none. */
+  /** Null where the client sent no token. */
   readonly token: string | null;
   readonly requirement: Requirement;
-  /** Whose proof it must be, normalised; null for an anonymous client, to whom no proof can belong. */
+  /** Normalised subject that the proof must be for; null for an anonymous client, which no proof can belong to. */
   readonly subject: string | null | typeof ANYBODY;
-  /** The space of that subject; null takes any, where anybody's proof is taken. */
+  /** Space of that subject; null accepts any space, together with {@link ANYBODY}. */
   readonly subjectSpace: string | null;
-  /** Null takes any session. */
+  /** Null accepts any session. */
   readonly session: string | null;
   /** The real clock. */
   readonly nowMs: number;
 }
 
-/** The proof, or why it is not enough and what a client has to ask its provider for. */
+/** The proof, or why it is not enough and what to ask the provider for. */
 export type Presented =
   | { readonly valid: true; readonly proof: Proof }
   | { readonly valid: false; readonly error: ProofError; readonly demand: Requirement };
 
-/** When trust was last taken away from the proof's subject, in epoch seconds; 0 where it never was or the store cannot say. */
+/** Epoch seconds at which the proof's subject last lost trust; 0 if never, or if the store cannot say. */
 export type ProofsNotBefore = (proof: Proof) => Promise<number>;
 
 /**
- * Verifies a token and judges it against a requirement, outside of a check. `notBefore` is asked only for a proof that is
- * enough, `spend` only where that has to be single-use.
+ * Verifies a token and judges it against a requirement, outside of a check. `notBefore` is called only for a proof that is
+ * enough, `spend` only where it must also be single-use.
  *
- * Codes beside those of the verifier and of `judgeProof`: `no_issuer`, `token_missing`.
+ * Codes, in addition to those of the verifier and of `judgeProof`: `no_issuer`, `token_missing`.
  */
 export async function present(
   verifier: ProofVerifier | null,

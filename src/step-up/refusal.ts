@@ -1,6 +1,6 @@
 import type { ProofError } from '../model/proof.ts';
 
-/** A token that is not taken, on its way out of the checks. Carries what a {@link ProofError} tells. */
+/** Thrown for a token that is not accepted; carries a {@link ProofError}. */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
   readonly code: string;
@@ -20,12 +20,12 @@ export class Refusal extends Error {
 
 type RefusalDetails = Pick<ProofError, 'retryAfterSeconds' | 'holder'>;
 
-/** Longest piece of a foreign value that a message repeats, in UTF-16 code units. */
+/** Longest part of a token's value that a message repeats, in UTF-16 code units. */
 const SHOWN_LENGTH = 80;
 
 /**
- * A value found in a token, as a message may repeat it: JSON, so that control characters are escaped, and cut short, so
- * that neither a log nor an answer is flooded.
+ * A value from a token for use in a message: as JSON, so that control characters are escaped, and shortened, so that it
+ * cannot flood a log or a response.
  */
 export function show(value: unknown): string {
   if (value === undefined) return 'absent';

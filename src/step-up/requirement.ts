@@ -2,21 +2,20 @@ import type { Requirement } from '../model/decision.ts';
 import type { Proof, ProofError, ProofTerms } from '../model/proof.ts';
 import { isProofOf, type NamedSubject, USER_TYPE } from '../model/subject.ts';
 import { ranksAtLeast } from './claims.ts';
-import type { IssuerSettings } from './presets.ts';
+import type { IssuerSettings } from './issuer.ts';
 import { show } from './refusal.ts';
 
-/** The acr value that every step-up meets, whatever the issuer calls it: a token with `su: true` has no `acr` of its own. */
+/** The acr value that every step-up meets, at any issuer: a token with `su: true` has no `acr`. */
 export const ANY_STEP_UP = 'urn:stepgate:su';
 
-/** Who presents the proof, and when. No proof can belong to an anonymous request. */
+/** Who presents the proof, and when. An anonymous request has no valid proof. */
 export interface Presentation extends NamedSubject {
-  /** Session of the request; null when the caller sends none, and any is then taken. */
+  /** Session of the request; null accepts a proof of any session. */
   readonly session: string | null;
   /** The real clock. */
   readonly nowMs: number;
   /**
-   * Epoch seconds until which what was proven counts no more: when trust was last taken away from the subject. Default 0:
-   * it never was, or nobody can tell.
+   * Epoch seconds of the subject's last loss of trust; a proof up to then does not count. Default 0: none, or unknown.
    */
   readonly proofsNotBefore?: number;
 }
@@ -25,8 +24,8 @@ export interface Presentation extends NamedSubject {
 export type Judgement = { readonly satisfied: true } | { readonly satisfied: false; readonly error: ProofError };
 
 /**
- * Whether a genuine proof is enough. Pure. The age limit is the smaller of the issuer's and the requirement's and is
- * itself still young enough; `exp` plus tolerance is the first moment at which a proof is too old, whatever its age.
+ * Whether a valid proof meets a requirement. Pure. The age limit is the smaller of the issuer's and the requirement's;
+ * exactly at the limit still counts. From `exp` plus tolerance on the proof is expired.
  *
  * Codes: `requirement_unsatisfiable`, `subject_mismatch`, `session_mismatch`, those of the proof's own flaw
  * (`actor_not_subject`, `exp_implausible`, `amr_invalid`, `auth_time_missing`), `acr_invalid`, `acr_missing`, `acr_unknown`,
@@ -57,14 +56,14 @@ function bindingProblem(proof: Proof, presentation: Presentation): ProofError | 
   if (session !== null && proof.session !== null && proof.session !== session) {
     return problem(
       'session_mismatch',
-      `the proof is of session ${show(proof.session)}, the request of ${show(session)}; set session_claim to null where the two are not the same thing`,
+      `the proof is of session ${show(proof.session)}, the request of ${show(session)}; set session_claim to null where these are different kinds of session`,
       true,
     );
   }
   return null;
 }
 
-/** Space and type are told where they are what differs: one id in two spaces looks like a match. */
+/** Names space and type where they are the difference: the same id in two spaces would look like a match. */
 function subjectMismatch(proof: Proof, { subject, subjectSpace, subjectType }: Presentation): ProofError {
   const found = `the proof is of ${show(proof.subject)}`;
   if (subject === null) return problem('subject_mismatch', `${found}, the request is anonymous`);
@@ -93,10 +92,10 @@ function acrProblem(proof: Proof, { acrValues }: Requirement): ProofError | null
   }
   const ranks = order.map(show).join(' < ');
   if (!order.includes(proof.acr)) {
-    return problem('acr_unknown', `${found}, which the order ${ranks} does not name; expected ${expected}`);
+    return problem('acr_unknown', `${found}, which is not in the order ${ranks}; expected ${expected}`);
   }
   if (!acrValues.some((value) => order.includes(value))) {
-    return problem('acr_unknown', `the rule asks for ${expected}, which the order ${ranks} does not name`);
+    return problem('acr_unknown', `the rule asks for ${expected}, which is not in the order ${ranks}`);
   }
   return ranksAtLeast(proof.acr, acrValues, order)
     ? null
@@ -120,12 +119,12 @@ function ageProblem(proof: Proof, requirement: Requirement, nowMs: number): Proo
     return problem('expired', `exp ${proof.expiresAt} (tolerance ${proof.toleranceSeconds} s) is past`);
   }
   const limit = Math.min(proof.maxAgeSeconds, requirement.maxAgeSeconds);
-  // Each method that the rule names has to be young, where the token tells when it was used.
+  // Each method that the rule names has to be fresh, where the token states when it was used.
   const moments = requirement.amrValues.map((method) => proof.amrTimes?.get(method) ?? proof.authTime);
   const age = now - Math.min(proof.authTime, ...moments);
   return age <= limit
     ? null
-    : problem('token_too_old', `the subject authenticated ${Math.floor(age)} s ago, at most ${limit} s is taken`);
+    : problem('token_too_old', `the subject authenticated ${Math.floor(age)} s ago, allowed are at most ${limit} s`);
 }
 
 function revocationProblem(proof: Proof, { nowMs, proofsNotBefore = 0 }: Presentation): ProofError | null {
@@ -134,22 +133,21 @@ function revocationProblem(proof: Proof, { nowMs, proofsNotBefore = 0 }: Present
     ? null
     : problem(
         'proof_before_revocation',
-        `the subject authenticated at ${at}; trust was taken away at ${proofsNotBefore}, and what was proven up to that second with it`,
+        `the subject authenticated at ${at}; trust was taken away at ${proofsNotBefore}, and proofs up to that second no longer count`,
       );
 }
 
-/** The second in which the subject authenticated: no later than now, whatever the clock of the provider says. */
+/** The second in which the subject authenticated, capped at now in case the provider's clock is ahead. */
 export function provenAt({ authTime }: Pick<Proof, 'authTime'>, nowMs: number): number {
   return Math.floor(Math.min(authTime, nowMs / 1000));
 }
 
-/** Greatest age of a log-in that was made for one request, in seconds: the way back from the provider takes time. */
+/** Greatest age of a log-in made for one request, in seconds: the way back from the provider takes time. */
 const MADE_FOR_REQUEST_SECONDS = 60;
 
 /**
- * What a caller asks for beside the rules. A `maxAgeSeconds` of 0 is a log-in made for this request (OpenID Connect Core, section
- * 3.1.2.1, has `max_age=0` ask the person in any case): no older than a minute, and spent by the request. By its age alone
- * nothing could meet it, since time passes on the way.
+ * A caller's own requirement. `maxAgeSeconds` 0 asks for a log-in made for this request, as `max_age=0` does in OpenID
+ * Connect Core, section 3.1.2.1: at most a minute old, because the way back takes time, and spent by the request.
  */
 export function statedRequirement(stated: Omit<Requirement, 'unsatisfiable'>): Requirement {
   const plain = { ...stated, unsatisfiable: false };
@@ -157,12 +155,12 @@ export function statedRequirement(stated: Omit<Requirement, 'unsatisfiable'>): R
 }
 
 /**
- * What a client has to ask its provider for, so that the token which it brings is enough: the requirement together with
- * the terms of the issuer, or of all where it is not known yet. Without them a challenge could be answered to the letter
- * and still be refused, for ever. An issuer whose terms no acr value of the rule meets leaves those of the rule.
+ * What a client has to ask its provider for: the requirement together with the terms of its issuer, or of all issuers
+ * where that is unknown. Without the terms, a token that answers the challenge exactly could be rejected every time. Where
+ * no acr value of the rule meets an issuer's terms, those of the rule are kept.
  *
- * What is single-use takes a log-in of now, `max_age=0`: from one that it has, a provider makes further tokens without asking
- * anybody, and they are spent already. The proof itself is judged by the requirement's own age.
+ * Single use asks for `max_age=0`: from an existing log-in a provider issues more tokens without asking the person, and
+ * that log-in may be spent. The proof itself is judged by the requirement's own age.
  */
 export function demandOf(requirement: Requirement, terms: readonly ProofTerms[]): Requirement {
   const asked = requirement.singleUse ? { ...requirement, maxAgeSeconds: 0 } : requirement;
@@ -172,7 +170,7 @@ export function demandOf(requirement: Requirement, terms: readonly ProofTerms[])
   return { ...requirement, acrValues: [...acrValues], maxAgeSeconds };
 }
 
-/** The issuer's own values come first: a provider takes the first that it knows. */
+/** The issuer's own values come first, because a provider uses the first one it knows. */
 function acrValuesUnder({ acrValues: own, acrOrder }: ProofTerms, asked: readonly string[]): readonly string[] {
   if (own === null) return asked;
   if (asked.length === 0 || asked.includes(ANY_STEP_UP)) return [...own, ...asked];
@@ -185,8 +183,8 @@ function acrValuesUnder({ acrValues: own, acrOrder }: ProofTerms, asked: readonl
 }
 
 /**
- * What single use cannot promise with these issuers, as a sentence for whoever writes rules; null where it can promise what it
- * says. `rules` are the ids of those that ask for it.
+ * What single use cannot guarantee with these issuers, for authors of rules; null without a gap. `rules` are the ids of
+ * the rules that ask for single use.
  */
 export function singleUseGap(
   rules: readonly string[],
@@ -195,14 +193,14 @@ export function singleUseGap(
   const silent = issuers.filter(({ authTime }) => authTime === 'or_iat').map(({ name }) => name);
   if (rules.length === 0 || silent.length === 0) return null;
   return (
-    `single_use (${rules.join(', ')}) spends one token of ${silent.join(', ')}, not the log-in: tokens there may tell no auth_time, ` +
-    'so another token of the same log-in counts again; set "auth_time": "required" where the provider tells it'
+    `single_use (${rules.join(', ')}) spends one token of ${silent.join(', ')}, not the log-in: its tokens may lack auth_time, ` +
+    'so another token of the same log-in counts again; set "auth_time": "required" where the provider sends it'
   );
 }
 
 /**
- * The acr values of a rule that no issuer can ever meet, because each of them ranks its values and none names this one.
- * An issuer without an order may emit anything, so beside one nothing is reported. {@link ANY_STEP_UP} is always met.
+ * Acr values of a rule that no issuer can meet, because every issuer has an order and none lists the value. Empty as soon
+ * as one issuer has no order, since it may emit any value. {@link ANY_STEP_UP} is always met.
  */
 export function unrankedAcrValues(
   acrValues: readonly string[],

@@ -2,16 +2,16 @@ import type { Requirement } from '../model/decision.ts';
 import type { Proof, ProofError, ProofTerms, ProofVerdict, ProofVerifier } from '../model/proof.ts';
 import { demandOf, judgeProof, type Presentation } from './requirement.ts';
 
-/** What a proof comes to against a requirement. */
+/** The result of judging a proof against a requirement. */
 export interface AppliedProof {
   readonly satisfied: boolean;
-  /** What the client has to ask its provider for; the proof itself is judged by the requirement of the rules. */
+  /** What to ask the provider for. The proof itself is judged by the requirement of the rules. */
   readonly requirement: Requirement;
-  /** Why the proof is not enough; null where it is, and where none was sent. */
+  /** Why the proof is not enough; null if it is, or if none was sent. */
   readonly error: ProofError | null;
 }
 
-/** Records a single-use proof as spent: null the first time, otherwise why it does not count. */
+/** Records a single-use proof as spent: null the first time, otherwise why the proof does not count. */
 export type SpendProof = (proof: Proof) => Promise<ProofError | null>;
 
 /** The verdict on a token; `no_issuer` without a verifier. */
@@ -19,12 +19,12 @@ export async function verifyProof(verifier: ProofVerifier | null, token: string,
   return verifier === null ? { valid: false, error: NO_ISSUER } : verifier.verify(token, nowMs);
 }
 
-/** The terms of the proof's issuer; those of all issuers where there is no valid proof. */
+/** Terms of the proof's issuer; of all issuers without a valid proof. */
 export function termsFor(verifier: ProofVerifier | null, verdict: ProofVerdict | null): readonly ProofTerms[] {
   return verifier?.terms(verdict?.valid === true ? verdict.proof.issuer : null) ?? [];
 }
 
-/** Judges a verified proof against a requirement. Pure; `verdict` is null where no proof was sent. */
+/** Judges a verified proof against a requirement. Pure. `verdict` is null when no proof was sent. */
 export function applyProof(
   verdict: ProofVerdict | null,
   requirement: Requirement,
@@ -38,7 +38,7 @@ export function applyProof(
   return { satisfied: judged.satisfied, requirement: demand, error: judged.satisfied ? null : judged.error };
 }
 
-/** Spends the proof that meets a single-use requirement; one that cannot be spent meets nothing. */
+/** Spends a proof that meets a single-use requirement. The requirement is not met unless the spend is recorded. */
 export async function settleProof(
   applied: AppliedProof,
   verdict: ProofVerdict | null,

@@ -1,20 +1,25 @@
 import type { Proof, ProofError } from '../model/proof.ts';
+import { StoreError } from '../model/store-error.ts';
 import { normaliseSubject } from '../model/subject.ts';
-import type { Pseudonymize } from '../store/keys.ts';
-import { type Store, StoreError } from '../store/store.ts';
+
+/** Turns a mark into the name under which it is stored. */
+type NameMark = (kind: 'proof', mark: string) => string;
 
 /** Where proofs are spent. */
 export interface Spending {
-  readonly store: Pick<Store, 'spendProof'>;
-  readonly pseudonym: Pseudonymize;
+  readonly store: {
+    /** True exactly once per id within `ttlSeconds`. Rejects with {@link StoreError} when that could not be recorded. */
+    spendProof(id: string, ttlSeconds: number, waitedMs?: number, atMs?: number): Promise<boolean>;
+  };
+  readonly pseudonym: NameMark;
 }
 
-/** What one request has spent, and how that went: all of its parts that ask for the same proof share the outcome. */
+/** What one request has spent, and the outcome. All of its parts that need the same proof share the outcome. */
 export type SpentTogether = Map<string, Promise<ProofError | null>>;
 
 /**
- * Spends a single-use proof. Null when it has now been spent for the first time; otherwise why it does not count: `replayed`,
- * or `spend_unrecorded` when the store could not say. `waitedMs` is what the check has waited for the store before.
+ * Spends a single-use proof. Null the first time; afterwards `replayed`, or `spend_unrecorded` when the store failed.
+ * `waitedMs` is the time for which the check has already waited for the store.
  */
 export function spend(
   place: Spending,
@@ -30,14 +35,13 @@ export function spend(
   return spent;
 }
 
-/** Marks of one log-in. More would tell more log-ins of one second apart, and cost a token without a session more. */
+/** Marks of one log-in. With more of them, fewer log-ins in the same second collide, but a token without a session costs more. */
 const EVENT_MARKS = 4;
 
 /**
- * What is spent: the act of proving. Every token that the provider makes of one log-in shows the same one, and proves nothing new; a
- * provider that does not state it leaves only the token. A token with a session spends one mark of its log-in, a token without
- * one all of them: two of one log-in never both count, whichever of them states its session, and two log-ins of one second count
- * apart unless their sessions fall to the same mark.
+ * What is spent is the act of proving, which all tokens of one log-in share; where the provider does not state it, the
+ * token. A token with a session spends one mark of its log-in, a token without one spends all of them. So two tokens of
+ * one log-in never both count, and two log-ins in the same second both count unless their sessions share a mark.
  */
 function marksOf({ issuer, subject, authTime, authTimeStated, session, id }: Proof): readonly string[] {
   if (!authTimeStated) return [`${issuer} ${id}`];
@@ -52,17 +56,20 @@ function markOf(session: string): number {
   return sum % EVENT_MARKS;
 }
 
-/** A proof that its own subject shows again within this time was sent twice, by a double click or a second try. */
+/** The same subject sending a proof twice within this time is a double click or a retry. */
 const SENT_TWICE_MS = 60_000;
 
-/** Whether a proof that was spent before is no attack. Rejects with {@link StoreError} when that cannot be read. */
+/** Whether a spent proof was sent again by accident. Rejects with {@link StoreError} when the store cannot be read. */
 export async function wasSentTwice(
-  { store, pseudonym }: { readonly store: Pick<Store, 'spentAt'>; readonly pseudonym: Pseudonymize },
+  {
+    store,
+    pseudonym,
+  }: { readonly store: { spentAt(id: string): Promise<number | null> }; readonly pseudonym: NameMark },
   proof: Proof,
   nowMs: number,
 ): Promise<boolean> {
   const spentMs = await Promise.all(marksOf(proof).map((mark) => store.spentAt(pseudonym('proof', mark))));
-  // The mark that was spent first is the one that stood in the way.
+  // The mark that was spent first is the one that caused the rejection.
   const firstMs = Math.min(...spentMs.map((ms) => ms ?? Number.POSITIVE_INFINITY));
   return nowMs - firstMs <= SENT_TWICE_MS && Number.isFinite(firstMs);
 }
@@ -89,7 +96,7 @@ async function spendAlone(
   }
 }
 
-/** As long as the proof could be taken: its token until that expires, its log-in while any token of it is young enough. */
+/** As long as the proof could be accepted: a token until it expires, a log-in until it is too old for any token. */
 function ttlSeconds(
   { authTime, authTimeStated, maxAgeSeconds, expiresAt, toleranceSeconds }: Proof,
   nowMs: number,

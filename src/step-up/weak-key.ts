@@ -4,18 +4,18 @@ export interface RsaParts {
   readonly exponent: Uint8Array;
 }
 
-/** Why signatures by this RSA key prove nothing; null when nothing is known against it. Its length is not judged here. */
+/** Why signatures by this RSA key prove nothing; null when no weakness is known. Does not check the key's length. */
 export function rsaWeakness({ modulus, exponent }: RsaParts): string | null {
   const e = toBigInt(exponent);
-  // With an exponent of 1 every message is its own signature; an even one belongs to no RSA key.
+  // With an exponent of 1 every message is its own signature; no RSA key has an even exponent.
   if (e < 3n || e % 2n === 0n) return `its exponent is ${e}`;
   return isRocaModulus(toBigInt(modulus)) ? 'its private key can be computed from it (ROCA, CVE-2017-15361)' : null;
 }
 
 /**
- * Keys made by a widespread chip have primes of the form k·M + 65537^a mod M, which betrays itself: their modulus is a
- * power of 65537 modulo each small prime (Nemec et al., "The Return of Coppersmith's Attack", CCS 2017, section 3.2). An
- * honest key looks so once in 2^27.
+ * Keys made by a widespread chip have primes of the form k·M + 65537^a mod M. Their modulus is a power of 65537 modulo
+ * each small prime (Nemec et al., "The Return of Coppersmith's Attack", CCS 2017, section 3.2); that of a sound key is so
+ * once in 2^27.
  */
 function isRocaModulus(modulus: bigint): boolean {
   return ROCA_RESIDUES.every(({ prime, residues }) => residues.has(Number(modulus % BigInt(prime))));

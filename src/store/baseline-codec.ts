@@ -6,7 +6,7 @@ import {
   type KnownSession,
   type Sighting,
 } from '../model/baseline.ts';
-import { StoreError } from './store.ts';
+import { StoreError } from '../model/store-error.ts';
 
 /*
  * The stored form of a baseline: one JSON array of a version, numbers and lists. A list is one text: rows are parted by

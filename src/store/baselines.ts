@@ -1,8 +1,9 @@
 import type { Baseline } from '../model/baseline.ts';
+import { StoreError } from '../model/store-error.ts';
 import type { Backend } from './backend.ts';
 import { decodeBaseline, encodeBaseline } from './baseline-codec.ts';
 import { baselineKey } from './keys.ts';
-import { type BaselineChange, type Pseudonym, type Store, type Stored, StoreError } from './store.ts';
+import type { BaselineChange, Pseudonym, Store, Stored } from './store.ts';
 
 /** How long a baseline outlives its last change, in ms: 400 days, as far back as a check may be dated. */
 const BASELINE_TTL_MS = 400 * 86_400_000;

@@ -1,4 +1,4 @@
-import { StoreError, type StoreFailure } from './store.ts';
+import { StoreError, type StoreFailure } from '../model/store-error.ts';
 
 /**
  * A circuit breaker: leaves a store alone that was not there several times in a row. Stores that lead to one server share one.

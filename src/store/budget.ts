@@ -1,14 +1,6 @@
+import { StoreError, type StoreFailure } from '../model/store-error.ts';
 import { isOutage, type StoreBreaker } from './breaker.ts';
-import {
-  type Attempt,
-  type History,
-  type PartwiseStore,
-  type PendingHistory,
-  type Reading,
-  type Store,
-  StoreError,
-  type StoreFailure,
-} from './store.ts';
+import type { Attempt, History, PartwiseStore, PendingHistory, Reading, Store } from './store.ts';
 
 /** Runs something later; what it returns cancels that. */
 export type Timer = (run: () => void, ms: number) => () => void;

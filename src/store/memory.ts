@@ -1,8 +1,9 @@
 import { LRUCache } from 'lru-cache';
+import { StoreError } from '../model/store-error.ts';
 import type { Backend } from './backend.ts';
 import { COUNTERS_TTL_MS, type CounterRecord, countEvent } from './counters.ts';
 import { storeOver } from './over-backend.ts';
-import { type PartwiseStore, StoreError } from './store.ts';
+import type { PartwiseStore } from './store.ts';
 
 /** The clock and the bounds of an embedded store. */
 export interface MemoryStoreOptions {

@@ -1,3 +1,4 @@
+import { StoreError } from '../model/store-error.ts';
 import type { Backend, CounterRead, CountersFound } from './backend.ts';
 import { baselineWriter, storedBaseline } from './baselines.ts';
 import { COUNTED_BY, COUNTERS_OF, type Counted, type Counts, NOTHING_SEEN } from './counters.ts';
@@ -9,18 +10,7 @@ import {
   spentProofKey,
   subjectCountersKey,
 } from './keys.ts';
-import {
-  type AddressRecord,
-  type Attempt,
-  type CounterKeys,
-  type DeviceRecord,
-  type PartwiseStore,
-  type Pseudonym,
-  type Reading,
-  type Store,
-  StoreError,
-  type SubjectRecord,
-} from './store.ts';
+import type { AddressRecord, Attempt, CounterKeys, DeviceRecord, PartwiseStore, Pseudonym, Reading, Store, SubjectRecord } from './store.ts';
 
 /** The store of the domain over the atomic steps of a back end. */
 export function storeOver(driver: Store['driver'], backend: Backend): PartwiseStore {

@@ -1,4 +1,5 @@
 import type { Baseline } from '../model/baseline.ts';
+import type { StoreFailure } from '../model/store-error.ts';
 import type { CountedEvent, Counts, Seen } from './counters.ts';
 
 /**
@@ -6,9 +7,6 @@ import type { CountedEvent, Counts, Seen } from './counters.ts';
  * stolen dump of the store names nobody.
  */
 export type Pseudonym = string;
-
-/** Why the store did not do what was asked. */
-export type StoreFailure = 'timeout' | 'unreachable' | 'circuit_open' | 'rejected';
 
 /** One part of a history: what was read, or why it failed. */
 export type Reading<T> =
@@ -110,14 +108,4 @@ export interface Store {
 export interface PartwiseStore extends Store {
   /** As `recordAttempt`: everything is asked before it returns. */
   beginAttempt(attempt: Attempt): PendingHistory;
-}
-
-/** The store did not do what was asked. `code` is stable; the message never holds a key or a value. */
-export class StoreError extends Error {
-  override readonly name = 'StoreError';
-  readonly code: StoreFailure;
-  constructor(code: StoreFailure, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
 }

@@ -1,14 +1,12 @@
-import type { z } from 'zod';
-import { COMPILED_SUFFIX, decodeList } from '../data/lists/compiled-list.ts';
-import { checksumOf, indexSchema, LIST_INDEX_FILE } from '../data/lists/list-index.ts';
-import { ListError } from '../data/lists/list-text.ts';
+import { DATA_SUFFIX } from '../data/container.ts';
+import { DataError, reasonOf } from '../data/data-error.ts';
+import { decodeList, LIST, LISTS_MANIFEST } from '../data/lists/list-file.ts';
 import type { CompiledList } from '../data/lists/lists.ts';
-import { type BrokenList, createReputation, NO_REPUTATION, tellStale } from '../data/lists/standing.ts';
+import { announceStale, type BrokenList, createReputation, NO_REPUTATION } from '../data/lists/standing.ts';
+import { MANIFEST_FILE, type ReadFile, readListed, readManifest } from '../data/manifest.ts';
 import type { Address } from '../model/address.ts';
 import type { ListStatus, LocalReputation, Reputation, Standing } from '../model/reputation.ts';
-
-/** Brings one file; null when there is none of that name. Rejects when it cannot be had now. */
-export type FetchFile = (name: string) => Promise<ArrayBuffer | null>;
+import { DEFAULT_TIMEOUT_MS } from './late.ts';
 
 /** What an isolate keeps of the lists: plain memory, so that it outlives the request that fetched them. */
 export interface ListMemory {
@@ -19,19 +17,19 @@ export interface ListMemory {
   /** Whether somebody reads now, as far as is known. */
   reading: boolean;
   problem: string | null;
-  /** Names of the lists past their age that were told of. */
-  readonly toldStale: Set<string>;
+  /** Names of the lists past their age that were announced. */
+  readonly announced: Set<string>;
 }
 
 /** Memory in which nothing has been read. */
 export function listMemory(): ListMemory {
-  return { reputation: null, takenUntilMs: 0, reading: false, problem: null, toldStale: new Set() };
+  return { reputation: null, takenUntilMs: 0, reading: false, problem: null, announced: new Set() };
 }
 
 /** How lists are read. */
 export interface FetchedListsOptions {
   readonly memory: ListMemory;
-  readonly fetchFile: FetchFile;
+  readonly read: ReadFile;
   /** Real clock, epoch milliseconds. */
   readonly now: () => number;
   /** How long a check may wait for the lists, in milliseconds. Default 250. */
@@ -57,7 +55,7 @@ export interface FetchedLists extends Reputation {
  */
 export function fetchedLists({
   memory,
-  fetchFile,
+  read: readFile,
   now,
   timeoutMs = DEFAULT_TIMEOUT_MS,
   onProblem = () => undefined,
@@ -66,12 +64,12 @@ export function fetchedLists({
 }: FetchedListsOptions): FetchedLists {
   const read = async (): Promise<void> => {
     try {
-      const { lists, broken } = await readLists(fetchFile);
+      const { lists, broken } = await readLists(readFile);
       memory.reputation = createReputation(lists, broken);
       memory.problem = null;
       for (const { source, problem } of broken) onProblem(`${source} ${problem.message}`);
     } catch (error) {
-      memory.problem = `lists_unavailable: ${error instanceof Error ? error.message : String(error)}`;
+      memory.problem = `lists_unavailable: ${reasonOf(error)}`;
       onProblem(memory.problem);
     }
     memory.reading = false;
@@ -94,7 +92,7 @@ export function fetchedLists({
 
   const standingIn = (reputation: LocalReputation, address: Address, nowMs: number): Standing => {
     const standing = reputation.standing(address, nowMs);
-    if (standing.stale !== undefined) tellStale(memory.toldStale, reputation.status(nowMs), onStale);
+    if (standing.stale !== undefined) announceStale(memory.announced, reputation.status(nowMs), onStale);
     return standing;
   };
 
@@ -117,59 +115,30 @@ export function fetchedLists({
   };
 }
 
-/** Longer than gateways like to wait is as good as never. */
-const DEFAULT_TIMEOUT_MS = 250;
-/** How long one reader has for himself, and how long nobody tries again after a failure. */
+/** Time that one reader has before another begins, and back-off after a failed read, in milliseconds. */
 const TURN_MS = 2_000;
 const LOOK_MS = 5;
 
 const UNAVAILABLE: Standing = { categories: null, lists: [], asn: null, why: 'lists_unavailable' };
 
-/** A list whose bytes are damaged is reported and left out, as on Node; one that cannot be had makes the whole reading fail. */
-async function readLists(fetchFile: FetchFile): Promise<{ lists: CompiledList[]; broken: BrokenList[] }> {
-  const { files } = parseIndex(await present(fetchFile, LIST_INDEX_FILE));
+/** A list whose bytes are damaged is reported and left out, as on Node; one that cannot be fetched makes the whole reading fail. */
+async function readLists(read: ReadFile): Promise<{ lists: CompiledList[]; broken: BrokenList[] }> {
+  const { files } = await readManifest(read, LISTS_MANIFEST);
   const lists: CompiledList[] = [];
   const broken: BrokenList[] = [];
   await Promise.all(
     files.map(async (file) => {
-      const name = file.slice(0, -COMPILED_SUFFIX.length);
-      const bytes = await present(fetchFile, file);
+      const [source] = file;
+      const name = source.slice(0, -DATA_SUFFIX.length);
       try {
-        lists.push(namedAs(name, decodeList(new Uint8Array(bytes))));
+        lists.push(decodeList(await readListed(read, file, LIST), name));
       } catch (error) {
-        if (!(error instanceof ListError)) throw error;
-        const problem = { code: error.code, message: error.message };
-        broken.push({ name, source: file, problem });
+        if (!(error instanceof DataError) || error.code === `${LIST.code}_missing`) throw error;
+        broken.push({ name, source, problem: { code: error.code, message: error.message } });
       }
     }),
   );
   return { lists, broken };
-}
-
-function namedAs(name: string, list: CompiledList): CompiledList {
-  if (list.meta.name === name) return list;
-  throw new ListError('list_file_foreign', `holds the list "${list.meta.name}"; a list's file bears its name`);
-}
-
-async function present(fetchFile: FetchFile, name: string): Promise<ArrayBuffer> {
-  const bytes = await fetchFile(name);
-  if (bytes === null) throw new ListError('list_missing', `there is no ${name}; build and deploy again`);
-  return bytes;
-}
-
-function parseIndex(bytes: ArrayBuffer): z.infer<typeof indexSchema> {
-  const damaged = (why: string): ListError =>
-    new ListError('list_index_damaged', `${LIST_INDEX_FILE} ${why}; build and deploy again`);
-  let json: unknown;
-  try {
-    json = JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    throw damaged('is not JSON');
-  }
-  const parsed = indexSchema.safeParse(json);
-  if (!parsed.success) throw damaged('has another shape');
-  if (parsed.data.checksum !== checksumOf(parsed.data.files)) throw damaged('does not match its checksum');
-  return parsed.data;
 }
 
 /** The one line of the status while the lists themselves say nothing. */
@@ -177,7 +146,7 @@ function unread(problem: string): ListStatus {
   return {
     name: 'lists',
     category: 'unreadable',
-    source: LIST_INDEX_FILE,
+    source: MANIFEST_FILE,
     updatedAtMs: 0,
     ageDays: 0,
     maxAgeDays: 0,

@@ -1,10 +1,11 @@
 import { Redis } from 'ioredis';
+import { StoreError } from '../model/store-error.ts';
 import { storeOver } from '../store/over-backend.ts';
 import { type RedisLink, redisBackend, redisCommands } from '../store/redis/commands.ts';
 import { connectionMessage, messageOf, storeErrorOf } from '../store/redis/errors.ts';
 import type { LinkOptions, RedisStoreOptions } from '../store/redis/redis.ts';
 import { parseRedisUrl, RedisUrlError } from '../store/redis/url.ts';
-import { type PartwiseStore, StoreError } from '../store/store.ts';
+import type { PartwiseStore } from '../store/store.ts';
 
 /** Which Redis, and whom to tell about its connections. Certificates are checked by the runtime, against its own authorities. */
 export type RedisPerRequestOptions = Omit<RedisStoreOptions, 'tls' | 'onRebuild'>;

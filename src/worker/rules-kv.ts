@@ -1,6 +1,9 @@
 import * as z from 'zod';
+import { reasonOf } from '../data/data-error.ts';
+import { live } from '../data/live.ts';
 import type { FactCatalog } from '../model/facts.ts';
-import { compileRules, type UnmetAcrValues } from '../rules/compile.ts';
+import { compileRules } from '../rules/compile.ts';
+import type { UnmetAcrValues } from '../rules/draft-rule.ts';
 import { RulesError } from '../rules/problems.ts';
 import type { RuleSet } from '../rules/ruleset.ts';
 
@@ -34,55 +37,40 @@ export interface RulesInKvOptions {
 export interface RulesInKv {
   /** The next look, when it is due: to be run beside the request, never waited for by it. Null otherwise. */
   due(nowMs: number): (() => Promise<void>) | null;
-  /** Why what stands there is not in force; null while it is, or nothing stands there. */
+  /** Why what is stored there is not in force; null while it is, or nothing is stored. */
   problem(): string | null;
 }
 
 /**
- * Looks after the rules in a namespace. A value counts as a whole after it validates; one that is no rules at all, or wrong
- * ones, is refused, and the set in force goes on. So it does when the namespace cannot be read.
+ * Follows the rules in a namespace. A value counts as a whole after it validates; one that is refused, and a namespace that cannot be
+ * read, leave the set in force as it is.
  */
 export function rulesInKv(options: RulesInKvOptions): RulesInKv {
   const { namespace, catalog, unmet, bundled, everyMs, onSwap, onRefused } = options;
   let lookedAtMs = Number.NEGATIVE_INFINITY;
-  let seen: string | null = null;
-  let revision = bundled.revision;
-  let unreadable: string | null = null;
-  let refused: string | null = null;
-
-  const take = (value: string | null): void => {
-    try {
-      const next = value === null ? bundled : compileRules(filesOf(value), catalog, unmet);
-      refused = null;
-      if (next.revision === revision) return;
-      revision = next.revision;
-      onSwap(next);
-    } catch (error) {
-      if (!(error instanceof RulesError)) throw error;
-      refused = error.message;
-      onRefused(error);
-    }
-  };
-  const look = async (): Promise<void> => {
-    let value: string | null;
-    try {
-      value = await namespace.get(RULES_KEY);
-      unreadable = null;
-    } catch (error) {
-      unreadable = `the KV namespace RULES_KV cannot be read: ${error instanceof Error ? error.message : String(error)}`;
-      return;
-    }
-    if (value === seen) return;
-    seen = value;
-    take(value);
-  };
+  const rules = live<RuleSet, string | null>({
+    version: async () => {
+      try {
+        return await namespace.get(RULES_KEY);
+      } catch (error) {
+        throw new Error(`the KV namespace RULES_KV cannot be read: ${reasonOf(error)}`, { cause: error });
+      }
+    },
+    load: (value) => (value === null ? bundled : compileRules(filesOf(value), catalog, unmet)),
+    first: { version: null, value: bundled },
+    isSame: (next, { revision }) => next.revision === revision,
+    onSwap,
+    onProblem: (error) => {
+      if (error instanceof RulesError) onRefused(error);
+    },
+  });
   return {
     due: (nowMs) => {
       if (nowMs - lookedAtMs < everyMs) return null;
       lookedAtMs = nowMs;
-      return look;
+      return rules.look;
     },
-    problem: () => unreadable ?? refused,
+    problem: () => rules.problem()?.message ?? null,
   };
 }
 

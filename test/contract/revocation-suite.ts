@@ -2,8 +2,7 @@ import { expect, test } from 'vitest';
 import { check } from '../../src/engine/check.ts';
 import { checkRequestOf } from '../../src/http/wire.ts';
 import type { Store } from '../../src/store/store.ts';
-import { AUTHORIZED, type TestApp, testApp } from '../support/http/test-app.ts';
-import { type Stage, stage } from '../support/stage.ts';
+import { AUTHORIZED, type Scene, scene } from '../support/scene.ts';
 
 const RULES = {
   version: 1,
@@ -16,7 +15,7 @@ const AT_ONCE = 10;
 const LAPTOP = { fingerprint: '5d41402abc4b2a76b9719d911017c592' };
 
 /** Takes trust away from one subject. */
-type Revoke = (app: TestApp, subject: string) => Promise<Response>;
+type Revoke = (app: Scene, subject: string) => Promise<Response>;
 
 const event = (type: string, more: object = {}): Revoke => {
   return ({ post }, subject) => post('/v1/events', { type, subject, ...more });
@@ -36,8 +35,8 @@ const KINDS: readonly [string, Revoke][] = [
 export function revocationSuite(name: string, stores: () => readonly [Store, Store]): void {
   test.each(KINDS)(`${name}: of 200 grants at the moment of %s none survives`, async (kind, revoke) => {
     const [granting, revoking] = stores();
-    const it = await stage(RULES, { store: granting });
-    const other = testApp({ engine: { ...it.engine, store: revoking } });
+    const it = scene({ rules: RULES, store: granting });
+    const other = scene({ ...it.engine, store: revoking });
     for (let round = 0; round < ROUNDS; round += AT_ONCE) {
       const subjects = Array.from({ length: AT_ONCE }, (_, i) => `${kind.replaceAll(' ', '-')}-${round + i}`);
       const earned = await Promise.all(
@@ -55,7 +54,7 @@ export function revocationSuite(name: string, stores: () => readonly [Store, Sto
 
 /** Lets a proof earn trust while it is taken away. Answers with what the client has afterwards. */
 async function race(
-  it: Stage,
+  it: Scene,
   subject: string,
   isKnown: boolean,
   order: number,

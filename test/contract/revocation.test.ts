@@ -1,5 +1,5 @@
 import { memoryStore } from '../../src/store/memory.ts';
-import { NOW_MS } from '../support/engine.ts';
+import { NOW_MS } from '../support/scene.ts';
 import { revocationSuite } from './revocation-suite.ts';
 
 revocationSuite('in memory', () => {

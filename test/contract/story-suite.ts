@@ -140,7 +140,7 @@ export function storySuite(open: OpenService): void {
       await happened({ type: 'login.failed', ...attack, occurred_at: at(DAY_S - 16 * HOUR_S + failure * 30) });
     }
     const attacked = await checked({ ...attack, occurred_at: at(DAY_S - 16 * HOUR_S) });
-    expect(attacked.decision).toBe('deny');
+    expect(attacked.decision).toBe('step-up');
     expect(attacked.signals.ip.facts).toMatchObject({ 'ip.categories': ['attack'], 'ip.failures_10m': 5 });
     expect(codes(attacked)).toEqual(expect.arrayContaining(['attack_address', 'failing_address']));
   });

@@ -1,8 +1,8 @@
-import { testApp } from './http/test-app.ts';
+import { scene } from './scene.ts';
 
 /** The record of one risk check, and its answer. */
-export async function recordOf(body: unknown, more?: Parameters<typeof testApp>[0]) {
-  const { post, records, settled, engine } = testApp(more);
+export async function recordOf(body: unknown, more?: Parameters<typeof scene>[0]) {
+  const { post, records, settled, engine } = scene(more);
   const response = await post('/v1/risk-check', body, { 'X-Request-ID': 'req-1' });
   await settled();
   const [record] = records;

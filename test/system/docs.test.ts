@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { playCase } from '../../src/cli/play.ts';
 import { riskCheckAnswer } from '../../src/contract/answer.ts';
-import { geoipLiteSource } from '../../src/data/geo/geoip-lite.ts';
+import { geoipLiteSource } from '../../src/data/geo/local-geo.ts';
 import { readFeeds } from '../../src/data/lists/lists-file.ts';
 import { compileRules } from '../../src/rules/compile.ts';
 import { loadRules } from '../../src/rules/load.ts';

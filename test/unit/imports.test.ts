@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { importsOf } from '../support/source-imports.ts';
 
 const SRC = resolve(import.meta.dirname, '../../src');
 
@@ -14,29 +15,14 @@ interface SourceFile {
   readonly packages: readonly string[];
 }
 
-const IMPORT = /^\s*(?:import|export)\s+(type\s+)?(?:([^'";]*?)\s+from\s+)?['"]([^'"]+)['"]/gm;
-const DYNAMIC_IMPORT = /\bimport\(\s*['"]([^'"]+)['"]\s*\)/g;
-
 function read(path: string): SourceFile {
-  const text = readFileSync(join(SRC, path), 'utf8');
   const values: string[] = [];
   const types: string[] = [];
   const packages: string[] = [];
-  const add = (specifier: string, onlyTypes: boolean): void => {
+  for (const { specifier, onlyTypes } of importsOf(join(SRC, path))) {
     if (!specifier.startsWith('.')) packages.push(specifier);
     else (onlyTypes ? types : values).push(relative(SRC, resolve(SRC, dirname(path), specifier)).replaceAll(sep, '/'));
-  };
-  for (const [, keyword, clause = '', specifier = ''] of text.matchAll(IMPORT)) {
-    const named = /^\{([\s\S]*)\}$/.exec(clause.trim())?.[1];
-    const onlyTypes =
-      keyword !== undefined ||
-      named
-        ?.split(',')
-        .filter((name) => name.trim() !== '')
-        .every((name) => name.trim().startsWith('type ')) === true;
-    add(specifier, onlyTypes);
   }
-  for (const [, specifier = ''] of text.matchAll(DYNAMIC_IMPORT)) add(specifier, false);
   return { path, values, types, packages };
 }
 
@@ -52,8 +38,7 @@ const ENTRIES = ['node.ts', 'worker.ts', 'cli.ts', 'engine.ts'];
 const DRIVERS: readonly RegExp[] = [
   /^store\/(?:memory|pseudonym)\.ts$/,
   /^store\/redis\/(?:redis|commands)\.ts$/,
-  /^data\/geo\/(?:build-geo|geoip-lite|geoip-lite-table|local-geo|mmdb-table|shards|shards-file)\.ts$/,
-  /^data\/lists\/(?:lists-file|publish-lists)\.ts$/,
+  /^data\/(?:geo\/(?:build-geo|geoip-lite|local-geo|mmdb-table)|lists\/lists-file)\.ts$/,
   /^step-up\/jose\.ts$/,
   /^engine\/device-token-jose\.ts$/,
   /^records\/(?:pino|prometheus)\.ts$/,
@@ -64,8 +49,7 @@ const DRIVERS: readonly RegExp[] = [
 const NODE_ONLY: readonly RegExp[] = [
   /^(?:node|cli)(?:\.ts$|\/)/,
   /^store\/(?:pseudonym|redis\/(?:redis|commands))\.ts$/,
-  /^data\/geo\/(?:build-geo|geoip-lite|geoip-lite-table|local-geo|mmdb-table|shards-file)\.ts$/,
-  /^data\/lists\/(?:lists-file|publish-lists)\.ts$/,
+  /^data\/(?:directory|geo\/(?:build-geo|geoip-lite|local-geo|mmdb-table)|lists\/lists-file)\.ts$/,
   /^rules\/load\.ts$/,
 ];
 
@@ -106,9 +90,6 @@ function floorOf(path: string): number {
 
 /** What is compiled into the packages of `packages` as well; these rooms need nothing of the others. */
 const SHARED = /^(?:contract|step-up|net|model)\//;
-
-/** The store by its contract: what an application gives to have proofs spent is spoken of in the same words. */
-const STORE_CONTRACTS = ['store/store.ts', 'store/keys.ts'];
 
 describe('the import graph of src', () => {
   test('was read: it has files and arrows', () => {
@@ -175,9 +156,7 @@ describe('the import graph of src', () => {
     const wrong = files
       .filter(({ path }) => SHARED.test(path))
       .flatMap(({ path, values, types }) =>
-        [...values, ...types]
-          .filter((target) => !SHARED.test(target) && !STORE_CONTRACTS.includes(target))
-          .map((target) => `${path} → ${target}`),
+        [...values, ...types].filter((target) => !SHARED.test(target)).map((target) => `${path} → ${target}`),
       );
     expect(wrong).toEqual([]);
   });

@@ -5,7 +5,7 @@ import { noGeo } from '../../src/data/geo/no-geo.ts';
 import type { JsonObject, MeasuredFacts } from '../../src/model/facts.ts';
 import { compileRules } from '../../src/rules/compile.ts';
 import { FACT_CATALOG, SIGNALS } from '../../src/signals/index.ts';
-import { DAY_MS, stage } from '../support/stage.ts';
+import { DAY_MS, scene } from '../support/scene.ts';
 
 const text = readFileSync(new URL('../../rules/default.json', import.meta.url), 'utf8');
 const rules = compileRules([{ name: 'default.json', text }], FACT_CATALOG);
@@ -190,7 +190,7 @@ describe('the default policy', () => {
 
   /** @see https://github.com/oauth-wg/oauth-cross-device-security/issues/202 */
   it('does not flap while two trusted devices in two countries take turns, and tells that there are two', async () => {
-    const it = await stage(JSON.parse(text));
+    const it = scene({ rules: JSON.parse(text) });
     const homeward = { ip: '203.0.112.5', geo: newYork };
     const local = { ip: '81.2.69.160', geo: berlin };
     const enrol = async (fingerprint: string) => {
@@ -258,7 +258,8 @@ describe('the default policy', () => {
   ])(
     'takes %s for no journey, there and back, and does not move the home by it',
     async (_name, asn, home, registered) => {
-      const it = await stage(JSON.parse(text), {
+      const it = scene({
+        rules: JSON.parse(text),
         reputation: () => ({
           configured: true,
           standing: (address) => ({ categories: [], lists: [], asn: address.text === '143.105.1.1' ? asn : 64500 }),

@@ -1,3 +1,4 @@
+import { STEP_UP_HEADER } from '../../../src/contract/client-headers.ts';
 import { stepUpOf } from './challenge.ts';
 import { collectDevice, type DeviceReport } from './collect.ts';
 import { DEVICE_HEADER } from './device-header.ts';
@@ -38,7 +39,7 @@ const MAX_LOOKS = 3;
  *   and those to `origins` `redirect: 'error'` (or `manual`, where asked for): such a redirect is a network error.
  */
 export function stepUpFetch(options: StepUpFetchOptions): Fetch {
-  const { collect = collectDevice, tokenHeader = 'X-Step-Up-Token' } = options;
+  const { collect = collectDevice, tokenHeader = STEP_UP_HEADER } = options;
   // Called without a receiver: browsers refuse their own `fetch` under another `this`.
   const send = options.fetch ?? ((request: Request) => fetch(request));
   const shown = new Set(options.origins?.map((origin) => new URL(origin).origin));

@@ -24,7 +24,7 @@ export type Handler = <P, ResBody, ReqBody, Query, Locals extends object>(
 ) => Promise<void>;
 
 /**
- * Middleware for Express 5 that asks Stepgate about each request. What is allowed goes on, and {@link decisionOf} reads the
+ * Middleware for Express 4 and 5 that asks Stepgate about each request. What is allowed goes on, and {@link decisionOf} reads the
  * decision; a step-up is answered 401 with the challenge of RFC 9470 (a navigation is redirected where there is a step-up
  * page), a deny 403. A refused call (a wrong key) goes to the error handler of the app.
  */
@@ -33,7 +33,7 @@ export function riskCheck(options: RiskCheckOptions<Request>): Handler {
 }
 
 /**
- * Middleware for Express 5 that demands a proof of each request. With one that is enough it goes on, and {@link proofOf} reads
+ * Middleware for Express 4 and 5 that demands a proof of each request. With one that is enough it goes on, and {@link proofOf} reads
  * it; one that is missing, too old, too weak or somebody else's is answered 401 with the challenge of RFC 9470.
  */
 export function requireStepUp(options: RequireStepUpOptions<Request>): Handler {
@@ -57,16 +57,22 @@ function found<T>(value: T | undefined, middleware: string): T {
 
 function guarded<T>(guard: Guard<Request, T>, name: 'stepgate' | 'stepUp'): Handler {
   return async (req, res, next) => {
-    // The options see every request by its plain type; what a route knows of its parameters is for the route's handler.
-    const request = req as unknown as Request;
-    const outcome = await guard(incomingOf(request), request);
-    if (!outcome.goesOn) {
-      const { status, headers, body } = outcome.refusal;
-      res.status(status).set(headers).end(body);
+    try {
+      // The options see every request by its plain type; what a route knows of its parameters is for the route's handler.
+      const request = req as unknown as Request;
+      const outcome = await guard(incomingOf(request), request);
+      if (!outcome.goesOn) {
+        const { status, headers, body } = outcome.refusal;
+        res.status(status).set(headers).end(body);
+        return;
+      }
+      if (outcome.setCookie !== null) res.append('Set-Cookie', outcome.setCookie);
+      Object.assign(res.locals, { [name]: outcome.value });
+    } catch (error) {
+      // Express 4 hears of no rejection.
+      next(error);
       return;
     }
-    if (outcome.setCookie !== null) res.append('Set-Cookie', outcome.setCookie);
-    Object.assign(res.locals, { [name]: outcome.value });
     next();
   };
 }

@@ -1,4 +1,4 @@
-import { bearerOf, deviceTokenOf, type ReadHeader } from '../../../src/contract/client-headers.ts';
+import { bearerOf, deviceTokenOf, type ReadHeader, STEP_UP_HEADER } from '../../../src/contract/client-headers.ts';
 import { cookieValue, STEP_UP_COOKIE } from '../../../src/contract/cookies.ts';
 import { DEVICE_HEADER } from '../../../src/contract/device-header.ts';
 import { MAX_TOKEN_LENGTH, MAX_USER_AGENT_LENGTH } from '../../../src/contract/limits.ts';
@@ -65,7 +65,7 @@ export function headerReader({ headers }: IncomingRequest): ReadHeader {
 /** The token that the first of these sources has. Cut where it is too long to be one, so that it is refused as such. */
 export function stepUpToken(header: ReadHeader, sources: readonly TokenSource[]): string | null {
   const found = {
-    header: () => header('x-step-up-token'),
+    header: () => header(STEP_UP_HEADER),
     cookie: () => cookieValue(header('cookie'), STEP_UP_COOKIE),
     bearer: () => bearerOf(header('authorization')),
   } satisfies { readonly [source in TokenSource]: () => string | null };

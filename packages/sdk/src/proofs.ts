@@ -1,9 +1,9 @@
 import { verifyAnswerOf } from '../../../src/contract/answer.ts';
 import type { Proof, ProofError } from '../../../src/model/proof.ts';
 import { impliedSpace, normaliseSubject, USER_TYPE } from '../../../src/model/subject.ts';
+import { type IssuerEntry, stepUpIssuers } from '../../../src/step-up/issuers.ts';
 import { joseVerifier, type ProofVerifierOptions } from '../../../src/step-up/jose.ts';
 import { present, type ShownToken } from '../../../src/step-up/present.ts';
-import { type IssuerEntry, stepUpIssuers } from '../../../src/step-up/presets.ts';
 import { spend } from '../../../src/step-up/spend.ts';
 import { StepgateError } from './error.ts';
 import type { ProofJudge } from './proof-judge.ts';

@@ -11,7 +11,9 @@ const ASKED_EARLY = 0.08;
 const STOPPED = 0.99;
 
 /** Greatest share of each class allowed at the first of five tries, and at any of them. */
-const ALLOWED: { readonly [measure in Measure]?: { readonly meaning: string; readonly first: number; readonly best: number } } = {
+const ALLOWED: {
+  readonly [measure in Measure]?: { readonly meaning: string; readonly first: number; readonly best: number };
+} = {
   password: { meaning: 'thieves without a token', first: 0.005, best: 0.015 },
   beside: { meaning: "thieves behind the victim's own address", first: 0.2, best: 0.2 },
   token_abroad: { meaning: 'thieves with the token, elsewhere', first: 0.02, best: 0.05 },

@@ -83,9 +83,7 @@ export function browserIn(
     const canvas = drawn === 0 ? drawing : `${drawing}-v${drawn}`;
     return {
       userAgent: userAgentOf(platform, version),
-      ...withFingerprint(
-        CANVAS_IS_HIDDEN.has(product ?? '') ? { ...fixed, webgl } : { ...fixed, canvas, webgl },
-      ),
+      ...withFingerprint(CANVAS_IS_HIDDEN.has(product ?? '') ? { ...fixed, webgl } : { ...fixed, canvas, webgl }),
     };
   };
   return {

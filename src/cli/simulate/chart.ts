@@ -104,7 +104,9 @@ function legend(mixes: readonly MixReport[], y: number): string[] {
 
 function describe(mixes: readonly MixReport[]): string {
   return mixes
-    .map(({ mix, all }) => `${mix}: ${(100 * all.asked.later).toFixed(1)} % of honest log-ins after the tenth are asked.`)
+    .map(
+      ({ mix, all }) => `${mix}: ${(100 * all.asked.later).toFixed(1)} % of honest log-ins after the tenth are asked.`,
+    )
     .join(' ');
 }
 

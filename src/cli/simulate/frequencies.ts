@@ -43,7 +43,9 @@ export function visitTimes(frequency: Frequency, lon: number, fromMs: number, to
     times.push(awakeAt(atMs, lon, chance));
   }
   times.sort((a, b) => a - b);
-  return times.filter((atMs, index) => atMs < toMs && atMs - (times[index - 1] ?? fromMs - LEAST_GAP_MS) >= LEAST_GAP_MS);
+  return times.filter(
+    (atMs, index) => atMs < toMs && atMs - (times[index - 1] ?? fromMs - LEAST_GAP_MS) >= LEAST_GAP_MS,
+  );
 }
 
 const WAKES = 7;

@@ -90,7 +90,8 @@ export async function playHonest(
     person: life.logins > 0,
     device: life.devices.has(device),
     earned: life.earned.has(device),
-    token: kept === undefined ? ('none' as const) : kept.expiresAtMs > act.atMs ? ('live' as const) : ('expired' as const),
+    token:
+      kept === undefined ? ('none' as const) : kept.expiresAtMs > act.atMs ? ('live' as const) : ('expired' as const),
     showsTraits: traits.fingerprint !== null,
   };
   const result = await ask(stage, sent());

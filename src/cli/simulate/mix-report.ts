@@ -54,7 +54,9 @@ export function mixReportOf(mix: MixName, cells: readonly Cell[], thefts: readon
         regular,
         share: kinds[kind],
         ...groupOf(own),
-        later: Object.fromEntries(own.map(({ frequency, phases }) => [frequency, { ...phases.later }])) as KindReport['later'],
+        later: Object.fromEntries(
+          own.map(({ frequency, phases }) => [frequency, { ...phases.later }]),
+        ) as KindReport['later'],
         denied: deniedOf(own),
         causes: causesOf(own).sort((a, b) => b.share - a.share),
       };
@@ -66,7 +68,12 @@ export function mixReportOf(mix: MixName, cells: readonly Cell[], thefts: readon
       byAction: requestShare(weigh(cells), 'byAction'),
       denied: sumOf(cells, ({ requests }) => requests.denied),
     },
-    thieves: THIEF_CLASSES.map((thief) => thiefReportOf(thief, thefts.filter((theft) => theft.thief === thief))),
+    thieves: THIEF_CLASSES.map((thief) =>
+      thiefReportOf(
+        thief,
+        thefts.filter((theft) => theft.thief === thief),
+      ),
+    ),
   };
   return { ...report, bars: barsOf(report) };
 }
@@ -83,7 +90,8 @@ function group(weighed: readonly Weighed[]): Group {
   const people = sumOf(weighed, ({ share }) => share);
   const perPerson = (of: (each: Weighed) => number): number =>
     people === 0 ? 0 : sumOf(weighed, (each) => each.share * of(each)) / people;
-  const askedOf = ({ cell }: Weighed, phase: Phase): number => ratio(cell.phases[phase].asked, cell.phases[phase].logins);
+  const askedOf = ({ cell }: Weighed, phase: Phase): number =>
+    ratio(cell.phases[phase].asked, cell.phases[phase].logins);
   return {
     asked: {
       // Everybody has one first log-in and nine early ones, however often they come.

@@ -3,10 +3,10 @@ import { type Chance, chanceOf } from './chance.ts';
 import { FREQUENCIES, FREQUENCY_NAMES, type Frequency } from './frequencies.ts';
 import { buildWorld, type World } from './geography.ts';
 import { emptyJars, type Jars, playHonest, unborn } from './honest.ts';
+import { mixReportOf } from './mix-report.ts';
 import { MIXES, type Mix, type MixName } from './mixes.ts';
 import { KINDS, type PersonKind } from './people/kinds.ts';
 import { personOf } from './people/life.ts';
-import { mixReportOf } from './mix-report.ts';
 import type { MixReport, Report } from './report.ts';
 import { raise, type SimulationParts, type Stage } from './stage.ts';
 import { newTally, type Tally } from './tally.ts';
@@ -102,7 +102,9 @@ async function playPeople(
   for (const kind of KINDS) {
     for (const frequency of FREQUENCY_NAMES) {
       for (let index = 0; index < size.people; index++) {
-        turns.push(...turnsOf({ stage, world, jars, tally }, { kind, frequency, index }, MIXES[mix], chance, size.span));
+        turns.push(
+          ...turnsOf({ stage, world, jars, tally }, { kind, frequency, index }, MIXES[mix], chance, size.span),
+        );
       }
     }
   }

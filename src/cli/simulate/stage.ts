@@ -11,7 +11,7 @@ import type { DeviceClaim, EventType } from '../../model/request.ts';
 import { DEFAULT_SPACE, USER_TYPE } from '../../model/subject.ts';
 import { parseAddress } from '../../net/ip.ts';
 import type { RuleSet } from '../../rules/ruleset.ts';
-import { stepUpIssuers } from '../../step-up/presets.ts';
+import { stepUpIssuers } from '../../step-up/issuers.ts';
 import type { Store } from '../../store/store.ts';
 import { EPOCH_MS, type Traits } from './browser.ts';
 import type { Chance } from './chance.ts';
@@ -35,12 +35,7 @@ export interface Stage {
 }
 
 /** An engine with an empty store at the first moment of a simulation. */
-export async function raise(
-  parts: SimulationParts,
-  lists: AddressLists,
-  chance: Chance,
-  keys: number,
-): Promise<Stage> {
+export async function raise(parts: SimulationParts, lists: AddressLists, chance: Chance, keys: number): Promise<Stage> {
   const clock = { ms: EPOCH_MS };
   const now = (): number => clock.ms;
   const issuer = await localIssuer();
@@ -158,7 +153,14 @@ function userOf(subject: string) {
   return { subject, subjectSpace: DEFAULT_SPACE, subjectType: USER_TYPE };
 }
 
-function observedOf({ address, session, userAgent, traits, token, atMs }: Omit<Sent, 'action' | 'context' | 'subject'>) {
+function observedOf({
+  address,
+  session,
+  userAgent,
+  traits,
+  token,
+  atMs,
+}: Omit<Sent, 'action' | 'context' | 'subject'>) {
   const parsed = parseAddress(address);
   const device: DeviceClaim | null =
     (traits === null || traits.fingerprint === null) && token === null

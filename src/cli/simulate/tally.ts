@@ -44,7 +44,8 @@ export interface Tally {
 /** An empty tally. */
 export function newTally(): Tally {
   const cells = new Map<string, Cell>();
-  for (const kind of KINDS) for (const frequency of FREQUENCY_NAMES) cells.set(`${kind}/${frequency}`, emptyCell(kind, frequency));
+  for (const kind of KINDS)
+    for (const frequency of FREQUENCY_NAMES) cells.set(`${kind}/${frequency}`, emptyCell(kind, frequency));
   return {
     cells: [...cells.values()],
     person(kind, frequency, years) {

@@ -64,7 +64,12 @@ export async function victimOf(
   stage: Stage,
   parts: SimulationParts,
   world: World,
-  { id, kind, frequency, pays }: { readonly id: string; readonly kind: PersonKind; readonly frequency: Frequency; readonly pays: number },
+  {
+    id,
+    kind,
+    frequency,
+    pays,
+  }: { readonly id: string; readonly kind: PersonKind; readonly frequency: Frequency; readonly pays: number },
   chance: Chance,
 ): Promise<Victim | null> {
   const spanDays = FREQUENCIES[frequency].meanDays * USUAL_LOGINS;

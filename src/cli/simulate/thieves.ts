@@ -1,4 +1,13 @@
-import { type Browser, browserIn, DAY_MS, HOUR_MS, PLATFORMS, type Platform, type Traits, withFingerprint } from './browser.ts';
+import {
+  type Browser,
+  browserIn,
+  DAY_MS,
+  HOUR_MS,
+  PLATFORMS,
+  type Platform,
+  type Traits,
+  withFingerprint,
+} from './browser.ts';
 import type { Chance } from './chance.ts';
 import { hostIn, type Network, type World } from './geography.ts';
 import type { Person } from './people/person.ts';
@@ -146,11 +155,7 @@ export function attemptsOf(thief: ThiefClass, loot: Loot, atMs: number, world: W
   const inCity = (): string => differentNetwork(() => host(victim.home.networks), loot.address);
   const rented = (): string => host(world.hosting);
   // Residential proxies near the victim are sold by the city, so thieves of sessions often have one.
-  const elsewhere = (): string =>
-    differentNetwork(
-      chance.pick([inCity, inCountry, abroad, rented]),
-      loot.address,
-    );
+  const elsewhere = (): string => differentNetwork(chance.pick([inCity, inCountry, abroad, rented]), loot.address);
 
   interface LogIn extends Partial<Pick<Attempt, 'token' | 'answers' | 'before' | 'counts'>> {
     readonly from: () => string;
@@ -314,7 +319,8 @@ function differentNetwork(draw: () => string, address: string): string {
 
 /** Another address of the same /24; of the same /48 for IPv6. */
 function neighbourOf(address: string, chance: Chance): string {
-  if (address.includes(':')) return hostIn({ version: 6, prefix: address.split(':').slice(0, 3).join(':').concat(':') }, chance);
+  if (address.includes(':'))
+    return hostIn({ version: 6, prefix: address.split(':').slice(0, 3).join(':').concat(':') }, chance);
   const prefix = address.slice(0, address.lastIndexOf('.') + 1);
   for (;;) {
     const drawn = `${prefix}${chance.whole(1, 254)}`;

@@ -1,211 +1,301 @@
-import {
-  closeSync,
-  copyFileSync,
-  fstatSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  readSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import {
-  CITY_ACCURACY_KM,
-  COUNTRY_ACCURACY_KM,
-  coordinates,
-  countryCode,
-  type LocalGeoSource,
-  type Located,
-  whyUnlocatable,
-} from '../../model/geo.ts';
-import { isMissingFile } from '../missing-file.ts';
-
-/** How much of the data is loaded, and how old it may be. */
-export interface GeoipLiteOptions {
-  /** Where the `.dat` files lie; default: the data that geoip-lite brings along. */
-  readonly directory?: string;
-  /** False loads the country tables only: about 8 MB in memory, no coordinates, hence no travel. Default true. */
-  readonly city?: boolean;
-  /** Older data goes on answering, and `status` says that it is old. In days; default: no age is too old. */
-  readonly maxAgeDays?: number;
-}
+import { CITY_ACCURACY_KM, COUNTRY_ACCURACY_KM, coordinates, countryCode } from '../../model/geo.ts';
+import { DataError, reasonOf } from '../data-error.ts';
+import { isMissingFile } from '../directory.ts';
+import { NO_PLACE, type PlaceSteps, type PlaceTable, type StoredPlace, stepList } from './place-steps.ts';
 
 /**
- * Places from the geoip-lite data files, read into memory once (about 115 MB with cities). Data that is
- * missing, cut or damaged does not stop the service: the source then answers `bad_database`, and `status` says what is
- * wrong with which file.
+ * Reads the data files of geoip-lite. Tables of ranges are in big-endian order, one record each:
+ *
+ *     geoip-city.dat      u32 first · u32 last · u32 name · i32 lat · i32 lon · u32 radius in km
+ *     geoip-city6.dat     16 bytes first · 16 bytes last · the same
+ *     geoip-country.dat   u32 first · u32 last · two letters
+ *     geoip-country6.dat  16 bytes first · 16 bytes last · two letters
+ *     geoip-city-names.dat  2 bytes country · 3 region · 4 metro · 1 EU · 32 time zone · 46 city, each padded with zeros
+ *
+ * Degrees are in ten-thousandths; a name of 0xffffffff is none.
+ *
+ * @see https://github.com/geoip-lite/node-geoip/blob/main/scripts/updatedb.js
+ * @throws DataError `geo_source_damaged`
  */
-export function geoipLiteSource({
-  directory,
-  city = true,
-  maxAgeDays = Number.POSITIVE_INFINITY,
-}: GeoipLiteOptions = {}): LocalGeoSource {
-  const name = 'geoip-lite';
-  const from = directory ?? bundledDirectory();
-  let problem = from === null ? 'bad_database: geoip-lite is not installed; run npm ci' : problemOf(from, city);
-  let library: GeoipLite | null = null;
-  let dataAtMs: number | null = null;
-  if (from !== null && problem === null) {
-    try {
-      library = city ? load(from) : loadCountries(from);
-      dataAtMs = dateOf(from, city);
-    } catch (error) {
-      problem = `bad_database: ${from} could not be loaded (${messageOf(error)}); reinstall or update the data`;
-    }
-  }
-
-  return {
-    locate(address) {
-      const why = whyUnlocatable(address);
-      if (why !== null) return { known: false, why };
-      if (library === null) return { known: false, why: 'bad_database' };
-      try {
-        return locatedFrom(library.lookup(address.text));
-      } catch (error) {
-        // The first damaged record tells that files do not belong together; the rest of the data still answers.
-        problem ??= `bad_database: a record in ${from} could not be read (${messageOf(error)}); reinstall or update the data`;
-        return { known: false, why: 'bad_database' };
-      }
-    },
-    status: (nowMs) => {
-      const ageDays = dataAtMs === null ? null : Math.max(0, (nowMs - dataAtMs) / 86_400_000);
-      const isOld = ageDays !== null && ageDays > maxAgeDays;
-      return { name, ageDays, problem: problem ?? (isOld ? tooOld(ageDays, maxAgeDays) : null) };
-    },
-  };
-}
-
-function tooOld(ageDays: number, maxAgeDays: number): string {
-  return `data_old: the geo data is ${Math.floor(ageDays)} days old, more than ${maxAgeDays}, and places move; install a newer geoip-lite or run its updatedb`;
-}
-
-interface GeoipLite {
-  lookup(address: string): GeoipRecord | null;
-}
-
-interface GeoipRecord {
-  readonly country?: string;
-  readonly region?: string;
-  readonly city?: string;
-  readonly ll?: readonly [number | null, number | null];
-  readonly area?: number;
-}
-
-function locatedFrom(record: GeoipRecord | null): Located {
-  const country = countryCode(record?.country);
-  if (record === null || country === null) return { known: false, why: 'not_found' };
-  const city = record.city || null;
-  // Without a city the coordinates are the middle of the country, whatever radius stands beside them.
-  const point = city === null ? null : coordinates(record.ll?.[0], record.ll?.[1]);
-  return {
-    known: true,
-    place: {
-      lat: point?.lat ?? null,
-      lon: point?.lon ?? null,
-      accuracyKm: point === null ? COUNTRY_ACCURACY_KM : record.area || CITY_ACCURACY_KM,
-      country,
-      region: record.region || null,
-      city,
-      source: 'geoip-lite',
-    },
-  };
-}
-
-/** Where the data that geoip-lite brings along lies; null when the package is not installed. */
-export function bundledDirectory(): string | null {
-  try {
-    return join(dirname(require.resolve('geoip-lite/package.json')), 'data');
-  } catch (error) {
-    if (isMissingModule(error)) return null;
-    throw error;
-  }
-}
-
-const require = createRequire(import.meta.url);
-
-/** The library keeps its tables in its module and finds them through a global, so each source gets a module of its own. */
-function load(directory: string): GeoipLite {
-  const file = require.resolve('geoip-lite');
-  delete require.cache[file];
-  Reflect.set(globalThis, 'geodatadir', directory);
-  try {
-    return require(file);
-  } finally {
-    Reflect.deleteProperty(globalThis, 'geodatadir');
-    delete require.cache[file];
-  }
-}
-
-/** The library loads cities wherever it finds them, so it is shown a directory that has none. */
-function loadCountries(directory: string): GeoipLite {
-  const bare = mkdtempSync(join(tmpdir(), 'stepgate-geo-'));
-  try {
-    for (const { file } of COUNTRY_FILES) copyFileSync(join(directory, file), join(bare, file));
-    return load(bare);
-  } finally {
-    rmSync(bare, { recursive: true });
-  }
+export function readGeoipLite(directory: string, city: boolean): PlaceTable {
+  const files = city ? CITY_FILES : COUNTRY_FILES;
+  const v4 = readTable(directory, files.v4);
+  const v6 = readTable(directory, files.v6);
+  const list = city ? cityPlaces(readTable(directory, CITY_NAMES)) : countryPlaces();
+  return { v4: readSteps4(v4, list.placeAt), v6: readSteps6(v6, list.placeAt), places: list.places };
 }
 
 /** One of the library's files. */
 interface DataFile {
   readonly file: string;
   readonly recordBytes: number;
-  /** Where the last address of a record stands, and the least that the last record of a whole file ends with. */
+  /** Where a record says its last address, and the least that the last record of a whole file ends with. */
   readonly end?: { readonly offset: number; readonly atLeast: number };
 }
 
-/** The highest addresses handed out are 223.255.255.255 and those of 2c0f::/16: a file that ends before was cut. */
-const END_V4 = 0xdf000000;
-const END_V6 = 0x2a000000;
-
-const CITY_V4: DataFile = { file: 'geoip-city.dat', recordBytes: 24, end: { offset: 4, atLeast: END_V4 } };
-const CITY_V6: DataFile = { file: 'geoip-city6.dat', recordBytes: 48, end: { offset: 16, atLeast: END_V6 } };
-const COUNTRY_V4: DataFile = { file: 'geoip-country.dat', recordBytes: 10, end: { offset: 4, atLeast: END_V4 } };
-const COUNTRY_V6: DataFile = { file: 'geoip-country6.dat', recordBytes: 34, end: { offset: 16, atLeast: END_V6 } };
-
-const CITY_FILES: readonly DataFile[] = [{ file: 'geoip-city-names.dat', recordBytes: 88 }, CITY_V4, CITY_V6];
-const COUNTRY_FILES: readonly DataFile[] = [COUNTRY_V4, COUNTRY_V6];
-
-/** The tables of ranges, by address family. */
-export function tableFiles(city: boolean): { readonly 4: DataFile; readonly 6: DataFile } {
-  return city ? { 4: CITY_V4, 6: CITY_V6 } : { 4: COUNTRY_V4, 6: COUNTRY_V6 };
+interface Table extends DataFile {
+  readonly path: string;
+  readonly bytes: Buffer;
 }
+
+/** The highest addresses handed out are 223.255.255.255 and those of 2c0f::/16: a file that ends before was cut. */
+const END_V4 = { offset: 4, atLeast: 0xdf000000 };
+const END_V6 = { offset: 16, atLeast: 0x2a000000 };
+
+const CITY_NAMES: DataFile = { file: 'geoip-city-names.dat', recordBytes: 88 };
+const CITY_FILES = {
+  v4: { file: 'geoip-city.dat', recordBytes: 24, end: END_V4 },
+  v6: { file: 'geoip-city6.dat', recordBytes: 48, end: END_V6 },
+};
+const COUNTRY_FILES = {
+  v4: { file: 'geoip-country.dat', recordBytes: 10, end: END_V4 },
+  v6: { file: 'geoip-country6.dat', recordBytes: 34, end: END_V6 },
+};
 
 /** The names of all files of the data. */
 export function dataFiles(city: boolean): readonly string[] {
-  return (city ? CITY_FILES : COUNTRY_FILES).map(({ file }) => file);
+  const { v4, v6 } = city ? CITY_FILES : COUNTRY_FILES;
+  return [...(city ? [CITY_NAMES.file] : []), v4.file, v6.file];
 }
 
-/** What is wrong with the files, in a sentence that begins with `bad_database`; null when nothing is. */
-function problemOf(directory: string, city: boolean): string | null {
-  for (const data of city ? CITY_FILES : COUNTRY_FILES) {
-    const path = join(directory, data.file);
-    try {
-      const problem = damageOf(path, data);
-      if (problem !== null) return `bad_database: ${path} ${problem}; reinstall or update the data`;
-    } catch (error) {
-      return `bad_database: ${path} could not be read (${messageOf(error)}); reinstall or update the data`;
-    }
-  }
-  return null;
-}
-
-function damageOf(path: string, { recordBytes, end }: DataFile): string | null {
-  const handle = openSync(path, 'r');
+/** Where the data that geoip-lite brings along lies; null when the package is not installed. */
+export function bundledDirectory(): string | null {
   try {
-    const { size } = fstatSync(handle);
-    if (size === 0) return 'is empty';
-    if (size % recordBytes !== 0) return `holds ${size} bytes, which is no multiple of ${recordBytes}`;
-    if (end === undefined) return null;
-    const last = Buffer.alloc(recordBytes);
-    readSync(handle, last, 0, recordBytes, size - recordBytes);
-    return last.readUInt32BE(end.offset) < end.atLeast ? 'ends before the last address in use, so it was cut' : null;
-  } finally {
-    closeSync(handle);
+    return join(dirname(createRequire(import.meta.url).resolve('geoip-lite/package.json')), 'data');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'MODULE_NOT_FOUND') return null;
+    throw error;
+  }
+}
+
+function readTable(directory: string, data: DataFile): Table {
+  const path = join(directory, data.file);
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    throw damaged(`${path} could not be read (${reasonOf(error)})`);
+  }
+  const { recordBytes, end } = data;
+  if (bytes.length === 0) throw damaged(`${path} is empty`);
+  if (bytes.length % recordBytes !== 0) {
+    throw damaged(`${path} holds ${bytes.length} bytes, which is no multiple of ${recordBytes}`);
+  }
+  if (end !== undefined && bytes.readUInt32BE(bytes.length - recordBytes + end.offset) < end.atLeast) {
+    throw damaged(`${path} ends before the last address in use, so it was cut`);
+  }
+  return { ...data, path, bytes };
+}
+
+const damaged = (found: string): DataError =>
+  new DataError('geo_source_damaged', `${found}; reinstall or update the data`);
+
+/** Gives the number of the place of a record, whose part behind the addresses begins at `at`. */
+type PlaceAt = (table: Table, at: number) => number;
+
+/** Numbers the places of the country tables. */
+function countryPlaces(): { readonly places: readonly StoredPlace[]; readonly placeAt: PlaceAt } {
+  const places: StoredPlace[] = [];
+  const numbers = new Map<number, number>();
+  return {
+    places,
+    placeAt({ bytes }, at) {
+      const letters = bytes.readUInt16BE(at);
+      const known = numbers.get(letters);
+      if (known !== undefined) return known;
+      const country = countryCode(bytes.toString('latin1', at, at + 2));
+      const coarse = { region: null, city: null, lat: null, lon: null, accuracyKm: COUNTRY_ACCURACY_KM };
+      const number = country === null ? NO_PLACE : places.push({ country, ...coarse });
+      numbers.set(letters, number);
+      return number;
+    },
+  };
+}
+
+type Name = Pick<StoredPlace, 'country' | 'region' | 'city'>;
+
+const NO_NAME = 0xffffffff;
+/** No degrees in ten-thousandths. */
+const NO_DEGREES = 0x7fffffff;
+
+/** Numbers the places of the city tables: the same name, coordinates and radius are one. */
+function cityPlaces(names: Table): { readonly places: readonly StoredPlace[]; readonly placeAt: PlaceAt } {
+  const { known, numberOf } = namesIn(names);
+  const places: StoredPlace[] = [];
+  const numbers = hashTable();
+  return {
+    places,
+    placeAt({ path, bytes }, at) {
+      const record = bytes.readUInt32BE(at);
+      if (record === NO_NAME) return NO_PLACE;
+      const name = numberOf[record];
+      if (name === undefined) {
+        const found = `a record in ${path} names place ${record} of ${numberOf.length}, so the files do not belong together`;
+        throw damaged(found);
+      }
+      if (name === 0) return NO_PLACE;
+      const { city } = known[name - 1] as Name;
+      // Without a city the coordinates are the middle of the country, whatever radius is stated.
+      const lat = city === null ? 0 : bytes.readInt32BE(at + 4);
+      const lon = city === null ? 0 : bytes.readInt32BE(at + 8);
+      const point = coordinates(lat / 1e4, lon / 1e4);
+      const accuracyKm = point === null ? COUNTRY_ACCURACY_KM : bytes.readUInt32BE(at + 12) || CITY_ACCURACY_KM;
+      const number = numbers.number(
+        name,
+        point === null ? NO_DEGREES : lat,
+        point === null ? NO_DEGREES : lon,
+        accuracyKm,
+      );
+      if (number > places.length) {
+        const { country, region } = known[name - 1] as Name;
+        places.push({ country, region, city, lat: point?.lat ?? null, lon: point?.lon ?? null, accuracyKm });
+      }
+      return number;
+    },
+  };
+}
+
+/** Names by record: 0 without a country, else the position in `known` plus one. Records that differ only in time zone are one. */
+function namesIn({ bytes, recordBytes }: Table): { readonly known: readonly Name[]; readonly numberOf: Uint32Array } {
+  const known: Name[] = [];
+  const numbers = new Map<string, number>();
+  const numberOf = new Uint32Array(bytes.length / recordBytes);
+  const text = (from: number, to: number): string => {
+    let end = from;
+    while (end < to && bytes[end] !== 0) end++;
+    return bytes.toString('utf8', from, end);
+  };
+  for (let record = 0; record < numberOf.length; record++) {
+    const at = record * recordBytes;
+    const country = countryCode(text(at, at + 2));
+    if (country === null) continue;
+    const region = text(at + 2, at + 5);
+    const city = text(at + 42, at + recordBytes);
+    const key = `${country}\0${region}\0${city}`;
+    const number = numbers.get(key) ?? known.push({ country, region: region || null, city: city || null });
+    numbers.set(key, number);
+    numberOf[record] = number;
+  }
+  return { known, numberOf };
+}
+
+/** Numbers rows of four integers from 1 on. Open addressing over plain words: a Map of keys would take seconds. */
+function hashTable(): { number(a: number, b: number, c: number, d: number): number } {
+  let mask = 2 ** 16 - 1;
+  let slots = new Uint32Array(mask + 1);
+  let rows = new Int32Array(4 * 2 ** 15);
+  let count = 0;
+  const slotOf = (a: number, b: number, c: number, d: number): number => {
+    const mixed =
+      Math.imul(a, 0x9e3779b1) ^ Math.imul(b, 0x85ebca6b) ^ Math.imul(c, 0xc2b2ae35) ^ Math.imul(d, 0x27d4eb2f);
+    let slot = (mixed ^ (mixed >>> 15)) & mask;
+    for (let row = slots[slot] ?? 0; row !== 0; row = slots[slot] ?? 0) {
+      const at = (row - 1) * 4;
+      if (rows[at] === a && rows[at + 1] === b && rows[at + 2] === c && rows[at + 3] === d) break;
+      slot = (slot + 1) & mask;
+    }
+    return slot;
+  };
+  const grow = (): void => {
+    const larger = new Int32Array(rows.length * 2);
+    larger.set(rows);
+    rows = larger;
+    mask = mask * 2 + 1;
+    slots = new Uint32Array(mask + 1);
+    for (let row = 1; row <= count; row++) {
+      const at = (row - 1) * 4;
+      slots[slotOf(rows[at] ?? 0, rows[at + 1] ?? 0, rows[at + 2] ?? 0, rows[at + 3] ?? 0)] = row;
+    }
+  };
+  return {
+    number(a, b, c, d) {
+      const slot = slotOf(a, b, c, d);
+      const known = slots[slot] ?? 0;
+      if (known !== 0) return known;
+      rows.set([a, b, c, d], count * 4);
+      count += 1;
+      slots[slot] = count;
+      if (count * 4 === rows.length) grow();
+      return count;
+    },
+  };
+}
+
+/** IPv4 records are in order and disjoint, so that each means what it says. */
+function readSteps4(table: Table, placeAt: PlaceAt): PlaceSteps {
+  const { path, bytes, recordBytes } = table;
+  const steps = stepList(1);
+  let next = 0;
+  for (let at = 0; at < bytes.length; at += recordBytes) {
+    const first = bytes.readUInt32BE(at);
+    const last = bytes.readUInt32BE(at + 4);
+    if (first < next || last < first) throw damaged(`record ${at / recordBytes} of ${path} is out of order`);
+    if (first > next) steps.pushWords(next, 0, NO_PLACE);
+    steps.pushWords(first, 0, placeAt(table, at + 8));
+    next = last + 1;
+  }
+  if (next < 2 ** 32) steps.pushWords(next, 0, NO_PLACE);
+  return steps.steps();
+}
+
+/**
+ * IPv6 records overlap in the 64 bits that geoip-lite compares, and some are out of order, so that which one an address belongs to
+ * depends on its bisection. Between two borders of records the answer is the same: each border is searched as the library does.
+ */
+function readSteps6(table: Table, placeAt: PlaceAt): PlaceSteps {
+  const { bytes, recordBytes } = table;
+  const count = bytes.length / recordBytes;
+  const borders = new BigUint64Array(count * 2 + 1);
+  const words = new Uint32Array(count * 4);
+  for (let record = 0; record < count; record++) {
+    const at = record * recordBytes;
+    borders[record * 2 + 1] = bytes.readBigUInt64BE(at);
+    borders[record * 2 + 2] = bytes.readBigUInt64BE(at + 16) + 1n;
+    for (const [word, offset] of WORD_OFFSETS) words[record * 4 + word] = bytes.readUInt32BE(at + offset);
+  }
+  borders.sort();
+  const steps = stepList(4);
+  for (const border of borders) {
+    const first = Number(border >> 32n);
+    const second = Number(border & 0xffffffffn);
+    const record = recordOf(words, first, second);
+    steps.pushWords(first, second, record < 0 ? NO_PLACE : placeAt(table, record * recordBytes + 32));
+  }
+  return steps.steps();
+}
+
+/** First two words of the first and of the last address of a record. */
+const WORD_OFFSETS = [
+  [0, 0],
+  [1, 4],
+  [2, 16],
+  [3, 20],
+] as const;
+
+/**
+ * The record that geoip-lite finds for an address; -1 when it finds none.
+ *
+ * @see https://github.com/geoip-lite/node-geoip/blob/main/lib/geoip.js
+ */
+function recordOf(words: Uint32Array, first: number, second: number): number {
+  /** Below 0, 0 or above 0 as the border at `at` is below the address, the same, or above it. */
+  const compare = (at: number): number => (words[at] ?? 0) - first || (words[at + 1] ?? 0) - second;
+  let low = 0;
+  let high = words.length / 4 - 1;
+  if (compare(0) > 0 || compare(high * 4 + 2) < 0) return -1;
+  for (;;) {
+    const record = (low + high) >>> 1;
+    const isStarted = compare(record * 4) <= 0;
+    if (isStarted && compare(record * 4 + 2) >= 0) return record;
+    if (low === high) return -1;
+    if (low === high - 1) {
+      if (record === low) low = high;
+      else high = low;
+    } else if (isStarted) low = record;
+    else high = record;
   }
 }
 
@@ -221,8 +311,7 @@ export function dateOf(directory: string, city: boolean): number {
   } catch (error) {
     if (!isMissingFile(error)) throw error;
   }
-  const files = city ? CITY_FILES : COUNTRY_FILES;
-  return Math.min(...files.map(({ file }) => statSync(join(directory, file)).mtimeMs));
+  return Math.min(...dataFiles(city).map((file) => statSync(join(directory, file)).mtimeMs));
 }
 
 /** The data inside geoip-lite 2.0.3, released on 8 July 2026. */
@@ -231,13 +320,3 @@ const RELEASED_DATA = {
   country: '480b2d18f8423ae1f9370722fb6d12d8',
   atMs: Date.UTC(2026, 6, 8),
 };
-
-function isMissingModule(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'MODULE_NOT_FOUND';
-}
-
-function messageOf(error: unknown): string {
-  if (error instanceof Error) return error.message;
-  // geoip-lite throws plain objects that hold a code.
-  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : String(error);
-}

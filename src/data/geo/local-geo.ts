@@ -1,19 +1,52 @@
-import type { GeoSource } from '../../model/geo.ts';
-import { geoipLiteSource } from './geoip-lite.ts';
-import type { GeoLevel } from './manifest.ts';
+import { join } from 'node:path';
+import type { LocalGeoSource } from '../../model/geo.ts';
+import { DataError } from '../data-error.ts';
+import { readBytes, versionOf } from '../directory.ts';
+import { type Live, live } from '../live.ts';
+import { MANIFEST_FILE, type ReadFile } from '../manifest.ts';
+import { compileGeoipLite } from './build-geo.ts';
+import { type GeoLevel, shardIndex } from './geo-manifest.ts';
+import { bundledDirectory } from './geoip-lite.ts';
 import { noGeo } from './no-geo.ts';
-import { type FetchShard, readAllShards, shardedGeo, shardMemory } from './shards.ts';
-import { buildFingerprint, readBuiltFile } from './shards-file.ts';
+import { decodedShard, type PlacesOptions, placesInMemory, type ReadPlaces, readPlaces } from './places.ts';
 
-/** The source of a service on Node. */
-export interface WatchedGeo {
-  /** Always the data in force; hold on to it, it changes underneath. */
-  readonly geo: GeoSource;
-  /** Takes over what is built now. Rejects when that cannot be used; the data in force goes on. */
-  reload(): Promise<void>;
-  /** Stops watching. */
-  close(): void;
+/** Which data of geoip-lite is compiled. */
+export interface GeoipLiteOptions {
+  /** Where the `.dat` files lie; default: the data that geoip-lite brings along. */
+  readonly directory?: string;
+  /** False compiles the country tables only: no coordinates, hence no travel. Default true. */
+  readonly city?: boolean;
+  /** As for {@link PlacesOptions}. */
+  readonly maxAgeDays?: number;
 }
+
+/**
+ * Places from the data of geoip-lite, compiled into memory (about 50 MB with cities, within a second or two). Data that is missing,
+ * cut or damaged does not stop the service: the source then answers `bad_database`, and `status` says what is wrong with which file.
+ */
+export function geoipLiteSource({ directory, city = true, ...options }: GeoipLiteOptions = {}): LocalGeoSource {
+  const level = city ? 'city' : 'country';
+  return placesInMemory(compiledPlaces(directory ?? bundledDirectory(), level), {
+    ...options,
+    level,
+    source: 'geoip-lite',
+  });
+}
+
+function compiledPlaces(directory: string | null, level: GeoLevel): ReadPlaces {
+  try {
+    if (directory === null) throw new DataError('geo_source_missing', 'geoip-lite is not installed; run npm ci');
+    const { manifest, files } = compileGeoipLite(directory, level, UNHASHED);
+    const shards = Array.from(files, ([name, bytes]) => decodedShard(name, bytes));
+    return { index: shardIndex(manifest), shards, problem: null };
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    return { index: null, shards: [], problem: `bad_database: ${error.message}` };
+  }
+}
+
+/** Data that stays in memory is compared with nothing. */
+const UNHASHED = '0'.repeat(64);
 
 /** What the settings say. */
 export interface LocalGeoOptions {
@@ -23,66 +56,64 @@ export interface LocalGeoOptions {
   readonly dir: string;
   /** `GEO_MAX_AGE_DAYS` */
   readonly maxAgeDays?: number;
-  /** How often the directory is looked at. Default 5,000 ms. */
+  /** Time between two looks at the directory. Default 5,000 ms. */
   readonly intervalMs?: number;
   readonly onReload?: () => void;
   /** Called when what was built cannot be used; the data in force goes on. */
   readonly onProblem?: (error: Error) => void;
 }
 
+/** Places that follow what is built in a directory. `geo` is always the data in force. */
+export type LiveGeo = Pick<Live<unknown>, 'problem' | 'reload' | 'close'> & { readonly geo: LocalGeoSource };
+
+const isManifest = (name: string): boolean => name === MANIFEST_FILE;
+const readerOf =
+  (dir: string): ReadFile =>
+  (name) =>
+    readBytes(join(dir, name));
+
 /**
- * Places from the data built in a directory, all of it in memory, so that every look-up answers at once. What is rebuilt is
- * taken over without a restart. Data that is damaged when the service starts answers `bad_database` where it is damaged, and
- * `status` names it. Until something is built, the data of geoip-lite answers. Does not keep the process alive.
+ * Places from the data built in a directory, all of it in memory. What is rebuilt is taken over without a restart, whole or not at
+ * all. Data that is damaged when the service starts answers `bad_database` where it is damaged, and `status` names it. Until something
+ * is built, the data of geoip-lite answers. Does not keep the process alive.
  */
-export async function openLocalGeo({
-  data,
-  dir,
-  maxAgeDays = Number.POSITIVE_INFINITY,
-  intervalMs = 5_000,
-  onReload,
-  onProblem,
-}: LocalGeoOptions): Promise<WatchedGeo> {
-  if (data === 'none') return { geo: noGeo(), reload: async () => undefined, close: () => undefined };
-  const fetchShard: FetchShard = (name) => readBuiltFile(dir, name);
-  let seen = await buildFingerprint(dir);
-  let current: GeoSource;
-  const readAll = async (): Promise<{ geo: GeoSource; error: Error | null }> => {
-    const memory = shardMemory(Number.MAX_SAFE_INTEGER);
-    const error = await readAllShards(memory, fetchShard).then(() => null, asError);
-    return { geo: shardedGeo({ memory, fetchShard, level: data, maxAgeDays }), error };
-  };
-  if (seen === null) current = geoipLiteSource({ city: data === 'city', maxAgeDays });
-  else {
-    const { geo, error } = await readAll();
-    current = geo;
-    if (error !== null) onProblem?.(error);
+export async function openLocalGeo(options: LocalGeoOptions): Promise<LiveGeo> {
+  const { data, dir, maxAgeDays, intervalMs = 5_000, onReload, onProblem } = options;
+  if (data === 'none') {
+    const nothing = async (): Promise<void> => undefined;
+    return { geo: noGeo(), problem: () => null, reload: nothing, close: () => undefined };
   }
-  const reload = async (): Promise<void> => {
-    const now = await buildFingerprint(dir);
-    if (now === seen || now === null) return;
-    const { geo, error } = await readAll();
-    seen = now;
-    if (error !== null) throw error;
-    current = geo;
-    onReload?.();
-  };
-  let running: Promise<void> = Promise.resolve();
-  const inTurn = (): Promise<void> => {
-    const next = running.then(reload);
-    // The queue goes on after a failed reload; whoever asked for that reload gets its error.
-    running = next.catch(() => undefined);
-    return next;
-  };
-  const timer = setInterval(() => {
-    inTurn().catch((error: unknown) => onProblem?.(asError(error)));
-  }, intervalMs);
-  timer.unref();
+  const places: PlacesOptions = { level: data, ...(maxAgeDays !== undefined && { maxAgeDays }) };
+  const version = await versionOf(dir, isManifest);
+  const first = version === null ? null : await readPlaces(readerOf(dir));
+  const following = live<LocalGeoSource, string | null>({
+    version: () => versionOf(dir, isManifest),
+    load: async (found, current) => {
+      // A build that was taken away goes on in memory.
+      if (found === null) return current;
+      const read = await readPlaces(readerOf(dir));
+      if (read.problem !== null) throw new DataError('geo_data_unusable', read.problem);
+      return placesInMemory(read, places);
+    },
+    first: {
+      version,
+      value:
+        first === null
+          ? geoipLiteSource({ city: data === 'city', ...(maxAgeDays !== undefined && { maxAgeDays }) })
+          : placesInMemory(first, places),
+    },
+    intervalMs,
+    ...(onReload && { onSwap: onReload }),
+    ...(onProblem && { onProblem }),
+  });
+  if (first !== null && first.problem !== null) onProblem?.(new DataError('geo_data_unusable', first.problem));
   return {
-    geo: { locate: (address) => current.locate(address), status: (nowMs) => current.status(nowMs) },
-    reload: inTurn,
-    close: () => clearInterval(timer),
+    geo: {
+      locate: (address) => following.current().locate(address),
+      status: (nowMs) => following.current().status(nowMs),
+    },
+    problem: following.problem,
+    reload: following.reload,
+    close: following.close,
   };
 }
-
-const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

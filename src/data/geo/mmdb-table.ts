@@ -2,8 +2,9 @@ import { Reader, type Response } from 'mmdb-lib';
 import * as z from 'zod';
 import { CITY_ACCURACY_KM, COUNTRY_ACCURACY_KM, coordinates, countryCode, countryOf } from '../../model/geo.ts';
 import { formatV4, formatV6 } from '../../net/ip.ts';
+import { DataError, reasonOf } from '../data-error.ts';
+import { bigintToWords } from '../ranges.ts';
 import { NO_PLACE, type PlaceSteps, type PlaceTable, placeList, type StoredPlace, stepList } from './place-steps.ts';
-import { GeoDataError } from './shard.ts';
 
 /** The decoder does not check the length of a double; one that was written too short comes out as a vanishing number. */
 const degrees = z
@@ -71,18 +72,21 @@ export interface MmdbContent {
 /**
  * Reads all of a MaxMind-format database as steps.
  *
- * @throws GeoDataError `geo_source_damaged`, or `geo_source_foreign` when it names no country (an ASN database, say)
+ * @throws DataError `geo_source_damaged`, or `geo_source_foreign` when it names no country (an ASN database, say)
  */
 export function readMmdb(bytes: Buffer, city: boolean): MmdbContent {
   try {
     return read(bytes, city);
   } catch (error) {
-    if (error instanceof GeoDataError) throw error;
+    if (error instanceof DataError) throw error;
     // The decoder throws whatever it stumbles over.
-    const why = error instanceof Error ? error.message : String(error);
-    throw new GeoDataError('geo_source_damaged', `no MaxMind-format database, or damaged (${why}); fetch it again`, {
-      cause: error,
-    });
+    throw new DataError(
+      'geo_source_damaged',
+      `no MaxMind-format database, or damaged (${reasonOf(error)}); fetch it again`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
@@ -104,9 +108,9 @@ function read(bytes: Buffer, city: boolean): MmdbContent {
       return place;
     };
   const v4 = walk.v4(leafOf((key) => formatV4(Number(key))));
-  const v6 = walk.v6(leafOf((key) => formatV6(wordsOf(key))));
+  const v6 = walk.v6(leafOf((key) => formatV6(bigintToWords(key))));
   if (list.places.length === 0) {
-    throw new GeoDataError(
+    throw new DataError(
       'geo_source_foreign',
       `${metadata.databaseType} names no country; use a City or Country database`,
     );
@@ -120,10 +124,8 @@ function read(bytes: Buffer, city: boolean): MmdbContent {
 
 const SEPARATOR_BYTES = 16;
 
-const damaged = (why: string): GeoDataError =>
-  new GeoDataError('geo_source_damaged', `the MaxMind-format database is damaged (${why}); fetch it again`);
-
-const wordsOf = (key: bigint): number[] => [96n, 64n, 32n, 0n].map((shift) => Number((key >> shift) & 0xffffffffn));
+const damaged = (why: string): DataError =>
+  new DataError('geo_source_damaged', `the MaxMind-format database is damaged (${why}); fetch it again`);
 
 type LeafOf = (pointer: number, key: bigint) => number;
 

@@ -48,24 +48,40 @@ export function placeList(): {
   };
 }
 
-/** Collects steps in ascending order; a step to the place that holds already is none. */
-export function stepList(stride: 1 | 4): { push(start: bigint, place: number): void; steps(): PlaceSteps } {
+/** Collects steps in ascending order; a step to the place that the one before leads to is left out. */
+export function stepList(stride: 1 | 4): {
+  push(start: bigint, place: number): void;
+  /** As `push`, for a start whose words after the second are 0. */
+  pushWords(first: number, second: number, place: number): void;
+  steps(): PlaceSteps;
+} {
   let starts = new Uint32Array(1024 * stride);
   let places = new Uint32Array(1024);
   // Nothing has a place before the first step.
   let count = 1;
+  /** Room for another step; -1 where none is needed. */
+  const next = (place: number, isFirst: boolean): number => {
+    if (places[count - 1] === place) return -1;
+    if (isFirst) count = 0;
+    if (count === places.length) {
+      starts = grown(starts);
+      places = grown(places);
+    }
+    places[count] = place;
+    return stride * count++;
+  };
   return {
     push(start, place) {
-      if (places[count - 1] === place) return;
-      if (start === 0n) count = 0;
-      if (count === places.length) {
-        starts = grown(starts);
-        places = grown(places);
+      const at = next(place, start === 0n);
+      for (let word = 0; at >= 0 && word < stride; word++) {
+        starts[at + word] = Number((start >> BigInt(32 * (stride - 1 - word))) & 0xffffffffn);
       }
-      for (let word = 0; word < stride; word++) {
-        starts[count * stride + word] = Number((start >> BigInt(32 * (stride - 1 - word))) & 0xffffffffn);
-      }
-      places[count++] = place;
+    },
+    pushWords(first, second, place) {
+      const at = next(place, first === 0 && second === 0);
+      if (at < 0) return;
+      starts[at] = first;
+      if (stride > 1) starts[at + 1] = second;
     },
     steps: () => ({ stride, starts: starts.slice(0, count * stride), places: places.slice(0, count) }),
   };

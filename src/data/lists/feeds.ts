@@ -1,4 +1,5 @@
-import type { ListProblem } from './list-text.ts';
+import { readUpTo } from '../../net/body.ts';
+import { type DataProblem, reasonOf } from '../data-error.ts';
 
 /** How a feed is fetched. */
 export interface FetchOptions {
@@ -21,7 +22,7 @@ export type Fetched =
       readonly etag: string | null;
       readonly lastModified: string | null;
     }
-  | { readonly outcome: 'problem'; readonly problem: ListProblem };
+  | { readonly outcome: 'problem'; readonly problem: DataProblem };
 
 /** Budget of one feed, from the first byte asked to the last one had. */
 export const DEFAULT_FEED_TIMEOUT_MS = 30_000;
@@ -31,8 +32,8 @@ export const DEFAULT_FEED_MAX_BYTES = 64 * 1024 * 1024;
 const problem = (code: string, message: string): Fetched => ({ outcome: 'problem', problem: { code, message } });
 
 const messageOf = (error: unknown): string => {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
+  const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
+  return `${reasonOf(error)}${cause}`;
 };
 
 const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
@@ -57,28 +58,6 @@ function redirectOf(from: string, location: string | null, hops: number): string
     return problem('feed_downgraded', `redirect to ${to.protocol}//${to.host}, and only https is followed; ${cure}`);
   }
   return hops < MAX_REDIRECTS ? to.href : problem('feed_redirected', `more than ${MAX_REDIRECTS} redirects`);
-}
-
-/** Reads a body up to a size; null when it is larger, which ends the connection. */
-async function readUpTo(body: ReadableStream<Uint8Array>, maxBytes: number): Promise<Uint8Array | null> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  const reader = body.getReader();
-  for (let part = await reader.read(); !part.done; part = await reader.read()) {
-    size += part.value.byteLength;
-    if (size > maxBytes) {
-      await reader.cancel();
-      return null;
-    }
-    chunks.push(part.value);
-  }
-  const bytes = new Uint8Array(size);
-  let offset = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset);
-    offset += chunk.byteLength;
-  }
-  return bytes;
 }
 
 function decodeText(bytes: Uint8Array): string | null {

@@ -1,23 +1,9 @@
 import * as z from 'zod';
 import type { Address } from '../../model/address.ts';
 import { isWithinNotPublicV4, isWithinNotPublicV6, parseAddress, parseCidr } from '../../net/ip.ts';
+import { DataError, reasonOf } from '../data-error.ts';
+import { type Span, wordsToBigint } from '../ranges.ts';
 import type { ListConfig } from './list-config.ts';
-import { type Span, wordsToBigint } from './ranges.ts';
-
-/** Something is wrong with a list, its text, its file or the configuration of lists. `code` is stable. */
-export class ListError extends Error {
-  readonly code: string;
-  constructor(code: string, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
-
-/** A {@link ListError} as data, for reports and status. */
-export interface ListProblem {
-  readonly code: string;
-  readonly message: string;
-}
 
 /** Entries this wide or wider are never accepted: IPv4 /8, IPv6 /19. */
 const WIDEST_V4 = 2 ** 24;
@@ -260,7 +246,7 @@ function parseCsv(sink: Sink, text: string, column: number | string): void {
     if (index < 0) {
       index = fields.indexOf(String(column));
       if (index < 0) {
-        throw new ListError(
+        throw new DataError(
           'list_not_parsable',
           `the first line has no column "${column}"; it reads "${line.slice(0, 80)}"`,
         );
@@ -297,14 +283,14 @@ function readJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new ListError('list_not_parsable', `not JSON: ${error instanceof Error ? error.message : String(error)}`);
+    throw new DataError('list_not_parsable', `not JSON: ${reasonOf(error)}`);
   }
 }
 
 function parseCloudJson(sink: Sink, text: string): void {
   const parsed = cloudSchema.safeParse(readJson(text));
   if (!parsed.success) {
-    throw new ListError(
+    throw new DataError(
       'list_not_parsable',
       `not the JSON of address ranges that AWS or Google publish: ${parsed.error.issues[0]?.message ?? 'unknown shape'}`,
     );
@@ -354,11 +340,11 @@ function parseAsn(sink: Sink, text: string, format: 'asn_csv' | 'asn_tsv'): void
 /**
  * Reads the text of a list. Single lines that cannot be read are counted, not fatal: `compileList` judges the share.
  *
- * @throws ListError `list_not_parsable` when the text as a whole is not of the format.
+ * @throws DataError `list_not_parsable` when the text as a whole is not of the format.
  */
 export function parseList(text: string, config: Pick<ListConfig, 'format' | 'column' | 'minCount'>): ParsedList {
   if (/^\s*<(?:!|\?|[a-z])/i.test(text)) {
-    throw new ListError('list_not_parsable', `a page of markup, not a list: "${text.trim().slice(0, 60)}"`);
+    throw new DataError('list_not_parsable', `a page of markup, not a list: "${text.trim().slice(0, 60)}"`);
   }
   const sink = collector(!config.format.startsWith('asn_'));
   switch (config.format) {

@@ -1,21 +1,22 @@
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import * as z from 'zod';
-import type { Address } from '../../model/address.ts';
-import type { ListStatus, LocalReputation, Standing } from '../../model/reputation.ts';
-import { isMissingFile } from '../missing-file.ts';
-import { COMPILED_SUFFIX, decodeList, encodeList } from './compiled-list.ts';
+import type { ListStatus, LocalReputation } from '../../model/reputation.ts';
+import { DATA_SUFFIX } from '../container.ts';
+import { DataError, type DataProblem, reasonOf } from '../data-error.ts';
+import { fileNames, isMissing, publish, readBytes, replaceFile, versionOf } from '../directory.ts';
+import { type Live, live } from '../live.ts';
+import { manifestOf } from '../manifest.ts';
 import { DEFAULT_FEEDS } from './default-feeds.ts';
 import { DEFAULT_FEED_MAX_BYTES, DEFAULT_FEED_TIMEOUT_MS, fetchFeed, REDIRECT_PROBLEMS } from './feeds.ts';
 import type { ListConfig } from './list-config.ts';
-import { ListError, type ListProblem } from './list-text.ts';
-import { type CompiledList, compileList, type ListOrigin, listConfigSchema, recipeOf } from './lists.ts';
-import { type BrokenList, createReputation, NO_REPUTATION, tellStale } from './standing.ts';
+import { decodeList, encodeList } from './list-file.ts';
+import { type CompiledList, compileList, type ListMeta, type ListOrigin, listConfigSchema, recipeOf } from './lists.ts';
+import { announceStale, type BrokenList, createReputation } from './standing.ts';
 
-/** Any error as a problem; one that is no {@link ListError} came from the disk. */
-function asProblem(error: unknown): ListProblem {
-  if (error instanceof ListError) return { code: error.code, message: error.message };
-  return { code: 'list_io', message: error instanceof Error ? error.message : String(error) };
+/** Any error as a problem; one that is no {@link DataError} came from the disk. */
+function problemOf(error: unknown): DataProblem {
+  return { code: error instanceof DataError ? error.code : 'list_io', message: reasonOf(error) };
 }
 
 /** Name of the file beside the compiled lists that says which lists there are. */
@@ -34,79 +35,55 @@ const feedsSchema = z.strictObject({
 /**
  * The configured lists: the default feeds, changed by `feeds.json` in the lists' directory where there is one.
  *
- * @throws ListError `feeds_invalid` with the path of what is wrong.
+ * @throws DataError `feeds_invalid` with the path of what is wrong.
  */
 export async function readFeeds(dir: string): Promise<readonly ListConfig[]> {
   const path = join(dir, FEEDS_FILE);
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (isMissingFile(error)) return DEFAULT_FEEDS;
-    throw error;
-  }
+  const bytes = await readBytes(path);
+  if (bytes === null) return DEFAULT_FEEDS;
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = JSON.parse(new TextDecoder().decode(bytes));
   } catch (error) {
-    throw new ListError('feeds_invalid', `${path}: not JSON: ${error instanceof Error ? error.message : error}`);
+    throw new DataError('feeds_invalid', `${path}: not JSON: ${reasonOf(error)}`);
   }
   const parsed = feedsSchema.safeParse(json);
   if (!parsed.success) {
     const issues = parsed.error.issues.map((issue) => `${issue.path.join('.') || '(root)'}: ${issue.message}`);
-    throw new ListError('feeds_invalid', `${path}: ${issues.join('; ')}`);
+    throw new DataError('feeds_invalid', `${path}: ${issues.join('; ')}`);
   }
   const { defaults, disabled, lists } = parsed.data;
   const known = DEFAULT_FEEDS.map((feed) => feed.name);
   const stranger = disabled.find((name) => !known.includes(name));
   if (stranger !== undefined) {
-    throw new ListError(
+    throw new DataError(
       'feeds_invalid',
       `${path}: disabled: "${stranger}" is no default feed; these are ${known.join(', ')}`,
     );
   }
   const names = lists.map((list) => list.name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice !== undefined) throw new ListError('feeds_invalid', `${path}: lists: "${twice}" is configured twice`);
+  if (twice !== undefined) throw new DataError('feeds_invalid', `${path}: lists: "${twice}" is configured twice`);
   const kept = defaults
     ? DEFAULT_FEEDS.filter((feed) => !disabled.includes(feed.name) && !names.includes(feed.name))
     : [];
   return [...kept, ...lists];
 }
 
-const compiledPath = (dir: string, name: string): string => join(dir, `${name}${COMPILED_SUFFIX}`);
+const pathOf = (dir: string, name: string): string => join(dir, `${name}${DATA_SUFFIX}`);
 
 /**
- * Reads one compiled list and checks all of it.
+ * Reads one compiled list and checks all of it; null when there is none.
  *
- * @throws ListError
+ * @throws DataError
  */
-export async function readCompiled(path: string, name: string): Promise<CompiledList> {
-  const list = decodeList(await readFile(path));
-  if (list.meta.name !== name) {
-    throw new ListError('list_file_foreign', `holds the list "${list.meta.name}"; a list's file bears its name`);
-  }
-  return list;
+async function readCompiled(dir: string, name: string): Promise<CompiledList | null> {
+  const bytes = await readBytes(pathOf(dir, name));
+  return bytes && decodeList(bytes, name);
 }
 
-/** Writes beside the target, reads it back and renames: whoever reads meanwhile sees the old version or the new one. */
-async function writeCompiled(dir: string, list: CompiledList): Promise<void> {
-  const target = compiledPath(dir, list.meta.name);
-  const temporary = `${target}.${process.pid}.tmp`;
-  try {
-    const file = await open(temporary, 'w');
-    try {
-      await file.writeFile(encodeList(list));
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await readCompiled(temporary, list.meta.name);
-    await rename(temporary, target);
-  } finally {
-    await rm(temporary, { force: true });
-  }
-}
+const writeCompiled = (dir: string, list: CompiledList): Promise<void> =>
+  replaceFile(pathOf(dir, list.meta.name), encodeList(list));
 
 /** The text of a list and where it came from. */
 export interface ListInput extends ListOrigin {
@@ -122,7 +99,7 @@ export interface ListOutcome {
    * guards, or the source redirects elsewhere; `unavailable`: there is no new version. After the last two the old one goes on.
    */
   readonly outcome: 'built' | 'unchanged' | 'refused' | 'unavailable';
-  readonly problem: ListProblem | null;
+  readonly problem: DataProblem | null;
   /** Entries of the version in force after this; null when there is none. */
   readonly entries: number | null;
   /** Private, shared and reserved entries that the version in force left out. */
@@ -149,14 +126,12 @@ export interface BuildOptions {
   readonly onProgress?: (progress: ListProgress) => void;
 }
 
-/** The version in use; null when there is none. A file that cannot be read is no version to compare with: it is replaced. */
+/** The version in use; null when there is none. A file that cannot be used is no version to compare with: it is replaced. */
 async function previousOf(dir: string, name: string): Promise<CompiledList | null> {
-  try {
-    return await readCompiled(compiledPath(dir, name), name);
-  } catch (error) {
-    if (isMissingFile(error) || error instanceof ListError) return null;
+  return readCompiled(dir, name).catch((error: unknown) => {
+    if (error instanceof DataError) return null;
     throw error;
-  }
+  });
 }
 
 async function buildOne(input: ListInput, previous: CompiledList | null, options: BuildOptions): Promise<ListOutcome> {
@@ -167,14 +142,14 @@ async function buildOne(input: ListInput, previous: CompiledList | null, options
     const { name, entries, notPublic } = list.meta;
     return { name, outcome: 'built', problem: null, entries, notPublic };
   } catch (error) {
-    return keepOld(input.config.name, 'refused', asProblem(error), previous);
+    return keepOld(input.config.name, 'refused', problemOf(error), previous);
   }
 }
 
 function keepOld(
   name: string,
   outcome: 'refused' | 'unavailable' | 'unchanged',
-  problem: ListProblem | null,
+  problem: DataProblem | null,
   previous: CompiledList | null,
 ): ListOutcome {
   return { name, outcome, problem, entries: previous?.meta.entries ?? null, notPublic: previous?.meta.notPublic ?? 0 };
@@ -245,7 +220,7 @@ async function updateOne(config: ListConfig, options: UpdateOptions): Promise<Li
     try {
       return await buildOne(await readListFile(config, options.dir), previous, options);
     } catch (error) {
-      return keepOld(config.name, 'unavailable', asProblem(error), previous);
+      return keepOld(config.name, 'unavailable', problemOf(error), previous);
     }
   }
   // Validators belong to the text that was fetched from this very source and read in this very way.
@@ -271,7 +246,7 @@ async function updateOne(config: ListConfig, options: UpdateOptions): Promise<Li
     const updatedAtMs = dataTime(lastModified, options.nowMs);
     return buildOne({ config, text, etag, lastModified, updatedAtMs }, previous, options);
   }
-  if (previous === null) throw new ListError('feed_status', 'answered 304 though no version is in use');
+  if (previous === null) throw new DataError('feed_status', 'answered 304 though no version is in use');
   // Where the server dates nothing, its word that nothing changed is what makes the data as of now.
   const updatedAtMs = dataTime(previous.meta.lastModified, options.nowMs);
   const meta = { ...previous.meta, updatedAtMs, maxAgeDays: config.maxAgeDays };
@@ -295,62 +270,52 @@ export async function updateLists(
       try {
         return await updateOne(config, options);
       } catch (error) {
-        return keepOld(config.name, 'unavailable', asProblem(error), null);
+        return keepOld(config.name, 'unavailable', problemOf(error), null);
       }
     },
   );
 }
 
-/** What a directory holds, and a fingerprint of its files that changes with any of them. */
-interface Loaded {
-  readonly lists: readonly CompiledList[];
-  readonly broken: readonly BrokenList[];
-}
+const isList = (file: string): boolean => file.endsWith(DATA_SUFFIX);
 
 /** Names of the compiled lists of a directory, sorted; none where it is missing. */
-export async function compiledNames(dir: string): Promise<readonly string[]> {
-  try {
-    const files = await readdir(dir);
-    return files
-      .filter((file) => file.endsWith(COMPILED_SUFFIX))
-      .map((file) => file.slice(0, -COMPILED_SUFFIX.length))
-      .sort();
-  } catch (error) {
-    if (isMissingFile(error)) return [];
-    throw error;
-  }
+const compiledNames = async (dir: string): Promise<readonly string[]> =>
+  (await fileNames(dir, isList)).map((file) => file.slice(0, -DATA_SUFFIX.length));
+
+/**
+ * Publishes the compiled lists of a directory where a Worker finds them. Lists that were there before and are no longer built are
+ * removed.
+ *
+ * @throws DataError when a compiled list is damaged: better no deploy than one that lost a list
+ */
+export async function publishLists(dir: string, out: string): Promise<readonly ListMeta[]> {
+  const lists = await Promise.all((await compiledNames(dir)).map((name) => readCompiled(dir, name)));
+  const found = lists.filter((list) => list !== null);
+  const files = found.map((list) => [`${list.meta.name}${DATA_SUFFIX}`, encodeList(list)] as const);
+  await publish(out, files, manifestOf({}, files));
+  return found.map(({ meta }) => meta);
 }
 
-async function fingerprint(dir: string): Promise<string> {
-  const names = await compiledNames(dir);
-  const stats = await Promise.all(
-    names.map(async (name) => {
-      try {
-        const { ino, size, mtimeMs } = await stat(compiledPath(dir, name));
-        return `${name} ${ino} ${size} ${mtimeMs}`;
-      } catch (error) {
-        // Removed since the directory was read: the next look sees it gone.
-        if (isMissingFile(error)) return `${name} gone`;
-        throw error;
-      }
-    }),
-  );
-  return stats.join('\n');
+/** What a directory holds. */
+interface Loaded {
+  readonly lists: readonly CompiledList[];
+  readonly reputation: LocalReputation;
 }
 
-async function load(dir: string, old: readonly CompiledList[]): Promise<Loaded> {
+/** A file that cannot be used leaves the list of that name as it was before. */
+async function load(dir: string, before: readonly CompiledList[]): Promise<Loaded> {
   const lists: CompiledList[] = [];
   const broken: BrokenList[] = [];
   for (const name of await compiledNames(dir)) {
     try {
-      lists.push(await readCompiled(compiledPath(dir, name), name));
+      const list = await readCompiled(dir, name);
+      if (list !== null) lists.push(list);
     } catch (error) {
-      broken.push({ name, source: compiledPath(dir, name), problem: asProblem(error) });
-      const before = old.find((list) => list.meta.name === name);
-      if (before !== undefined) lists.push(before);
+      broken.push({ name, source: pathOf(dir, name), problem: problemOf(error) });
+      lists.push(...before.filter(({ meta }) => meta.name === name));
     }
   }
-  return { lists, broken };
+  return { lists, reputation: createReputation(lists, broken) };
 }
 
 /**
@@ -358,89 +323,75 @@ async function load(dir: string, old: readonly CompiledList[]): Promise<Loaded> 
  * are used. A directory that is missing or holds no list gives a reputation that is not configured.
  */
 export async function loadReputation(dir: string): Promise<LocalReputation> {
-  const { lists, broken } = await load(dir, []);
-  return createReputation(lists, broken);
+  return (await load(dir, [])).reputation;
 }
 
-/** A reputation that follows its directory. */
-export interface WatchedReputation {
-  /** Always the lists in force; hold on to it, it changes underneath. */
+/** A reputation that follows its directory: always the lists in force. */
+export type LiveReputation = Pick<Live<unknown>, 'problem' | 'reload' | 'close'> & {
   readonly reputation: LocalReputation;
-  /** Takes over what is on disk now. A list whose file broke goes on in its old version. */
-  reload(): Promise<void>;
-  /** Stops watching. */
-  close(): void;
-}
+};
 
-/** How often the directory of the lists is looked at, in ms. */
+/** Time between two looks at the directory of the lists, in milliseconds. */
 export const LISTS_LOOKED_AT_MS = 5_000;
 
-/** Whom to tell what becomes of lists that changed on disk. */
+/** Who hears of lists that changed on disk. */
 export interface WatchOptions {
-  /** How often the directory is looked at. Default 5,000 ms. Looking works on network and container mounts, where events do not. */
+  /** Time between two looks at the directory. Default 5,000 ms. */
   readonly intervalMs?: number;
-  /** Called after each take-over. */
+  /** Called after lists were taken over. */
   readonly onReload?: (reputation: LocalReputation) => void;
   /** Called once for each list that is past its age, when that is noticed. */
   readonly onStale?: (list: ListStatus) => void;
   /** Real clock, epoch milliseconds; it decides which lists are past their age. Without it `onStale` is never called. */
   readonly now?: () => number;
   /** Called when the directory cannot be read; the lists in force go on. */
-  readonly onProblem?: (problem: ListProblem) => void;
+  readonly onProblem?: (problem: DataProblem) => void;
 }
 
 /** Loads the lists of a directory and takes over rebuilt ones without a restart. Does not keep the process alive. */
-export async function watchReputation(dir: string, options: WatchOptions = {}): Promise<WatchedReputation> {
-  let loaded: Loaded = { lists: [], broken: [] };
-  let current: LocalReputation = NO_REPUTATION;
-  let seen = '';
-  const takeOver = async (): Promise<void> => {
-    // Read before the files: a change in between makes the next look see a difference and load again.
-    seen = await fingerprint(dir);
-    loaded = await load(dir, loaded.lists);
-    current = createReputation(loaded.lists, loaded.broken);
-  };
-  const told = new Set<string>();
-  const lookAtAges = (): void => {
-    const { now, onStale } = options;
-    if (now !== undefined && onStale !== undefined) tellStale(told, current.status(now()), onStale);
-  };
-  await takeOver();
-  lookAtAges();
-  let running: Promise<void> = Promise.resolve();
-  const reload = (): Promise<void> => {
-    const next = running.then(async () => {
-      await takeOver();
-      options.onReload?.(current);
-    });
-    // The queue goes on after a failed reload; whoever asked for that reload gets its error.
-    running = next.catch(() => undefined);
-    return next;
-  };
-  let looking = false;
-  const look = async (): Promise<void> => {
-    if (looking) return;
-    looking = true;
-    try {
-      if ((await fingerprint(dir)) !== seen) await reload();
-      lookAtAges();
-    } catch (error) {
-      options.onProblem?.(asProblem(error));
-    } finally {
-      looking = false;
+export async function watchReputation(dir: string, options: WatchOptions = {}): Promise<LiveReputation> {
+  const { intervalMs = LISTS_LOOKED_AT_MS, onReload, onStale, now, onProblem } = options;
+  const version = await versionOf(dir, isList);
+  const following = live<Loaded, string | null>({
+    version: async () => {
+      announce();
+      return versionOf(dir, isList);
+    },
+    load: async (found, { lists }) => {
+      // Lists that were removed are gone; a directory that is gone may be on its way back.
+      if (found === null && lists.length > 0 && (await isMissing(dir))) {
+        throw new DataError(
+          'lists_dir_missing',
+          `${dir} does not exist; mount it again, or name another with IP_LISTS_DIR`,
+        );
+      }
+      return load(dir, lists);
+    },
+    first: { version, value: await load(dir, []) },
+    intervalMs,
+    onSwap: ({ reputation }) => {
+      onReload?.(reputation);
+      announce();
+    },
+    onProblem: (error) => onProblem?.(problemOf(error)),
+  });
+  const announced = new Set<string>();
+  const announce = (): void => {
+    if (now !== undefined && onStale !== undefined) {
+      announceStale(announced, following.current().reputation.status(now()), onStale);
     }
   };
-  const timer = setInterval(() => void look(), options.intervalMs ?? LISTS_LOOKED_AT_MS);
-  timer.unref();
+  announce();
   return {
     reputation: {
       get configured(): boolean {
-        return current.configured;
+        return following.current().reputation.configured;
       },
-      standing: (address: Address, nowMs: number): Standing => current.standing(address, nowMs),
-      status: (nowMs: number): readonly ListStatus[] => current.status(nowMs),
+      standing: (address, nowMs) => following.current().reputation.standing(address, nowMs),
+      status: (nowMs) => following.current().reputation.status(nowMs),
     },
-    reload,
-    close: () => clearInterval(timer),
+    problem: following.problem,
+    reload: following.reload,
+    close: following.close,
   };
 }

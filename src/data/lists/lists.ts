@@ -1,8 +1,9 @@
 import * as z from 'zod';
 import { CATEGORIES } from '../../model/reputation.ts';
+import { DataError } from '../data-error.ts';
+import { compileV4, compileV6, type RangeSet } from '../ranges.ts';
 import { LIST_FORMATS, type ListConfig } from './list-config.ts';
-import { ListError, type ListProblem, type ParsedList, parseList } from './list-text.ts';
-import { compileV4, compileV6, indexRanges, type RangeSet } from './ranges.ts';
+import { type ParsedList, parseList } from './list-text.ts';
 
 /** A list that covers more of IPv4 is an accident, unless its configuration expects it. */
 export const DEFAULT_MAX_COVERAGE = 1 / 64;
@@ -82,48 +83,50 @@ export interface ListOrigin {
 
 const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
 
-function guard(parsed: ParsedList, set: RangeSet, config: ListConfig, previous: ListMeta | null): ListProblem | null {
+/** @throws DataError when the list cannot be what it claims to be */
+function guard(parsed: ParsedList, set: RangeSet, config: ListConfig, previous: ListMeta | null): void {
   if (parsed.unparsable > parsed.lines * MAX_UNPARSABLE_SHARE) {
-    return {
-      code: 'list_not_parsable',
-      message: `${parsed.unparsable} of ${parsed.lines} lines cannot be read (at most ${percent(MAX_UNPARSABLE_SHARE)} may); the first is "${parsed.firstUnparsable}"`,
-    };
+    throw new DataError(
+      'list_not_parsable',
+      `${parsed.unparsable} of ${parsed.lines} lines cannot be read (at most ${percent(MAX_UNPARSABLE_SHARE)} may); the first is "${parsed.firstUnparsable}"`,
+    );
   }
   if (parsed.tooWide > 0) {
-    return {
-      code: 'list_entry_too_wide',
-      message: `"${parsed.firstTooWide}" is too wide: entries must be narrower than an IPv4 /8 or an IPv6 /19`,
-    };
+    throw new DataError(
+      'list_entry_too_wide',
+      `"${parsed.firstTooWide}" is too wide: entries must be narrower than an IPv4 /8 or an IPv6 /19`,
+    );
   }
   if (parsed.entries === 0) {
-    return { code: 'list_empty', message: `no entry is left (${parsed.notPublic} were private, shared or reserved)` };
+    throw new DataError('list_empty', `no entry is left (${parsed.notPublic} were private, shared or reserved)`);
   }
-  if (config.category !== 'asn') {
-    let covered = 0;
-    set.v4.starts.forEach((start, index) => {
-      covered += (set.v4.ends[index] ?? start) - start + 1;
-    });
-    if (covered / 2 ** 32 > config.maxCoverage) {
-      return {
-        code: 'list_covers_too_much',
-        message: `covers ${percent(covered / 2 ** 32)} of IPv4, allowed are ${percent(config.maxCoverage)}; raise max_coverage of the list if that is right`,
-      };
-    }
+  const covered = config.category === 'asn' ? 0 : coverageOf(set.v4.bounds);
+  if (covered > config.maxCoverage) {
+    throw new DataError(
+      'list_covers_too_much',
+      `covers ${percent(covered)} of IPv4, allowed are ${percent(config.maxCoverage)}; raise max_coverage of the list if that is right`,
+    );
   }
   if (previous !== null && parsed.entries < previous.entries / 2) {
-    return {
-      code: 'list_shrunk',
-      message: `shrank from ${previous.entries} to ${parsed.entries} entries, less than half; accept it explicitly if that is right`,
-    };
+    throw new DataError(
+      'list_shrunk',
+      `shrank from ${previous.entries} to ${parsed.entries} entries, less than half; accept it explicitly if that is right`,
+    );
   }
-  return null;
+}
+
+/** Share of the IPv4 space, 0..1. */
+function coverageOf(bounds: Uint32Array): number {
+  let covered = 0;
+  for (let at = 0; at < bounds.length; at += 2) covered += (bounds[at + 1] ?? 0) - (bounds[at] ?? 0) + 1;
+  return covered / 2 ** 32;
 }
 
 /**
  * Parses, guards and compiles a new version of a list.
  *
  * @param previous what is known of the version in use, null when there is none or when a shrunken list is accepted.
- * @throws ListError `list_not_parsable`, `list_empty`, `list_shrunk`, `list_covers_too_much` or `list_entry_too_wide`: the new
+ * @throws DataError `list_not_parsable`, `list_empty`, `list_shrunk`, `list_covers_too_much` or `list_entry_too_wide`: the new
  *   version is refused and the old one goes on.
  */
 export function compileList(
@@ -134,9 +137,8 @@ export function compileList(
 ): CompiledList {
   const parsed = parseList(text, config);
   const valued = config.category === 'asn';
-  const set = indexRanges(compileV4(parsed.v4, valued), compileV6(parsed.v6, valued));
-  const problem = guard(parsed, set, config, previous);
-  if (problem !== null) throw new ListError(problem.code, problem.message);
+  const set = { v4: compileV4(parsed.v4, valued), v6: compileV6(parsed.v6, valued) };
+  guard(parsed, set, config, previous);
   return {
     meta: {
       name: config.name,

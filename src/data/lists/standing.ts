@@ -1,15 +1,15 @@
 import type { Address, AddressKind } from '../../model/address.ts';
 import type { Category, ListStatus, LocalReputation, Standing } from '../../model/reputation.ts';
-import type { ListProblem } from './list-text.ts';
+import type { DataProblem } from '../data-error.ts';
+import { findRange } from '../ranges.ts';
 import type { CompiledList } from './lists.ts';
-import { findV4, findV6, V6_WORDS } from './ranges.ts';
 
 /** A list whose file cannot be used. */
 export interface BrokenList {
   readonly name: string;
   /** Where the file is. */
   readonly source: string;
-  readonly problem: ListProblem;
+  readonly problem: DataProblem;
 }
 
 const DAY_MS = 86_400_000;
@@ -57,7 +57,7 @@ export function createReputation(lists: readonly CompiledList[], broken: readonl
           isJudged = true;
         }
         const ranges = address.version === 4 ? set.v4 : set.v6;
-        const position = address.version === 4 ? findV4(set, address.words[0] ?? 0) : findV6(set, address.words);
+        const position = findRange(ranges, address.words);
         if (position < 0) continue;
         if (stale !== null && isStale) stale.holds = true;
         else if (meta.category === 'asn') asn = ranges.values?.[position] ?? null;
@@ -91,7 +91,7 @@ export function createReputation(lists: readonly CompiledList[], broken: readonl
           updatedAtMs: meta.updatedAtMs,
           ageDays,
           maxAgeDays: meta.maxAgeDays,
-          ranges: set.v4.starts.length + set.v6.bounds.length / V6_WORDS,
+          ranges: set.v4.bounds.length / 2 + set.v6.bounds.length / 8,
           judged: ageDays <= meta.maxAgeDays,
           problem: broken.find((list) => list.name === meta.name)?.problem.message ?? null,
         };
@@ -115,12 +115,16 @@ export function createReputation(lists: readonly CompiledList[], broken: readonl
   };
 }
 
-/** Tells of each list that has come past its age: once, until it is young again. `told` keeps the names in between. */
-export function tellStale(told: Set<string>, lists: readonly ListStatus[], onStale: (list: ListStatus) => void): void {
+/** Announces each list that is past its age: once, until it is young again. `announced` keeps the names in between. */
+export function announceStale(
+  announced: Set<string>,
+  lists: readonly ListStatus[],
+  onStale: (list: ListStatus) => void,
+): void {
   for (const list of lists) {
-    if (list.judged || list.category === 'unreadable') told.delete(list.name);
-    else if (!told.has(list.name)) {
-      told.add(list.name);
+    if (list.judged || list.category === 'unreadable') announced.delete(list.name);
+    else if (!announced.has(list.name)) {
+      announced.add(list.name);
       onStale(list);
     }
   }

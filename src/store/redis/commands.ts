@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Cluster, Redis } from 'ioredis';
+import { StoreError } from '../../model/store-error.ts';
 import type { Backend, CounterRead, Swap } from '../backend.ts';
 import { COUNTERS_OF, type Counted } from '../counters.ts';
-import { StoreError } from '../store.ts';
 import { batched } from './batch.ts';
 import { isSentInCircles, messageOf, refusal } from './errors.ts';
 import { eventNumber, numberOf, SCRIPT, VALUES_SEEN } from './script.ts';

@@ -1,4 +1,4 @@
-import { StoreError, type StoreFailure } from '../store.ts';
+import { StoreError, type StoreFailure } from '../../model/store-error.ts';
 
 /** Replies of a server that is there but cannot serve anybody yet. */
 const AWAY_REPLIES: ReadonlySet<string> = new Set(['LOADING', 'MASTERDOWN', 'CLUSTERDOWN', 'NOREPLICAS', 'BUSY']);

@@ -1,7 +1,8 @@
 import type { ConnectionOptions } from 'node:tls';
 import { Cluster, Redis } from 'ioredis';
+import { StoreError } from '../../model/store-error.ts';
 import { storeOver } from '../over-backend.ts';
-import { type PartwiseStore, StoreError } from '../store.ts';
+import type { PartwiseStore } from '../store.ts';
 import { type Client, type Later, loadScript, type RedisLink, redisBackend, redisCommands } from './commands.ts';
 import { connectionMessage, messageOf, storeErrorOf } from './errors.ts';
 import { parseRedisUrl, type RedisTarget } from './url.ts';

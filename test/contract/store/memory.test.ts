@@ -1,9 +1,9 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
+import { StoreError } from '../../../src/model/store-error.ts';
 import { COUNTERS } from '../../../src/store/counters.ts';
 import { memoryStore } from '../../../src/store/memory.ts';
-import { StoreError } from '../../../src/store/store.ts';
 import { attemptBy, BASELINE, read, storeContract } from './store-suite.ts';
 
 const NOON = 1_741_608_000_000;

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Baseline } from '../../../src/model/baseline.ts';
+import { StoreError } from '../../../src/model/store-error.ts';
 import { NOTHING_SEEN } from '../../../src/store/counters.ts';
-import { type Attempt, type History, type Store, StoreError } from '../../../src/store/store.ts';
+import type { Attempt, History, Store } from '../../../src/store/store.ts';
 
 /** 2025-03-10T12:00:00Z in epoch seconds. */
 const NOON = 1_741_608_000;

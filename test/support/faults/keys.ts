@@ -76,20 +76,20 @@ export const KEY_SCENARIOS: readonly KeyScenario[] = [
     },
     { leaves: 'keys', why: '' },
   ),
-  scenario('never answers', () => undefined, { hangs: true, why: 'did not answer within' }),
+  scenario('never answers', () => undefined, { hangs: true, why: 'did not respond within' }),
   scenario('stops in the middle of its answer', (response) => void response.writeHead(200).write('{"keys":['), {
     hangs: true,
-    why: 'did not finish its answer within',
+    why: 'did not finish its response within',
   }),
   scenario('resets each connection', (response) => response.socket?.resetAndDestroy(), { why: 'cannot be reached' }),
   scenario('answers 500', (response) => void response.writeHead(500).end('oops'), { why: 'answered 500' }),
-  scenario('answers garbage', (response) => void response.end('<html>log in to the Wi-Fi</html>'), { why: 'no JSON' }),
+  scenario('answers garbage', (response) => void response.end('<html>log in to the Wi-Fi</html>'), { why: 'did not return JSON' }),
   scenario(
     'answers without end',
     (response) => {
       response.write('{"keys":["');
       writeOn(response);
     },
-    { why: 'answered more than' },
+    { why: 'returned more than' },
   ),
 ];

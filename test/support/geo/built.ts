@@ -2,14 +2,9 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { buildGeo } from '../../../src/data/geo/build-geo.ts';
-import {
-  compileShards,
-  formatManifest,
-  type GeoLevel,
-  MANIFEST_FILE,
-  type Manifest,
-} from '../../../src/data/geo/manifest.ts';
+import { compileShards, type GeoLevel, type GeoManifest } from '../../../src/data/geo/geo-manifest.ts';
 import { placeList, type StoredPlace, stepList } from '../../../src/data/geo/place-steps.ts';
+import { formatManifest, MANIFEST_FILE } from '../../../src/data/manifest.ts';
 import type { Address } from '../../../src/model/address.ts';
 import type { Located } from '../../../src/model/geo.ts';
 import { formatV4, formatV6, parseAddress } from '../../../src/net/ip.ts';
@@ -25,7 +20,7 @@ export async function bundledShards(): Promise<string> {
 
 /** The files of a small build, as a reader fetches them. */
 export interface SmallBuild {
-  readonly manifest: Manifest;
+  readonly manifest: GeoManifest;
   readonly files: Map<string, Uint8Array<ArrayBuffer>>;
 }
 

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import type { Proof, ProofVerdict } from '../../../src/model/proof.ts';
-import { NOW_MS } from '../engine.ts';
-import { API_KEY, testApp } from '../http/test-app.ts';
+import { API_KEY, NOW_MS, scene } from '../scene.ts';
 import {
   bearerTokens,
   cookieHeaders,
@@ -66,16 +65,14 @@ function verdictOn(token: string): ProofVerdict {
 
 /** The service in this process behind what Node makes of header lines, beside the parsers of origins. */
 export function sessionFuzzer() {
-  const { app, settled } = testApp({
+  const { app, settled } = scene({
     rules: RULES,
-    engine: {
-      verifier: {
-        spaces: ['default'],
-        verify: async (token) => verdictOn(token),
-        terms: () => [],
-        missingKeys: () => [],
-        warm: async () => undefined,
-      },
+    verifier: {
+      spaces: ['default'],
+      verify: async (token) => verdictOn(token),
+      terms: () => [],
+      missingKeys: () => [],
+      warm: async () => undefined,
     },
     deps: { gateway: { sessionCookie: SESSION_COOKIE, stepUpUrl: null, returnHosts: [], publicUrl: null } },
   });

@@ -1,5 +1,5 @@
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
-import type { IssuerEntry } from '../../../src/step-up/presets.ts';
+import type { IssuerEntry } from '../../../src/step-up/issuers.ts';
 
 const ISSUER = 'https://id.shop.example';
 

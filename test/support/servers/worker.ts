@@ -16,8 +16,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { createTestHarness, type TestHarness } from 'wrangler';
-import { formatListIndex, LIST_INDEX_FILE } from '../../../src/data/lists/list-index.ts';
-import { publishLists } from '../../../src/data/lists/publish-lists.ts';
+import { publishLists } from '../../../src/data/lists/lists-file.ts';
+import { formatManifest, MANIFEST_FILE, manifestOf } from '../../../src/data/manifest.ts';
 import { keysWith } from './keys.ts';
 import { KEY } from './stepgate.ts';
 
@@ -93,7 +93,7 @@ async function assetsIn(folder: string, data: boolean, listsDir: string | null):
   const assets = join(folder, 'assets');
   mkdirSync(join(assets, 'ip'), { recursive: true });
   if (data) cpSync(join(built, 'geo'), join(assets, 'geo'), { recursive: true });
-  if (listsDir === null) writeFileSync(join(assets, 'ip', LIST_INDEX_FILE), formatListIndex([]));
+  if (listsDir === null) writeFileSync(join(assets, 'ip', MANIFEST_FILE), formatManifest(manifestOf({}, [])));
   else await publishLists(listsDir, join(assets, 'ip'));
   return assets;
 }

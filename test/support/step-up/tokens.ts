@@ -1,7 +1,7 @@
 import { CompactSign, exportJWK, generateKeyPair, type JWK } from 'jose';
 import type { Proof, ProofError, ProofVerifier } from '../../../src/model/proof.ts';
+import { stepUpIssuers } from '../../../src/step-up/issuers.ts';
 import { joseVerifier } from '../../../src/step-up/jose.ts';
-import { stepUpIssuers } from '../../../src/step-up/presets.ts';
 
 export const ISSUER = 'https://idp.example';
 export const AUDIENCE = 'risk-edge';

@@ -1,14 +1,14 @@
-import { shardedGeo, shardMemory } from '../../../src/data/geo/shards.ts';
 import type { Located } from '../../../src/model/geo.ts';
 import { parseAddress } from '../../../src/net/ip.ts';
-import { type Assets, fetchFrom } from '../../../src/worker/edge-data.ts';
+import { type Assets, readerOf } from '../../../src/worker/assets.ts';
 import { fetchedLists, listMemory } from '../../../src/worker/fetched-lists.ts';
+import { fetchedPlaces, placeMemory } from '../../../src/worker/fetched-places.ts';
 
 /**
  * A Worker around the readers alone, so that tests see what the whole Worker hides: many look-ups in one request, the memory of the
  * isolate, and assets as slow as the query `slow_ms` says.
  */
-const shards = shardMemory();
+const shards = placeMemory();
 const lists = listMemory();
 
 interface Context {
@@ -21,21 +21,21 @@ export default {
     const slowMs = Number(searchParams.get('slow_ms') ?? 0);
     const slowly =
       (folder: string) =>
-      async (name: string): Promise<ArrayBuffer | null> => {
+      async (name: string): Promise<Uint8Array | null> => {
         if (slowMs > 0) await new Promise((resolve) => setTimeout(resolve, slowMs));
-        return fetchFrom(ASSETS, folder)(name);
+        return readerOf(ASSETS, folder)(name);
       };
-    const geo = shardedGeo({
+    const geo = fetchedPlaces({
       memory: shards,
-      fetchShard: slowly('geo'),
+      read: slowly('geo'),
       timeoutMs: Number(searchParams.get('timeout_ms') ?? 10_000),
-      onLate: (rest) => context.waitUntil(rest),
+      keepAlive: (rest) => context.waitUntil(rest),
     });
     const texts: string[] = await request.json();
     if (pathname === '/standing') {
       const reputation = fetchedLists({
         memory: lists,
-        fetchFile: slowly('ip'),
+        read: slowly('ip'),
         now: () => Date.now(),
         timeoutMs: 10_000,
         keepAlive: (reading) => context.waitUntil(reading),

@@ -1,7 +1,5 @@
 import { expect, test } from 'vitest';
-import { engineWith, NOW_MS } from '../../support/engine.ts';
-import { testApp } from '../../support/http/test-app.ts';
-import { DAY_MS, stage } from '../../support/stage.ts';
+import { DAY_MS, scene } from '../../support/scene.ts';
 
 const HOUR = 3_600_000;
 const NO_ROOT = { id: 'no-root', when: { 'subject.id': 'root' }, then: { decision: 'deny', reason: 'root_refused' } };
@@ -16,9 +14,7 @@ const CHECK = {
 
 /** A service whose clock is set by hand. */
 function clocked() {
-  const clock = { ms: NOW_MS };
-  const now = (): number => clock.ms;
-  const app = testApp({ engine: { ...engineWith(RULES, now), now } });
+  const app = scene({ rules: RULES });
   const check = async (more: object = {}) => {
     const response = await app.post('/v1/risk-check', { ...CHECK, ...more });
     expect(response.status).toBe(200);
@@ -26,7 +22,7 @@ function clocked() {
     await app.settled();
     return answer;
   };
-  return { clock, check, ...app };
+  return { ...app, check };
 }
 
 test.each([
@@ -83,10 +79,12 @@ test('trust in a device is neither lost nor prolonged by a clock that goes back 
 });
 
 test('trust that a clock a day ahead took away holds no later log-in off: the first check sets the moment right', async () => {
-  const one = await stage({
-    version: 1,
-    actions: { pay: {} },
-    rules: [{ id: 'once', when: { action: 'pay' }, then: { decision: 'step-up', max_age: 600, reason: 'payment' } }],
+  const one = scene({
+    rules: {
+      version: 1,
+      actions: { pay: {} },
+      rules: [{ id: 'once', when: { action: 'pay' }, then: { decision: 'step-up', max_age: 600, reason: 'payment' } }],
+    },
   });
   const pay = async (secondsAgo: number, more: object = {}) =>
     one.check({ ...CHECK, action: 'pay', step_up_token: await one.proof('ann', secondsAgo), ...more });

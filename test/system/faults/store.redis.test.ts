@@ -1,10 +1,11 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { StoreError, type StoreFailure } from '../../../src/model/store-error.ts';
 import { storeBreaker } from '../../../src/store/breaker.ts';
 import { budgetedStore, type StoreOperation } from '../../../src/store/budget.ts';
 import { redisStore } from '../../../src/store/redis/redis.ts';
-import { type Attempt, type History, type Store, StoreError, type StoreFailure } from '../../../src/store/store.ts';
+import type { Attempt, History, Store } from '../../../src/store/store.ts';
 import { attemptBy, BASELINE, learnOnce, read } from '../../contract/store/store-suite.ts';
 import {
   type RedisCluster,

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { MAX_TARGET_LENGTH } from '../../../src/gateway/path.ts';
 import { MAX_BODY_BYTES } from '../../../src/http/body.ts';
 import { parseTrustedProxies } from '../../../src/net/client-ip.ts';
-import { API_KEY, AUTHORIZED, testApp } from '../../support/http/test-app.ts';
+import { API_KEY, AUTHORIZED, scene } from '../../support/scene.ts';
 
 /**
  * Longest that one request may hold everybody up, in ms. The worst take a tenth of it here; what grows with the square of its
@@ -10,7 +10,7 @@ import { API_KEY, AUTHORIZED, testApp } from '../../support/http/test-app.ts';
  */
 const MOST_MS = 1000;
 
-const { app, post } = testApp({
+const { app, post } = scene({
   deps: {
     trust: { trusted: parseTrustedProxies('hops:5'), declared: null },
     gateway: {

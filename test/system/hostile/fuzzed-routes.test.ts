@@ -3,11 +3,11 @@ import { expect, test, vi } from 'vitest';
 import { routesOf } from '../../../src/app/app.ts';
 import { openApiDocument } from '../../../src/http/openapi.ts';
 import { type HostileRequest, hostileRequests } from '../../support/hostile/requests.ts';
-import { API_KEY, testApp } from '../../support/http/test-app.ts';
+import { API_KEY, scene } from '../../support/scene.ts';
 
 const SEED = 20_261_125;
 
-const { app, deps } = testApp({
+const { app, deps } = scene({
   deps: {
     gateway: {
       sessionCookie: 'session',

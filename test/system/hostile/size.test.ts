@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { problemDocument } from '../../../src/contract/problem.ts';
 import { MAX_SUBJECT_LENGTH } from '../../../src/model/subject.ts';
-import { testApp } from '../../support/http/test-app.ts';
+import { scene } from '../../support/scene.ts';
 
 const text = (length: number): string => 'x'.repeat(length);
 const entries = (count: number): { [name: string]: string } =>
@@ -44,7 +44,7 @@ const LIMITS: readonly [path: string, at: string, most: number, bodyOf: (size: n
 
 describe('what is larger than it may be is refused by name, and no byte sooner', () => {
   test.each(LIMITS)('%s %s: %i', async (path, at, most, bodyOf) => {
-    const { post } = testApp();
+    const { post } = scene();
     const taken = await post(path, bodyOf(most));
     expect(taken.status, await taken.text()).toBeLessThan(300);
     const refused = await post(path, bodyOf(most + 1));
@@ -62,7 +62,7 @@ describe('a batch', () => {
     evaluations({ context, evaluations: Array.from({ length: count }, () => ({})) });
 
   test('counts what its items leave out with each of them: a short body may come to too much', async () => {
-    const { post } = testApp();
+    const { post } = scene();
     const context = { text: text(5100) };
     expect((await post('/access/v1/evaluations', batch(context, 100))).status).toBe(200);
     const more = { text: text(5200) };
@@ -78,13 +78,13 @@ describe('a batch', () => {
       context: { text: text(30_000) },
       evaluations: Array.from({ length: 100 }, () => ({ context: {} })),
     });
-    expect((await testApp().post('/access/v1/evaluations', body)).status).toBe(200);
+    expect((await scene().post('/access/v1/evaluations', body)).status).toBe(200);
   });
 });
 
 describe('a refusal', () => {
   test('names twenty faults and how many there are in all', async () => {
-    const response = await testApp().post('/v1/risk-check', check(entries(3000)));
+    const response = await scene().post('/v1/risk-check', check(entries(3000)));
     expect(response.status).toBe(400);
     const { detail, errors } = problemDocument.parse(await response.json());
     expect(detail).toBe('k0: is not a key of this request; see /openapi.json (and 2999 more)');
@@ -92,7 +92,7 @@ describe('a refusal', () => {
   });
 
   test('cuts the names that it repeats', async () => {
-    const response = await testApp().post('/v1/risk-check', check({ [`${text(198)}😀${text(60_000)}`]: 1 }));
+    const response = await scene().post('/v1/risk-check', check({ [`${text(198)}😀${text(60_000)}`]: 1 }));
     const { detail, errors = [] } = problemDocument.parse(await response.json());
     expect(detail).toHaveLength(1000);
     expect(errors[0]?.path).toBe(`${text(198)}�…`);

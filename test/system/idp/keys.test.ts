@@ -76,7 +76,7 @@ describe('the preset `oidc`', () => {
     expect(answer.step_up?.error).toEqual({
       code: 'keys_unavailable',
       message:
-        `the keys of ${idp.issuer} cannot be had: the discovery document at ${other.issuer}${DISCOVERY} is of issuer ` +
+        `the keys of ${idp.issuer} are not available: the discovery document at ${other.issuer}${DISCOVERY} is for issuer ` +
         `${other.issuer}, expected ${idp.issuer}`,
     });
     expect(other.asked.get(KEYS)).toBeUndefined();

@@ -1,7 +1,7 @@
 import { decodeJwt } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { stepUpIssuers } from '../../../src/step-up/issuers.ts';
 import { joseVerifier } from '../../../src/step-up/jose.ts';
-import { stepUpIssuers } from '../../../src/step-up/presets.ts';
 import {
   type Answer,
   advance,
@@ -216,7 +216,7 @@ describe('a token of the same provider that is meant otherwise', () => {
     expect(answer.decision).toBe('step-up');
     expect(answer.step_up?.error).toMatchObject({
       code: 'audience_mismatch',
-      message: `the token is meant for "${OTHER_API}", expected ${API}`,
+      message: `the token is for "${OTHER_API}", expected ${API}`,
     });
   });
 

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { createStepgateClient } from '../../../packages/sdk/src/client.ts';
 import { proofsByStepgate } from '../../../packages/sdk/src/proof-judge.ts';
 import { proofsByIssuers } from '../../../packages/sdk/src/proofs.ts';
-import type { IssuerEntry } from '../../../src/step-up/presets.ts';
+import type { IssuerEntry } from '../../../src/step-up/issuers.ts';
 import { advance, type Bank, closeDay, openDay } from '../../support/idp/bank.ts';
 import { API, CLASSES, type IdentityProvider, LOA1, LOA2, OTHER_API } from '../../support/idp/provider.ts';
 import { parseChallenge, type UserAgent } from '../../support/idp/user-agent.ts';

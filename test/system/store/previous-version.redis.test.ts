@@ -1,15 +1,13 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectedRedis } from '../../../src/cli/redis.ts';
 import { check } from '../../../src/engine/check.ts';
+import { deviceTokens } from '../../../src/engine/device-token-jose.ts';
 import { checkRequestOf } from '../../../src/http/wire.ts';
 import type { Store } from '../../../src/store/store.ts';
-import { engineWith, NOW_MS } from '../../support/engine.ts';
+import { NOW_MS, scene } from '../../support/scene.ts';
 import { type RedisServer, startRedis } from '../../support/servers/redis.ts';
 
-/**
- * What version 0.1.0 left in Redis after one log-in of `Ann@Example.com` under the secrets of `engineWith`, and the device
- * token that it gave out.
- */
+/** What version 0.1.0 left in Redis after one log-in of `Ann@Example.com`, and the device token that it gave out. */
 const STORED = {
   key: 'sg:{s:W8djLzNmh-AOrVY2VeQzBU}:baseline',
   baseline:
@@ -17,6 +15,9 @@ const STORED = {
   token:
     'eyJhbGciOiJIUzI1NiIsInR5cCI6InN0ZXBnYXRlLWRldmljZStqd3QifQ.eyJkZXZpY2UiOiJkLWxhcHRvcCIsImlzcyI6InN0ZXBnYXRlIiwiYXVkIjoic3RlcGdhdGUtZGV2aWNlIiwic3ViIjoiVzhkakx6Tm1oLUFPclZZMlZlUXpCVSIsImlhdCI6MTc5NTU3MjAwMCwiZXhwIjoxNzk4MTY0MDAwfQ.GTC_0Eos1BKf_y-iQ9-hqUGxIXxCLliqQ8UyPHQNVLM',
 };
+
+/** Signed the device token. The privacy key is that of every scene. */
+const SECRET = new Uint8Array(32).fill(7);
 
 const RULES = { version: 1, rules: [{ id: 'all', when: {}, then: { decision: 'allow', reason: 'all' } }] };
 
@@ -35,7 +36,7 @@ afterAll(async () => {
 });
 
 async function deviceOf(which: object, spaces: readonly string[] = ['default']) {
-  const engine = { ...engineWith(RULES, () => NOW_MS), store };
+  const { engine } = scene({ rules: RULES, store, deviceTokens: deviceTokens({ secrets: [SECRET] }) });
   const device = { fingerprint: 'b1946ac92492d2347c6235b4d2611184', token: STORED.token };
   const request = checkRequestOf(
     { subject: 'ann@example.com', action: 'login', ip: '81.2.69.160', device, ...which },

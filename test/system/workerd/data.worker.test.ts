@@ -3,12 +3,11 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTestHarness, type TestHarness } from 'wrangler';
-import { geoipLiteSource } from '../../../src/data/geo/geoip-lite.ts';
 import { listConfigSchema } from '../../../src/data/lists/lists.ts';
-import { buildLists } from '../../../src/data/lists/lists-file.ts';
-import { publishLists } from '../../../src/data/lists/publish-lists.ts';
+import { buildLists, publishLists } from '../../../src/data/lists/lists-file.ts';
 import type { Located } from '../../../src/model/geo.ts';
 import { bundledShards, randomAddresses, saidOf, smallBuild } from '../../support/geo/built.ts';
+import { libraryGeo } from '../../support/geo/library.ts';
 
 /** The readers alone, in workerd, over these assets. */
 async function probe(assets: string): Promise<{ url: string; harness: TestHarness }> {
@@ -47,7 +46,7 @@ describe('the bundled geo data in workerd', () => {
   afterAll(() => harness.close());
 
   test('answers for 100,000 random addresses of each family as geoip-lite does, in no more than 16 MiB of the isolate', async () => {
-    const source = geoipLiteSource();
+    const source = libraryGeo();
     // In their order, so that each shard is read once and not anew for every address.
     const addresses = randomAddresses(200_000, 8).sort((a, b) =>
       a.version === b.version ? (a.words[0] ?? 0) - (b.words[0] ?? 0) : a.version - b.version,

@@ -38,7 +38,7 @@ test('it says how old its data is, and that no list is built', async () => {
 });
 
 test('it serves the data to nobody else', async () => {
-  for (const path of ['/geo/manifest.json', '/ip/lists.json', '/geo/', '/ip']) {
+  for (const path of ['/geo/manifest.json', '/ip/manifest.json', '/geo/', '/ip']) {
     expect((await fetch(`${worker.url}${path}`)).status).toBe(404);
   }
 });

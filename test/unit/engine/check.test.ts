@@ -3,8 +3,7 @@ import { compileList } from '../../../src/data/lists/lists.ts';
 import { createReputation } from '../../../src/data/lists/standing.ts';
 import type { GeoSource, Located } from '../../../src/model/geo.ts';
 import type { Standing } from '../../../src/model/reputation.ts';
-import { NOW_MS } from '../../support/engine.ts';
-import { DAY_MS, stage } from '../../support/stage.ts';
+import { DAY_MS, NOW_MS, type Scene, scene } from '../../support/scene.ts';
 
 const rule = (id: string, when: object, then: object) => ({ id, when, then });
 
@@ -26,7 +25,7 @@ const codes = (result: { reasons: readonly { code: string }[] }) => result.reaso
 
 describe('a proof', () => {
   test('that meets the requirement turns a step-up into allow', async () => {
-    const { check, proof } = await stage(RULES);
+    const { check, proof } = scene({ rules: RULES });
     const asked = await check({ ...ANN, action: 'pay' });
     expect(asked).toMatchObject({ decision: 'step-up', stepUp: { satisfied: false, error: null } });
     const let_in = await check({ ...ANN, action: 'pay', step_up_token: await proof('ann', 60) });
@@ -35,7 +34,7 @@ describe('a proof', () => {
   });
 
   test('that is too old, or of somebody else, leaves it a step-up and says why', async () => {
-    const { check, proof } = await stage(RULES);
+    const { check, proof } = scene({ rules: RULES });
     const old = await check({ ...ANN, action: 'pay', step_up_token: await proof('ann', 301) });
     expect(old).toMatchObject({ decision: 'step-up', stepUp: { error: { code: 'token_too_old' } } });
     const foreign = await check({ ...ANN, action: 'pay', step_up_token: await proof('bob') });
@@ -43,39 +42,39 @@ describe('a proof', () => {
   });
 
   test('never turns a deny', async () => {
-    const { check, proof } = await stage(RULES);
+    const { check, proof } = scene({ rules: RULES });
     const denied = await check({ ...ANN, ip: '9.9.9.9', action: 'pay', step_up_token: await proof('ann') });
     expect(denied).toMatchObject({ decision: 'deny', stepUp: null });
   });
 
   test('names its subject in any spelling that is the same subject', async () => {
-    const { check, proof } = await stage(RULES);
+    const { check, proof } = scene({ rules: RULES });
     const body = { ...ANN, subject: 'ann@example.com', action: 'pay', step_up_token: await proof('Ann@Example.com') };
     expect(await check(body)).toMatchObject({ decision: 'allow' });
   });
 
   test('for single use is spent by the first check and refused to the second', async () => {
-    const { check, proof } = await stage(RULES);
+    const { check, proof } = scene({ rules: RULES });
     const body = { ...ANN, action: 'pay.once', step_up_token: await proof('ann') };
     expect(await check(body)).toMatchObject({ decision: 'allow' });
     expect(await check(body)).toMatchObject({ decision: 'step-up', stepUp: { error: { code: 'replayed' } } });
   });
 
   test('is not spent by a dry run', async () => {
-    const { check, proof } = await stage(RULES);
+    const { check, proof } = scene({ rules: RULES });
     const body = { ...ANN, action: 'pay.once', step_up_token: await proof('ann') };
     expect(await check({ ...body, dry_run: true })).toMatchObject({ decision: 'allow' });
     expect(await check(body)).toMatchObject({ decision: 'allow' });
   });
 
   test('of somebody else counts as a failure of the subject each time', async () => {
-    const { check, proof } = await stage(RULES);
+    const { check, proof } = scene({ rules: RULES });
     for (let i = 0; i < 3; i++) await check({ ...ANN, action: 'pay', step_up_token: await proof('bob') });
     expect(codes(await check({ ...ANN, action: 'pay' }))).toContain('too_many_failures');
   });
 
   test('cannot be judged without an issuer, and says so', async () => {
-    const { check, proof } = await stage(RULES, { verifier: null });
+    const { check, proof } = scene({ rules: RULES, verifier: null });
     const answer = await check({ ...ANN, action: 'pay', step_up_token: await proof('ann') });
     expect(answer).toMatchObject({ decision: 'step-up', stepUp: { error: { code: 'no_issuer' } } });
   });
@@ -83,7 +82,7 @@ describe('a proof', () => {
 
 describe('without the store', () => {
   test('a check is decided at the floor of its action, and names what was missing', async () => {
-    const { check, breakStore } = await stage(RULES);
+    const { check, breakStore } = scene({ rules: RULES });
     breakStore('timeout');
     const answer = await check({ ...ANN, action: 'read', device: LAPTOP });
     expect(answer).toMatchObject({ decision: 'step-up', rule: null, stepUp: { satisfied: false } });
@@ -95,13 +94,13 @@ describe('without the store', () => {
   });
 
   test('a deny from facts that need no store still denies', async () => {
-    const { check, breakStore } = await stage(RULES);
+    const { check, breakStore } = scene({ rules: RULES });
     breakStore('unreachable');
     expect(await check({ ...ANN, ip: '9.9.9.9', action: 'browse' })).toMatchObject({ decision: 'deny' });
   });
 
   test('a proof that needs no spending meets the floor, one that does is not accepted', async () => {
-    const { check, proof, breakStore } = await stage(RULES);
+    const { check, proof, breakStore } = scene({ rules: RULES });
     breakStore('circuit_open');
     expect(await check({ ...ANN, action: 'read', step_up_token: await proof('ann') })).toMatchObject({
       decision: 'allow',
@@ -114,7 +113,7 @@ describe('without the store', () => {
   });
 
   test('nothing is learned, and no device becomes trusted', async () => {
-    const { check, proof, breakStore, engine } = await stage(RULES);
+    const { check, proof, breakStore, engine } = scene({ rules: RULES });
     breakStore('timeout');
     const answer = await check({ ...ANN, action: 'read', device: LAPTOP, step_up_token: await proof('ann') });
     expect(answer).toMatchObject({ decision: 'allow', device: null });
@@ -139,14 +138,14 @@ describe('where the data of the place has to be fetched', () => {
   } as const;
 
   test('a check waits for it, and judges and learns as it does with data in memory', async () => {
-    const { check } = await stage(RULES, { geo: geoFrom({ known: true, place }) });
+    const { check } = scene({ rules: RULES, geo: geoFrom({ known: true, place }) });
     const first = await check({ ...ANN, action: 'any' });
     expect(first.signals.geo).toMatchObject({ state: 'measured', facts: { 'geo.city': 'Ely' } });
     expect((await check({ ...ANN, action: 'any' })).signals.geo?.facts).toMatchObject({ 'geo.new_country': false });
   });
 
   test('data that does not come in time leaves the check at the floor of its action, and nothing is learned', async () => {
-    const { check } = await stage(RULES, { geo: geoFrom({ known: false, why: 'source_unavailable' }) });
+    const { check } = scene({ rules: RULES, geo: geoFrom({ known: false, why: 'source_unavailable' }) });
     const answer = await check({ ...ANN, device: LAPTOP, action: 'any' });
     expect(answer).toMatchObject({
       decision: 'step-up',
@@ -165,7 +164,7 @@ describe('where address lists could not be read', () => {
   const reputation = { configured: true, standing: async () => standing, status: () => [] };
 
   test('a check is decided at the floor of its action, and says that nothing is known of the address', async () => {
-    const { check } = await stage(RULES, { reputation: () => reputation });
+    const { check } = scene({ rules: RULES, reputation: () => reputation });
     const answer = await check({ ...ANN, action: 'any' });
     expect(answer).toMatchObject({
       decision: 'step-up',
@@ -177,7 +176,7 @@ describe('where address lists could not be read', () => {
 
   test('a reported login teaches no place, for the address may be anybody’s exit', async () => {
     const place = { lat: 52.2, lon: 0.48, country: 'GB', city: 'Newmarket', accuracy_km: 20 };
-    const { check, tell } = await stage(RULES, { reputation: () => reputation });
+    const { check, tell } = scene({ rules: RULES, reputation: () => reputation });
     await tell('login.succeeded', { ...ANN, geo: place });
     const elsewhere = await check({ ...ANN, action: 'any', geo: { ...place, country: 'FR' } });
     expect(elsewhere.signals.geo?.facts['geo.new_country']).toBeUndefined();
@@ -185,11 +184,11 @@ describe('where address lists could not be read', () => {
 });
 
 describe('what a check teaches', () => {
-  const learned = async ({ engine }: Awaited<ReturnType<typeof stage>>) =>
+  const learned = async ({ engine }: Scene) =>
     (await engine.store.readSubject(engine.pseudonym('subject', 'ann'), engine.now()))?.baseline?.value ?? null;
 
   test('an allowed request teaches its device and network', async () => {
-    const it = await stage(RULES);
+    const it = scene({ rules: RULES });
     const { device } = await it.check({ ...ANN, action: 'read', device: LAPTOP });
     expect(device).toMatchObject({ id: expect.stringMatching(/^d-/), token: null });
     expect(await learned(it)).toMatchObject({ learned: 1, devices: [{ id: device?.id, trustedUntil: null }] });
@@ -205,20 +204,20 @@ describe('what a check teaches', () => {
     ['a request of an action that learns from events', { action: 'login' }],
     ['a dry run', { action: 'read', dry_run: true }],
   ])('%s teaches nothing', async (_what, body) => {
-    const it = await stage(RULES);
+    const it = scene({ rules: RULES });
     await it.check({ ...ANN, device: LAPTOP, ...body });
     expect(await learned(it)).toBeNull();
   });
 
   test('a dry run counts nothing either', async () => {
-    const it = await stage(RULES);
+    const it = scene({ rules: RULES });
     await it.check({ ...ANN, action: 'read', dry_run: true });
     const counted = await it.check({ ...ANN, action: 'read' });
     expect(counted.signals.velocity?.facts).toMatchObject({ 'subject.attempts_1m': 1 });
   });
 
   test('a deny counts against its address', async () => {
-    const it = await stage(RULES);
+    const it = scene({ rules: RULES });
     await it.check({ ...ANN, ip: '9.9.9.9', action: 'read' });
     const next = await it.check({ ...ANN, ip: '9.9.9.9', action: 'read' });
     expect(next.signals.ip?.facts).toMatchObject({ 'ip.denies_1h': 1 });
@@ -226,11 +225,11 @@ describe('what a check teaches', () => {
 });
 
 describe('trust by proof', () => {
-  const withProof = async (it: Awaited<ReturnType<typeof stage>>, device: object) =>
+  const withProof = async (it: Scene, device: object) =>
     it.check({ ...ANN, action: 'pay', device, step_up_token: await it.proof('ann') });
 
   test('a satisfied step-up makes the device trusted for the days of the rules', async () => {
-    const it = await stage(RULES);
+    const it = scene({ rules: RULES });
     const { device } = await withProof(it, LAPTOP);
     expect(device?.expiresAtMs).toBe(it.clock.ms + 30 * DAY_MS);
     const next = await it.check({ ...ANN, action: 'read', device: { ...LAPTOP, token: device?.token } });
@@ -239,7 +238,7 @@ describe('trust by proof', () => {
   });
 
   test('runs out after its days, whatever use was made of it', async () => {
-    const it = await stage(RULES);
+    const it = scene({ rules: RULES });
     const { device } = await withProof(it, LAPTOP);
     const token = device?.token;
     for (let day = 0; day < 29; day++) {
@@ -253,7 +252,7 @@ describe('trust by proof', () => {
   });
 
   test('is renewed by a new proof once less than half of it is left, not before', async () => {
-    const it = await stage(RULES);
+    const it = scene({ rules: RULES });
     const { device } = await withProof(it, LAPTOP);
     const trusted = { ...LAPTOP, token: device?.token };
     it.clock.ms += 14 * DAY_MS;
@@ -268,7 +267,7 @@ describe('trust by proof', () => {
   });
 
   test('makes one device of the requests that a page sends with one proof at the same time', async () => {
-    const it = await stage(RULES);
+    const it = scene({ rules: RULES });
     const phone = { fingerprint: '7d793037a0760186574b0282f2f435e7' };
     const first = await withProof(it, phone);
     it.clock.ms += 60_000;
@@ -286,14 +285,14 @@ describe('trust by proof', () => {
   });
 
   test('is not granted where the rules say so', async () => {
-    const it = await stage({ ...RULES, trust: { on_step_up: false } });
+    const it = scene({ rules: { ...RULES, trust: { on_step_up: false } } });
     expect((await withProof(it, LAPTOP)).device).toMatchObject({ token: null });
   });
 });
 
 describe('an anonymous request', () => {
   test('is judged by what needs no subject, and no proof lets it in', async () => {
-    const { check, proof } = await stage(RULES);
+    const { check, proof } = scene({ rules: RULES });
     const answer = await check({ ip: '81.2.69.160', action: 'pay', step_up_token: await proof('ann') });
     expect(answer).toMatchObject({ decision: 'step-up', device: null, degraded: [] });
     expect(answer.stepUp?.satisfied).toBe(false);
@@ -315,8 +314,8 @@ test('checks that run at the same time do not colour each other', async () => {
   const ann = { ...ANN, action: 'read', geo: { lat: 51.5, lon: -0.13, country: 'GB' }, dry_run: true };
   const text = (result: object) => JSON.stringify({ ...result, id: '' });
 
-  const alone = text(await (await stage(rules, { reputation })).check(ann));
-  const { check } = await stage(rules, { reputation });
+  const alone = text(await scene({ rules, reputation }).check(ann));
+  const { check } = scene({ rules, reputation });
   for (let round = 0; round < 200; round++) {
     const order = round % 2 === 0 ? [eve, ann, eve] : [ann, eve, ann];
     const answers = await Promise.all(order.map((body) => check(body)));
@@ -327,14 +326,16 @@ test('checks that run at the same time do not colour each other', async () => {
 
 /** @see https://github.com/zammad/zammad/issues/5665 */
 test('an inner subnet can be named by a rule; its addresses lie in no country, so in no new one', async () => {
-  const it = await stage({
-    version: 1,
-    actions: { login: { learn: 'event' } },
-    rules: [
-      rule('abroad', { 'geo.new_country': true }, { decision: 'deny' }),
-      rule('inside', { 'ip.categories': { has: 'private' } }, { decision: 'step-up' }),
-      rule('office', { 'ip.address': { in_cidr: '10.25.0.0/16' } }, { decision: 'allow', over: ['inside'] }),
-    ],
+  const it = scene({
+    rules: {
+      version: 1,
+      actions: { login: { learn: 'event' } },
+      rules: [
+        rule('abroad', { 'geo.new_country': true }, { decision: 'deny' }),
+        rule('inside', { 'ip.categories': { has: 'private' } }, { decision: 'step-up' }),
+        rule('office', { 'ip.address': { in_cidr: '10.25.0.0/16' } }, { decision: 'allow', over: ['inside'] }),
+      ],
+    },
   });
   await it.tell('login.succeeded', { ...ANN, geo: { lat: -33.87, lon: 151.2, country: 'AU' } });
   const from = (ip: string) => it.check({ ...ANN, ip, action: 'login' });
@@ -350,13 +351,15 @@ test('an inner subnet can be named by a rule; its addresses lie in no country, s
 
 /** @see https://github.com/geoip-lite/node-geoip/issues/256 */
 test('an address whose country nobody knows is not taken for a foreign one, only for an unknown one', async () => {
-  const { check } = await stage({
-    version: 1,
-    rules: [
-      rule('abroad', { 'geo.country': { ne: 'US' } }, { decision: 'deny' }),
-      rule('not-at-home', { not: { 'geo.country': 'US' } }, { decision: 'deny' }),
-      rule('nowhere', { 'geo.country': { known: false } }, { decision: 'step-up' }),
-    ],
+  const { check } = scene({
+    rules: {
+      version: 1,
+      rules: [
+        rule('abroad', { 'geo.country': { ne: 'US' } }, { decision: 'deny' }),
+        rule('not-at-home', { not: { 'geo.country': 'US' } }, { decision: 'deny' }),
+        rule('nowhere', { 'geo.country': { known: false } }, { decision: 'step-up' }),
+      ],
+    },
   });
   const unknown = await check({ ...ANN, ip: '2001:4860:4860::8888', action: 'read' });
   expect(unknown).toMatchObject({ decision: 'step-up', rule: { id: 'nowhere' } });
@@ -371,7 +374,7 @@ describe('a request that may be several things', () => {
   });
 
   test('is judged as the strictest, in whatever order they come, and counted once', async () => {
-    const { checkAs } = await stage(RULES);
+    const { checkAs } = scene({ rules: RULES });
     for (const actions of [
       ['read', 'pay', 'any'],
       ['pay', 'any', 'read'],
@@ -387,7 +390,7 @@ describe('a request that may be several things', () => {
   });
 
   test('spends a single-use proof where one of them asks for it, and spends it once', async () => {
-    const { checkAs, proof } = await stage(RULES);
+    const { checkAs, proof } = scene({ rules: RULES });
     const body = { ...ANN, step_up_token: await proof('ann') };
     const both = [under('pay'), under('pay.once')];
     expect((await checkAs(body, both)).result).toMatchObject({ decision: 'allow', stepUp: { satisfied: true } });
@@ -408,8 +411,8 @@ test('an address on a list past its age is not clean: rules on its category are 
     ),
     compileList('45.83.0.0/16', { ...config, name: 'f2', category: 'vpn', maxAgeDays: 30 }, fresh, null),
   ];
-  const it = await stage(
-    {
+  const it = scene({
+    rules: {
       version: 1,
       actions: { login: {} },
       rules: [
@@ -418,8 +421,8 @@ test('an address on a list past its age is not clean: rules on its category are 
         rule('vpn', { 'ip.categories': { has_any: ['attack', 'vpn'] } }, { decision: 'step-up' }),
       ],
     },
-    { reputation: () => createReputation(lists, []) },
-  );
+    reputation: () => createReputation(lists, []),
+  });
   const from = (ip: string) => it.check({ subject: 'u', ip, action: 'login', device: { fingerprint: 'f'.repeat(32) } });
   const first = await from('34.5.6.66');
   expect(first).toMatchObject({

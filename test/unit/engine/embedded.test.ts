@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { chanceOf } from '../../../src/cli/simulate/chance.ts';
 import { localIssuer } from '../../../src/cli/simulate/issuer.ts';
 import { createEngine, type EngineOptions } from '../../../src/engine.ts';
+import { StoreError } from '../../../src/model/store-error.ts';
 import { memoryStore } from '../../../src/store/memory.ts';
-import { StoreError } from '../../../src/store/store.ts';
 
 const DAY_MS = 86_400_000;
 const LAPTOP = { fingerprint: '5d41402abc4b2a76b9719d911017c592' };

@@ -1,12 +1,12 @@
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { expect, test } from 'vitest';
 import type { ProofVerifier } from '../../../src/model/proof.ts';
+import { stepUpIssuers } from '../../../src/step-up/issuers.ts';
 import { joseVerifier } from '../../../src/step-up/jose.ts';
-import { stepUpIssuers } from '../../../src/step-up/presets.ts';
 import { memoryStore } from '../../../src/store/memory.ts';
 import type { Store } from '../../../src/store/store.ts';
-import { NOW_MS } from '../../support/engine.ts';
-import { hookRig } from '../../support/http/hook-rig.ts';
+import { gatewayScene } from '../../support/gateway-scene.ts';
+import { NOW_MS } from '../../support/scene.ts';
 
 /** A rig that counts what its store and its verifier are asked. */
 async function counting() {
@@ -34,7 +34,7 @@ async function counting() {
       return memory.readSubject(...asked);
     },
   };
-  const rig = await hookRig({ engine: { verifier, store } });
+  const rig = await gatewayScene({ verifier, store });
   const token = (claims: object): Promise<string> => {
     const at = NOW_MS / 1000 - 10;
     return new SignJWT({ sub: 'ann', auth_time: at, ...claims })

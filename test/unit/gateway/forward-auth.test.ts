@@ -3,14 +3,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadSettings } from '../../../src/app/settings.ts';
 import { startServer } from '../../../src/node.ts';
 import { noLog } from '../../../src/records/log.ts';
+import { stepUpIssuers } from '../../../src/step-up/issuers.ts';
 import { joseVerifier } from '../../../src/step-up/jose.ts';
-import { stepUpIssuers } from '../../../src/step-up/presets.ts';
-import { HOOK_RULES, type HookAnswer, type HookRig, hookRig } from '../../support/http/hook-rig.ts';
-import { API_KEY } from '../../support/http/test-app.ts';
+import { type GatewayScene, gatewayScene, HOOK_RULES, type HookAnswer } from '../../support/gateway-scene.ts';
+import { API_KEY } from '../../support/scene.ts';
 
-let rig: HookRig;
+let rig: GatewayScene;
 beforeAll(async () => {
-  rig = await hookRig();
+  rig = await gatewayScene();
 });
 afterAll(() => rig.close());
 
@@ -101,7 +101,7 @@ describe('the status tells the decision to every gateway', () => {
   /** @see https://github.com/envoyproxy/envoy/issues/14001 */
   test('rules that are not loaded are a marked 403, never a 5xx', async () => {
     const empty = { ...rig.engine.rules(), files: [] };
-    const bare = await hookRig({ engine: { rules: () => empty } });
+    const bare = await gatewayScene({ rules: () => empty });
     const answer = await bare.forward('GET', '/public/a');
     expectContract(answer);
     expect(answer).toMatchObject({ status: 403, headers: { 'x-stepgate-error': 'rules_not_loaded' } });
@@ -111,11 +111,9 @@ describe('the status tells the decision to every gateway', () => {
   test('a fault inside is a marked 403, is logged, and tells nothing', async () => {
     const logged: string[] = [];
     const log = { ...rig.deps.log, error: (message: string) => logged.push(message) };
-    const broken = await hookRig({
-      engine: {
-        rules: () => {
-          throw new Error('secret detail');
-        },
+    const broken = await gatewayScene({
+      rules: () => {
+        throw new Error('secret detail');
       },
       deps: { log },
     });
@@ -140,7 +138,7 @@ describe('the status tells the decision to every gateway', () => {
         return Promise.reject(new TypeError('network connection lost'));
       },
     });
-    const cut = await hookRig({ engine: { verifier } });
+    const cut = await gatewayScene({ verifier });
     const session = await rig.token({ sub: 'u6', su: true });
     for (const headers of [{ Authorization: `Bearer ${session}` }, { Cookie: `session=${session}` }]) {
       for (const [uri, status] of [
@@ -167,16 +165,14 @@ describe('the status tells the decision to every gateway', () => {
   });
 
   test('a deny by default for want of the store still has a requirement to challenge for', async () => {
-    const down = await hookRig({
-      engine: {
-        store: {
-          ...rig.engine.store,
-          recordAttempt: async ({ keys }) => ({
-            subject: keys.subject === null ? null : { state: 'failed', why: 'unreachable' },
-            address: keys.address === null ? null : { state: 'failed', why: 'unreachable' },
-            device: keys.device === null ? null : { state: 'failed', why: 'unreachable' },
-          }),
-        },
+    const down = await gatewayScene({
+      store: {
+        ...rig.engine.store,
+        recordAttempt: async ({ keys }) => ({
+          subject: keys.subject === null ? null : { state: 'failed', why: 'unreachable' },
+          address: keys.address === null ? null : { state: 'failed', why: 'unreachable' },
+          device: keys.device === null ? null : { state: 'failed', why: 'unreachable' },
+        }),
       },
     });
     const answer = await down.forward('GET', '/public/a');
@@ -220,7 +216,7 @@ describe('headers of our own name', () => {
         then: { points: 1, reason: `a_rather_long_reason_code_number_${i}` },
       })),
     };
-    const long = await hookRig({ rules, gateway: { stepUpUrl: `https://id.example/${'p'.repeat(480)}` } });
+    const long = await gatewayScene({ rules, gateway: { stepUpUrl: `https://id.example/${'p'.repeat(480)}` } });
     const subject = 'ü'.repeat(200);
     const answer = await long.forward('GET', '/long', {
       Authorization: `Bearer ${await long.token({ sub: subject })}`,
@@ -362,7 +358,7 @@ describe('a CORS preflight', () => {
         return Reflect.get(target, name, receiver);
       },
     });
-    const own = await hookRig({ engine: { store } });
+    const own = await gatewayScene({ store });
     const answer = await own.forward('OPTIONS', '/api/pay', preflight);
     expectContract(answer);
     expect(answer).toMatchObject({ status: 200, headers: { 'x-stepgate-reasons': 'preflight' } });
@@ -579,7 +575,7 @@ describe('a step-up proof', () => {
 
 describe('several candidate actions', () => {
   test('count as one attempt, and one decision is recorded', async () => {
-    const fresh = await hookRig();
+    const fresh = await gatewayScene();
     const headers = { Authorization: `Bearer ${await fresh.token({ sub: 'counted' })}` };
     await fresh.forward('', '/public/..%2fadmin', headers);
     await fresh.settled();
@@ -595,7 +591,7 @@ describe('several candidate actions', () => {
     const actions = Object.fromEntries(
       Array.from({ length: 17 }, (_, i) => [`a${i}`, { routes: [`GET ${below(i)}/*`] }]),
     );
-    const many = await hookRig({ rules: { ...HOOK_RULES, actions, rules: HOOK_RULES.rules.slice(0, 1) } });
+    const many = await gatewayScene({ rules: { ...HOOK_RULES, actions, rules: HOOK_RULES.rules.slice(0, 1) } });
     expect((await many.forward('GET', below(15))).status).toBe(200);
     expect(await many.forward('GET', below(16))).toMatchObject({
       status: 403,
@@ -678,7 +674,7 @@ describe('the device', () => {
 
 describe('the client address', () => {
   async function addressOf(trusted: string, headers: Record<string, string>): Promise<object> {
-    const own = await hookRig({ trusted });
+    const own = await gatewayScene({ trusted });
     await own.forward('GET', '/public/a', headers);
     await own.settled();
     const [record] = own.records;
@@ -706,7 +702,10 @@ describe('the client address', () => {
     'that cannot be told with TRUSTED_PROXIES=%s is warned of %i times, however many calls come',
     async (trusted, times) => {
       const warnings: string[] = [];
-      const own = await hookRig({ trusted, deps: { log: { ...noLog, warn: (message) => warnings.push(message) } } });
+      const own = await gatewayScene({
+        trusted,
+        deps: { log: { ...noLog, warn: (message) => warnings.push(message) } },
+      });
       for (let call = 0; call < 3; call++) await own.forward('GET', '/public/a', { 'X-Forwarded-For': '81.2.69.160' });
       await own.close();
       expect(warnings.filter((warning) => warning.includes('TRUSTED_PROXIES'))).toHaveLength(times);
@@ -717,7 +716,7 @@ describe('the client address', () => {
   test('comes from X-Envoy-External-Address only where that header is declared', async () => {
     const headers = { 'X-Forwarded-For': '127.0.0.9', 'X-Envoy-External-Address': '203.0.113.7' };
     expect(await addressOf('127.0.0.0/8', headers)).toEqual({ address: null });
-    const declared = await hookRig({
+    const declared = await gatewayScene({
       deps: {
         trust: { trusted: { ...rig.deps.trust.trusted }, declared: 'x-envoy-external-address' },
       },
@@ -730,7 +729,7 @@ describe('the client address', () => {
 
   /** @see https://github.com/cloudflare/cloudflare-docs/pull/10293 */
   test('and its country are not taken from what an edge says about the calling Worker', async () => {
-    const own = await hookRig();
+    const own = await gatewayScene();
     await own.forward('GET', '/public/a', {
       'CF-Worker': 'gateway.example',
       'CF-IPCountry': 'FR',
@@ -830,9 +829,9 @@ describe('/ext-authz', () => {
 
 describe('a navigation', () => {
   const HTML = { Accept: 'text/html,application/xhtml+xml;q=0.9,*/*;q=0.8' };
-  let pages: HookRig;
+  let pages: GatewayScene;
   beforeAll(async () => {
-    pages = await hookRig({
+    pages = await gatewayScene({
       gateway: { stepUpUrl: 'https://id.example/step-up?tenant=a', returnHosts: ['app.example'] },
     });
   });
@@ -879,7 +878,7 @@ test.each([
   'admin.example.:80',
   'admin.example:',
 ])('a rule on the host sees the site that servers choose by it: %s', async (host) => {
-  const own = await hookRig({
+  const own = await gatewayScene({
     rules: {
       actions: { request: { floor: 'allow' } },
       rules: [

@@ -4,13 +4,13 @@ import { challengeOf } from '../../../src/contract/answer.ts';
 const REQUIREMENT = { acrValues: [], amrValues: [], maxAgeSeconds: 600, singleUse: false, unsatisfiable: false };
 
 test('a challenge tells the client why its proof was refused', () => {
-  const error = { code: 'token_too_old', message: 'the subject authenticated 700 s ago, at most 600 s is taken' };
+  const error = { code: 'token_too_old', message: 'the subject authenticated 700 s ago, allowed are at most 600 s' };
   expect(challengeOf(REQUIREMENT, error)).toContain('token_too_old: the subject authenticated 700 s ago');
 });
 
 test.each([
-  ['keys_unavailable', 'the keys of https://issuer.test cannot be had: http://10.0.0.5:8080/keys answered 503'],
-  ['issuer_unknown', 'the token is issued by "x", configured: https://issuer.internal'],
+  ['keys_unavailable', 'the keys of https://issuer.test are not available: http://10.0.0.5:8080/keys answered 503'],
+  ['issuer_unknown', 'the token is issued by "x", configured are: https://issuer.internal'],
   ['spend_unrecorded', 'the store could not record that this single-use proof is spent (timeout)'],
 ])('but of what lies behind the service it hears no more than %s', (code, message) => {
   const challenge = challengeOf(REQUIREMENT, { code, message });

@@ -1,17 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { routesOf } from '../../../src/app/app.ts';
-import { geoipLiteSource } from '../../../src/data/geo/geoip-lite.ts';
+import { geoipLiteSource } from '../../../src/data/geo/local-geo.ts';
 import type { Route } from '../../../src/http/api-route.ts';
 import { callers } from '../../../src/http/caller.ts';
+import { StoreError } from '../../../src/model/store-error.ts';
 import { parseTrustedProxies } from '../../../src/net/client-ip.ts';
 import { noLog } from '../../../src/records/log.ts';
-import { compileRules } from '../../../src/rules/compile.ts';
-import { FACT_CATALOG } from '../../../src/signals/index.ts';
 import { memoryStore } from '../../../src/store/memory.ts';
-import { type Store, StoreError } from '../../../src/store/store.ts';
-import { NOW_MS } from '../../support/engine.ts';
-import { API_KEY, AUTHORIZED, testApp } from '../../support/http/test-app.ts';
+import type { Store } from '../../../src/store/store.ts';
+import { API_KEY, AUTHORIZED, NOW_MS, scene } from '../../support/scene.ts';
 
 /** A store that is out of reach, as the budget in front of a real one reports it. */
 function unreachableStore(): Store {
@@ -33,7 +31,7 @@ function unreachableStore(): Store {
 
 describe('POST /v1/risk-check', () => {
   test('answers with the decision, why, and the revision of the rules', async () => {
-    const { post, engine } = testApp();
+    const { post, engine } = scene();
     const response = await post('/v1/risk-check', {
       subject: 'user-123',
       action: 'payment.transfer',
@@ -61,7 +59,7 @@ describe('POST /v1/risk-check', () => {
   });
 
   test('answers 200 to a deny: a decision is not an error', async () => {
-    const response = await testApp().post('/v1/risk-check', { subject: 'root', action: 'login' });
+    const response = await scene().post('/v1/risk-check', { subject: 'root', action: 'login' });
     expect(response.status).toBe(200);
     expect(await response.json()).toMatchObject({ decision: 'deny', rule: { id: 'no-root' } });
   });
@@ -76,13 +74,13 @@ describe('POST /v1/risk-check', () => {
       occurred_at: null,
       headers: null,
     };
-    expect((await testApp().post('/v1/risk-check', { action: 'login', ...nothing })).status).toBe(200);
+    expect((await scene().post('/v1/risk-check', { action: 'login', ...nothing })).status).toBe(200);
   });
 
   test('reads the device of the client’s own header where the body tells none', async () => {
     const claim = 'v=1;fp=b1946ac92492d234;confidence=0.7;bot=1';
     const askedWith = async (body: object) => {
-      const response = await testApp().post('/v1/risk-check', { subject: 'u', action: 'login', ...body });
+      const response = await scene().post('/v1/risk-check', { subject: 'u', action: 'login', ...body });
       expect(response.status).toBe(200);
       return (await response.json()).signals.device;
     };
@@ -103,7 +101,7 @@ describe('POST /v1/risk-check', () => {
   });
 
   test('with the store out of reach still answers 200, names what is missing and holds to the floor', async () => {
-    const { post } = testApp({ engine: { store: unreachableStore() } });
+    const { post } = scene({ store: unreachableStore() });
     const response = await post('/v1/risk-check', { subject: 'u', action: 'login', ip: '81.2.69.160' });
     expect(response.status).toBe(200);
     const answer = await response.json();
@@ -115,7 +113,7 @@ describe('POST /v1/risk-check', () => {
   test.each(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'])(
     'refuses %s with 405, so that it cannot be a gateway hook by mistake',
     async (method) => {
-      const response = await testApp().app.request('/v1/risk-check', { method, headers: AUTHORIZED });
+      const response = await scene().app.request('/v1/risk-check', { method, headers: AUTHORIZED });
       expect(response.status).toBe(405);
       expect(response.headers.get('allow')).toBe('POST');
     },
@@ -123,7 +121,7 @@ describe('POST /v1/risk-check', () => {
 
   /** @see https://github.com/honojs/hono/issues/5191 */
   test('is never answered from a cache: no-store, no ETag, If-None-Match is ignored', async () => {
-    const { post } = testApp();
+    const { post } = scene();
     for (const match of ['*', '"x"', 'W/"x"']) {
       const response = await post('/v1/risk-check', { subject: 'root', action: 'login' }, { 'If-None-Match': match });
       expect(response.status).toBe(200);
@@ -134,7 +132,7 @@ describe('POST /v1/risk-check', () => {
 
   /** @see https://github.com/honojs/hono/issues/4432 */
   test('takes names of any script and puts none of them into a header', async () => {
-    const response = await testApp().post('/v1/risk-check', {
+    const response = await scene().post('/v1/risk-check', {
       action: 'login',
       subject: 'Srīperumbūdūr',
       geo: { lat: 12.97, lon: 79.95, country: 'IN', city: 'Srīperumbūdūr' },
@@ -147,7 +145,7 @@ describe('POST /v1/risk-check', () => {
 
 describe('the fields of a body', () => {
   const pathsOf = async (body: unknown, path = '/v1/risk-check'): Promise<readonly string[]> => {
-    const response = await testApp().post(path, body);
+    const response = await scene().post(path, body);
     expect(response.status).toBe(400);
     const problem = (await response.json()) as { code: string; errors: { path: string }[] };
     expect(problem.code).toBe('invalid_request');
@@ -181,7 +179,7 @@ describe('the fields of a body', () => {
   });
 
   test('a key that is not there is called missing, one of another type is told both types', async () => {
-    const errors = async (path: string, body: object) => (await (await testApp().post(path, body)).json()).errors;
+    const errors = async (path: string, body: object) => (await (await scene().post(path, body)).json()).errors;
     expect(await errors('/v1/risk-check', { subject: 7 })).toEqual([
       { path: 'subject', message: 'invalid input: expected string, received number' },
       { path: 'action', message: 'is missing; expected string' },
@@ -194,7 +192,7 @@ describe('the fields of a body', () => {
   test('free keys take any JSON', async () => {
     const context = { amount: 1, nested: { list: [1, 'a', null, true] }, 'strange key "\u2028': 'x' };
     const resource = { type: 'account', id: '42', properties: context };
-    const response = await testApp().post('/v1/risk-check', {
+    const response = await scene().post('/v1/risk-check', {
       action: 'login',
       context,
       resource,
@@ -219,7 +217,7 @@ describe('the fields of a body', () => {
     ['2025-10-21T02:00:00Z', 200],
     ['2025-10-21T01:59:59Z', 400],
   ])('occurred_at %s is answered with %i: up to 5 minutes ahead and 400 days past', async (occurred_at, status) => {
-    expect((await testApp().post('/v1/risk-check', { action: 'login', occurred_at })).status).toBe(status);
+    expect((await scene().post('/v1/risk-check', { action: 'login', occurred_at })).status).toBe(status);
   });
 
   test('occurred_at means the same instant whatever the time zone of the machine', async () => {
@@ -228,7 +226,7 @@ describe('the fields of a body', () => {
     try {
       for (const tz of ['UTC', 'America/New_York', 'Pacific/Auckland']) {
         process.env.TZ = tz;
-        const { post, records, settled } = testApp();
+        const { post, records, settled } = scene();
         await post('/v1/risk-check', { action: 'login', occurred_at: '2026-03-10T12:00:00+13:00' });
         await settled();
         moments.add(records[0]?.occurred_at);
@@ -242,7 +240,7 @@ describe('the fields of a body', () => {
 
   /** @see https://github.com/rack/rack-attack/issues/493 */
   test('respellings of one mail address share one counter', async () => {
-    const { post, engine, settled } = testApp();
+    const { post, engine, settled } = scene();
     for (const subject of ['User@Example.com', ' user@example.com', 'user@example.com\t', 'u\u017fer@example.com']) {
       await post('/v1/events', { type: 'login.failed', subject });
     }
@@ -253,18 +251,18 @@ describe('the fields of a body', () => {
 
   /** @see https://github.com/maxmind/geoip-api-c/issues/119 */
   test('a country is refused although the gateway wrote a port after the address; one that cannot be read is no allow', async () => {
-    const text = JSON.stringify({
+    const rules = {
       version: 1,
       actions: { login: {} },
       rules: [
         { id: 'no-us', when: { 'geo.country': { in: ['US'] } }, then: { decision: 'deny' } },
         { id: 'hidden', when: { 'ip.unreadable': true }, then: { decision: 'step-up' } },
       ],
-    });
-    const rules = compileRules([{ name: 'countries.json', text }], FACT_CATALOG);
+    };
     const geo = geoipLiteSource({ city: false });
-    const { post } = testApp({
-      engine: { rules: () => rules, geo },
+    const { post } = scene({
+      rules,
+      geo,
       deps: { trust: { trusted: parseTrustedProxies('192.0.2.0/28'), declared: null } },
     });
     const from = async (xff: string) => {
@@ -286,7 +284,7 @@ describe('the fields of a body', () => {
 
   /** @see https://github.com/migadu/alps/pull/18 */
   test('a client that invents the left end of X-Forwarded-For fills one counter, its own, and nobody else’s', async () => {
-    const { post, settled } = testApp({
+    const { post, settled } = scene({
       deps: { trust: { trusted: parseTrustedProxies('192.0.2.0/28'), declared: null } },
     });
     const victims = ['86.1.2.1', '86.1.2.2', '86.1.2.3'];
@@ -307,8 +305,8 @@ describe('the fields of a body', () => {
   test.each(['2001:db8::1:8080', '2a00:1450:4001::1:443'])(
     'Forwarded with IPv6 %s and no brackets gives no address: unreadable, located nowhere, counted under nothing',
     async (node) => {
-      const { post, settled, records } = testApp({
-        engine: { geo: geoipLiteSource({ city: false }) },
+      const { post, settled, records } = scene({
+        geo: geoipLiteSource({ city: false }),
         deps: { trust: { trusted: parseTrustedProxies('192.0.2.0/28'), declared: null } },
       });
       const headers = { forwarded: `proto=https;for="${node}";by="2001:db8::2"` };
@@ -331,7 +329,7 @@ describe('the fields of a body', () => {
     ['0.0.0.0', 'unspecified_address', 'special_address'],
     ['2a06:98c0:3600::103', 'shared_address', 'no_address'],
   ])('%s is nobody’s: unknown, not located whatever the caller asserts, and not counted', async (ip, why, noPlace) => {
-    const { post, settled, records } = testApp({ engine: { geo: geoipLiteSource({ city: false }) } });
+    const { post, settled, records } = scene({ geo: geoipLiteSource({ city: false }) });
     for (let i = 0; i < 6; i += 1) await post('/v1/events', { type: 'login.failed', subject: `u${i}`, ip });
     await settled();
     const geo = { lat: 52.37, lon: 4.9, country: 'NL' };
@@ -346,7 +344,7 @@ describe('the fields of a body', () => {
   });
 
   test('the address of a trusted proxy is no client’s, also where the caller states it; a private one beside it is', async () => {
-    const { post } = testApp({ deps: { trust: { trusted: parseTrustedProxies('10.0.0.0/24'), declared: null } } });
+    const { post } = scene({ deps: { trust: { trusted: parseTrustedProxies('10.0.0.0/24'), declared: null } } });
     const ipSignal = async (ip: string) => {
       const answer = await post('/v1/risk-check', { action: 'a', subject: 'u', ip });
       return (await answer.json()).signals.ip;
@@ -356,14 +354,14 @@ describe('the fields of a body', () => {
   });
 
   test('without ip, the address comes from the headers through the trusted proxies', async () => {
-    const cidrs = testApp({ deps: { trust: { trusted: { kind: 'hops', hops: 1 }, declared: null } } });
+    const cidrs = scene({ deps: { trust: { trusted: { kind: 'hops', hops: 1 }, declared: null } } });
     const body = { action: 'login', headers: { 'X-Forwarded-For': 'spoofed, 81.2.69.160' }, peer_ip: '10.0.0.9' };
     await cidrs.post('/v1/risk-check', body);
     await cidrs.settled();
     const pseudonym = cidrs.engine.pseudonym('address', '81.2.69.160');
     expect(cidrs.records[0]?.address).toBe(pseudonym);
 
-    const nobody = testApp();
+    const nobody = scene();
     await nobody.post('/v1/risk-check', { ...body, peer_ip: '81.2.69.161' });
     await nobody.settled();
     expect(nobody.records[0]?.address).toBe(nobody.engine.pseudonym('address', '81.2.69.161'));
@@ -382,7 +380,7 @@ describe('callers', () => {
     [`Bearer ${API_KEY} ${API_KEY}`],
     [`Bearer ${'x'.repeat(10_000)}`],
   ])('Authorization %s is a 401 problem with a challenge', async (authorization) => {
-    const response = await testApp().app.request('/v1/risk-check', {
+    const response = await scene().app.request('/v1/risk-check', {
       method: 'POST',
       headers: authorization === undefined ? {} : { Authorization: authorization },
       body: '{"action":"login"}',
@@ -406,7 +404,7 @@ describe('callers', () => {
     expect(find(hex)).toBeNull();
   });
 
-  const { deps } = testApp();
+  const { deps } = scene();
   const asksForKey = ({ access }: Route): boolean => access !== 'public' && access !== 'own';
   const guarded = routesOf(deps).filter(asksForKey);
 
@@ -420,7 +418,7 @@ describe('callers', () => {
   test.each(guarded.map(({ method, path }) => [method, path]))(
     '%s %s gives nothing away without a key, however the path is spelled',
     async (method, path) => {
-      const { app } = testApp();
+      const { app } = scene();
       const plain = path.replaceAll(/:\w+/g, 'x');
       const [first = ''] = plain.split('/').filter((part) => part !== '');
       const spellings = [
@@ -448,26 +446,26 @@ describe('callers', () => {
 describe('every answer', () => {
   test('echoes a printable X-Request-ID', async () => {
     for (const id of ['abc', 'a b', '~'.repeat(128), '01JDEADBEEF']) {
-      const response = await testApp().app.request('/healthz', { headers: { 'X-Request-ID': id } });
+      const response = await scene().app.request('/healthz', { headers: { 'X-Request-ID': id } });
       expect(response.headers.get('x-request-id')).toBe(id);
     }
   });
 
   test('carries a fresh X-Request-ID when the one sent is too long or not printable ASCII', async () => {
     for (const id of ['', 'x'.repeat(129), 'caf\u00e9', 'a\tb']) {
-      const response = await testApp().app.request('/nowhere', { headers: { 'X-Request-ID': id } });
+      const response = await scene().app.request('/nowhere', { headers: { 'X-Request-ID': id } });
       expect(response.headers.get('x-request-id')).toBe('id-1');
     }
   });
 
   test('to an unknown path is a 404 problem', async () => {
-    const response = await testApp().app.request('/v2/risk-check', { method: 'POST' });
+    const response = await scene().app.request('/v2/risk-check', { method: 'POST' });
     expect(response.status).toBe(404);
     expect(await response.json()).toMatchObject({ code: 'not_found', status: 404 });
   });
 
   test('to the wrong method is a 405 problem that lists the right ones', async () => {
-    const response = await testApp().app.request('/v1/subjects/u', { method: 'PATCH', headers: AUTHORIZED });
+    const response = await scene().app.request('/v1/subjects/u', { method: 'PATCH', headers: AUTHORIZED });
     expect(response.status).toBe(405);
     expect(response.headers.get('allow')).toBe('DELETE, GET, HEAD');
     expect(await response.json()).toMatchObject({ code: 'method_not_allowed' });
@@ -475,11 +473,9 @@ describe('every answer', () => {
 
   test('to a fault of the service is a 500 problem that tells nothing of its inside', async () => {
     const messages: string[] = [];
-    const { post } = testApp({
-      engine: {
-        rules: () => {
-          throw new Error('inner secret');
-        },
+    const { post } = scene({
+      rules: () => {
+        throw new Error('inner secret');
       },
       deps: { log: { ...noLog, error: (message) => messages.push(message) } },
     });
@@ -490,7 +486,7 @@ describe('every answer', () => {
   });
 
   test('is below 500 for any JSON at all', async () => {
-    const { post } = testApp();
+    const { post } = scene();
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom('risk-check', 'events', 'step-up/verify'),
@@ -503,7 +499,7 @@ describe('every answer', () => {
   });
 
   test('is below 500 for any text at all', async () => {
-    const { post } = testApp();
+    const { post } = scene();
     await fc.assert(
       fc.asyncProperty(fc.string({ unit: 'binary' }), async (body) => {
         expect((await post('/v1/risk-check', body)).status).toBeLessThan(500);
@@ -512,7 +508,7 @@ describe('every answer', () => {
   });
 
   test('is 200 or 400 for anything of the shape of a check, and 202 or 400 for an event', async () => {
-    const { post, settled } = testApp();
+    const { post, settled } = scene();
     const text = fc.oneof(
       fc.string(),
       fc.string({ unit: 'binary' }),
@@ -591,7 +587,7 @@ describe('every answer', () => {
 describe('what follows an answer', () => {
   test('does not hold the answer back: learning that never ends is not waited for', async () => {
     const waiting: (() => Promise<void>)[] = [];
-    const { post } = testApp({ later: (work) => waiting.push(work) });
+    const { post } = scene({ later: (work) => waiting.push(work) });
     const response = await post('/v1/risk-check', { subject: 'u', action: 'login', ip: '81.2.69.160' });
     expect(response.status).toBe(200);
     expect(waiting).toHaveLength(1);
@@ -599,14 +595,14 @@ describe('what follows an answer', () => {
 
   test('a record that cannot be written changes nothing and is counted', async () => {
     let failures = 0;
-    const { post, settled, deps } = testApp({
+    const { post, settled, deps } = scene({
       deps: {
         records: () => {
           throw new Error('disk full');
         },
       },
     });
-    const counted = testApp({
+    const counted = scene({
       deps: { records: deps.records, metrics: { ...deps.metrics, recordFailed: () => failures++ } },
     });
     expect((await post('/v1/risk-check', { action: 'login' })).status).toBe(200);
@@ -619,14 +615,12 @@ describe('what follows an answer', () => {
   test('learning that the store refuses is counted with its code', async () => {
     const codes: string[] = [];
     const store = memoryStore({ now: () => NOW_MS });
-    const plain = testApp();
-    const { post, settled } = testApp({
-      engine: {
-        store: {
-          ...store,
-          updateBaseline: async () => {
-            throw new StoreError('timeout', 'too slow');
-          },
+    const plain = scene();
+    const { post, settled } = scene({
+      store: {
+        ...store,
+        updateBaseline: async () => {
+          throw new StoreError('timeout', 'too slow');
         },
       },
       deps: { metrics: { ...plain.deps.metrics, learnFailed: (code) => codes.push(code) } },
@@ -642,7 +636,7 @@ describe('POST /v1/events', () => {
   const device = { fingerprint: 'b1946ac92492d2347c6235b4d2611184' };
 
   test('answers 202 with the device once trust is granted', async () => {
-    const { post } = testApp();
+    const { post } = scene();
     const event = { type: 'login.succeeded', subject: 'u', device, trust_device: true };
     const response = await post('/v1/events', event);
     expect(response.status).toBe(202);
@@ -652,19 +646,19 @@ describe('POST /v1/events', () => {
   });
 
   test('answers 202 without a device to a failure', async () => {
-    const response = await testApp().post('/v1/events', { type: 'login.failed', subject: 'u', device });
+    const response = await scene().post('/v1/events', { type: 'login.failed', subject: 'u', device });
     expect(response.status).toBe(202);
     expect(await response.json()).toEqual({});
   });
 
   test('refuses an unknown type and a missing subject with their paths', async () => {
-    const response = await testApp().post('/v1/events', { type: 'login.maybe' });
+    const response = await scene().post('/v1/events', { type: 'login.maybe' });
     const { errors } = await response.json();
     expect(errors.map((fault: { path: string }) => fault.path)).toEqual(['type', 'subject']);
   });
 
   test('says 503 when the store did not take it, so that it is reported again', async () => {
-    const { post } = testApp({ engine: { store: unreachableStore() } });
+    const { post } = scene({ store: unreachableStore() });
     const response = await post('/v1/events', { type: 'login.failed', subject: 'u', ip: '81.2.69.160' });
     expect(response.status).toBe(503);
     expect(response.headers.get('retry-after')).toBe('1');
@@ -673,7 +667,7 @@ describe('POST /v1/events', () => {
 });
 
 describe('/v1/subjects', () => {
-  const get = (app: ReturnType<typeof testApp>, path: string, method = 'GET') =>
+  const get = (app: ReturnType<typeof scene>, path: string, method = 'GET') =>
     app.app.request(path, { method, headers: AUTHORIZED });
   const login = {
     type: 'login.succeeded',
@@ -685,7 +679,7 @@ describe('/v1/subjects', () => {
   };
 
   test('shows the baseline in any spelling of the id, and no raw address', async () => {
-    const app = testApp();
+    const app = scene();
     await app.post('/v1/events', login);
     const response = await get(app, `/v1/subjects/${encodeURIComponent(' USER@example.com')}`);
     expect(response.status).toBe(200);
@@ -704,7 +698,7 @@ describe('/v1/subjects', () => {
   });
 
   test('an id may hold slashes and percent signs', async () => {
-    const app = testApp();
+    const app = scene();
     const subject = 'a/b%2Fc?d#e';
     await app.post('/v1/events', { ...login, subject });
     const response = await get(app, `/v1/subjects/${encodeURIComponent(subject)}`);
@@ -712,20 +706,20 @@ describe('/v1/subjects', () => {
   });
 
   test('says 404 where nothing is stored', async () => {
-    expect((await get(testApp(), '/v1/subjects/nobody')).status).toBe(404);
-    expect((await get(testApp(), '/v1/subjects/nobody/devices')).status).toBe(404);
-    expect((await get(testApp(), '/v1/subjects/nobody/devices/d-1', 'DELETE')).status).toBe(404);
+    expect((await get(scene(), '/v1/subjects/nobody')).status).toBe(404);
+    expect((await get(scene(), '/v1/subjects/nobody/devices')).status).toBe(404);
+    expect((await get(scene(), '/v1/subjects/nobody/devices/d-1', 'DELETE')).status).toBe(404);
   });
 
   test('erases a subject', async () => {
-    const app = testApp();
+    const app = scene();
     await app.post('/v1/events', login);
     expect((await get(app, '/v1/subjects/user@example.com', 'DELETE')).status).toBe(204);
     expect((await get(app, '/v1/subjects/user@example.com')).status).toBe(404);
   });
 
   test('lists devices and revokes one, then all', async () => {
-    const app = testApp();
+    const app = scene();
     const path = '/v1/subjects/user@example.com/devices';
     await app.post('/v1/events', login);
     await app.post('/v1/events', { ...login, device: { fingerprint: 'another-fingerprint' } });
@@ -743,7 +737,7 @@ describe('/v1/subjects', () => {
   });
 
   test('says 503 while the store is out of reach', async () => {
-    const app = testApp({ engine: { store: unreachableStore() } });
+    const app = scene({ store: unreachableStore() });
     expect((await get(app, '/v1/subjects/u')).status).toBe(503);
     expect((await get(app, '/v1/subjects/u', 'DELETE')).status).toBe(503);
   });
@@ -751,13 +745,13 @@ describe('/v1/subjects', () => {
 
 describe('health', () => {
   test('/healthz needs no key', async () => {
-    const response = await testApp().app.request('/healthz');
+    const response = await scene().app.request('/healthz');
     expect(response.status).toBe(200);
     expect(await response.json()).toEqual({ status: 'ok' });
   });
 
   test('/readyz tells store, rules, issuers, geo and lists', async () => {
-    const response = await testApp().app.request('/readyz');
+    const response = await scene().app.request('/readyz');
     expect(response.status).toBe(200);
     expect(await response.json()).toMatchObject({
       ready: true,
@@ -770,15 +764,15 @@ describe('health', () => {
   });
 
   test('/readyz is red while the store is out of reach, and at once when the process stops', async () => {
-    const away = await testApp({ engine: { store: unreachableStore() } }).app.request('/readyz');
+    const away = await scene({ store: unreachableStore() }).app.request('/readyz');
     expect(away.status).toBe(503);
     expect(await away.json()).toMatchObject({ ready: false, store: { reachable: false, problem: 'unreachable' } });
-    const stopping = await testApp({ deps: { isStopping: () => true } }).app.request('/readyz');
+    const stopping = await scene({ deps: { isStopping: () => true } }).app.request('/readyz');
     expect(stopping.status).toBe(503);
   });
 
   test('/readyz stays green and says so when a reload of the rules was refused', async () => {
-    const response = await testApp({ deps: { rulesProblem: () => 'default.json: broken' } }).app.request('/readyz');
+    const response = await scene({ deps: { rulesProblem: () => 'default.json: broken' } }).app.request('/readyz');
     expect(response.status).toBe(200);
     expect(await response.json()).toMatchObject({ rules: { problem: 'default.json: broken' } });
   });
@@ -786,7 +780,7 @@ describe('health', () => {
 
 describe('/openapi.json', () => {
   test('is OpenAPI 3.1 and names every route with its security', async () => {
-    const { app, deps } = testApp();
+    const { app, deps } = scene();
     const document = await (await app.request('/openapi.json')).json();
     expect(document.openapi).toBe('3.1.0');
     for (const { method, path, access } of routesOf(deps)) {
@@ -801,7 +795,7 @@ describe('/openapi.json', () => {
   });
 
   test.each(['/v1/risk-check', '/v1/events'])('says of each key of %s what it means', async (path) => {
-    const document = await (await testApp().app.request('/openapi.json')).json();
+    const document = await (await scene().app.request('/openapi.json')).json();
     const { properties } = document.paths[path].post.requestBody.content['application/json'].schema;
     for (const [key, schema] of Object.entries(properties)) {
       expect(schema, key).toHaveProperty('description', expect.stringMatching(/\.$/));

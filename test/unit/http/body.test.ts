@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MAX_BODY_BYTES, MAX_NESTING, parseObject } from '../../../src/http/body.ts';
 import { ProblemError } from '../../../src/http/problem.ts';
-import { AUTHORIZED, testApp } from '../../support/http/test-app.ts';
+import { AUTHORIZED, scene } from '../../support/scene.ts';
 
 interface ProblemDocument {
   readonly type: string;
@@ -68,18 +68,18 @@ describe('a body that is no JSON object', () => {
     ["{'action':'a'}", 'invalid_json'],
     ['{"action":NaN}', 'invalid_json'],
   ])('%s is a 400 problem with code %s', async (body, code) => {
-    const response = await testApp().post('/v1/risk-check', body);
+    const response = await scene().post('/v1/risk-check', body);
     expect(response.status).toBe(400);
     expect((await problemIn(response)).code).toBe(code);
   });
 
   test('is refused without an excerpt, since it may hold a token', async () => {
-    const response = await testApp().post('/v1/risk-check', '{"step_up_token": eyJhbGciOi}');
+    const response = await scene().post('/v1/risk-check', '{"step_up_token": eyJhbGciOi}');
     expect(await response.text()).not.toContain('eyJ');
   });
 
   test('bytes that are not UTF-8 are a 400 problem', async () => {
-    const response = await testApp().app.request('/v1/risk-check', {
+    const response = await scene().app.request('/v1/risk-check', {
       method: 'POST',
       headers: AUTHORIZED,
       body: new Uint8Array([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]),
@@ -89,7 +89,7 @@ describe('a body that is no JSON object', () => {
   });
 
   test('a missing body is a 400 problem', async () => {
-    const response = await testApp().app.request('/v1/risk-check', { method: 'POST', headers: AUTHORIZED });
+    const response = await scene().app.request('/v1/risk-check', { method: 'POST', headers: AUTHORIZED });
     expect(response.status).toBe(400);
     expect((await problemIn(response)).code).toBe('empty_body');
   });
@@ -97,7 +97,7 @@ describe('a body that is no JSON object', () => {
   test.each(['text/plain', 'application/x-www-form-urlencoded', 'application/json; charset=latin1'])(
     'the media type %s is a 415 problem',
     async (mediaType) => {
-      const response = await testApp().post('/v1/risk-check', '{"action":"a"}', { 'Content-Type': mediaType });
+      const response = await scene().post('/v1/risk-check', '{"action":"a"}', { 'Content-Type': mediaType });
       expect(response.status).toBe(415);
       expect((await problemIn(response)).code).toBe('unsupported_media_type');
     },
@@ -109,7 +109,7 @@ describe('a body that is no JSON object', () => {
     'application/json;charset="utf-8"',
     'APPLICATION/JSON',
   ])('the media type %s is taken', async (mediaType) => {
-    const response = await testApp().post('/v1/risk-check', '{"action":"a"}', { 'Content-Type': mediaType });
+    const response = await scene().post('/v1/risk-check', '{"action":"a"}', { 'Content-Type': mediaType });
     expect(response.status).toBe(200);
   });
 });
@@ -117,7 +117,7 @@ describe('a body that is no JSON object', () => {
 describe('a body that JSON.parse would take', () => {
   /** @see https://github.com/honojs/hono/issues/562 */
   test('may begin with a byte order mark', async () => {
-    expect((await testApp().post('/v1/risk-check', '\ufeff{"action":"a"}')).status).toBe(200);
+    expect((await scene().post('/v1/risk-check', '\ufeff{"action":"a"}')).status).toBe(200);
   });
 
   test.each([
@@ -155,7 +155,7 @@ describe('a body that JSON.parse would take', () => {
     ['{"action":"a","headers":{"prototype":"x"}}', 'headers.prototype'],
     ['{"action":"a","context":{"\\u005f_proto__":{"trusted":true}}}', 'context.__proto__'],
   ])('a key that reaches a prototype is refused with its path: %s', async (text, path) => {
-    const response = await testApp().post('/v1/risk-check', text);
+    const response = await scene().post('/v1/risk-check', text);
     expect(response.status).toBe(400);
     expect((await problemIn(response)).errors).toContainEqual({ path, message: 'is a forbidden key' });
     expect(({} as { trusted?: boolean }).trusted).toBeUndefined();
@@ -179,7 +179,7 @@ describe('nesting', () => {
     ['[', 60_000],
     ['{"a":', 12_000],
   ])('%s repeated %i times is a 400 problem, and the process goes on', async (open, times) => {
-    const { post } = testApp();
+    const { post } = scene();
     const response = await post('/v1/risk-check', open.repeat(times));
     expect(response.status).toBe(400);
     expect(await problemIn(response)).toMatchObject({
@@ -190,7 +190,7 @@ describe('nesting', () => {
   });
 
   test('a hundred thousand brackets exceed the size as well and are refused by it', async () => {
-    expect((await testApp().post('/v1/risk-check', '['.repeat(100_000))).status).toBe(413);
+    expect((await scene().post('/v1/risk-check', '['.repeat(100_000))).status).toBe(413);
     expect(refusalOf('['.repeat(100_000))?.code).toBe('nesting_too_deep');
   });
 
@@ -209,7 +209,7 @@ describe('the size of a body', () => {
   const padded = (bytes: number) => `{"action":"a","context":{"pad":"${'x'.repeat(bytes - 35)}"}}`;
 
   test('may be 64 KiB to the byte, and not one more', async () => {
-    const { post } = testApp();
+    const { post } = scene();
     expect(padded(MAX_BODY_BYTES)).toHaveLength(MAX_BODY_BYTES);
     expect((await post('/v1/risk-check', padded(MAX_BODY_BYTES))).status).toBe(200);
     const response = await post('/v1/risk-check', padded(MAX_BODY_BYTES + 1));
@@ -222,7 +222,7 @@ describe('the size of a body', () => {
     'is counted while reading, whatever Content-Length says: %s',
     async (contentLength) => {
       const { body, read } = streamOf(1000, new Uint8Array(1000).fill(0x20));
-      const response = await testApp().app.request('/v1/risk-check', {
+      const response = await scene().app.request('/v1/risk-check', {
         method: 'POST',
         headers: { ...AUTHORIZED, ...(contentLength !== undefined && { 'Content-Length': contentLength }) },
         body,

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { testApp } from '../../support/http/test-app.ts';
+import { scene } from '../../support/scene.ts';
 
 const SCRIPTS = { plain: 'var Stepgate = {};', module: 'export {};' };
-const { app } = testApp({ deps: { clientScripts: SCRIPTS } });
+const { app } = scene({ deps: { clientScripts: SCRIPTS } });
 
 describe('the browser’s client', () => {
   test.each([
@@ -33,12 +33,12 @@ describe('the browser’s client', () => {
       expect(response.headers.get('etag')).toBe(etag);
     }
     expect((await app.request('/client.js', { headers: { 'If-None-Match': '"x"' } })).status).toBe(200);
-    const newer = testApp({ deps: { clientScripts: { ...SCRIPTS, plain: 'newer' } } });
+    const newer = scene({ deps: { clientScripts: { ...SCRIPTS, plain: 'newer' } } });
     expect((await newer.app.request('/client.js')).headers.get('etag')).not.toBe(etag);
   });
 
   test('that was not built says how it is', async () => {
-    const response = await testApp().app.request('/client.js');
+    const response = await scene().app.request('/client.js');
     expect(response.status).toBe(404);
     expect(response.headers.get('cache-control')).toBe('no-store');
     expect(await response.json()).toMatchObject({ code: 'not_found', detail: expect.stringContaining('build:client') });

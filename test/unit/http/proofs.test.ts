@@ -1,13 +1,7 @@
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
-import { beforeAll, describe, expect, test } from 'vitest';
-import type { ProofVerifier } from '../../../src/model/proof.ts';
-import { compileRules } from '../../../src/rules/compile.ts';
-import { FACT_CATALOG } from '../../../src/signals/index.ts';
-import { joseVerifier } from '../../../src/step-up/jose.ts';
-import { stepUpIssuers } from '../../../src/step-up/presets.ts';
-import { NOW_MS } from '../../support/engine.ts';
-import { hookRig } from '../../support/http/hook-rig.ts';
-import { AUTHORIZED, type TestApp, testApp } from '../../support/http/test-app.ts';
+import { describe, expect, test } from 'vitest';
+import { gatewayScene } from '../../support/gateway-scene.ts';
+import { issuer } from '../../support/issuer.ts';
+import { AUTHORIZED, NOW_MS, type Scene, scene } from '../../support/scene.ts';
 
 const ISSUER = 'https://idp.example';
 const NOW = NOW_MS / 1000;
@@ -31,39 +25,22 @@ const RULES = {
   ],
 };
 
-let keys: { readonly privateKey: CryptoKey; readonly jwk: object };
-
-beforeAll(async () => {
-  const { privateKey, publicKey } = await generateKeyPair('ES256');
-  keys = { privateKey, jwk: { ...(await exportJWK(publicKey)), kid: 'k1', alg: 'ES256', use: 'sig' } };
-});
+const idp = issuer({ name: ISSUER, audience: 'api', now: () => NOW_MS });
 
 /** A good token of `u1`, made and authenticated now; `undefined` takes a claim out. */
 function token(changes: Record<string, unknown> = {}): Promise<string> {
-  const claims = { iss: ISSUER, aud: 'api', sub: 'u1', su: true, auth_time: NOW, iat: NOW, exp: NOW + 300, ...changes };
-  return new SignJWT(claims).setProtectedHeader({ alg: 'ES256', kid: 'k1' }).sign(keys.privateKey);
+  return idp.sign({ sub: 'u1', su: true, exp: NOW + 300, ...changes });
 }
 
-interface Bench extends TestApp {
-  readonly clock: { ms: number };
+interface Bench extends Omit<Scene, 'check'> {
   verify(body: object): ReturnType<Response['json']>;
   check(action: string, body?: object): ReturnType<Response['json']>;
 }
 
-function verifierWith(settings: object = {}): ProofVerifier {
-  const issuers = stepUpIssuers.parse([
-    { issuer: ISSUER, audience: 'api', algorithms: ['ES256'], jwks: { keys: [keys.jwk] }, ...settings },
-  ]);
-  return joseVerifier({ issuers, fetch: () => Promise.reject(new Error('no network here')) });
-}
-
 function bench(settings: object = {}): Bench {
-  const clock = { ms: NOW_MS };
-  const rules = compileRules([{ name: 'proofs.json', text: JSON.stringify(RULES) }], FACT_CATALOG);
-  const app = testApp({ engine: { rules: () => rules, verifier: verifierWith(settings), now: () => clock.ms } });
+  const app = scene({ rules: RULES, issuers: [idp.entry(settings)] });
   return {
     ...app,
-    clock,
     verify: async (body) => (await app.post('/v1/step-up/verify', body)).json(),
     check: async (action, body = {}) => {
       const answer = await (await app.post('/v1/risk-check', { subject: 'u1', action, ...body })).json();
@@ -92,7 +69,7 @@ describe('a token that is bound to a key of its holder', () => {
 });
 
 describe('trust that was taken away', () => {
-  const events: [string, (app: TestApp) => Promise<Response>][] = [
+  const events: [string, (app: Pick<Scene, 'app' | 'post'>) => Promise<Response>][] = [
     ['a changed credential', (app) => app.post('/v1/events', { type: 'credential.changed', subject: 'u1' })],
     [
       'a revoked session',
@@ -390,7 +367,7 @@ describe('a token by which software acts for somebody', () => {
   });
 
   test('as a session confirms nothing at a gateway, and its network is not learned', async () => {
-    const rig = await hookRig();
+    const rig = await gatewayScene();
     try {
       const acting = await rig.token({ sub: 'u1', su: true, act: { sub: 'assistant-7' } });
       const headers = { Authorization: `Bearer ${acting}`, 'X-Forwarded-For': '52.95.110.1' };
@@ -411,7 +388,7 @@ describe('a token by which software acts for somebody', () => {
 
 /** @see https://github.com/Azure/data-api-builder/pull/788 */
 test('a token that lives for a week says who somebody is, and proves nothing', async () => {
-  const rig = await hookRig({ engine: { verifier: verifierWith() } });
+  const rig = await gatewayScene({ issuers: [idp.entry()] });
   try {
     const week = await token({ auth_time: NOW - 86_400, iat: NOW - 86_400, exp: NOW + 6 * 86_400 });
     const headers = { Authorization: `Bearer ${week}` };

@@ -1,17 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { compileRules } from '../../../src/rules/compile.ts';
-import { FACT_CATALOG } from '../../../src/signals/index.ts';
-import { type HookRig, hookRig } from '../../support/http/hook-rig.ts';
-import { testApp } from '../../support/http/test-app.ts';
+import { type GatewayScene, gatewayScene } from '../../support/gateway-scene.ts';
+import { scene } from '../../support/scene.ts';
 
 const SHIPPED = JSON.parse(readFileSync(new URL('../../../rules/default.json', import.meta.url), 'utf8'));
-const shippedRules = compileRules([{ name: 'default.json', text: JSON.stringify(SHIPPED) }], FACT_CATALOG);
 
 describe('behind a gateway with the shipped rules', () => {
-  let rig: HookRig;
+  let rig: GatewayScene;
   beforeAll(async () => {
-    rig = await hookRig({ rules: SHIPPED });
+    rig = await gatewayScene({ rules: SHIPPED });
   });
   afterAll(() => rig.close());
 
@@ -43,7 +40,7 @@ describe('behind a gateway with the shipped rules', () => {
 });
 
 test('a method in the query is a conflict, as one in a header is, and the strictest route decides', async () => {
-  const rig = await hookRig({
+  const rig = await gatewayScene({
     rules: {
       actions: { 'account.delete': { routes: ['DELETE /account/*'] } },
       rules: [{ id: 'd', when: { action: 'account.delete' }, then: { decision: 'step-up' } }],
@@ -62,7 +59,7 @@ test('a method in the query is a conflict, as one in a header is, and the strict
 });
 
 test('a rule on resource.id sees every reading of the path, and the attempt is counted once', async () => {
-  const rig = await hookRig({
+  const rig = await gatewayScene({
     rules: {
       default: 'allow',
       rules: [
@@ -90,8 +87,8 @@ test('a rule on resource.id sees every reading of the path, and the attempt is c
 
 /** @see https://github.com/openid/authzen/blob/main/interop/authzen-api-gateways/zuplo-gateway/modules/authzen.ts */
 describe('a question of the AuthZEN API-gateway profile', () => {
-  const ask = async (name: string, id: string, properties?: object, rules = shippedRules) => {
-    const app = testApp({ engine: { rules: () => rules } });
+  const ask = async (name: string, id: string, properties?: object, rules: object = SHIPPED) => {
+    const app = scene({ rules });
     const subject = { type: 'identity', id: 'u1' };
     const response = await app.post('/access/v1/evaluation', {
       subject,
@@ -137,12 +134,11 @@ describe('a question of the AuthZEN API-gateway profile', () => {
   });
 
   test('is an action of its own as well where rules name the method', async () => {
-    const text = JSON.stringify({
+    const rules = {
       default: 'deny',
       actions: { pay: { routes: ['POST /pay'] } },
       rules: [{ id: 'ok', when: { action: { in: ['GET', 'POST'] } }, then: { decision: 'allow' } }],
-    });
-    const rules = compileRules([{ name: 'own.json', text }], FACT_CATALOG);
+    };
     expect((await ask('GET', '/todos/{todoId}', undefined, rules)).body.decision).toBe(true);
     expect((await ask('POST', '/pay', undefined, rules)).body.decision).toBe(false);
   });

@@ -3,14 +3,14 @@ import { loadSettings } from '../../../src/app/settings.ts';
 import { callers } from '../../../src/http/caller.ts';
 import { RIGHTS, type Right } from '../../../src/model/api-keys.ts';
 import { noMetrics } from '../../../src/records/metrics.ts';
-import { testApp } from '../../support/http/test-app.ts';
+import { scene } from '../../support/scene.ts';
 
 const SECRET = 'the-key-of-this-caller';
 
 /** An app with one caller, who has these rights; `refused` is what was counted. */
 function appFor(rights: readonly Right[]) {
   const refused: string[] = [];
-  const app = testApp({
+  const app = scene({
     deps: {
       findCaller: callers([{ name: 'gateway', rights, kind: 'secret', secret: SECRET }]),
       metrics: { ...noMetrics, rightRefused: (caller, right) => refused.push(`${caller} ${right}`) },
@@ -38,7 +38,7 @@ const CALLS = [
   ['DELETE', '/v1/subjects/ann/devices/d-1', 'subjects.erase', null],
 ] as const;
 
-const send = ({ app }: ReturnType<typeof testApp>, method: string, path: string, body: object | null) =>
+const send = ({ app }: ReturnType<typeof scene>, method: string, path: string, body: object | null) =>
   app.request(path, {
     method,
     headers: { Authorization: `Bearer ${SECRET}`, 'Content-Type': 'application/json' },

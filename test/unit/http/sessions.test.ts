@@ -6,19 +6,25 @@ import { NO_REPUTATION } from '../../../src/data/lists/standing.ts';
 import type { ProofVerifier } from '../../../src/model/proof.ts';
 import { noLog } from '../../../src/records/log.ts';
 import { prometheusMetrics } from '../../../src/records/prometheus.ts';
+import { stepUpIssuers } from '../../../src/step-up/issuers.ts';
 import { joseVerifier } from '../../../src/step-up/jose.ts';
-import { stepUpIssuers } from '../../../src/step-up/presets.ts';
-import { NOW_MS } from '../../support/engine.ts';
-import { type HookAnswer, type HookRig, hookRig, type RigOptions } from '../../support/http/hook-rig.ts';
-import { API_KEY } from '../../support/http/test-app.ts';
+import {
+  type GatewayScene,
+  type GatewaySceneOptions,
+  gatewayScene,
+  type HookAnswer,
+} from '../../support/gateway-scene.ts';
+import { issuer } from '../../support/issuer.ts';
+import { API_KEY, NOW_MS } from '../../support/scene.ts';
 
 const POLICY: object = JSON.parse(readFileSync(new URL('../../../rules/default.json', import.meta.url), 'utf8'));
 const NEW_DEVICE = { 'X-Stepgate-Device': 'v=1;fp=b1946ac92492d2347c6235b4d2611184' };
 
 /** The shipped policy, behind a gateway. */
-const shipped = (options: RigOptions = {}): Promise<HookRig> => hookRig({ rules: POLICY, ...options });
+const shipped = (options: GatewaySceneOptions = {}): Promise<GatewayScene> =>
+  gatewayScene({ rules: POLICY, ...options });
 
-let rig: HookRig;
+let rig: GatewayScene;
 let ann: string;
 let mallory: string;
 beforeAll(async () => {
@@ -29,7 +35,7 @@ beforeAll(async () => {
 afterAll(() => rig.close());
 
 /** What the records of the rig say of the session of the last request. */
-async function recorded(of: HookRig = rig) {
+async function recorded(of: GatewayScene = rig) {
   await of.settled();
   const { facts, decision, score = 0 } = of.records.at(-1) ?? {};
   return { state: facts?.['session.credential'], code: facts?.['session.code'], decision, score };
@@ -288,20 +294,7 @@ describe('a session that was refused', () => {
   );
 
   test('by its audience or issuer is told too, and DPoP has a code of its own', async () => {
-    const verifier = (issuer: object): ProofVerifier =>
-      joseVerifier({
-        issuers: stepUpIssuers.parse([
-          {
-            issuer: 'https://issuer.test',
-            audience: 'app',
-            algorithms: ['ES256'],
-            jwks: { keys: [{ kty: 'EC' }] },
-            ...issuer,
-          },
-        ]),
-        fetch: () => Promise.reject(new Error('no network in this test')),
-      });
-    const own = await shipped({ engine: { verifier: verifier({ issuer: 'https://other.test' }) } });
+    const own = await shipped({ issuers: [issuer({ name: 'https://other.test' }).entry()] });
     for (const [authorization, code] of [
       [`Bearer ${ann}`, 'issuer_unknown'],
       [`DPoP ${ann}`, 'dpop_unsupported'],
@@ -312,7 +305,7 @@ describe('a session that was refused', () => {
       expect(await recorded(own)).toMatchObject({ state: 'refused', code });
     }
     await own.close();
-    const none = await shipped({ engine: { verifier: null } });
+    const none = await shipped({ issuers: [] });
     await none.forward('POST', '/api/transfers', { Authorization: `Bearer ${ann}` });
     expect(await recorded(none)).toMatchObject({ state: 'refused', code: 'no_issuer' });
     await none.close();
@@ -345,7 +338,7 @@ describe('a session that was refused', () => {
       actions: { page: { routes: ['GET /page'] } },
       rules: [{ id: 'never', when: { action: 'nothing' }, then: { points: 1 } }],
     };
-    const own = await hookRig({ rules });
+    const own = await gatewayScene({ rules });
     const answer = await own.forward('GET', '/page', { Authorization: 'Bearer opaque' });
     expect(answer).toMatchObject({ status: 403, headers: { 'x-stepgate-error': '' } });
     await own.close();
@@ -400,7 +393,7 @@ describe('a session of a key that came up just after the keys were fetched', () 
       },
     ]);
     const verifier = joseVerifier({ issuers, fetch: async () => Response.json({ keys: published }) });
-    const own = await shipped({ engine: { verifier, now: () => nowMs } });
+    const own = await shipped({ verifier, now: () => nowMs });
     const sign = (key: CryptoKey, kid: string, claims: JWTPayload = {}) =>
       new SignJWT({ sub: 'ann', auth_time: NOW_MS / 1000 - 10, ...claims })
         .setProtectedHeader({ alg: 'ES256', kid })
@@ -539,7 +532,7 @@ test('each distinct token is verified once for one call, however many actions it
     missingKeys: () => [],
     warm: async () => undefined,
   };
-  const own = await shipped({ engine: { verifier } });
+  const own = await shipped({ verifier });
   await own.forward('', '/api/password', {
     Authorization: 'Bearer a.b.c',
     Cookie: 'session=a.b.c; __Host-stepgate-su=d.e.f',
@@ -590,7 +583,7 @@ describe('a CORS preflight', () => {
     const guarded = await rig.forward('OPTIONS', '/admin/x', sent);
     expect(guarded.status).toBeGreaterThanOrEqual(401);
     expect(guarded.headers['x-stepgate-reasons']).not.toContain('preflight');
-    const denying = await hookRig();
+    const denying = await gatewayScene();
     const denied = await denying.forward('OPTIONS', '/upload/x', sent);
     expect(
       denied.status === 403 || (denied.status === 401 && denied.headers['x-stepgate-error'] === 'session_refused'),

@@ -1,36 +1,15 @@
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
-import { beforeAll, describe, expect, test } from 'vitest';
-import type { ProofVerifier } from '../../../src/model/proof.ts';
-import { joseVerifier } from '../../../src/step-up/jose.ts';
-import { stepUpIssuersText } from '../../../src/step-up/presets.ts';
-import { NOW_MS } from '../../support/engine.ts';
-import { testApp } from '../../support/http/test-app.ts';
+import { describe, expect, test } from 'vitest';
+import { issuer } from '../../support/issuer.ts';
+import { NOW_MS, scene } from '../../support/scene.ts';
 
 const ISSUER = 'https://idp.example';
 const NOW = NOW_MS / 1000;
 
-let sign: (claims?: Record<string, unknown>) => Promise<string>;
-let verifier: ProofVerifier;
+const idp = issuer({ name: ISSUER, audience: 'api', now: () => NOW_MS });
+const sign = (claims: object = {}) =>
+  idp.sign({ su: true, sub: 'user-123', jti: 'proof-1', exp: NOW + 590, ...claims }, 10);
 
-beforeAll(async () => {
-  const { privateKey, publicKey } = await generateKeyPair('ES256');
-  const jwk = { ...(await exportJWK(publicKey)), kid: 'k1', alg: 'ES256', use: 'sig' };
-  const issuers = stepUpIssuersText.parse(
-    JSON.stringify([{ issuer: ISSUER, audience: 'api', algorithms: ['ES256'], jwks: { keys: [jwk] } }]),
-  );
-  verifier = joseVerifier({ issuers, fetch: () => Promise.reject(new Error('no network here')) });
-  sign = (claims = {}) =>
-    new SignJWT({ su: true, auth_time: NOW - 10, jti: 'proof-1', ...claims })
-      .setProtectedHeader({ alg: 'ES256', kid: 'k1' })
-      .setIssuer(ISSUER)
-      .setAudience('api')
-      .setSubject('user-123')
-      .setIssuedAt(NOW - 10)
-      .setExpirationTime(NOW + 590)
-      .sign(privateKey);
-});
-
-const appWithIssuer = () => testApp({ engine: { verifier } });
+const appWithIssuer = () => scene({ issuers: [idp.entry()] });
 
 describe('POST /v1/step-up/verify', () => {
   test('answers with the evidence of a valid proof', async () => {
@@ -74,7 +53,7 @@ describe('POST /v1/step-up/verify', () => {
   });
 
   test('says no_issuer where none is configured', async () => {
-    const response = await testApp().post('/v1/step-up/verify', { token: await sign() });
+    const response = await scene({ issuers: [] }).post('/v1/step-up/verify', { token: await sign() });
     expect(await response.json()).toMatchObject({ valid: false, code: 'no_issuer' });
   });
 

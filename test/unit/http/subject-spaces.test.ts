@@ -1,36 +1,19 @@
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { joseVerifier } from '../../../src/step-up/jose.ts';
-import { stepUpIssuers } from '../../../src/step-up/presets.ts';
-import { memoryStore } from '../../../src/store/memory.ts';
-import { NOW_MS } from '../../support/engine.ts';
-import { type HookRig, hookRig } from '../../support/http/hook-rig.ts';
-import { AUTHORIZED, testApp } from '../../support/http/test-app.ts';
+import { type GatewayScene, gatewayScene } from '../../support/gateway-scene.ts';
+import { issuer } from '../../support/issuer.ts';
+import { AUTHORIZED, NOW_MS, scene } from '../../support/scene.ts';
 
-const NOW = NOW_MS / 1000;
-const pair = await generateKeyPair('ES256');
-const jwks = { keys: [{ ...(await exportJWK(pair.publicKey)), kid: 'k1', alg: 'ES256' }] };
+const idp = issuer({ now: () => NOW_MS });
 
-function verifierOf(spaces: { readonly [issuer: string]: string }) {
-  const issuers = Object.entries(spaces).map(([issuer, subjects]) => ({
-    issuer,
-    subjects,
-    audience: 'app',
-    jwks,
-    algorithms: ['ES256'],
-  }));
-  return joseVerifier({ issuers: stepUpIssuers.parse(issuers), fetch: () => Promise.reject(new Error('no network')) });
-}
+const issuersOf = (spaces: { readonly [issuer: string]: string }): readonly object[] =>
+  Object.entries(spaces).map(([issuer, subjects]) => idp.entry({ issuer, subjects }));
 
 const BANK = 'https://bank.example';
 const SHOP = 'https://shop.example';
-const TWO = verifierOf({ [BANK]: 'bank', [SHOP]: 'shop' });
+const TWO = issuersOf({ [BANK]: 'bank', [SHOP]: 'shop' });
 
 function token(iss: string, claims: object = {}, agoSeconds = 10): Promise<string> {
-  const at = NOW - agoSeconds;
-  return new SignJWT({ iss, aud: 'app', sub: '1001', iat: at, auth_time: at, exp: at + 3600, ...claims })
-    .setProtectedHeader({ alg: 'ES256', kid: 'k1' })
-    .sign(pair.privateKey);
+  return idp.sign({ iss, sub: '1001', ...claims }, agoSeconds);
 }
 
 const stepUp = (iss: string, claims: object = {}, agoSeconds = 10) => token(iss, { su: true, ...claims }, agoSeconds);
@@ -45,9 +28,9 @@ describe('forward auth with two issuers that both know a person number 1001', ()
     rules: [{ id: 'password', when: { action: 'password' }, then: { decision: 'step-up', reason: 'guarded' } }],
   };
 
-  let rig: HookRig;
+  let rig: GatewayScene;
   beforeAll(async () => {
-    rig = await hookRig({ rules: RULES, engine: { verifier: TWO } });
+    rig = await gatewayScene({ rules: RULES, issuers: TWO });
   });
   afterAll(() => rig.close());
 
@@ -105,12 +88,9 @@ describe('one id of two spaces and types', () => {
       { id: 'everybody', when: {}, then: { decision: 'step-up', reason: 'guarded' } },
     ],
   };
-  let app: ReturnType<typeof testApp>;
-  beforeEach(async () => {
-    const { compileRules } = await import('../../../src/rules/compile.ts');
-    const { FACT_CATALOG } = await import('../../../src/signals/index.ts');
-    const rules = compileRules([{ name: 'spaces.json', text: JSON.stringify(RULES) }], FACT_CATALOG);
-    app = testApp({ engine: { rules: () => rules, verifier: TWO, store: memoryStore({ now: () => NOW_MS }) } });
+  let app: ReturnType<typeof scene>;
+  beforeEach(() => {
+    app = scene({ rules: RULES, issuers: TWO });
   });
 
   const json = async (path: string, body: object) => {
@@ -221,21 +201,21 @@ describe('one id of two spaces and types', () => {
 
 describe('a caller that names no space', () => {
   const SPACES = [
-    ['where there are no issuers', null, 'default'],
-    ['where all issuers have one', verifierOf({ [BANK]: 'bank', [SHOP]: 'bank' }), 'bank'],
-    ['where one of several is the default', verifierOf({ [BANK]: 'bank', [SHOP]: 'default' }), 'default'],
+    ['where there are no issuers', [], 'default'],
+    ['where all issuers have one', issuersOf({ [BANK]: 'bank', [SHOP]: 'bank' }), 'bank'],
+    ['where one of several is the default', issuersOf({ [BANK]: 'bank', [SHOP]: 'default' }), 'default'],
   ] as const;
   const login = { type: 'login.succeeded', subject: 'ann', ip: '81.2.69.160' };
 
-  test.each(SPACES)('%s means that one', async (_what, verifier, space) => {
-    const app = testApp({ engine: { verifier } });
+  test.each(SPACES)('%s means that one', async (_what, issuers, space) => {
+    const app = scene({ issuers });
     expect((await app.post('/v1/events', login)).status).toBe(202);
     const response = await app.app.request(`/v1/subjects/ann?subject_space=${space}`, { headers: AUTHORIZED });
     expect(response.status).toBe(200);
   });
 
   test('where there are several and none is the default is told which there are', async () => {
-    const app = testApp({ engine: { verifier: TWO } });
+    const app = scene({ issuers: TWO });
     for (const [path, body] of [
       ['/v1/risk-check', { subject: 'ann', action: 'login' }],
       ['/v1/events', login],
@@ -251,13 +231,13 @@ describe('a caller that names no space', () => {
   });
 
   test('may ask for nobody', async () => {
-    const app = testApp({ engine: { verifier: TWO } });
+    const app = scene({ issuers: TWO });
     expect((await app.post('/v1/risk-check', { action: 'login' })).status).toBe(200);
   });
 });
 
 test('a proof judged by itself is of the space that is asked for, and says which it is of', async () => {
-  const app = testApp({ engine: { verifier: TWO } });
+  const app = scene({ issuers: TWO });
   const verify = async (more: object) =>
     (await app.post('/v1/step-up/verify', { token: await stepUp(SHOP), ...more })).json();
   expect(await verify({})).toMatchObject({ valid: true, proof: { subject: '1001', subject_space: 'shop' } });

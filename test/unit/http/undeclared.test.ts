@@ -3,23 +3,19 @@ import { expect, test } from 'vitest';
 import { noGeo } from '../../../src/data/geo/no-geo.ts';
 import { NO_REPUTATION } from '../../../src/data/lists/standing.ts';
 import { prometheusMetrics } from '../../../src/records/prometheus.ts';
-import { compileRules } from '../../../src/rules/compile.ts';
-import { FACT_CATALOG } from '../../../src/signals/index.ts';
-import { NOW_MS } from '../../support/engine.ts';
-import { AUTHORIZED, testApp } from '../../support/http/test-app.ts';
+import { AUTHORIZED, NOW_MS, scene } from '../../support/scene.ts';
 
-const text = readFileSync(new URL('../../../rules/default.json', import.meta.url), 'utf8');
-const rules = compileRules([{ name: 'default.json', text }], FACT_CATALOG);
+const rules = JSON.parse(readFileSync(new URL('../../../rules/default.json', import.meta.url), 'utf8'));
 
 /** @see https://github.com/temporalio/deputy/issues/157 */
 test('a misspelt action is asked, told what it was probably meant to be, and counted', async () => {
   const metrics = prometheusMetrics({
-    rules: () => rules,
+    rules: scene({ rules }).engine.rules,
     reputation: () => NO_REPUTATION,
     geo: noGeo(),
     now: () => NOW_MS,
   });
-  const { post, settled } = testApp({ engine: { rules: () => rules }, deps: { metrics } });
+  const { post, settled } = scene({ rules, deps: { metrics } });
   const answer = await post('/v1/risk-check', {
     action: 'payment.transfr',
     subject: 'ann',
@@ -40,7 +36,7 @@ test('a misspelt action is asked, told what it was probably meant to be, and cou
 });
 
 test('a page that nobody declared teaches no network and no place, so the log-in from there is asked as before', async () => {
-  const { app, post, settled } = testApp({ engine: { rules: () => rules } });
+  const { app, post, settled } = scene({ rules });
   const at = (ip: string, lat: number) => ({
     subject: 'bob',
     ip,

@@ -5,8 +5,7 @@ import type { ListStatus, Reputation } from '../../../src/model/reputation.ts';
 import type { Metrics } from '../../../src/records/metrics.ts';
 import type { ScrapeSources } from '../../../src/records/prometheus.ts';
 import { prometheusMetrics } from '../../../src/records/prometheus.ts';
-import { NOW_MS } from '../../support/engine.ts';
-import { testApp } from '../../support/http/test-app.ts';
+import { NOW_MS, scene } from '../../support/scene.ts';
 
 const list: ListStatus = {
   name: 'tor-exits',
@@ -21,7 +20,7 @@ const list: ListStatus = {
 };
 
 function sourcesWith(reputation: () => Reputation): ScrapeSources {
-  return { rules: testApp().engine.rules, reputation, geo: noGeo(), now: () => NOW_MS };
+  return { rules: scene().engine.rules, reputation, geo: noGeo(), now: () => NOW_MS };
 }
 
 async function rendered(metrics: Metrics) {
@@ -33,7 +32,7 @@ async function rendered(metrics: Metrics) {
 describe('the Prometheus exposition', () => {
   test('counts checks by decision and rule, their latency, and degraded parts', async () => {
     const metrics = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
-    const { post, settled } = testApp({ deps: { metrics } });
+    const { post, settled } = scene({ deps: { metrics } });
     await post('/v1/risk-check', { subject: 'root', action: 'login' });
     await post('/v1/risk-check', { subject: 'u', action: 'login' });
     await post('/v1/risk-check', { subject: 'u', action: 'login' });
@@ -48,7 +47,7 @@ describe('the Prometheus exposition', () => {
   /** @see https://github.com/fingerprintjs/fingerprintjs/issues/515 */
   test('counts the states of devices, so that a browser update that drifts all of them can be told from an attack', async () => {
     const metrics = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
-    const { post, settled } = testApp({ deps: { metrics } });
+    const { post, settled } = scene({ deps: { metrics } });
     const traits = Object.fromEntries(Array.from({ length: 5 }, (_, i) => [`trait${i}`, 'a']));
     const device = { fingerprint: 'before-the-update', components: traits };
     const updated = { fingerprint: 'after-the-update', components: { ...traits, trait0: 'b' } };
@@ -65,10 +64,10 @@ describe('the Prometheus exposition', () => {
     const metrics = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
     const failed = { state: 'failed', why: 'timeout' } as const;
     const store = {
-      ...testApp().engine.store,
+      ...scene().engine.store,
       recordAttempt: async () => ({ subject: failed, address: failed, device: null }),
     };
-    const { post, settled } = testApp({ engine: { store }, deps: { metrics } });
+    const { post, settled } = scene({ store, deps: { metrics } });
     for (let i = 0; i < 2; i++) await post('/v1/risk-check', { subject: 'u', action: 'login', ip: '81.2.69.160' });
     await settled();
     const { text } = await rendered(metrics);

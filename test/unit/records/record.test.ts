@@ -2,8 +2,6 @@ import { describe, expect, test } from 'vitest';
 import { pinoLines } from '../../../src/records/pino.ts';
 import { redact } from '../../../src/records/redact.ts';
 import { noRecords, toAll } from '../../../src/records/sinks.ts';
-import { compileRules } from '../../../src/rules/compile.ts';
-import { FACT_CATALOG } from '../../../src/signals/index.ts';
 import { recordOf } from '../../support/record-of.ts';
 
 const BODY = {
@@ -41,7 +39,7 @@ const INDISCREET = {
 
 describe('a decision record', () => {
   test('says what was decided, by which rule of which revision, for whom by pseudonym', async () => {
-    const { record, answer, engine } = await recordOf(BODY);
+    const { record, answer, engine } = await recordOf(BODY, { issuers: [] });
     expect(record).toMatchObject({
       type: 'decision',
       version: 1,
@@ -67,8 +65,7 @@ describe('a decision record', () => {
   });
 
   test('holds no subject, address, token, fingerprint or context value, even where a rule compared them', async () => {
-    const rules = compileRules([{ name: 'nosy.json', text: JSON.stringify(INDISCREET) }], FACT_CATALOG);
-    const { record, answer } = await recordOf(BODY, { engine: { rules: () => rules } });
+    const { record, answer } = await recordOf(BODY, { rules: INDISCREET });
     expect(answer.reasons[0].code).toBe('nosy');
     const text = JSON.stringify(record).toLowerCase();
     for (const secret of ['secret', '81.2.69', 'person@', '1234.5']) expect(text).not.toContain(secret);

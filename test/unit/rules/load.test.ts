@@ -58,7 +58,7 @@ describe('a directory under watch', () => {
     refused.mockClear();
     await write('a.json', text(points({}, 1, 'r1'), points({}, 2, 'r2'), deny({ action: 'x' }, 'r3')));
     live = await loadRules(dir, catalog);
-    watched = watchRules({ dir, catalog, current: live, onSwap: swapped, onRefused: refused, debounceMs: 20 });
+    watched = watchRules({ dir, catalog, current: live, onSwap: swapped, onRefused: refused, intervalMs: 20 });
   });
   afterEach(() => watched.close());
 
@@ -87,12 +87,12 @@ describe('a directory under watch', () => {
     ]) {
       await write('a.json', broken);
       await watched.reload();
-      expect(watched.lastError(), broken).toBeInstanceOf(RulesError);
+      expect(watched.problem(), broken).toBeInstanceOf(RulesError);
       expect(scoreNow(), broken).toBe(3);
     }
     await rm(join(dir, 'a.json'));
     await watched.reload();
-    expect(watched.lastError()?.problems).toMatchObject([{ code: 'no_rules' }]);
+    expect(watched.problem()).toMatchObject({ problems: [{ code: 'no_rules' }] });
     expect(swapped).not.toHaveBeenCalled();
     await write('a.json', `\uFEFF${whole}`);
     await watched.reload();
@@ -104,11 +104,11 @@ describe('a directory under watch', () => {
     await write('a.json', text(points({}, 8, 'r1'), points({}, 8, 'r1'), decides('r2', {}, { decision: 'alow' })));
     await watched.reload();
     expect(refused).toHaveBeenCalled();
-    expect(watched.lastError()?.problems.map((problem) => problem.code)).toEqual(['shape', 'duplicate_id']);
+    expect(watched.problem()).toMatchObject({ problems: [{ code: 'shape' }, { code: 'duplicate_id' }] });
     expect(scoreNow()).toBe(3);
     await write('a.json', text(points({}, 8, 'r1'), decides('r2', {}, { decision: 'allow' })));
     await watched.reload();
-    expect(watched.lastError()).toBeNull();
+    expect(watched.problem()).toBeNull();
     expect(scoreNow()).toBe(8);
   });
 
@@ -118,7 +118,7 @@ describe('a directory under watch', () => {
     await watched.reload();
     await write('a.json', before);
     await watched.reload();
-    expect(watched.lastError()).toBeNull();
+    expect(watched.problem()).toBeNull();
     expect(swapped).not.toHaveBeenCalled();
   });
 
@@ -140,7 +140,7 @@ describe('a directory under watch', () => {
     }
     expect(scoreNow()).toBe(20);
     expect(seen.size).toBe(revisions.size);
-    expect(watched.lastError()).toBeNull();
+    expect(watched.problem()).toBeNull();
   });
 
   it('announces nothing after it is closed', async () => {

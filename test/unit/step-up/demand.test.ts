@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest';
 import type { Requirement } from '../../../src/model/decision.ts';
 import type { ProofTerms } from '../../../src/model/proof.ts';
 import { readProof } from '../../../src/step-up/claims.ts';
-import { type IssuerSettings, stepUpIssuers } from '../../../src/step-up/presets.ts';
+import type { IssuerSettings } from '../../../src/step-up/issuer.ts';
+import { stepUpIssuers } from '../../../src/step-up/issuers.ts';
 import { ANY_STEP_UP, demandOf, judgeProof } from '../../../src/step-up/requirement.ts';
 import { AUDIENCE, goodClaims, ISSUER, NOW, NOW_MS } from '../../support/step-up/tokens.ts';
 

@@ -1,8 +1,8 @@
 import descopeClient from '@descope/node-sdk';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { ProofVerifier } from '../../../src/model/proof.ts';
+import { stepUpIssuers } from '../../../src/step-up/issuers.ts';
 import { joseVerifier } from '../../../src/step-up/jose.ts';
-import { stepUpIssuers } from '../../../src/step-up/presets.ts';
 import { NOW, NOW_MS, type SigningKey, sign, signingKey } from '../../support/step-up/tokens.ts';
 
 const PROJECT = 'P2abcDEFghiJKLmnoPQRstuVWXyz';

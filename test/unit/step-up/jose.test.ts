@@ -161,7 +161,7 @@ describe('issuer and audience', () => {
     const token = await sign(key, { iss: 'https://idp.example/' });
     expect(await refusalOf(verifierOf([key.jwk]), token)).toEqual({
       code: 'issuer_unknown',
-      message: 'the token is issued by "https://idp.example/", configured: https://idp.example',
+      message: 'the token is issued by "https://idp.example/", configured are: https://idp.example',
       suspicious: true,
     });
   });

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { stepUpIssuers } from '../../../src/step-up/issuers.ts';
 import { joseVerifier } from '../../../src/step-up/jose.ts';
 import type { Refetch } from '../../../src/step-up/keys.ts';
-import { stepUpIssuers } from '../../../src/step-up/presets.ts';
 import { json, type KeyServer, keyServer } from '../../support/step-up/key-server.ts';
 import {
   AUDIENCE,
@@ -155,7 +155,7 @@ describe('an endpoint that is down', () => {
     });
     expect(await refusalOf(subject, await tokenAt(k2, later), later)).toEqual({
       code: 'keys_unavailable',
-      message: `the keys of ${ISSUER} cannot be had: ${server.origin}${KEYS} answered 503, expected 200`,
+      message: `the keys of ${ISSUER} are not available: ${server.origin}${KEYS} answered 503, expected 200`,
       suspicious: false,
       retryAfterSeconds: 30,
     });
@@ -207,20 +207,20 @@ describe('an endpoint that is down', () => {
     await Promise.all([slow, fast]);
     expect(order).toEqual(['the other', 'the one that asks']);
     expect(hanging).toBe(1);
-    expect(refetches.at(-1)?.why).toContain('did not answer within 150 ms');
+    expect(refetches.at(-1)?.why).toContain('did not respond within 150 ms');
   });
 
   test('and stops in the middle of its answer is given up too', async () => {
     server.behave((_path, response) => response.writeHead(200).write('{"keys":['));
     const subject = verifier({}, { timeoutMs: 150 });
-    expect((await refusalOf(subject, await tokenAt(k1, NOW_MS))).message).toContain('did not finish its answer within');
+    expect((await refusalOf(subject, await tokenAt(k1, NOW_MS))).message).toContain('did not finish its response within');
   });
 
   test.each([
-    ['no JSON', 'hello', 'answered what is no JSON'],
-    ['a list', '[]', 'no list "keys"'],
-    ['no keys', '{"keys":[]}', 'holds no public key'],
-    ['symmetric keys only', '{"keys":[{"kty":"oct","k":"AAAA","kid":"k1"}]}', 'holds no public key'],
+    ['no JSON', 'hello', 'did not return JSON'],
+    ['a list', '[]', 'no "keys" array'],
+    ['no keys', '{"keys":[]}', 'has no usable public key'],
+    ['symmetric keys only', '{"keys":[{"kty":"oct","k":"AAAA","kid":"k1"}]}', 'has no usable public key'],
     ['without end', `{"keys":["${'x'.repeat(600_000)}"]}`, 'more than 524288 bytes'],
   ])('or answers %s gives no keys', async (_what, body, why) => {
     server.behave((_path, response) => response.end(body));
@@ -266,7 +266,7 @@ describe('discovery', () => {
     server.behave(json({ issuer: 'https://evil.example', jwks_uri: `${issuer}${KEYS}` }));
     const error = await refusalOf(verifier({ issuer, discovery: true }), await tokenAt(k1, NOW_MS, { iss: issuer }));
     expect(error.code).toBe('keys_unavailable');
-    expect(error.message).toContain('is of issuer https://evil.example');
+    expect(error.message).toContain('is for issuer https://evil.example');
     expect(asked()).toBe(0);
   });
 
@@ -283,7 +283,7 @@ describe('discovery', () => {
     const error = await refusalOf(subject, await tokenAt(k1, NOW_MS));
     expect(error).toMatchObject({
       code: 'keys_unavailable',
-      message: expect.stringContaining(`names keys at ${jwksUri}`),
+      message: expect.stringContaining(`has jwks_uri ${jwksUri}`),
     });
     expect(asked()).toBe(0);
   });

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type IssuerSettings, stepUpIssuersText } from '../../../src/step-up/presets.ts';
+import type { IssuerSettings } from '../../../src/step-up/issuer.ts';
+import { stepUpIssuersText } from '../../../src/step-up/issuers.ts';
 
 const ROOT = resolve(import.meta.dirname, '../../..');
 const PAGE = readFileSync(join(ROOT, 'docs/step-up.md'), 'utf8');

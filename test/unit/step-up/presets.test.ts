@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { isIssuedBy } from '../../../src/step-up/issuer.ts';
+import { stepUpIssuers, stepUpIssuersText } from '../../../src/step-up/issuers.ts';
 import { joseVerifier } from '../../../src/step-up/jose.ts';
-import { isDescopeIssuer, stepUpIssuers, stepUpIssuersText } from '../../../src/step-up/presets.ts';
 import { judgeProof } from '../../../src/step-up/requirement.ts';
 import {
   AUDIENCE,
@@ -73,11 +74,11 @@ describe('an entry without preset', () => {
     ['an empty audience', { audience: [] }, '0.audience'],
     ['no algorithms', { algorithms: undefined }, '0.algorithms is missing'],
     ['an empty list of algorithms', { algorithms: [] }, '0.algorithms'],
-    ['a symmetric algorithm', { algorithms: ['ES256', 'HS256'] }, 'symmetric algorithms (HS256, …) are never taken'],
+    ['a symmetric algorithm', { algorithms: ['ES256', 'HS256'] }, 'symmetric algorithms (HS256, …) are never accepted'],
     ['the algorithm none', { algorithms: ['none'] }, '"none" and symmetric'],
     ['no keys', { jwks_uri: undefined }, '0.jwks_uri is missing'],
     ['two places for keys', { discovery: true }, 'only one of jwks_uri, jwks and discovery'],
-    ['keys over plain http', { jwks_uri: 'http://idp.example/keys' }, 'can be forged on the way'],
+    ['keys over plain http', { jwks_uri: 'http://idp.example/keys' }, 'can be forged in transit'],
     ['a symmetric key', { jwks_uri: undefined, jwks: { keys: [{ kty: 'oct', k: 'AAAA' }] } }, 'public keys only'],
     ['a private key', { jwks_uri: undefined, jwks: { keys: [{ kty: 'EC', d: 'AAAA' }] } }, 'public keys only'],
     ['an unknown setting', { audiences: ['x'] }, 'Unrecognized key: "audiences"'],
@@ -99,7 +100,7 @@ describe('an entry without preset', () => {
 
   test('for an issuer that another entry stands for is refused', () => {
     expect(problemsOf(GENERIC, { ...GENERIC, audience: 'other' })).toEqual([
-      '1 entry 0 already stands for the issuer https://idp.example; put all audiences in one entry',
+      '1 entry 0 already covers the issuer https://idp.example; put all audiences in one entry',
     ]);
   });
 
@@ -113,7 +114,7 @@ describe('an entry without preset', () => {
   test('is read from the text of the setting', () => {
     expect(stepUpIssuersText.parse(JSON.stringify([GENERIC]))).toHaveLength(1);
     expect(stepUpIssuersText.parse('[]')).toEqual([]);
-    expect(stepUpIssuersText.safeParse('[{').error?.issues[0]?.message).toContain('is no JSON array');
+    expect(stepUpIssuersText.safeParse('[{').error?.issues[0]?.message).toContain('is not JSON');
     expect(stepUpIssuersText.safeParse('{}').success).toBe(false);
   });
 });
@@ -324,7 +325,7 @@ test.each([
   ['evil/P2abc', false],
   ['', false],
 ])('iss %j names the Descope project P2abc: %s', (iss, expected) => {
-  expect(isDescopeIssuer(iss, 'P2abc')).toBe(expected);
+  expect(isIssuedBy({ issuer: { kind: 'project', id: 'P2abc' } }, iss)).toBe(expected);
 });
 
 describe('the subject spaces of several issuers', () => {
@@ -344,7 +345,7 @@ describe('the subject spaces of several issuers', () => {
   ])('two of which %s are refused, both named, with what to write', (_what, one, other, silent) => {
     const problems = problemsOf(one, other);
     expect(problems).toHaveLength(1);
-    expect(problems[0]).toContain('https://bank.example and https://shop.example may know two people by one id');
+    expect(problems[0]).toContain('https://bank.example and https://shop.example may use one id for two people');
     expect(problems[0]).toContain(`Write "subjects": "<name>" in the entry of ${silent}`);
   });
 

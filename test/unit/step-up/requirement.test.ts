@@ -161,7 +161,7 @@ describe('methods, age and the rest', () => {
       { ...BY_U1, nowMs: 1_741_608_000_000 },
     );
     expect(judged).toMatchObject({
-      error: { code: 'token_too_old', message: 'the subject authenticated 8000 s ago, at most 3600 s is taken' },
+      error: { code: 'token_too_old', message: 'the subject authenticated 8000 s ago, allowed are at most 3600 s' },
     });
   });
 

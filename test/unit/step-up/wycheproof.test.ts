@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { ALGORITHMS } from '../../../src/step-up/issuer.ts';
 import { checkSignature, publicKeys } from '../../../src/step-up/jose.ts';
-import { ALGORITHMS } from '../../../src/step-up/presets.ts';
 import { Refusal } from '../../../src/step-up/refusal.ts';
 
 interface Group {
@@ -29,7 +29,7 @@ async function verdict(jws: string, group: Group): Promise<string> {
     return 'accepted';
   } catch (error) {
     if (error instanceof Refusal) return error.code;
-    if (error instanceof Error && error.message.includes('holds no public key')) {
+    if (error instanceof Error && error.message.includes('has no usable public key')) {
       return group.public === undefined ? 'symmetric_key' : 'weak_key';
     }
     throw error;

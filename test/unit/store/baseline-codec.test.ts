@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ADDRESS_HASH_LENGTH, BASELINE_CAPS, type Baseline } from '../../../src/model/baseline.ts';
+import { StoreError } from '../../../src/model/store-error.ts';
 import { decodeBaseline, encodeBaseline } from '../../../src/store/baseline-codec.ts';
 import { PSEUDONYM_LENGTH } from '../../../src/store/keys.ts';
-import { StoreError } from '../../../src/store/store.ts';
 import { BASELINE } from '../../contract/store/store-suite.ts';
 import { fullBaseline, OLDEST } from '../../support/store/full-baseline.ts';
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { LogLevel } from '../../../src/records/log.ts';
 import { consoleLines, type LineConsole } from '../../../src/worker/console.ts';
-import { NOW_MS } from '../../support/engine.ts';
 import { recordOf } from '../../support/record-of.ts';
+import { NOW_MS } from '../../support/scene.ts';
 
 /** Everything that is written from here on, with the method that took it. */
 function listening() {

@@ -2,12 +2,13 @@ import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { formatListIndex, LIST_INDEX_FILE } from '../../../src/data/lists/list-index.ts';
+import { encodeContainer } from '../../../src/data/container.ts';
+import { LIST } from '../../../src/data/lists/list-file.ts';
 import { listConfigSchema } from '../../../src/data/lists/lists.ts';
-import { buildLists } from '../../../src/data/lists/lists-file.ts';
-import { publishLists } from '../../../src/data/lists/publish-lists.ts';
+import { buildLists, publishLists } from '../../../src/data/lists/lists-file.ts';
+import { formatManifest, MANIFEST_FILE, manifestOf, type ReadFile } from '../../../src/data/manifest.ts';
 import { parseAddress } from '../../../src/net/ip.ts';
-import { type FetchFile, fetchedLists, listMemory } from '../../../src/worker/fetched-lists.ts';
+import { fetchedLists, listMemory } from '../../../src/worker/fetched-lists.ts';
 
 const NOW = Date.UTC(2026, 10, 25);
 const DAY = 86_400_000;
@@ -38,21 +39,30 @@ beforeAll(async () => {
 afterAll(() => rm(scratch, { recursive: true }));
 afterEach(() => vi.useRealTimers());
 
-function rig(from: ReadonlyMap<string, Buffer> | FetchFile = files, timeoutMs = 5_000) {
+/** The text of a manifest that lists files of these names. */
+const manifestText = (...names: readonly string[]): string =>
+  formatManifest(
+    manifestOf(
+      {},
+      names.map((name) => [name, encodeContainer(LIST, [])] as const),
+    ),
+  );
+
+function rig(from: ReadonlyMap<string, Buffer> | ReadFile = files, timeoutMs = 5_000) {
   const fetched: string[] = [];
   const problems: string[] = [];
   const kept: Promise<void>[] = [];
   const stale: string[] = [];
   const memory = listMemory();
-  const fetchFile: FetchFile = async (name) => {
+  const read: ReadFile = async (name) => {
     fetched.push(name);
     if (typeof from === 'function') return from(name);
     const bytes = from.get(name);
-    return bytes === undefined ? null : new Uint8Array(bytes).buffer;
+    return bytes === undefined ? null : new Uint8Array(bytes);
   };
   const lists = fetchedLists({
     memory,
-    fetchFile,
+    read,
     now: () => Date.now(),
     timeoutMs,
     keepAlive: (reading) => kept.push(reading),
@@ -84,7 +94,7 @@ describe('lists that lie beside the program', () => {
       { categories: [], lists: [], asn: null },
       { categories: ['tor'], lists: ['exits'], asn: null },
     ]);
-    expect(fetched.toSorted()).toEqual(['bad.sgip', 'exits.sgip', LIST_INDEX_FILE]);
+    expect(fetched.toSorted()).toEqual(['bad.sgip', 'exits.sgip', MANIFEST_FILE]);
     expect(kept).toHaveLength(1);
     expect(standing('8.8.8.8')).not.toBeInstanceOf(Promise);
   });
@@ -112,7 +122,7 @@ describe('lists that lie beside the program', () => {
   });
 
   test('that are none leave every address unknown, not clean', async () => {
-    const empty = new Map([[LIST_INDEX_FILE, Buffer.from(formatListIndex([]))]]);
+    const empty = new Map([[MANIFEST_FILE, Buffer.from(manifestText())]]);
     const { standing, lists } = rig(empty);
     expect(await standing('8.8.8.8')).toEqual({ categories: null, lists: [], asn: null });
     expect(lists.configured).toBe(false);
@@ -140,23 +150,19 @@ describe('lists that lie beside the program', () => {
 
 describe('lists that cannot be had', () => {
   test.each([
-    ['the index is missing', new Map<string, Buffer>(), /there is no lists.json/],
-    ['the index is cut', new Map([[LIST_INDEX_FILE, Buffer.from('{"format":')]]), /lists.json is not JSON/],
+    ['the index is missing', new Map<string, Buffer>(), /there is no manifest.json/],
+    ['the index is cut', new Map([[MANIFEST_FILE, Buffer.from('{"format":')]]), /manifest.json is not JSON/],
     [
       'the index names less than it did',
-      new Map([[LIST_INDEX_FILE, Buffer.from(formatListIndex(['a.sgip', 'b.sgip']).replace(/\s*"a.sgip",/, ''))]]),
+      new Map([[MANIFEST_FILE, Buffer.from(manifestText('a.sgip', 'b.sgip').replace(/\s*\["a.sgip".*/, ''))]]),
       /does not match its checksum/,
     ],
     [
       'the index names what is no list',
-      new Map([[LIST_INDEX_FILE, Buffer.from(formatListIndex(['../geo/manifest.json']))]]),
+      new Map([[MANIFEST_FILE, Buffer.from(manifestText('../geo/manifest.json'))]]),
       /another shape/,
     ],
-    [
-      'a list is missing',
-      new Map([[LIST_INDEX_FILE, Buffer.from(formatListIndex(['gone.sgip']))]]),
-      /there is no gone.sgip/,
-    ],
+    ['a list is missing', new Map([[MANIFEST_FILE, Buffer.from(manifestText('gone.sgip'))]]), /there is no gone.sgip/],
   ])('are a failure and not an answer, when %s', async (_what, broken, problem) => {
     const { standing, lists, problems } = rig(broken);
     expect(await standing('8.8.8.8')).toEqual(UNAVAILABLE);
@@ -171,7 +177,7 @@ describe('lists that cannot be had', () => {
     let failing = true;
     const { standing, fetched } = rig(async (name) => {
       if (failing) throw new Error('network lost');
-      return new Uint8Array(files.get(name) ?? []).buffer;
+      return new Uint8Array(files.get(name) ?? []);
     });
     const first = standing('8.8.8.8');
     await vi.advanceTimersByTimeAsync(10);
@@ -190,7 +196,7 @@ describe('lists that cannot be had', () => {
     vi.useFakeTimers();
     let stuck = true;
     const { standing } = rig(
-      (name) => (stuck ? new Promise(() => undefined) : Promise.resolve(new Uint8Array(files.get(name) ?? []).buffer)),
+      (name) => (stuck ? new Promise(() => undefined) : Promise.resolve(new Uint8Array(files.get(name) ?? []))),
       100,
     );
     const first = standing('8.8.8.8');
@@ -214,14 +220,14 @@ describe('publishing', () => {
     const { mtimeMs } = await stat(join(out, 'a.sgip'));
     await rm(join(dir, 'b.sgip'));
     await publishLists(dir, out);
-    expect((await readdir(out)).sort()).toEqual(['a.sgip', LIST_INDEX_FILE]);
+    expect((await readdir(out)).sort()).toEqual(['a.sgip', MANIFEST_FILE]);
     expect((await stat(join(out, 'a.sgip'))).mtimeMs).toBe(mtimeMs);
   });
 
   test('without any list leaves an index that says so', async () => {
     const out = join(scratch, 'none-assets');
     expect(await publishLists(join(scratch, 'nowhere'), out)).toEqual([]);
-    expect(JSON.parse(await readFile(join(out, LIST_INDEX_FILE), 'utf8'))).toMatchObject({ files: [] });
+    expect(JSON.parse(await readFile(join(out, MANIFEST_FILE), 'utf8'))).toMatchObject({ files: [] });
   });
 
   test('stops at a damaged list, for a deploy without it would call its addresses clean', async () => {

@@ -1,6 +1,6 @@
 import { altered, DAY_MS, EPOCH_MS, nativeApp, type Traits } from '../browser.ts';
-import type { PersonKind } from './kinds.ts';
 import type { Kind } from './base.ts';
+import type { PersonKind } from './kinds.ts';
 import type { Person } from './person.ts';
 import { carrierOf, isDay, line6Of, stretch } from './places.ts';
 

@@ -1,7 +1,7 @@
 import { DAY_MS, EPOCH_MS, HOUR_MS } from '../browser.ts';
 import { distanceKm, hostIn } from '../geography.ts';
-import type { PersonKind } from './kinds.ts';
 import type { Kind } from './base.ts';
+import type { PersonKind } from './kinds.ts';
 import { placesOf, stretch } from './places.ts';
 
 /** Kinds that move. */

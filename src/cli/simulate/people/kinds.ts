@@ -22,7 +22,11 @@ export const PEOPLE = {
   ipv6_rotates: { meaning: 'an IPv6 line with another prefix every day', regular: false, keeps: true },
   family_flips: { meaning: 'a line with IPv4 and IPv6, either with each request', regular: false, keeps: true },
   satellite: { meaning: 'a satellite line with its ground stations', regular: false, keeps: true },
-  wrong_place: { meaning: 'a line that the place data puts in another city half of the time', regular: false, keeps: true },
+  wrong_place: {
+    meaning: 'a line that the place data puts in another city half of the time',
+    regular: false,
+    keeps: true,
+  },
   vpn_always: { meaning: 'every connection through one of three VPN exits', regular: true, keeps: true },
   vpn_sometimes: { meaning: 'three connections in ten through a VPN', regular: true, keeps: true },
   relay: { meaning: 'a browser that relays through exits of the country', regular: true, keeps: true },
@@ -37,7 +41,11 @@ export const PEOPLE = {
   mistypes: { meaning: 'a wrong password, once to four times, before every third log-in', regular: false, keeps: true },
   drops_out: { meaning: 'gives up at every second step-up', regular: false, keeps: true },
   shared_tablet: { meaning: 'three people on one tablet', regular: false, keeps: true },
-  native_app: { meaning: 'an application with an id of its installation and room for a token', regular: false, keeps: true },
+  native_app: {
+    meaning: 'an application with an id of its installation and room for a token',
+    regular: false,
+    keeps: true,
+  },
   hidden_traits: {
     meaning: 'a browser that hides its fonts in one visit of five, and is unconfirmed then',
     regular: true,
@@ -47,7 +55,11 @@ export const PEOPLE = {
   cleared_monthly: { meaning: 'clears all cookies every month', regular: false, keeps: false },
   private_windows: { meaning: 'logs in through private windows', regular: false, keeps: false },
   brave: { meaning: 'keeps cookies; five groups of traits change with each session', regular: false, keeps: false },
-  firefox_resist: { meaning: 'Firefox that resists: no language, time zone or screen of its own', regular: false, keeps: true },
+  firefox_resist: {
+    meaning: 'Firefox that resists: no language, time zone or screen of its own',
+    regular: false,
+    keeps: true,
+  },
   safari_resist: { meaning: 'Safari that puts noise into audio, screen and WebGL', regular: false, keeps: false },
   native_app_plain: { meaning: 'an application that shows no device', regular: false, keeps: false },
   no_collector: { meaning: 'a log-in page without the collector, or a blocked one', regular: false, keeps: false },

@@ -1,7 +1,7 @@
 import { DAY_MS, EPOCH_MS, HOUR_MS } from '../browser.ts';
 import type { Chance } from '../chance.ts';
-import { type City, type Country, distanceKm, hostIn, type Network, type World } from '../geography.ts';
 import { localHour } from '../frequencies.ts';
+import { type City, type Country, distanceKm, hostIn, type Network, type World } from '../geography.ts';
 
 /** Chance of one stretch of time: pure by moment, so that lives need not be played in order. */
 export function stretch(chance: Chance, name: string, atMs: number, hours: number): Chance {

@@ -3,12 +3,13 @@ import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { StoreError } from '../../../../src/model/store-error.ts';
 import { COUNTED, COUNTED_EVENTS, type CounterRecord, countEvent } from '../../../../src/store/counters.ts';
 import { callOf } from '../../../../src/store/redis/commands.ts';
 import { redisStore } from '../../../../src/store/redis/redis.ts';
 import { SCRIPT } from '../../../../src/store/redis/script.ts';
 import { parseRedisUrl } from '../../../../src/store/redis/url.ts';
-import { type Attempt, type Store, StoreError } from '../../../../src/store/store.ts';
+import type { Attempt, Store } from '../../../../src/store/store.ts';
 import { attemptBy, BASELINE, learnOnce, NOBODY, read, storeContract } from '../../../contract/store/store-suite.ts';
 import {
   makeCertificates,

@@ -35,17 +35,22 @@ describe.each(FREQUENCY_NAMES)('people who come %s', (frequency) => {
 
   it('come in order of time, awake, and within the time that is asked for', () => {
     fc.assert(
-      fc.property(fc.string(), fc.integer({ min: -180, max: 180 }), fc.integer({ min: 1, max: 400 }), (seed, lon, days) => {
-        const toMs = EPOCH_MS + days * DAY_MS;
-        const times = visitTimes(frequency, lon, EPOCH_MS, toMs, chanceOf(seed));
-        for (const [index, atMs] of times.entries()) {
-          expect(atMs).toBeGreaterThanOrEqual(EPOCH_MS);
-          expect(atMs).toBeLessThan(toMs);
-          expect(atMs).toBeGreaterThan(times[index - 1] ?? 0);
-          const hour = localHour(atMs, lon);
-          expect(hour >= 6.99 && hour <= 23.01, `${hour} o'clock`).toBe(true);
-        }
-      }),
+      fc.property(
+        fc.string(),
+        fc.integer({ min: -180, max: 180 }),
+        fc.integer({ min: 1, max: 400 }),
+        (seed, lon, days) => {
+          const toMs = EPOCH_MS + days * DAY_MS;
+          const times = visitTimes(frequency, lon, EPOCH_MS, toMs, chanceOf(seed));
+          for (const [index, atMs] of times.entries()) {
+            expect(atMs).toBeGreaterThanOrEqual(EPOCH_MS);
+            expect(atMs).toBeLessThan(toMs);
+            expect(atMs).toBeGreaterThan(times[index - 1] ?? 0);
+            const hour = localHour(atMs, lon);
+            expect(hour >= 6.99 && hour <= 23.01, `${hour} o'clock`).toBe(true);
+          }
+        },
+      ),
       { numRuns: 25 },
     );
   });

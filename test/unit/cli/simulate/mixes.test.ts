@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { chanceOf } from '../../../../src/cli/simulate/chance.ts';
-import { drawn } from '../../../../src/cli/simulate/run.ts';
 import { MIX_NAMES, MIXES } from '../../../../src/cli/simulate/mixes.ts';
+import { drawn } from '../../../../src/cli/simulate/run.ts';
 
 const sum = (shares: object): number => Object.values(shares).reduce((total, share) => total + share, 0);
 

@@ -5,7 +5,7 @@ import { buildWorld, type World } from '../../../../src/cli/simulate/geography.t
 import { KINDS, type PersonKind } from '../../../../src/cli/simulate/people/kinds.ts';
 import { personOf } from '../../../../src/cli/simulate/people/life.ts';
 import { actsOf } from '../../../../src/cli/simulate/visits.ts';
-import { geoipLiteSource } from '../../../../src/data/geo/geoip-lite.ts';
+import { geoipLiteSource } from '../../../../src/data/geo/local-geo.ts';
 import { similarityOf } from '../../../../src/engine/device-match.ts';
 import { greatCircleKm } from '../../../../src/model/distance.ts';
 import { parseAddress } from '../../../../src/net/ip.ts';

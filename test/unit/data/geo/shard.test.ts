@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { crc32 } from '../../../../src/data/crc32.ts';
+import { crc32, DATA_FORMAT, encodeContainer } from '../../../../src/data/container.ts';
+import { DataError } from '../../../../src/data/data-error.ts';
 import { type PlaceSteps, placeList, type StoredPlace, stepList } from '../../../../src/data/geo/place-steps.ts';
-import { decodeShard, encodeShard, GeoDataError, lastAtOrBelow, locateIn } from '../../../../src/data/geo/shard.ts';
+import { decodeShard, encodeShard, locateIn, SHARD } from '../../../../src/data/geo/shard.ts';
+import { lastAtOrBelow } from '../../../../src/data/ranges.ts';
 import type { Located } from '../../../../src/model/geo.ts';
 
 const text = fc.oneof(
@@ -76,21 +78,19 @@ function expectedAt(pairs: Made['pairs'], at: bigint): Located {
   return stored === null ? { known: false, why: 'not_found' } : { known: true, place: { ...stored, source: 'shards' } };
 }
 
-function shardOf({ steps, places }: Pick<Made, 'steps' | 'places'>) {
-  const bytes = encodeShard(steps, places, 0, steps.places.length);
-  return { bytes, entry: { bytes: bytes.length, crc32: crc32(bytes) } };
+function shardOf({ steps, places }: Pick<Made, 'steps' | 'places'>): Uint8Array<ArrayBuffer> {
+  return encodeShard(steps, places, 0, steps.places.length);
 }
 
 describe.each([1, 4] as const)('a shard whose starts have %d words', (stride) => {
   test('answers for every address what the steps say', () => {
     fc.assert(
       fc.property(made(stride), fc.array(key(stride)), (table, others) => {
-        const { bytes, entry } = shardOf(table);
-        const shard = decodeShard(bytes.buffer, 'it', entry);
+        const shard = decodeShard(shardOf(table));
         const borders = table.pairs.flatMap(([at]) => (at === 0n ? [at, at + 1n] : [at - 1n, at, at + 1n]));
         for (const at of [...borders, ...others]) {
           if (at >= 1n << BigInt(32 * stride)) continue;
-          expect(locateIn(shard, wordsOf(at, stride))).toEqual(expectedAt(table.pairs, at));
+          expect(locateIn(shard, wordsOf(at, stride), 'shards')).toEqual(expectedAt(table.pairs, at));
         }
       }),
     );
@@ -99,12 +99,12 @@ describe.each([1, 4] as const)('a shard whose starts have %d words', (stride) =>
   test('is refused, and never read, when any byte is another or any is missing', () => {
     fc.assert(
       fc.property(made(stride), fc.nat(), fc.integer({ min: 1, max: 255 }), (table, at, flip) => {
-        const { bytes, entry } = shardOf(table);
-        const cut = bytes.buffer.slice(0, at % bytes.length);
-        expect(() => decodeShard(cut, 'it', entry)).toThrow(GeoDataError);
+        const bytes = shardOf(table);
+        const cut = bytes.subarray(0, at % bytes.length);
+        expect(() => decodeShard(cut)).toThrow(DataError);
         const spot = at % bytes.length;
         bytes[spot] = (bytes[spot] ?? 0) ^ flip;
-        expect(() => decodeShard(bytes.buffer, 'it', entry)).toThrow(GeoDataError);
+        expect(() => decodeShard(bytes)).toThrow(DataError);
       }),
     );
   });
@@ -112,19 +112,24 @@ describe.each([1, 4] as const)('a shard whose starts have %d words', (stride) =>
 
 test('what is no shard at all is refused even when its checksum is right', () => {
   fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 200 }), (noise) => {
-      const bytes = new Uint8Array(noise);
-      const entry = { bytes: bytes.length, crc32: crc32(bytes) };
-      expect(() => decodeShard(bytes.buffer, 'it', entry)).toThrow(GeoDataError);
+    fc.property(fc.uint8Array({ minLength: 16, maxLength: 200 }), (noise) => {
+      const bytes = noise.slice(0, noise.length & ~3);
+      new Uint32Array(bytes.buffer).set([SHARD.magic, DATA_FORMAT, bytes.length]);
+      new DataView(bytes.buffer).setUint32(bytes.length - 4, crc32(bytes.subarray(0, -4)), true);
+      expect(() => decodeShard(bytes)).toThrow(DataError);
     }),
   );
 });
 
 test('a header that claims more than the file holds is refused', () => {
-  const { bytes } = shardOf({ steps: stepList(1).steps(), places: [] });
-  new Uint32Array(bytes.buffer, 0, 8)[3] = 1_000_000;
-  const entry = { bytes: bytes.length, crc32: crc32(bytes) };
-  expect(() => decodeShard(bytes.buffer, 'it', entry)).toThrow(/shorter than its header says/);
+  const bytes = shardOf({ steps: stepList(1).steps(), places: [] });
+  new Uint32Array(bytes.buffer, 0, 4)[2] = 1_000_000;
+  expect(() => decodeShard(bytes)).toThrow(/bytes long, its header says 1000000/);
+});
+
+test('a shard whose sections are of other types than a shard’s is refused', () => {
+  const bytes = encodeContainer(SHARD, [new Uint32Array(4), new Float64Array(4)]);
+  expect(() => decodeShard(bytes)).toThrow(expect.objectContaining({ code: 'shard_damaged' }));
 });
 
 test('coordinates of four decimals take eight bytes, others sixteen, and both come back as they were', () => {
@@ -133,12 +138,13 @@ test('coordinates of four decimals take eight bytes, others sixteen, and both co
     const steps = stepList(1);
     const stored = { country: 'GB', region: null, city: 'Ely', lat, lon: 0, accuracyKm: 5 };
     steps.push(0n, list.number(stored));
-    const { bytes, entry } = shardOf({ steps: steps.steps(), places: list.places });
-    const located = locateIn(decodeShard(bytes.buffer, 'it', entry), [7]);
+    steps.push(9n, list.number({ ...stored, lon: 1 }));
+    const bytes = shardOf({ steps: steps.steps(), places: list.places });
+    const located = locateIn(decodeShard(bytes), [7], 'shards');
     expect(located).toEqual({ known: true, place: { ...stored, source: 'shards' } });
     return bytes.length;
   };
-  expect(bytesWith(52.12345) - bytesWith(52.1234)).toBe(8);
+  expect(bytesWith(52.12345) - bytesWith(52.1234)).toBe(2 * 8);
 });
 
 test('the last start at or below an address is found, and none where all are above', () => {

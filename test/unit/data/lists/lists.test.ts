@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeList, encodeList } from '../../../../src/data/lists/compiled-list.ts';
+import { DataError } from '../../../../src/data/data-error.ts';
 import { DEFAULT_FEEDS } from '../../../../src/data/lists/default-feeds.ts';
 import type { ListConfig } from '../../../../src/data/lists/list-config.ts';
-import { ListError, parseList } from '../../../../src/data/lists/list-text.ts';
+import { decodeList, encodeList } from '../../../../src/data/lists/list-file.ts';
+import { parseList } from '../../../../src/data/lists/list-text.ts';
 import { type CompiledList, compileList, listConfigSchema } from '../../../../src/data/lists/lists.ts';
-import { wordsToBigint } from '../../../../src/data/lists/ranges.ts';
 import { createReputation, NO_REPUTATION } from '../../../../src/data/lists/standing.ts';
+import { wordsToBigint } from '../../../../src/data/ranges.ts';
 import type { Standing } from '../../../../src/model/reputation.ts';
 import { formatV4, parseAddress } from '../../../../src/net/ip.ts';
 
@@ -43,7 +44,7 @@ function codeOf(run: () => unknown): string {
   try {
     run();
   } catch (error) {
-    if (error instanceof ListError) return error.code;
+    if (error instanceof DataError) return error.code;
     throw error;
   }
   return 'accepted';

@@ -1,0 +1,109 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DATA_SUFFIX } from './container.ts';
+import { formatManifest, MANIFEST_FILE, type Manifest } from './manifest.ts';
+
+/** True when Node says that a file or directory does not exist (`ENOENT`). */
+export function isMissingFile(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
+
+function nullWhenMissing(error: unknown): null {
+  if (isMissingFile(error)) return null;
+  throw error;
+}
+
+/** The bytes of a file in a buffer of their own; null when there is none. */
+export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer> | null> {
+  const bytes = await readFile(path).catch(nullWhenMissing);
+  // Small files come out of a pool that many share.
+  return bytes && (bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes));
+}
+
+/** Whether there is neither a file nor a directory. */
+export async function isMissing(path: string): Promise<boolean> {
+  return (await stat(path).catch(nullWhenMissing)) === null;
+}
+
+/** Names of the files of a directory that are wanted, sorted; none when it does not exist. */
+export async function fileNames(dir: string, isWanted: (name: string) => boolean): Promise<readonly string[]> {
+  const names = await readdir(dir).catch(nullWhenMissing);
+  return names?.filter(isWanted).sort() ?? [];
+}
+
+/**
+ * Names the version of some files of a directory. It changes when one of them is written, added or removed, when the directory is
+ * replaced, and when a symbolic link on the way leads elsewhere; no event of the file system is needed, which network and container
+ * mounts do not send. Null when none of the files is there.
+ */
+export async function versionOf(dir: string, isWanted: (name: string) => boolean): Promise<string | null> {
+  const names = await fileNames(dir, isWanted);
+  if (names.length === 0) return null;
+  const stats = names.map(async (name) => {
+    const found = await stat(join(dir, name)).catch(nullWhenMissing);
+    return found && [name, found.ino, found.size, found.mtimeMs, found.ctimeMs];
+  });
+  return JSON.stringify([await realpath(dir).catch(nullWhenMissing), ...(await Promise.all(stats))]);
+}
+
+const TEMPORARY = /\.[0-9a-f]{12}\.tmp$/;
+
+/**
+ * Replaces a file in one step: the content is written and flushed beside it, then renamed. Readers see the old file or the new one,
+ * also after a crash.
+ */
+export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  try {
+    const file = await open(temporary, 'w');
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+/**
+ * Puts files and their manifest into a directory, the manifest last: readers see the old set or the new one. What is there already is
+ * not written again. Data files that the manifest does not list are removed, and what a process that was cut off left behind an
+ * hour ago or earlier.
+ */
+export async function publish(
+  dir: string,
+  files: Iterable<readonly [string, Uint8Array]>,
+  manifest: Manifest<unknown>,
+): Promise<void> {
+  await mkdir(dir, { recursive: true });
+  for (const [name, bytes] of files) await replaceIfOther(join(dir, name), bytes);
+  const listing = join(dir, MANIFEST_FILE);
+  await replaceIfOther(listing, Buffer.from(formatManifest(manifest)));
+  const { mtimeMs: nowMs } = await stat(listing);
+  const listed = new Set(manifest.files.map(([name]) => name));
+  for (const name of await readdir(dir)) {
+    const path = join(dir, name);
+    if (isDataFile(name) && !listed.has(name)) await rm(path, { force: true });
+    else if (TEMPORARY.test(name)) {
+      const found = await stat(path).catch(nullWhenMissing);
+      if (found !== null && nowMs - found.mtimeMs > LEFTOVER_MS) await rm(path, { force: true });
+    }
+  }
+}
+
+/** Another process may be at work on younger ones. */
+const LEFTOVER_MS = 3_600_000;
+
+/** Also the files that format 1 of geo data gave its shards. */
+const isDataFile = (name: string): boolean =>
+  name.endsWith(DATA_SUFFIX) || /^v[46]-\d{4,}-[0-9a-f]{8}\.bin$/.test(name);
+
+async function replaceIfOther(path: string, content: Uint8Array): Promise<void> {
+  const before = await readFile(path).catch(nullWhenMissing);
+  if (before === null || !before.equals(content)) await replaceFile(path, content);
+}

@@ -1,0 +1,89 @@
+/** What is in force, read from somewhere that changes: a directory, a namespace. */
+export interface Live<T> {
+  /** The last good version. */
+  current(): T;
+  /** Why the newest version is not in force, or could not be looked for; null while it is. */
+  problem(): Error | null;
+  /** Looks whether there is another version, and takes it over. Resolves when the outcome has been announced. */
+  look(): Promise<void>;
+  /** Reads again whether or not anything changed. Resolves when the outcome has been announced. */
+  reload(): Promise<void>;
+  /** Stops looking. A reload under way announces nothing any more. */
+  close(): void;
+}
+
+/** Where versions come from, and who hears of them. */
+export interface LiveOptions<T, V> {
+  /** Names the version that is there, cheaply: it differs when anything changed. */
+  readonly version: () => Promise<V>;
+  /** Reads the version. Whatever it throws refuses it, and the version in force stays. */
+  readonly load: (version: V, current: T) => T | Promise<T>;
+  readonly first: { readonly value: T; readonly version: V };
+  /** True when a version that was read is no other than the one in force: it is then not announced. Default: never. */
+  readonly isSame?: (next: T, current: T) => boolean;
+  readonly onSwap?: (next: T) => void;
+  /** Called once for each problem, as long as it stays the same. */
+  readonly onProblem?: (problem: Error) => void;
+  /** Time between two looks in milliseconds. Default: none, the caller looks. Looking does not keep the process alive. */
+  readonly intervalMs?: number;
+}
+
+/**
+ * Follows a source of versions. Reloads never overlap, a version is in force as a whole or not at all, and a version that was refused
+ * is tried again with each look, since reading may have failed for a reason that passes.
+ */
+export function live<T, V>(options: LiveOptions<T, V>): Live<T> {
+  const { version, load, first, isSame = () => false, onSwap, onProblem, intervalMs } = options;
+  let current = first.value;
+  let seen = first.version;
+  let problem: Error | null = null;
+  let closed = false;
+  let running: Promise<unknown> = Promise.resolve();
+  let waiting = 0;
+
+  const take = async (always: boolean): Promise<void> => {
+    // Named before it is read: a change in between is another version to the next look.
+    const found = await version();
+    if (found === seen && problem === null && !always) return;
+    const next = await load(found, current);
+    seen = found;
+    if (closed) return;
+    problem = null;
+    if (next === current || isSame(next, current)) return;
+    current = next;
+    onSwap?.(next);
+  };
+  const attempt = async (always: boolean): Promise<void> => {
+    try {
+      await take(always);
+    } catch (error) {
+      if (closed) return;
+      const before = problem;
+      problem = error instanceof Error ? error : new Error(String(error));
+      if (problem.message !== before?.message) onProblem?.(problem);
+    }
+  };
+  const queue = (always: boolean): Promise<void> => {
+    waiting += 1;
+    // A listener that throws must not keep later reloads from happening; whoever awaits this one learns of it.
+    const next = running.catch(() => undefined).then(() => attempt(always));
+    running = next.finally(() => {
+      waiting -= 1;
+    });
+    return next;
+  };
+  const look = (): Promise<void> => (waiting > 0 ? Promise.resolve() : queue(false));
+  const timer =
+    intervalMs === undefined ? undefined : setInterval(() => void look().catch(() => undefined), intervalMs);
+  timer?.unref();
+  return {
+    current: () => current,
+    problem: () => problem,
+    look,
+    reload: () => queue(true),
+    close: () => {
+      closed = true;
+      clearInterval(timer);
+    },
+  };
+}

@@ -1,0 +1,94 @@
+import { readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { MixReport, ThiefReport } from '../../../../src/cli/simulate/report.ts';
+import { type SimulationSize, simulate } from '../../../../src/cli/simulate/run.ts';
+import type { ThiefClass } from '../../../../src/cli/simulate/thieves.ts';
+import { simulationParts } from '../../../../src/cli/simulate.ts';
+import { compileRules } from '../../../../src/rules/compile.ts';
+import { FACT_CATALOG } from '../../../../src/signals/index.ts';
+
+const policy = compileRules(
+  [{ name: 'default.json', text: readFileSync(new URL('../../../../rules/default.json', import.meta.url), 'utf8') }],
+  FACT_CATALOG,
+);
+const small: SimulationSize = {
+  seed: 'small',
+  mixes: ['bank'],
+  people: 1,
+  victims: 24,
+  span: 1,
+  samples: 20_000,
+  countries: 20,
+};
+
+describe('the default policy, played through the engine', () => {
+  let bank: MixReport;
+  beforeAll(async () => {
+    const { mixes } = await simulate({ ...simulationParts(), rules: policy }, small);
+    const [mix] = mixes;
+    if (mix === undefined) throw new Error('the report has no mix');
+    bank = mix;
+  }, 300_000);
+
+  const classOf = (thief: ThiefClass): ThiefReport => {
+    const found = bank.thieves.find((one) => one.class === thief);
+    if (found === undefined) throw new Error(`the report has no ${thief}`);
+    return found;
+  };
+
+  it('asks people of the regular kinds who come twice a day in at most one log-in of a hundred and denies none', () => {
+    const regular = bank.kinds.filter((kind) => kind.regular);
+    const logins = regular.reduce((sum, { later }) => sum + later.often.logins, 0);
+    const asked = regular.reduce((sum, { later }) => sum + later.often.asked, 0);
+    expect(logins).toBeGreaterThan(1200);
+    expect(asked / logins).toBeLessThanOrEqual(0.01);
+    expect(bank.denied).toBe(0);
+  });
+
+  it('stops every thief of a regular class', () => {
+    for (const { class: thief, thieves, best, regular } of bank.thieves) {
+      if (regular) expect(`${thief} ${thieves - best}`).toBe(`${thief} ${thieves}`);
+    }
+  });
+
+  it('does not claim to see malware on the machine of the victim', () => {
+    expect(classOf('malware_on_machine').best).toBeGreaterThan(0);
+    expect(classOf('malware_on_machine').measure).toBe('open');
+  });
+
+  it('does not count a thief as stopped who was only asked and can answer', () => {
+    for (const thief of ['sim_swap_with_code', 'relayed_factor'] as const) {
+      expect(classOf(thief).best).toBe(0);
+      expect(classOf(thief).answered).toBe(classOf(thief).thieves);
+    }
+  });
+
+  it('lets in thieves with a copied token, who go on to a payment', () => {
+    expect(classOf('token_same_city').best).toBeGreaterThan(0);
+    expect(classOf('token_same_city').took).toBeGreaterThan(0);
+  });
+
+  it('tries only victims that a class can rob', () => {
+    expect(classOf('copied_fingerprint').thieves).toBe(small.victims);
+    expect(classOf('colleague_same_image').thieves).toBe(small.victims / 8);
+    expect(classOf('token_same_city').thieves).toBeLessThanOrEqual(small.victims);
+  });
+
+  it('names why it asked', () => {
+    const codes = classOf('copied_fingerprint').reasons.map(({ code }) => code);
+    expect(codes).toEqual(expect.arrayContaining(['untrusted_device', 'new_network', 'medium_risk']));
+  });
+
+  it('asks everybody at the first log-in, and clients without a fingerprint at each', () => {
+    expect(bank.all.asked.first).toBe(1);
+    const plain = bank.kinds.find(({ kind }) => kind === 'native_app_plain');
+    expect(plain?.asked.later).toBe(1);
+    expect(plain?.causes).toEqual([{ cause: 'no_fingerprint', share: 1 }]);
+  });
+
+  it('finds the tokens of Brave not to fit, and those of private windows lost', () => {
+    const causeOf = (kind: string): string | undefined => bank.kinds.find((one) => one.kind === kind)?.causes[0]?.cause;
+    expect(causeOf('brave')).toBe('token_does_not_fit');
+    expect(causeOf('private_windows')).toBe('cookie_lost');
+  });
+});
