@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { createApp } from '../src/app/app.ts';
 import { assembleEngine } from '../src/app/assemble-engine.ts';
-import { SETTINGS } from '../src/app/settings.ts';
+import { SETTING_TOPICS, SETTINGS } from '../src/app/settings.ts';
 import { noGeo } from '../src/data/geo/no-geo.ts';
 import { NO_REPUTATION } from '../src/data/lists/standing.ts';
 import type { RequestScope } from '../src/http/api-route.ts';
@@ -87,35 +87,16 @@ function operatorList(): string {
     .join('\n');
 }
 
-/** The sections of docs/settings.md, in order; every setting is in exactly one. */
-const SETTING_TOPICS: { readonly [topic: string]: readonly (keyof typeof SETTINGS)[] } = {
-  Server: ['NODE_ENV', 'PORT', 'HOST', 'PUBLIC_URL', 'LOG_LEVEL'],
-  'Keys and secrets': ['API_KEYS', 'API_KEYS_FILE', 'DEVICE_TOKEN_SECRET', 'PRIVACY_KEY'],
-  Store: ['REDIS_URL', 'STORE_TIMEOUT_MS', 'REDIS_POOL_SIZE', 'REDIS_POOL_LOCATION'],
-  Rules: ['RULES_DIR', 'RULES_KV_SECONDS'],
-  'Sessions and step-up': ['STEP_UP_ISSUERS', 'SESSION_COOKIE', 'STEP_UP_URL', 'RETURN_HOSTS'],
-  'Client address': ['TRUSTED_PROXIES', 'CLIENT_IP_HEADER'],
-  'Places and address lists': [
-    'GEO_DATA',
-    'GEO_DIR',
-    'GEO_MAX_AGE_DAYS',
-    'GEO_FROM_CF',
-    'IP_LISTS_DIR',
-    'ASSETS_TIMEOUT_MS',
-  ],
-};
-
 function settingsTables(): string {
-  const placed = Object.values(SETTING_TOPICS).flat();
-  const missing = Object.keys(SETTINGS).filter((name) => !(placed as readonly string[]).includes(name));
-  if (missing.length > 0) throw new Error(`${missing.join(', ')} in no topic; add it to SETTING_TOPICS`);
-  return Object.entries(SETTING_TOPICS)
-    .map(([topic, names]) => `\n## ${topic}\n\n${table(['name', 'meaning', 'default'], names.map(settingRow))}\n`)
-    .join('');
+  return SETTING_TOPICS.map((topic) => {
+    const rows = Object.values(SETTINGS).filter((setting) => setting.topic === topic);
+    return `\n## ${topic}\n\n${table(['name', 'meaning', 'default'], rows.map(settingRow))}\n`;
+  }).join('');
 }
 
-function settingRow(name: keyof typeof SETTINGS): readonly string[] {
-  const { meaning, fallback, only } = SETTINGS[name];
+type Setting = Pick<(typeof SETTINGS)[keyof typeof SETTINGS], 'name' | 'meaning' | 'fallback' | 'only'>;
+
+function settingRow({ name, meaning, fallback, only }: Setting): readonly string[] {
   return [code(name), only === null ? meaning : `${meaning} (${only === 'node' ? 'Node' : 'Workers'} only)`, fallback];
 }
 

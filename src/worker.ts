@@ -214,7 +214,7 @@ function randomText(bytes: number): string {
 function environmentOf(bound: { readonly [name: string]: unknown }): Environment {
   const textOfVariable = (value: unknown): string | undefined =>
     value === undefined || typeof value === 'string' ? value : JSON.stringify(value);
-  return Object.fromEntries(Object.keys(SETTINGS).map((name) => [name, textOfVariable(bound[name])]));
+  return Object.fromEntries(Object.values(SETTINGS).map(({ name }) => [name, textOfVariable(bound[name])]));
 }
 
 /** @throws {SettingsError} when a binding is not of the kind that its name stands for */

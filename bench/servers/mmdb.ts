@@ -1,4 +1,4 @@
-import type { PlaceSteps, PlaceTable, StoredPlace } from '../../src/data/geo/place-steps.ts';
+import type { PlaceColumns, PlaceSteps, PlaceTable } from '../../src/data/geo/place-steps.ts';
 
 /**
  * A database in MaxMind's format that says what a table says, for readers of that format: records of 32 bits, IPv4 below
@@ -9,7 +9,7 @@ export function mmdbOf(table: PlaceTable): Buffer {
   const { starts, places } = stepsOfBoth(table);
   const tree = treeOf(starts, places);
   const nodes = tree.length / 2;
-  const data = table.places.map(recordOf);
+  const data = Array.from(table.places.nameOf, (_, place) => recordOf(table.places, place));
   const offsets: number[] = [];
   let offset = 0;
   for (const record of data) {
@@ -95,8 +95,16 @@ const UINT32 = 6;
 const MAP = 7;
 const ARRAY = 11;
 
-function recordOf({ country, region, city, lat, lon, accuracyKm }: StoredPlace): Buffer {
-  const hasPoint = lat !== null && lon !== null;
+function recordOf(places: PlaceColumns, place: number): Buffer {
+  const { country, region, city } = places.names[places.nameOf[place] ?? 0] ?? {
+    country: '',
+    region: null,
+    city: null,
+  };
+  const lat = places.lat[place] ?? Number.NaN;
+  const lon = places.lon[place] ?? Number.NaN;
+  const accuracyKm = places.accuracyKm[place] ?? 0;
+  const hasPoint = !Number.isNaN(lat) && !Number.isNaN(lon);
   return encoded({
     country: { iso_code: country },
     ...(region !== null && { subdivisions: [{ iso_code: region }] }),

@@ -16,6 +16,7 @@ import { jsonReply, type Reply } from '../http/reply.ts';
 import { freeOf, originOf, proofOf, subjectOf, subjectSpaces, validated, type WireContext } from '../http/wire.ts';
 import type { CheckResult } from '../model/decision.ts';
 import type { Json, JsonObject } from '../model/facts.ts';
+import type { ProofVerdict, ProofVerifier } from '../model/proof.ts';
 import type { CheckRequest } from '../model/request.ts';
 import { MAX_SUBJECT_LENGTH, normaliseSubject } from '../model/subject.ts';
 import { ANY_STEP_UP } from '../step-up/requirement.ts';
@@ -289,7 +290,7 @@ function evaluationOf(deps: AppDeps, c: AppContext, body: JsonObject): Evaluatio
 function evaluator(deps: AppDeps, c: AppContext): (evaluation: Evaluation) => Promise<Evaluated> {
   const startedMs = deps.elapsedMs();
   const scope = deps.scopeOf(c);
-  const { engine } = scope;
+  const engine = { ...scope.engine, verifier: verifyingOnce(scope.engine.verifier) };
   const rules = engine.rules();
   const assessments = new Map<string, Promise<Assessment>>();
   const settle = settlement(engine);
@@ -303,6 +304,20 @@ function evaluator(deps: AppDeps, c: AppContext): (evaluation: Evaluation) => Pr
     afterAnswer(deps, scope, { ...checked, requestId, caller, latencyMs });
     const answer = decisionOf(checked.result, isRouted ? checked.request.action : null);
     return { answer, proofError: checked.result.stepUp?.error ?? null };
+  };
+}
+
+/** Verifies each distinct token once: the questions of one request may be about several subjects and share a token. */
+function verifyingOnce(verifier: ProofVerifier | null): ProofVerifier | null {
+  if (verifier === null) return null;
+  const verdicts = new Map<string, Promise<ProofVerdict>>();
+  return {
+    ...verifier,
+    verify(token, nowMs) {
+      const verdict = verdicts.get(token) ?? verifier.verify(token, nowMs);
+      verdicts.set(token, verdict);
+      return verdict;
+    },
   };
 }
 

@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readFile, unlink, writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { messageOf } from '../app/settings.ts';
 import { isMissingFile, replaceFile } from '../data/directory.ts';
 import { CALLER_NAME, type KeysDocument, keysDocument, RIGHTS } from '../model/api-keys.ts';
+import { issueSentence } from '../model/issue.ts';
 import { CliError, isFileError, orCliError } from './fault.ts';
 import { JSON_FLAG } from './options.ts';
 import { print, table } from './output.ts';
@@ -113,7 +113,7 @@ async function documentIn(path: string): Promise<KeysDocument | null> {
   }
   const read = keysDocument.safeParse(jsonOf(path, text), { reportInput: true });
   if (read.success) return read.data;
-  throw new CliError(read.error.issues.map((issue) => `${path}: ${messageOf(issue)}`).join('\n'));
+  throw new CliError(read.error.issues.map((issue) => `${path}: ${issueSentence(issue)}`).join('\n'));
 }
 
 function jsonOf(path: string, text: string): unknown {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { loadSettings, type SecretName, type Settings, SettingsError } from '../app/settings.ts';
+import { loadSettings, type Settings, SettingsError } from '../app/settings.ts';
 import { CliError, orCliError } from './fault.ts';
 
 /** Settings of the environment, as `serve` reads them. Secrets that it does not give are made and good for this run. */
@@ -11,7 +11,7 @@ export function localSettings(): Promise<Settings> {
 }
 
 /** Refuses to go on without a setting that the command cannot do without. */
-export function demand(settings: Settings, names: readonly (SecretName | 'REDIS_URL')[]): void {
+export function demand(settings: Settings, names: readonly ('PRIVACY_KEY' | 'REDIS_URL')[]): void {
   const missing = names.filter((name) =>
     name === 'REDIS_URL' ? settings.redisUrl === null : settings.made.includes(name),
   );

@@ -5,18 +5,18 @@ import { SETTINGS } from '../app/settings.ts';
 export const RULES_DIR = [
   '--dir <dir>',
   'directory of the rule files',
-  SETTINGS.RULES_DIR.schema.parse(process.env.RULES_DIR?.trim() || undefined),
+  SETTINGS.rulesDir.schema.parse(process.env.RULES_DIR?.trim() || undefined),
 ] as const;
 
 /** Where the compiled address lists are, as the service would find them. */
 export const LISTS_DIR = [
   '--dir <dir>',
   'directory of the compiled lists',
-  SETTINGS.IP_LISTS_DIR.schema.parse(process.env.IP_LISTS_DIR?.trim() || undefined),
+  SETTINGS.ipListsDir.schema.parse(process.env.IP_LISTS_DIR?.trim() || undefined),
 ] as const;
 
 /** Where the built geo data is, as the service would find it. */
-export const GEO_DIR = SETTINGS.GEO_DIR.schema.parse(process.env.GEO_DIR?.trim() || undefined);
+export const GEO_DIR = SETTINGS.geoDir.schema.parse(process.env.GEO_DIR?.trim() || undefined);
 
 /** One JSON document instead of lines for people. */
 export const JSON_FLAG = ['--json', 'print JSON for programs', false] as const;

@@ -48,13 +48,13 @@ export const subjectField = z.string().transform((value, context): string => {
   return z.NEVER;
 });
 
-/** Which subject an id names, beside the id. */
+/** The rest of a subject's name besides its id. */
 export const whichSubject = {
   subject_space: z
     .string()
     .nullish()
     .describe(
-      'Space that the id belongs to, a `subjects` of STEP_UP_ISSUERS. Left out: the only one, else `default` where that is one.',
+      'Subject space of the id, a `subjects` of STEP_UP_ISSUERS. Default: the only one, else `default` if configured.',
     ),
   subject_type: line(MAX_SUBJECT_TYPE_LENGTH)
     .nullish()
@@ -91,7 +91,7 @@ const occurredAt = z.iso.datetime({
 });
 
 const device = z.strictObject({
-  // Empty as well: it comes from a blocked collector and spoils nothing else.
+  // Also empty: a blocked collector sends that, and the rest of the body is still usable.
   fingerprint: z
     .string()
     .max(MAX_LINE_LENGTH)
@@ -104,7 +104,7 @@ const device = z.strictObject({
     .max(MAX_DEVICE_TOKEN_LENGTH)
     .nullish()
     .describe('The `device.token` of an earlier answer; it makes the device trusted.'),
-  confidence: z.number().min(0).max(1).nullish().describe('Confidence in the fingerprint, as its collector says.'),
+  confidence: z.number().min(0).max(1).nullish().describe('Confidence in the fingerprint, from its collector.'),
   bot: z.boolean().nullish().describe('Whether the collector saw marks of automation.'),
   components: z
     .record(z.string().min(1).max(MAX_COMPONENT_NAME_LENGTH), z.string().max(MAX_COMPONENT_LENGTH))
@@ -146,7 +146,7 @@ const resource = z.strictObject({
   properties: free.nullish().describe('Facts `resource.properties.*`: any JSON, nested at most 8 deep.'),
 });
 
-/** Where a request comes from, and when: the same keys in every body that names a client. */
+/** Where and when a request was made: the same keys in every body that names a client. */
 export const origin = {
   ip: ip.nullish().describe('Address of the client, IPv4 or IPv6. Without it: `peer_ip` and `headers`.'),
   peer_ip: peer.nullish().meta({
@@ -164,10 +164,10 @@ export const origin = {
   geo: geo.nullish().describe('Where the client is, if the caller knows; else it is looked up by address.'),
   occurred_at: occurredAt
     .nullish()
-    .describe('When it happened, by default now; at most 400 days ago and 5 minutes ahead.'),
+    .describe('When it happened; default: now. At most 400 days ago and 5 minutes ahead.'),
 };
 
-/** What every body may say of where a request comes from. */
+/** Where and when a request was made, in any body. */
 export type OriginBody = z.output<z.ZodObject<typeof origin>>;
 
 /** Body of `POST /v1/risk-check`. */
@@ -176,7 +176,7 @@ export const riskCheckBody = z.strictObject({
     .nullish()
     .describe('Who asks, by the id that the `sub` of step-up tokens has; nobody, for an anonymous request.'),
   ...whichSubject,
-  action: line(MAX_ACTION_LENGTH).describe('What they want to do: an action of the rule files, or any other name.'),
+  action: line(MAX_ACTION_LENGTH).describe('The action: one of the rule files, or any other name.'),
   ...origin,
   step_up_token: stepUpToken,
   resource: resource.nullish().describe('What the action is done to.'),
@@ -210,13 +210,13 @@ export type EventInput = z.input<typeof eventBody>;
 
 /** Body of `POST /v1/step-up/verify`. */
 export const verifyBody = z.strictObject({
-  token: tokenField.nullish().meta({ description: 'Left out, nothing is proven: the answer says what to ask for.' }),
+  token: tokenField.nullish().meta({ description: 'Without a token, the answer says what to ask for.' }),
   subject: subjectField.nullish().meta({ description: 'Whose proof it must be; left out, anybody’s is taken.' }),
   ...whichSubject,
-  session: line(1024).nullish().meta({ description: 'Session it must be of, where the proof names one.' }),
+  session: line(1024).nullish().meta({ description: 'Session that the proof must belong to, if it names one.' }),
   acr_values: z.array(z.string().min(1).max(256)).max(16).nullish(),
   amr_values: z.array(z.string().min(1).max(64)).max(16).nullish(),
-  max_age: z.int().min(0).max(31_536_000).nullish().meta({ description: 'Seconds; 600 where left out.' }),
+  max_age: z.int().min(0).max(31_536_000).nullish().meta({ description: 'Seconds; default 600.' }),
   single_use: z.boolean().nullish().meta({ description: 'True spends the proof: it is not valid a second time.' }),
 });
 export type VerifyInput = z.input<typeof verifyBody>;

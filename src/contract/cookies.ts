@@ -4,8 +4,8 @@ export const DEVICE_COOKIE = '__Host-stepgate-device';
 export const STEP_UP_COOKIE = '__Host-stepgate-su';
 
 /**
- * Value of a cookie; null when there is none. Also null when the name comes more than once with different values: another
- * host of the domain may have set one of them, and nothing tells which.
+ * Value of a cookie, or null. Also null if the name appears more than once with different values: another host of the
+ * domain may have set one of them.
  */
 export function cookieValue(header: string | null, name: string): string | null {
   const values = cookieValues(header, name);
@@ -13,7 +13,7 @@ export function cookieValue(header: string | null, name: string): string | null 
   return values.length === 1 && value !== '' ? value : null;
 }
 
-/** The distinct values that a cookie comes with, in the order sent; origins differ in which of them they take. */
+/** The distinct values of a cookie in the order sent; origins differ in which one they use. */
 export function cookieValues(header: string | null, name: string): readonly string[] {
   if (header === null) return [];
   const values = new Set<string>();

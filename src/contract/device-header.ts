@@ -1,13 +1,13 @@
-/** Header that carries what a collector says of the client's device, on the request that it belongs to. */
+/** Header with what a collector measured of the client's device. */
 export const DEVICE_HEADER = 'x-stepgate-device';
 
-/** What a collector says of its device. */
+/** What a collector measured of its device. */
 export interface DeviceTraits {
   /** 1 to 256 characters of `A-Z a-z 0-9 - . _ ~ + / =`. */
   readonly fingerprint: string;
   /** 0..1, as the collector reports it; sent with two decimals. */
   readonly confidence?: number | null;
-  /** Whether marks of automation were seen; null or absent where nobody looked. */
+  /** Whether automation was detected; null or absent if not checked. */
   readonly bot?: boolean | null;
   /**
    * Short hashes of parts of the fingerprint by name, at most 32. Names are lower-case words of at most 32 characters, values 1 to

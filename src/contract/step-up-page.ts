@@ -1,14 +1,14 @@
 import type { Requirement } from '../model/decision.ts';
 
-/** Where browsers step up, and whereto they may come back. */
+/** The step-up page, and where it may return to. */
 export interface StepUpPageSettings {
-  /** Absolute URL of the page where a browser steps up; null never redirects. */
+  /** Absolute URL of the step-up page; null never redirects. */
   readonly stepUpUrl: string | null;
-  /** Hosts that `return_to` may name, lower case, with their port where it is not the usual one. */
+  /** Hosts that `return_to` may name, lower case, with the port unless it is the default. */
   readonly returnHosts: readonly string[];
 }
 
-/** The original request as its gateway told it. */
+/** The original request as its gateway described it. */
 export interface Original {
   readonly proto: string | null;
   readonly host: string | null;
@@ -20,11 +20,11 @@ export interface Original {
 const MAX_LOCATION_LENGTH = 1024;
 
 /**
- * Address of the step-up page for one navigation, with `acr_values`, `max_age` and the original URL in `return_to`. Null when
- * no page is configured or the navigation is to that page itself, which would go round in circles.
+ * URL of the step-up page for a page load, with `acr_values`, `max_age` and the original URL in `return_to`. Null if no
+ * page is configured, or for that page itself, which would loop.
  *
- * `return_to` is always an absolute http(s) URL whose host is on the list; it is left out when scheme, host or target are
- * anything else. The page has to check it all the same: not only this redirect leads there.
+ * `return_to` is always an absolute http(s) URL whose host is on the list, and is left out otherwise. The page must
+ * check it all the same, as anyone can link to it.
  */
 export function stepUpLocation(
   gateway: StepUpPageSettings,

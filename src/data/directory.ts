@@ -50,16 +50,20 @@ export async function versionOf(dir: string, isWanted: (name: string) => boolean
 const TEMPORARY = /\.[0-9a-f]{12}\.tmp$/;
 
 /**
- * Replaces a file in one step: the content is written and flushed beside it, then renamed. Readers see the old file or the new one,
- * also after a crash.
+ * Replaces a file in one step: the content is written beside it, then renamed. Readers see the old file or the new one; flushed, which
+ * takes as long as the disk does, also after a power failure.
  */
-export async function replaceFile(path: string, content: string | Uint8Array): Promise<void> {
+export async function replaceFile(
+  path: string,
+  content: string | Uint8Array,
+  { flush = true }: { readonly flush?: boolean } = {},
+): Promise<void> {
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   try {
     const file = await open(temporary, 'w');
     try {
       await file.writeFile(content);
-      await file.sync();
+      if (flush) await file.sync();
     } finally {
       await file.close();
     }
@@ -81,9 +85,10 @@ export async function publish(
   manifest: Manifest<unknown>,
 ): Promise<void> {
   await mkdir(dir, { recursive: true });
-  for (const [name, bytes] of files) await replaceIfOther(join(dir, name), bytes);
+  // Many and large: one that a power failure cut short does not match the manifest.
+  for (const [name, bytes] of files) await replaceIfOther(join(dir, name), bytes, { flush: false });
   const listing = join(dir, MANIFEST_FILE);
-  await replaceIfOther(listing, Buffer.from(formatManifest(manifest)));
+  await replaceIfOther(listing, Buffer.from(formatManifest(manifest)), { flush: true });
   const { mtimeMs: nowMs } = await stat(listing);
   const listed = new Set(manifest.files.map(([name]) => name));
   for (const name of await readdir(dir)) {
@@ -103,7 +108,7 @@ const LEFTOVER_MS = 3_600_000;
 const isDataFile = (name: string): boolean =>
   name.endsWith(DATA_SUFFIX) || /^v[46]-\d{4,}-[0-9a-f]{8}\.bin$/.test(name);
 
-async function replaceIfOther(path: string, content: Uint8Array): Promise<void> {
+async function replaceIfOther(path: string, content: Uint8Array, options: { readonly flush: boolean }): Promise<void> {
   const before = await readFile(path).catch(nullWhenMissing);
-  if (before === null || !before.equals(content)) await replaceFile(path, content);
+  if (before === null || !before.equals(content)) await replaceFile(path, content, options);
 }

@@ -17,13 +17,13 @@ export interface Assessment {
   readonly observation: Observation;
   /** What the question to the store took of its budget for one check. */
   readonly waitedMs: number;
-  /** Null on a cold start, for nobody, and where the store could not be read. */
+  /** Null on a cold start, without a subject, and if the store could not be read. */
   readonly baseline: Stored<Baseline> | null;
   /** What the device is to the subject. */
   readonly device: DeviceMatch;
-  /** Null where no proof was sent. */
+  /** Null if no proof was sent. */
   readonly proof: ProofVerdict | null;
-  /** The terms of the proof's issuer, of all issuers where there is no valid proof. */
+  /** The terms of the proof's issuer; of all issuers without a valid proof. */
   readonly terms: readonly ProofTerms[];
   readonly measurements: Measurements;
   /** What could not be measured. */
@@ -31,8 +31,8 @@ export interface Assessment {
 }
 
 /**
- * Measures a request: address, session and proof are looked at once, and the store is asked in one script, the one network wait.
- * Counts the attempt. Never rejects on the store's account.
+ * Measures a request: address, session and proof are processed once, and the store is asked in one script, the only
+ * network wait. Counts the attempt. A failing store never makes it reject.
  */
 export async function assess(engine: Engine, request: CheckRequest): Promise<Assessment> {
   const nowMs = engine.now();
@@ -68,7 +68,7 @@ async function askStore(
 
 function attemptOf(observation: Observation): Attempt {
   const { request, located, keys } = observation;
-  // Where somebody who acts for the subject is says nothing about where the subject is.
+  // The place of someone who acts for the subject says nothing about the subject.
   const isInPerson = request.actor === null;
   const isPlaced = isInPerson && located.known && whyPlaceless(observation) === null;
   return {

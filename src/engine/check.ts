@@ -5,12 +5,12 @@ import { judgeStrictest } from './judge.ts';
 import { type Checked, settlement } from './settle.ts';
 
 /**
- * One check: assess (observe, ask the store while the proof is verified, measure), judge (rules, floor, proof; pure, once for each
- * candidate), settle (spend, name the device, answer). One network wait; a second one only to spend a single-use proof. Never
- * rejects on the store's account.
+ * One check: assess (observe, ask the store while the proof is verified, measure), judge (rules, floor, proof; pure,
+ * once per candidate), settle (spend, name the device, answer). One network wait; a second one only to spend a
+ * single-use proof. A failing store never makes it reject.
  *
- * `others` are the same request under another action or resource id, where it is not certain which of them the origin takes it for: each
- * is judged, and the strictest decision holds.
+ * `others` are the same request under other actions or resource ids, if the origin may take it for any of them: each is
+ * judged, and the strictest decision wins.
  */
 export async function check(
   engine: Engine,

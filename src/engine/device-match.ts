@@ -6,8 +6,8 @@ import type { DeviceMatch, DeviceState, Observation } from '../signals/signal.ts
 const DRIFT_SIMILARITY = 0.6;
 
 /**
- * Below this share of equal components, of all or of those that tell machines of one browser apart, a token has been carried to another
- * machine. Half is still the same: an update may change two of four.
+ * Below this share of equal components, among all or among those that distinguish machines with one browser, a token
+ * was moved to another machine. Half is the same machine: an update may change two of four.
  */
 const CLONE_SIMILARITY = 0.5;
 
@@ -53,8 +53,8 @@ export function matchDevice(observation: Observation, baseline: Baseline | null)
 }
 
 /**
- * How far a claim shows the traits on record: `full` where nothing of them is left out and enough agree, `part` where less is shown
- * or agrees, `none` where so much differs that it is another machine. Whoever shows less is never believed more.
+ * How far a claim matches the recorded traits: `full` if none is missing and enough agree, `part` if fewer are shown or
+ * agree, `none` if so many differ that it is another machine. Showing less never earns more trust.
  */
 function compareTraits(
   { keys }: Observation,
@@ -95,7 +95,7 @@ function matchByTraits({ keys }: Observation, devices: readonly KnownDevice[], n
   const trusted = (known: KnownDevice): boolean => hasLiveTrust(known, now);
   const candidates = devices
     .filter((known) => known.revokedAt === null || trusted(known))
-    // The record without trust comes first: a browser that lost its token, or its neighbour on the same machine.
+    // Records without trust come first: a browser that lost its token, or another browser on the same machine.
     .sort((a, b) => Number(trusted(a)) - Number(trusted(b)));
   const recognised = (state: DeviceState, device: KnownDevice, similarity: number | null): DeviceMatch => ({
     state,

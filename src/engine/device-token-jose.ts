@@ -19,7 +19,7 @@ const TYPE = 'stepgate-device+jwt';
 const ISSUER = 'stepgate';
 const AUDIENCE = 'stepgate-device';
 
-/** The secrets for device tokens cannot be used. The message never holds one. */
+/** The secrets for device tokens are unusable. The message never contains one. */
 export class DeviceSecretError extends Error {
   override readonly name = 'DeviceSecretError';
   readonly code: 'device_secret_missing' | 'device_secret_too_short';
@@ -30,11 +30,11 @@ export class DeviceSecretError extends Error {
 }
 
 /**
- * Device tokens as JWTs (HS256, `typ` `stepgate-device+jwt`): `sub` is the pseudonym of the subject, `device` the id.
- * `others`, where there are any, lists subject, iat and exp of each further holder.
- * The first secret signs and all verify, so that a secret can be replaced while its tokens are about.
+ * Device tokens as JWTs (HS256, `typ` `stepgate-device+jwt`): `sub` is the pseudonym of the subject, `device` the id;
+ * `others` lists subject, iat and exp of further holders. The first secret signs and all verify, so that a secret can
+ * be rotated while its tokens are in use.
  *
- * Throws {@link DeviceSecretError} when there is no secret or one is shorter than 32 bytes.
+ * Throws {@link DeviceSecretError} if there is no secret, or one is shorter than 32 bytes.
  */
 export function deviceTokens({ secrets }: { readonly secrets: readonly Uint8Array[] }): DeviceTokens {
   const [signing] = secrets;

@@ -44,7 +44,7 @@ async function learnSuccess(
 ): Promise<NamedDevice | null> {
   const rules = engine.rules();
   const { trust } = rules.policyFor(rules.actionOf(type));
-  // What a list past its age says of the address is unknown, so that it teaches nothing.
+  // What an outdated list says of the address is unknown, so it teaches nothing.
   const sighting = observation.standing?.stale?.holds !== true;
   const lessons: Lessons = { sighting, trustDays: event.trustDevice ? trust.days : null, earnedBy: null };
   const stored = await engine.store.readSubject(subject, event.occurredAtMs);
@@ -56,8 +56,8 @@ async function learnSuccess(
 }
 
 /**
- * A session that the baseline no longer knows may have been on any device, so that all of them lose their trust. Proofs go
- * with any session: the one that it is known by here need not be the one that its provider puts into tokens.
+ * A session that the baseline does not know may have been on any device, so all of them lose their trust. Proofs are
+ * revoked with any session: its id here need not be the one in the provider's tokens.
  */
 function endSession(before: Baseline | null, observation: Observation): Baseline {
   const { keys, nowMs } = observation;
@@ -73,7 +73,7 @@ function endSession(before: Baseline | null, observation: Observation): Baseline
   );
 }
 
-/** A fingerprint names every record of its machine: that of a browser which lost its token beside the one that holds it. */
+/** A fingerprint matches every record of its machine, such as a browser that lost its token and the one that has it. */
 function devicesNamed(before: Baseline, observation: Observation): readonly string[] {
   const { fingerprint } = observation.keys;
   const { id, proven } = matchDevice(observation, before);

@@ -25,7 +25,7 @@ export interface Judgement {
   /** After the floor of what was missing, before the hold. */
   readonly floored: Decision;
   readonly demanded: Decision;
-  /** What the proof comes to; null where no step-up is asked. */
+  /** The proof's result; null if no step-up is required. */
   readonly stepUp: AppliedProof | null;
   readonly rulesRevision: string;
 }
@@ -79,8 +79,8 @@ function factsUnder(request: CheckRequest, { observation, measurements }: Assess
 }
 
 /**
- * The strictest judgement over what a request may be; of equals the first. Among those that a proof turns to allow, the one that
- * spends it, so that another reading saves nobody the spending.
+ * The strictest judgement of all that a request may be; the first among equals. Among those that a proof turns to
+ * allow, the one that spends it, so that no other reading avoids the spending.
  */
 export function judgeStrictest(
   rules: RuleSet,
@@ -107,8 +107,8 @@ export interface Hold {
 }
 
 /**
- * What becomes of a guarded action whose session is not accepted. One that could not be read may be anybody's to the application,
- * so that no proof makes it pass; one that was refused takes a new log-in, and no proof belongs to nobody.
+ * What a session that is not accepted means for a guarded action. An unread one may be anyone's to the application, so
+ * no proof lets it pass; a refused one needs a new log-in, and a proof cannot belong to no one.
  */
 function heldBy(credential: Credential | null): Hold | null {
   switch (credential?.state) {
@@ -128,7 +128,7 @@ function heldBy(credential: Credential | null): Hold | null {
   }
 }
 
-/** A step-up that only the floor asks for demands any fresh step-up, and never one that would need the store. */
+/** A step-up that only the floor requires accepts any fresh step-up, and never needs the store. */
 function requirementOf(demanded: Decision, verdict: Verdict): Requirement | null {
   if (demanded !== 'step-up') return null;
   return verdict.requirement ?? DEFAULT_REQUIREMENT;

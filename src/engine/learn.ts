@@ -13,7 +13,7 @@ export interface Lessons {
   readonly sighting: boolean;
   /** The device becomes trusted for this many days; null when it does not. */
   readonly trustDays: number | null;
-  /** The proof by which trust was earned; null where a success was reported instead, or nothing was earned. */
+  /** The proof by which trust was earned; null for a reported success, or if nothing was earned. */
   readonly earnedBy: Pick<Proof, 'issuer' | 'id' | 'authTime'> | null;
 }
 
@@ -30,8 +30,8 @@ export interface NamedDevice {
   /** True when a genuine token names it. */
   readonly proven: boolean;
   /**
-   * A fresh device token, when it has just become trusted, or when a new proof came while less than half of its trust was
-   * left. Use alone never renews trust.
+   * A fresh device token, if the device has just become trusted, or if a new proof arrived with less than half of its
+   * trust left. Use alone never renews trust.
    */
   readonly token: string | null;
   readonly expiresAtMs: number | null;
@@ -54,7 +54,7 @@ export async function nameDevice(
   if (id === null) return null;
   const issuedAt = Math.floor(nowMs / 1000);
   const life = (trustDays ?? 0) * 86_400;
-  // A step-up confirms the traits that are shown now, so that the device need not be asked again and again.
+  // A step-up confirms the traits shown with it, so that the device is not asked again.
   const isHeld = state === 'trusted' || (state === 'unconfirmed' && !showsTraits);
   const isFresh = isHeld && (device?.trustedUntil ?? 0) - issuedAt > life / 2;
   if (trustDays === null || isFresh) return { id, proven, token: null, expiresAtMs: null };
@@ -98,8 +98,8 @@ export async function learnLessons(
 }
 
 /**
- * Stores moments that a clock ahead has stored as those of this check: else a revocation by such a clock would refuse every proof until
- * its moment comes, and nothing would be learned that could mend it.
+ * Replaces stored times of a clock that was ahead by that of this check. Otherwise a revocation by such a clock would
+ * refuse every proof until its time comes, and nothing could be learned to correct it.
  */
 async function setRight(
   { store }: Engine,

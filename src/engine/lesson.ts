@@ -5,11 +5,11 @@ import { whyPlaceless } from '../signals/placeless.ts';
 import type { Observation } from '../signals/signal.ts';
 
 /**
- * What an allowed request or a reported success may teach the baseline. An address whose place means nothing teaches no
- * place, country or network; a place of country precision teaches its country and network, but is no sighting.
+ * What an allowed request or a reported success may teach the baseline. A placeless address teaches no place, country
+ * or network; a place of country precision teaches country and network, but is not a sighting.
  *
- * `device` is the id under which the device is remembered (from `matchDevice`, else a fresh one) and whether a genuine
- * token names it; null when the request names no device. `hidesTraits` keeps the traits on record, since fewer were shown.
+ * `device` is the id under which the device is remembered (from `matchDevice`, else a new one) and whether a genuine
+ * token names it; null without a device. `hidesTraits` keeps the recorded traits, since fewer were shown.
  */
 export function lessonOf(
   observation: Observation,

@@ -9,15 +9,15 @@ import type { Outcome } from '../store/store.ts';
 import type { Engine } from './engine.ts';
 
 /**
- * Works out all that can be known of a request without asking the store: place, standing, client, device token, and the
- * pseudonyms under which the store is then asked. Waits for no network, but where data lies beside the program and not yet in
- * its memory (Workers), and then for a bounded time. An address that is nobody's is not located, looked up or counted.
+ * Derives everything about a request that does not need the store: place, standing, client, device token, and the
+ * pseudonyms for the store. Waits for no network, except for data that is not in memory yet (Workers), and then for a
+ * bounded time. An address that identifies no client is not located, looked up or counted.
  */
 export async function observe(engine: Engine, request: CheckRequest, nowMs: number): Promise<Observation> {
   const { device } = request;
   const address = request.address !== null && whyNobodys(request.address) === null ? request.address : null;
   const reputation = engine.reputation();
-  // Begun first and together: where data has to be fetched, the rest is worked out meanwhile.
+  // Started first and together, so that the rest is computed while data is fetched.
   const place = locate(engine, request);
   const standing = address === null ? null : reputation.standing(address, nowMs);
   const deviceToken =
@@ -56,7 +56,7 @@ export function outcomeOf({ request, keys }: Observation, kind: Outcome['kind'])
   return { kind, atMs: request.occurredAtMs, keys };
 }
 
-/** Where an address is nobody's, nobody can say where the person is: a caller that asserts a place all the same looked it up. */
+/** If the address identifies no client, a place that the caller looked up by it means nothing. */
 function locate(engine: Engine, { address, place }: CheckRequest): Located | Promise<Located> {
   if (address !== null && whyNobodys(address) !== null) {
     return { known: false, why: whyUnlocatable(address) ?? 'no_address' };
@@ -84,8 +84,8 @@ function componentHash(engine: Engine, text: string): string {
 const CONSTANTS: readonly string[] = CANVAS_CONSTANTS.map((digest) => `canvas=${digest.slice(0, 4)}`);
 
 /**
- * Groups of that collector that follow from the browser, the system, their versions and the country: a thief who takes the victim's browser has them.
- * They tell that a machine is another one, and never that it is the same.
+ * Groups of this collector that follow from browser, system, versions and country, which a thief with the same browser
+ * shares. They can show that a machine is another one, never that it is the same.
  */
 const SHARED_GROUPS: readonly string[] = ['audio', 'browser', 'fonts', 'locale'];
 

@@ -16,11 +16,11 @@ import { outcomeOf } from './observe.ts';
 /** An answered check. */
 export interface Checked {
   readonly result: CheckResult;
-  /** The request as it was judged: of several that it may be, the one that decided. */
+  /** The judged request: of several candidates, the one that decided. */
   readonly request: CheckRequest;
   /** What the rules saw, for the decision record and for `explain`. */
   readonly facts: Facts;
-  /** Under which the store knows who asked; null where the request named nobody, or no address. */
+  /** The store's names for the subject and address; null if the request had none. */
   readonly pseudonyms: { readonly subject: Pseudonym | null; readonly address: Pseudonym | null };
   /**
    * Writes what the answer teaches: baseline, trust, denies, forged proofs. The caller runs it after the answer is sent
@@ -33,8 +33,8 @@ export interface Checked {
 export type Settle = (judgement: Judgement) => Promise<Checked>;
 
 /**
- * Settles the judgements of one request, however many it asks about. A proof that several of them need is spent once and they share the
- * outcome; the same bad end of the same subject and address is counted once. What an answer teaches is left to `learn`.
+ * Settles the judgements of one request, however many it contains. A proof that several of them need is spent once with
+ * a shared outcome, and the same failure of the same subject and address is counted once. `learn` does the learning.
  */
 export function settlement(engine: Engine): Settle {
   const spent: SpentTogether = new Map();
@@ -112,9 +112,9 @@ function proofReason(stepUp: { satisfied: boolean } | null): Reason[] {
 }
 
 /**
- * What this answer may teach. Nothing while an input is missing: a baseline that could not be read would be replaced by
- * a poorer one, and an attacker who can slow the store down must not choose what is learned. Nothing of somebody who acts for
- * the subject: it is not the subject who is there.
+ * What this answer may teach. Nothing while an input is missing: an unreadable baseline would be replaced by a poorer
+ * one, and an attacker who can slow down the store must not choose what is learned. Nothing from someone who acts for
+ * the subject, who is not present.
  */
 function lessonsOf(
   decision: Decision,
@@ -133,7 +133,7 @@ function lessonsOf(
   };
 }
 
-/** Why the proof that came along was refused, whether or not the decision asked for one. */
+/** Why the proof was refused, whether or not the decision required one. */
 function refusalOf(stepUp: { error: ProofError | null } | null, proof: ProofVerdict | null): ProofError | null {
   if (stepUp !== null) return stepUp.error;
   return proof === null || proof.valid ? null : proof.error;

@@ -6,7 +6,7 @@ import { NOTHING_SEEN } from '../store/counters.ts';
 import { subjectPseudonym } from '../store/keys.ts';
 import type { Engine } from './engine.ts';
 
-/** Judges a step-up token by itself; spends it where the requirement is single-use. */
+/** Verifies a step-up token; spends it if the requirement is single-use. */
 export function verify(engine: Engine, shown: ShownToken): Promise<Presented> {
   return present(
     engine.verifier,

@@ -232,8 +232,8 @@ function isSameSubject(one: Proof, other: Proof): boolean {
 
 /**
  * The verdict that is presented as proof: with a session, of the same subject, as a step-up cookie may outlive its
- * log-in. A token that does not verify is presented only if there is no other, so that its refusal is reported. Without
- * an accepted session next to it, a refused one makes nothing a proof.
+ * log-in. A token that does not verify is presented only if there is no other, so that its refusal is reported. Next
+ * to a session that is not accepted, nothing counts as proof.
  */
 function proofOf({ state }: Credential, session: Proof | null, offered: readonly ProofVerdict[]): ProofVerdict | null {
   if (state !== 'accepted' && state !== 'none') return null;

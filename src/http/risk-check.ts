@@ -7,9 +7,8 @@ import { answerOf, minimalAnswerOf, retryAfterOf, roundedMs } from './answer.ts'
 import type { Route } from './api-route.ts';
 import { jsonBody } from './body.ts';
 import type { AppDeps } from './deps.ts';
-import { plainRiskCheck } from './plain-body.ts';
 import { jsonReply } from './reply.ts';
-import { checkRequestFrom, subjectSpaces, validated } from './wire.ts';
+import { checkRequestOf, subjectSpaces } from './wire.ts';
 
 /** `POST /v1/risk-check`: may this go on, must the user prove themselves first, or is it refused? */
 export function riskCheckRoutes(deps: AppDeps): Route[] {
@@ -31,10 +30,9 @@ export function riskCheckRoutes(deps: AppDeps): Route[] {
         const startedMs = deps.elapsedMs();
         const scope = deps.scopeOf(c);
         const body = await jsonBody(c, deps.readBody);
-        const wire = plainRiskCheck(body) ?? validated(riskCheckBody, body);
         const { engine } = scope;
         const spaces = subjectSpaces(engine.verifier);
-        const request = checkRequestFrom(wire, { nowMs: engine.now(), trust: deps.trust, spaces });
+        const request = checkRequestOf(body, { nowMs: engine.now(), trust: deps.trust, spaces });
         const checked = await check(engine, request);
         const { result } = checked;
         const latencyMs = roundedMs(deps.elapsedMs() - startedMs);

@@ -8,6 +8,7 @@ import { assertedPlace } from '../model/asserted-place.ts';
 import { DEFAULT_MAX_AGE_SECONDS } from '../model/decision.ts';
 import type { JsonObject } from '../model/facts.ts';
 import type { Place } from '../model/geo.ts';
+import { issuePath, issueText } from '../model/issue.ts';
 import { withoutPlaceholders } from '../model/placeholder.ts';
 import type { CheckRequest, DeviceClaim, NoAddress, SentProof, SubjectEvent } from '../model/request.ts';
 import { DEFAULT_SPACE, impliedSpace, type NamedSubject, USER_TYPE } from '../model/subject.ts';
@@ -68,11 +69,7 @@ export interface WireContext {
 
 /** The body of a risk check as the core sees it. Throws the 400 problem that names every fault by its path. */
 export function checkRequestOf(body: JsonObject, context: WireContext): CheckRequest {
-  return checkRequestFrom(validated(riskCheckBody, body), context);
-}
-
-/** A validated body of a risk check as the core sees it. Throws the 400 problem about a moment that cannot be. */
-export function checkRequestFrom(wire: RiskCheckBody, context: WireContext): CheckRequest {
+  const wire = validated(riskCheckBody, body);
   return {
     ...subjectOf(wire, context),
     action: wire.action,
@@ -251,24 +248,9 @@ function invalid(faults: readonly Fault[]): ProblemError {
 }
 
 function faultsOf(issue: z.core.$ZodIssue): Fault[] {
-  if (issue.code !== 'unrecognized_keys') return [{ path: pathOf(issue.path), message: messageOf(issue) }];
+  if (issue.code !== 'unrecognized_keys') return [{ path: issuePath(issue.path), message: issueText(issue) }];
   return issue.keys.map((key) => ({
-    path: pathOf([...issue.path, key]),
+    path: issuePath([...issue.path, key]),
     message: 'is not a key of this request; see /openapi.json',
   }));
-}
-
-function pathOf(parts: readonly PropertyKey[]): string {
-  return parts
-    .map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`))
-    .join('')
-    .replace(/^\./, '');
-}
-
-/** zod sentences begin with a capital, but here follow a path. For a missing key zod reports only a type. */
-function messageOf({ code, input, message }: z.core.$ZodIssue): string {
-  if (input === undefined && (code === 'invalid_type' || code === 'invalid_value')) {
-    return `is missing; ${message.replace(/^Invalid \w+: /, '').replace(/, received undefined$/, '')}`;
-  }
-  return message.charAt(0).toLowerCase() + message.slice(1);
 }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { messageOf } from '../app/settings.ts';
 import { live } from '../data/live.ts';
 import { type ApiKey, keysText } from '../model/api-keys.ts';
+import { issueSentence } from '../model/issue.ts';
 
 /** How often the file is looked at: no caller whose key was revoked is believed for longer. */
 const LOOK_MS = 1000;
@@ -75,7 +75,7 @@ interface FileOfKeys {
 function keysIn(text: string, path: string, reserved: readonly string[]): readonly ApiKey[] {
   const read = keysText.safeParse(text, { reportInput: true });
   if (!read.success) {
-    throw new KeysFileError(read.error.issues.map((issue) => `${path}: ${messageOf(issue)}`).join('\n'));
+    throw new KeysFileError(read.error.issues.map((issue) => `${path}: ${issueSentence(issue)}`).join('\n'));
   }
   const twice = read.data.find(({ name }) => reserved.includes(name));
   if (twice === undefined) return read.data;

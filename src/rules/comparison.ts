@@ -2,7 +2,7 @@ import type { Facts, Json } from '../model/facts.ts';
 import type { Held, Judge, Truth } from './operators.ts';
 import type { RuleProblemCode } from './problems.ts';
 
-/** Judges facts; the score stands beside them because it exists only once the scoring rules are through. */
+/** Judges facts. The score is a separate parameter, as it exists only after the scoring rules. */
 export type Test = (facts: Facts, score: number) => Truth;
 
 /** Finds the value of one fact. */
@@ -17,18 +17,18 @@ export interface Comparison {
   readonly operator: string;
   /** As written: a literal or `{"fact": "..."}`. */
   readonly operand: Json;
-  /** All strings that the fact can hold, where they are known. */
+  /** All strings that the fact can have, if known. */
   readonly values: readonly string[] | null;
   readonly read: Read;
-  /** The operand where it is a fact. */
+  /** The operand, if it is a fact. */
   readonly other: { readonly fact: string; readonly read: Read } | null;
   /** Operator and literal operand as a reason shows them: `> 1,000`. */
   readonly shown: string;
   /** Whether a signal or the request measures the fact: it is neither free nor the score. */
   readonly measured: boolean;
-  /** Whether nobody may know of some members whether they are in the list. */
+  /** Whether the presence of some members in the list may be unknown. */
   readonly open: boolean;
-  /** Null where the operand is a fact. */
+  /** Null if the operand is a fact. */
   readonly judge: Judge | null;
   readonly test: Test;
 }

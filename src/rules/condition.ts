@@ -18,8 +18,8 @@ export interface ConditionScope {
 const COMBINATORS = ['all', 'any', 'not'];
 
 /**
- * Compiles the `when` of a rule to closures and reports all that is wrong with it. Returns null when anything is.
- * An empty map is the condition that always holds; below the top it is refused as a mistake.
+ * Compiles the `when` of a rule to closures and reports everything that is wrong with it; null if anything is. An empty
+ * map always holds; below the top it is refused as a mistake.
  */
 export function compileCondition(when: unknown, path: readonly PropertyKey[], scope: ConditionScope): Condition | null {
   let failed = false;
@@ -60,7 +60,7 @@ export function resolveFact(
     }
     const forbidden = keys.find((key) => FORBIDDEN_KEYS.includes(key));
     if (forbidden === undefined) return 'free';
-    return { code: 'unknown_fact', message: `"${name}" goes through the forbidden key "${forbidden}".` };
+    return { code: 'unknown_fact', message: `"${name}" contains the forbidden key "${forbidden}".` };
   }
   const nearest = nearestWord(name, [...Object.keys(catalog), 'score', ...COMBINATORS]);
   return {
@@ -240,7 +240,7 @@ function compileComparison(written: Written, path: readonly PropertyKey[], scope
   return { ...shared, other: null, judge, test: shared.open ? unlessOpen(test, inOpen) : test };
 }
 
-/** A list is not known to lack what nobody knows to be in it: false becomes unknown where an open member would make it true. */
+/** A list may contain members of unknown presence: false becomes unknown if such a member would make it true. */
 function unlessOpen(test: Test, inOpen: Test): Test {
   return (facts, score) => {
     const truth = test(facts, score);
@@ -290,7 +290,7 @@ function compileOperandFact(
   return { fact: other, read: factReader(other) };
 }
 
-/** Says that a fact never holds a string; a list of values that nobody would read through is told by what it is. */
+/** Reports that a fact never has this string. A long list of values is described instead of listed. */
 export function neverHolds(name: string, value: string, spec: FactSpec | undefined): string {
   const values = spec?.values ?? [];
   const allowed = values.length > 40 ? spec?.meaning : values.join(', ');

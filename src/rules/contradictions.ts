@@ -3,8 +3,8 @@ import { type FactType, type Held, OPERATORS, TRUE } from './operators.ts';
 import { showFound } from './problems.ts';
 
 /**
- * Reports conditions that no facts can make true. Sound but not complete: it looks at what has to hold together, fact by
- * fact, and knows numbers as intervals, and booleans and strings with known values as finite sets.
+ * Reports conditions that no facts can make true. Sound but not complete: it examines what must hold together, fact by
+ * fact, with numbers as intervals, and booleans and strings with known values as finite sets.
  */
 export function reportContradictions(
   condition: Condition,
@@ -30,7 +30,7 @@ export function reportContradictions(
     return;
   }
   for (const group of others) {
-    // Below a not the conditions are meant to fail together with what stands outside.
+    // Inside a not, conditions are meant to fail together with the outer ones.
     const context = group.kind === 'any' ? comparisons : [];
     for (const part of group.parts) reportContradictions(part, context, path, report);
   }
@@ -58,10 +58,10 @@ function contradiction(fact: string, group: readonly Comparison[], all: readonly
   return fact === 'score' ? emptyInterval(literal, fact, 0, 100) : emptyInterval(literal, fact, -Infinity, Infinity);
 }
 
-/** Operators that ask whether there is a value, or of which type, and not which it is. */
+/** Operators that test the presence or type of a value, not the value. */
 const ABOUT_PRESENCE: ReadonlySet<string> = new Set(['known', 'is', 'is_not']);
 
-/** The type that a value needs for the comparison not to be unknown. */
+/** The type that a value must have for the comparison to be known. */
 function typeCompared({ operator, operand }: Comparison): FactType | null {
   const left = OPERATORS[operator]?.left ?? [];
   if (left.length === 1) return left[0] ?? null;
@@ -71,7 +71,7 @@ function typeCompared({ operator, operand }: Comparison): FactType | null {
     : null;
 }
 
-/** All values that could meet the comparisons, where there are finitely many. */
+/** All values that could satisfy the comparisons, if finite. */
 function candidateValues(comparisons: readonly Comparison[]): readonly Held[] | null {
   for (const { operator, operand } of comparisons) {
     if (operator === 'eq') return [operand as Held];

@@ -26,17 +26,17 @@ export interface ScoringRule extends CompiledShared {
 /** A rule that decides. */
 export interface DecisionRule extends CompiledShared {
   readonly decision: Decision;
-  /** What it asks of a proof; null unless the decision is `step-up`. */
+  /** Required proof; null unless the decision is `step-up`. */
   readonly requirement: Requirement | null;
   /** Rules that take this one out when they bind. */
   readonly overruledBy: readonly DecisionRule[];
-  /** Place in an order in which every rule comes after the rules that overrule it. */
+  /** Position in an order in which every rule follows the rules that overrule it. */
   readonly overRank: number;
 }
 
 /**
- * Rules that are looked at together, split so that a set without dry runs does not pay for them. Scoring rules stand by
- * weight.
+ * Rules that are evaluated together, split so that rule sets without dry runs do not pay for them. Scoring rules are
+ * ordered by weight.
  */
 export interface RuleGroup {
   readonly scoring: readonly ScoringRule[];
@@ -54,7 +54,7 @@ export interface CompiledRules {
   /** All rules by file, then id. */
   readonly all: readonly (ScoringRule | DecisionRule)[];
   readonly levels: { readonly medium: number; readonly high: number };
-  /** Decision where no decision rule matches. */
+  /** Decision if no decision rule matches. */
   readonly fallback: Decision;
   readonly actions: KnownActions;
   /** Mildest decision of an action that is not among `actions`. */
@@ -75,7 +75,7 @@ export interface Matches {
 export function evaluateRules(rules: CompiledRules, facts: Facts): Verdict {
   const bucket = bucketFor(rules, facts);
   const live = matchRules(rules.general, bucket, facts, false);
-  // Each group stands in this order already; only two groups together have to be sorted.
+  // Each group is already in order; only two groups together must be sorted.
   const scoring = bucket === undefined || live.scoring.length < 2 ? live.scoring : [...live.scoring].sort(byWeight);
   const stranger = undeclaredAction(rules, facts);
   const least = stranger === null ? 'allow' : rules.undeclared;
@@ -94,7 +94,7 @@ export function evaluateRules(rules: CompiledRules, facts: Facts): Verdict {
   };
 }
 
-/** The action of the check where no rule file knows it; null where one does, and where there is none. */
+/** The action of the check if no rule file declares it, otherwise null. */
 function undeclaredAction({ actions }: CompiledRules, facts: Facts): string | null {
   const action: unknown = facts.measured.action;
   return typeof action !== 'string' || actions.has(action) ? null : action;
@@ -204,8 +204,8 @@ function levelOf(score: number, levels: CompiledRules['levels']): Level {
 }
 
 /**
- * One requirement that meets each of the rules' own: the smallest age, single use if any asks, every method, and the
- * classes that all accept. Rules that accept no class in common cannot be met; then all classes are listed.
+ * One requirement that meets each rule's own: the smallest age, single use if any requires it, every method, and the
+ * classes that all accept. If the rules have no class in common, it cannot be met, and all classes are listed.
  */
 function mergeRequirements(rules: readonly DecisionRule[]): Requirement {
   const asked = rules.map((rule) => rule.requirement).filter((each) => each !== null);
@@ -225,7 +225,7 @@ function mergeRequirements(rules: readonly DecisionRule[]): Requirement {
   };
 }
 
-/** By file, then id, in code unit order: the same everywhere, whatever the locale. */
+/** By file, then id, in code unit order, independent of the locale. */
 export function byPlace(
   a: { readonly id: string; readonly file: string },
   b: { readonly id: string; readonly file: string },

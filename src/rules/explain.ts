@@ -13,8 +13,8 @@ import { FALSE, isFactValue, MATCHES_INPUT_LIMIT, TRUE, type Truth, UNKNOWN } fr
 import type { ConditionTrace, RulesTrace, RuleTrace } from './ruleset.ts';
 
 /**
- * Tells per rule and comparison how the facts were judged. It asks the same closures and the same matching as the
- * evaluation, so it cannot disagree with it.
+ * Shows for each rule and comparison how the facts were judged. Uses the closures and the matching of the evaluation,
+ * so the two cannot disagree.
  */
 export function traceRules(rules: CompiledRules, facts: Facts): RulesTrace {
   const bucket = bucketFor(rules, facts);

@@ -3,7 +3,7 @@ import { formatPath, type RuleProblemCode, showFound } from './problems.ts';
 /** Deepest nesting of arrays and objects in a rule or test file. */
 const MAX_JSON_NESTING = 32;
 
-/** Keys that could reach a prototype when objects are merged; refused wherever they stand. */
+/** Keys that could reach a prototype when objects are merged; refused at any depth. */
 export const FORBIDDEN_KEYS: readonly string[] = ['__proto__', 'constructor', 'prototype'];
 
 /** What is wrong with a JSON text. */
@@ -13,7 +13,7 @@ export interface JsonProblem {
   readonly message: string;
 }
 
-/** A document, or why it is none. */
+/** A document, or why it is invalid. */
 export type ParsedJson =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly problems: readonly JsonProblem[] };
@@ -50,7 +50,7 @@ interface Token {
   readonly at: number;
 }
 
-/** Strings and structural characters of a JSON text in order; stops where a string does not end. */
+/** Strings and structural characters of a JSON text in order; stops at an unterminated string. */
 function* tokens(source: string): Generator<Token> {
   const string = /"[^"\\]*(?:\\.[^"\\]*)*"/sy;
   for (let at = 0; at < source.length; at++) {
@@ -114,7 +114,7 @@ function keyProblems(source: string): JsonProblem[] {
         });
       }
       if (container.keys.has(key)) {
-        const message = `The key ${showFound(key)} at ${where} is given twice in one object. Keep one.`;
+        const message = `The key ${showFound(key)} at ${where} appears twice in one object. Keep one.`;
         problems.push({ code: 'json_duplicate_key', path, message });
       }
       container.keys.add(key);

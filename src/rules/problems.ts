@@ -27,7 +27,7 @@ export type RuleProblemCode =
   | 'conflict'
   | 'no_rules';
 
-/** One thing that is wrong, where it is, and what to do about it. */
+/** One problem: what is wrong, where, and what to do. */
 export interface RuleProblem {
   readonly file: string;
   /** Id of the rule; null when the problem is not inside a rule or the rule has no usable id. */
@@ -89,8 +89,8 @@ export function nearestWord(word: string, candidates: Iterable<string>): string 
 }
 
 /**
- * The candidate of which a word that is none of them is a slip of the finger: another case, one edit, or two in a word of at least
- * twelve letters. Names that differ in digits alone are meant to differ.
+ * The candidate of which an unknown word is a typo: another case, one edit, or two in a word of at least twelve
+ * letters. Names that differ only in digits are meant to differ.
  */
 export function nearMiss(word: string, candidates: Iterable<string>): string | undefined {
   const undigited = word.replace(/\d/g, '');
@@ -99,7 +99,7 @@ export function nearMiss(word: string, candidates: Iterable<string>): string | u
 }
 
 function nearest(word: string, candidates: Iterable<string>, most: number): string | undefined {
-  // A longer word is no slip of the finger, and comparing it with every name would cost more than it tells.
+  // A longer word is not a typo, and comparing it with every name is expensive.
   if (word.length > 80) return undefined;
   let best: string | undefined;
   let bestDistance = most + 1;

@@ -3,7 +3,7 @@ import type { Facts, FactValue } from '../model/facts.ts';
 import type { Comparison, Condition, Read } from './comparison.ts';
 import { FALSE, isFactValue, OPERATORS, TRUE, type Truth } from './operators.ts';
 
-/** A piece of a description: text as it stands, or a fact whose value is put in. */
+/** A piece of a description: literal text, or a fact whose value is inserted. */
 export type MessagePart = string | { readonly fact: string; readonly read: Read };
 
 /** As much of a rule as its reason needs. */
@@ -33,8 +33,8 @@ export function reasonOf(rule: Told, points: number, facts: Facts, score: number
 }
 
 /**
- * Puts into `compared` the values of the comparisons that make a condition come out as wanted, and writes them out where
- * they describe it; those beside the point are left out.
+ * Collects into `compared` the values of the comparisons that give a condition the wanted result, and shows them in its
+ * description; irrelevant ones are left out.
  */
 function carriers(
   condition: Condition,
@@ -52,7 +52,7 @@ function carriers(
     return describe ? writeComparison(condition, wanted === TRUE, value, other) : '';
   }
   const inner = condition.kind === 'not' ? (wanted === TRUE ? FALSE : TRUE) : wanted;
-  // An all that holds needed every part, an any that fails too; otherwise those that came out so are asked for.
+  // A matched all needed every part, as does a failed any; otherwise only the parts with that result.
   const every = condition.kind === 'not' || (condition.kind === 'all') === (wanted === TRUE);
   let written = '';
   for (const part of condition.parts) {
@@ -77,7 +77,7 @@ function writeComparison(comparison: Comparison, holds: boolean, value: unknown,
   return `${holds ? '' : 'not '}${fact} ${showValue(value)} ${sign} ${other.fact} ${showValue(otherValue)}`;
 }
 
-/** Numbers with thousands separated and at most two decimals, lists and strings cut where nobody would read on. */
+/** Numbers with thousands separators and at most two decimals; long lists and strings are cut. */
 export function showValue(value: unknown): string {
   if (typeof value === 'number') {
     return value > -1000 && value < 1000 ? showSmall(value) : showLarge(value);

@@ -1,6 +1,6 @@
 import { nearMiss } from './problems.ts';
 
-/** Registered methods (RFC 9110, section 16.1), by which a misspelt one is known. Others may stand in routes too. */
+/** Registered methods (RFC 9110, section 16.1), to detect misspelt ones. Routes may use others. */
 export const HTTP_METHODS: readonly string[] = (
   'GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH QUERY ACL BASELINE-CONTROL BIND CHECKIN CHECKOUT COPY LABEL LINK LOCK ' +
   'MERGE MKACTIVITY MKCALENDAR MKCOL MKREDIRECTREF MKWORKSPACE MOVE ORDERPATCH PROPFIND PROPPATCH REBIND REPORT SEARCH ' +
@@ -11,7 +11,7 @@ export const HTTP_METHODS: readonly string[] = (
 export const ROUTE_SHAPE =
   /^(?:\*|[A-Z][A-Z-]*) \/(?:(?:[^/\s{}*?#]+|\{[A-Za-z_]\w*\})\/)*(?:[^/\s{}*?#]+|\{[A-Za-z_]\w*\}|\*)?$/;
 
-/** What is wrong with a route, and what it would have to be; null where requests can match it. */
+/** What is wrong with a route, and its correct form; null if requests can match it. */
 export function routeProblem(route: string): string | null {
   const instead = matchable(route);
   if (instead === route) return null;
@@ -20,7 +20,7 @@ export function routeProblem(route: string): string | null {
   return instead === null ? shape : `${shape}. Write "${instead}"`;
 }
 
-/** The route as it would have to be written, the same where it is fine; null where nobody can tell what is meant. */
+/** The correct form of a route, itself if valid; null if the intention is unclear. */
 function matchable(route: string): string | null {
   const parts = /^\s*(?:(\S+)\s+)?((?:https?:\/\/[^/\s]+)?[\^~]*\/.*?)\s*$/i.exec(route);
   if (parts === null) return null;
@@ -48,7 +48,7 @@ function matchablePath(path: string): string {
   return `/${segments.join('/')}${segments.length > 0 && /[^/]\/$/.test(cut) && segments.at(-1) !== '*' ? '/' : ''}`;
 }
 
-/** Parameters of other frameworks: `:id`, `<int:id>`, `{id:int}`, `[id]`, and those that stand for a whole rest. */
+/** Parameters of other frameworks: `:id`, `<int:id>`, `{id:int}`, `[id]`, and those that match the whole rest. */
 function matchableSegment(segment: string, isLast: boolean): string {
   if (isLast && (segment === '*' || REST.test(segment))) return '*';
   if (/^\{[A-Za-z_]\w*\}$/.test(segment)) return segment;

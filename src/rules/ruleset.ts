@@ -2,19 +2,19 @@ import type { Decision, Verdict } from '../model/decision.ts';
 import type { Facts, FactValue, Json } from '../model/facts.ts';
 import type { SuccessEvent } from '../model/request.ts';
 
-/** What holds for one action beside the rules themselves. */
+/** Policy of one action besides its rules. */
 export interface ActionPolicy {
   /** `decision`: an allowed request teaches the baseline; `event`: only a reported success does. */
   readonly learn: 'decision' | 'event';
   /** Mildest decision while something the check needs is missing. */
   readonly floor: Decision;
-  /** Whether a session that is not accepted holds the action up: it is declared, and its floor is above `allow`. */
+  /** Whether a session that is not accepted never passes: the action is declared, and its floor is above `allow`. */
   readonly guarded: boolean;
   /** How long trust lasts, in days, and whether a satisfied step-up grants it. */
   readonly trust: { readonly days: number; readonly onStepUp: boolean };
 }
 
-/** One line of `routes`: method and path pattern that stand for an action. */
+/** One line of `routes`: method and path pattern of an action. */
 export interface RoutePattern {
   /** Upper case; `*` for any. */
   readonly method: string;
@@ -32,9 +32,9 @@ export interface RuleSet {
   /** What the author should know, though nothing is wrong: sentences with file and path. */
   readonly warnings: readonly string[];
   readonly routes: readonly RoutePattern[];
-  /** Ids of the rules that ask for a proof which is good once. */
+  /** Ids of the rules that require a single-use proof. */
   readonly singleUse: readonly string[];
-  /** Own policy of the action where a file gives one, else the files' own. */
+  /** The action's own policy, if a file has one, else that of the files. */
   policyFor(action: string): ActionPolicy;
   /** The action that a reported success is. */
   actionOf(event: SuccessEvent): string;
@@ -45,11 +45,11 @@ export interface RuleSet {
   /** The declared name that one that is not declared was probably meant to be; only that of a near miss. */
   nearMiss(action: string): string | undefined;
   evaluate(facts: Facts): Verdict;
-  /** What every rule made of the facts, by the very closures that `evaluate` uses. */
+  /** The result of every rule for the facts, by the same closures as `evaluate`. */
   trace(facts: Facts): RulesTrace;
 }
 
-/** One comparison of a rule as it came out. */
+/** The result of one comparison of a rule. */
 export interface ConditionTrace {
   /** From the root of the file: `rules[3].when["travel.speed_kmh"].gt`. */
   readonly path: string;
@@ -57,7 +57,7 @@ export interface ConditionTrace {
   readonly operator: string;
   /** As written: a literal or `{"fact": "..."}`. */
   readonly operand: Json;
-  /** Value of the operand where it is a fact; null when it is a literal or unknown. */
+  /** Value of the operand if it is a fact; null for a literal or if unknown. */
   readonly operandValue: FactValue | null;
   /** Null when unknown. */
   readonly value: FactValue | null;
@@ -69,7 +69,7 @@ export interface ConditionTrace {
   readonly why: 'absent' | 'type_mismatch' | 'too_long' | null;
 }
 
-/** What became of one rule. */
+/** The result of one rule. */
 export interface RuleTrace {
   readonly id: string;
   readonly file: string;
@@ -79,14 +79,14 @@ export interface RuleTrace {
   readonly outcome: 'hit' | 'missed' | 'unknown' | 'overruled' | 'dry_run';
   /** Binding rules that took this one out. */
   readonly overruledBy: readonly string[];
-  /** Points that it adds when it matches; null for a decision rule. */
+  /** Points of a match; null for a decision rule. */
   readonly points: number | null;
   /** Null for a scoring rule. */
   readonly decision: Decision | null;
   readonly conditions: readonly ConditionTrace[];
 }
 
-/** The verdict and how it came about. */
+/** The verdict and its derivation. */
 export interface RulesTrace {
   readonly verdict: Verdict;
   /** Every rule by file, then id. */

@@ -25,7 +25,7 @@ const id = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'Expected 1 to 128 letters, digits, dots, dashes or _');
 const prose = z.union([z.string(), z.array(z.string())]);
-// RFC 6750 section 3: the characters that may stand in a list inside a quoted challenge parameter.
+// RFC 6750 section 3: the characters allowed in a list inside a quoted challenge parameter.
 const word = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'Expected printable ASCII without spaces, quotes or \\');
 const dryRun = z.literal('dry_run').describe('Evaluated and reported, never binding.');
 const reason = code.describe('Stable code in the answer. Default: the id with underscores.');
@@ -72,7 +72,7 @@ export function ruleSchema<When extends z.ZodType, Then extends z.ZodType>(when:
     when,
     then,
     known_gaps: prose.optional().describe('What the rule is known to miss.'),
-    false_positives: prose.optional().describe('Honest people whom the rule is known to hit.'),
+    false_positives: prose.optional().describe('Honest users that the rule is known to hit.'),
     references: z.array(z.string()).optional(),
   });
 }
@@ -103,14 +103,14 @@ const action = z.strictObject({
     .boolean()
     .optional()
     .describe(
-      'Whether a session that is unread, ambiguous or refused never passes. Default: true where the floor is above allow.',
+      'Whether a session that is unread, ambiguous or refused never passes. Default: true if the floor is above allow.',
     ),
   trust: trust.optional(),
 });
 
 const actionName = z.string().min(1).max(128);
 
-/** Which action a reported success is: its device is then trusted as long as the action says. */
+/** The action of each reported success, which sets how long its device is trusted. */
 const events = z.strictObject({
   'login.succeeded': actionName.optional().describe('Action that a reported log-in is. Default: login.'),
   'step_up.succeeded': actionName.optional().describe('Action that a reported step-up is. Default: step_up.'),
@@ -128,11 +128,11 @@ export function ruleFileSchema<Rule extends z.ZodType>(rule: Rule) {
     events: events.optional().describe('Actions of the successes that applications report.'),
     levels: z
       .strictObject({ medium: z.int().min(1).max(100), high: z.int().min(1).max(100) })
-      .refine(({ medium, high }) => medium < high, 'medium has to be below high')
+      .refine(({ medium, high }) => medium < high, 'medium must be below high')
       .optional()
       .describe('Least scores of the levels. Default: 30 and 70.'),
     floor: decision.optional().describe('Mildest decision while something is missing. Default: step-up.'),
-    default: decision.optional().describe('Decision where no decision rule matches. Default: allow.'),
+    default: decision.optional().describe('Decision if no decision rule matches. Default: allow.'),
     undeclared: decision
       .optional()
       .describe('Mildest decision of an action that neither `actions` nor any rule names. Default: step-up.'),

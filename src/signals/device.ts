@@ -2,7 +2,7 @@ import { type Baseline, hasLiveTrust } from '../model/baseline.ts';
 import { baselineOf, daysBetween, failed, failureOf, measured, unknown } from './measurement.ts';
 import { DEVICE_STATES, type Observation, type Signal } from './signal.ts';
 
-/** The device and what the subject's history says of it. */
+/** The device, and what the subject's history says about it. */
 export const device: Signal = {
   name: 'device',
   facts: {
@@ -27,7 +27,7 @@ export const device: Signal = {
     'device.token_missing': {
       type: 'boolean',
       meaning:
-        'The fingerprint or the session is that of a trusted device of this subject, but no genuine token came with it',
+        'Whether fingerprint or session are those of a trusted device of this subject, but no genuine token was sent',
     },
     'device.confidence': {
       type: 'number',

@@ -16,12 +16,14 @@ export interface CounterRead {
 
 /** What was found. */
 export interface CountersFound {
-  /** In the order asked: the counts in the order of the table, the event included; null where nothing is stored. */
+  /**
+   * In the order of the request: the counts in the order of the table, including the event; null if nothing is stored.
+   */
   readonly counts: readonly (readonly number[] | null)[];
   readonly values: readonly (string | null)[];
 }
 
-/** A value to write where the key still holds what the writer read. */
+/** A value to write if the key still has what the writer read. */
 export interface Swap {
   readonly key: string;
   /** Null: nothing. */
@@ -40,7 +42,7 @@ export type Swapped = { readonly written: true } | { readonly written: false; re
 export interface Backend {
   /** Counts and reads in one atomic step and one network wait. */
   read(read: CounterRead): Promise<CountersFound>;
-  /** Writes `next` where the key still holds `expected`. */
+  /** Writes `next` if the key still has `expected`. */
   swap(swap: Swap): Promise<Swapped>;
   /** The text of a value or a claim. */
   get(key: string): Promise<string | null>;

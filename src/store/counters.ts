@@ -1,7 +1,7 @@
 /**
- * The table of counters, and the arithmetic of their sliding windows. A counter is one row here; a signal that reads its
- * count makes a fact of it. Whatever else names counters (the script in Redis, the embedded store, the calls of the Durable
- * Object, `GET /v1/subjects/{id}`) follows from the table.
+ * The table of counters, and the arithmetic of their sliding windows. A counter is one row; a signal turns its count
+ * into a fact. Everything else about counters (the script in Redis, the embedded store, the calls of the Durable
+ * Object, `GET /v1/subjects/{id}`) derives from the table.
  *
  * All times are epoch seconds.
  */
@@ -14,10 +14,10 @@ export type CountedEvent = (typeof COUNTED_EVENTS)[number];
 export const SEEN_VALUES = ['subject', 'address', 'network', 'device', 'country'] as const;
 export type SeenValue = (typeof SEEN_VALUES)[number];
 
-/** What one attempt shows; null where it shows nothing that may be counted. */
+/** What one attempt shows; null for what must not be counted. */
 export type Seen = { readonly [value in SeenValue]: string | null };
 
-/** What is no attempt shows nothing. */
+/** Shown by anything that is not an attempt. */
 export const NOTHING_SEEN: Seen = { subject: null, address: null, network: null, device: null, country: null };
 
 /** Counts events. */
@@ -126,17 +126,17 @@ export interface CounterRecord {
 
 /** A record after an event, and its counts in the order of the table. */
 export interface Counting {
-  /** The same object where nothing has changed. */
+  /** The same object if nothing has changed. */
   readonly record: CounterRecord;
   readonly counts: readonly number[];
 }
 
 /**
- * Counts one event, or none where it is null, and reads every counter at the second `at`. Pure. The script in Redis does the
- * same, step by step.
+ * Counts one event (none if null), and reads every counter at the second `at`. Pure. The script in Redis does the same
+ * step by step.
  *
- * An entry stays while it can still matter to this moment or to the newest one stored: recorded traffic that is played again
- * long after it happened is judged by its own neighbours, and what a wrong clock has stored ahead of time pushes nothing out.
+ * An entry stays while it can matter to this time or to the newest one stored: recorded traffic that is replayed later
+ * is judged by its own neighbours, and entries from a clock that was ahead displace nothing.
  */
 export function countEvent(
   of: Counted,
@@ -157,7 +157,7 @@ export function countEvent(
   return { record: after, counts };
 }
 
-/** The entry that an event changes; null where it changes none. */
+/** The entry that an event changes; null if none. */
 function entryOf(counter: NamedCounter, event: CountedEvent | null, seen: Seen, at: number): string | null {
   if (!isChangedBy(counter, event)) return null;
   return 'event' in counter ? String(at - (at % bucketSeconds(counter))) : seen[counter.distinct];
@@ -196,7 +196,7 @@ function oldestBut(entries: Readonly<Entries>, kept: string): string {
   return oldest;
 }
 
-/** What counts at `at`, entries of clocks that run a little ahead included; a value that is seen now counts in any case. */
+/** The count at `at`, including entries of clocks that are slightly ahead; a value seen now always counts. */
 function countIn(counter: NamedCounter, entries: Readonly<Entries>, at: number, seenNow: string | null): number {
   const reach = reachSeconds(counter);
   const isEvents = 'event' in counter;

@@ -1,7 +1,7 @@
 import { type SubjectName, subjectText } from '../model/subject.ts';
 import type { Pseudonym } from './store.ts';
 
-/** What a pseudonym stands for. The kind goes into the hash, so that equal texts of two kinds differ. */
+/** The kind of thing that a pseudonym names. It is part of the hash, so that equal texts of two kinds differ. */
 export type PseudonymKind =
   | 'subject'
   | 'address'
@@ -16,8 +16,8 @@ export type PseudonymKind =
 export type Pseudonymize = (kind: PseudonymKind, value: string) => Pseudonym;
 
 /**
- * Characters of base64url (6 bits each) that a pseudonym of each kind has. Those that name a whole key of the store
- * are long; those that are only told apart inside one baseline are short, for they make up most of its size.
+ * Length of a pseudonym of each kind, in base64url characters (6 bits each). Those that are a key of the store are
+ * long; those that are only compared inside one baseline are short, as they make up most of its size.
  */
 export const PSEUDONYM_LENGTH: { readonly [kind in PseudonymKind]: number } = {
   subject: 22,
@@ -30,7 +30,7 @@ export const PSEUDONYM_LENGTH: { readonly [kind in PseudonymKind]: number } = {
   proof: 22,
 };
 
-/** The pseudonym of a subject: whatever is stored about it, and each token of its devices, goes by this. */
+/** The pseudonym of a subject, under which everything about it is stored, and by which its device tokens name it. */
 export function subjectPseudonym(pseudonym: Pseudonymize, subject: SubjectName): Pseudonym {
   return pseudonym('subject', subjectText(subject));
 }

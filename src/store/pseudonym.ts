@@ -2,7 +2,7 @@ import { createHash, hash } from 'node:crypto';
 import { PSEUDONYM_LENGTH, type Pseudonymize } from './keys.ts';
 import type { Pseudonym } from './store.ts';
 
-/** Names of components come with every check, and they are few and short. Other texts seldom come again in time. */
+/** Names of components recur in every check, and are few and short. Other texts seldom recur in time. */
 const REMEMBERED = 512;
 const LONGEST_REMEMBERED = 16;
 
@@ -16,7 +16,7 @@ export function pseudonymizer(privacyKey: string): Pseudonymize {
     if (before !== undefined) return before;
     const pseudonym = hmac(`${kind}\0${value}`).slice(0, PSEUDONYM_LENGTH[kind]);
     if (isShort) {
-      // Whoever sends many names makes them be hashed anew, and nothing grow.
+      // Many names only cause rehashing, never growth.
       if (remembered.size >= REMEMBERED) remembered.clear();
       remembered.set(value, pseudonym);
     }

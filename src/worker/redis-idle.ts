@@ -16,9 +16,10 @@ export interface Connection {
 }
 
 /**
- * A connection that is made when it is asked for, kept as long as it is used, and closed when it has been idle for a while:
- * then it neither holds a socket nor tries to connect. Resolves once the first try has succeeded or failed.
- * @throws RedisUrlError when the URL cannot be understood.
+ * A connection that is opened on demand, kept while in use, and closed when idle: then it neither holds a socket nor
+ * reconnects. Resolves once the first attempt has succeeded or failed.
+ *
+ * @throws RedisUrlError if the URL is invalid
  */
 export function idleClosingConnection(options: IdleClosingOptions): () => Promise<Connection> {
   const target = parseRedisUrl(options.url);

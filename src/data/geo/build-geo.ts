@@ -145,7 +145,7 @@ async function openSource(source: string | null, level: GeoLevel): Promise<Opene
     }
   }
   const sha256 = hash.digest('hex');
-  if (isDirectory) return { sha256, compile: () => compileGeoipLite(from, level, sha256) };
+  if (isDirectory) return { sha256, compile: () => compileGeoipLite(from, level, { sha256 }) };
   const bytes = await readFile(from);
   return {
     sha256,
@@ -160,8 +160,10 @@ function compiled(
   table: PlaceTable,
   level: GeoLevel,
   { name, sha256, dataAtMs }: { readonly name: string; readonly sha256: string; readonly dataAtMs: number },
+  startsPerShard?: number,
 ): GeoFiles {
-  return compileShards(table, { level, source: { name, sha256, data_at: new Date(dataAtMs).toISOString() } });
+  const source = { name, sha256, data_at: new Date(dataAtMs).toISOString() };
+  return compileShards(table, { level, source }, startsPerShard);
 }
 
 /**
@@ -169,8 +171,13 @@ function compiled(
  *
  * @throws DataError `geo_source_damaged`
  */
-export function compileGeoipLite(directory: string, level: GeoLevel, sha256: string): GeoFiles {
+export function compileGeoipLite(
+  directory: string,
+  level: GeoLevel,
+  { sha256, startsPerShard }: { readonly sha256: string; readonly startsPerShard?: number },
+): GeoFiles {
   const city = level === 'city';
   const table = readGeoipLite(directory, city);
-  return compiled(table, level, { name: 'geoip-lite', sha256, dataAtMs: dateOf(directory, city) });
+  const source = { name: 'geoip-lite', sha256, dataAtMs: dateOf(directory, city) };
+  return compiled(table, level, source, startsPerShard);
 }

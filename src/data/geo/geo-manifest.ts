@@ -4,7 +4,7 @@ import { DATA_SUFFIX, statedCrc } from '../container.ts';
 import { type ListedFile, type Manifest, type ManifestKind, manifestOf } from '../manifest.ts';
 import { lastAtOrBelow } from '../ranges.ts';
 import type { PlaceSteps, PlaceTable } from './place-steps.ts';
-import { encodeShard, GEO_COMMAND, STARTS_PER_SHARD } from './shard.ts';
+import { encodeShard, GEO_COMMAND, STARTS_PER_SHARD, shardRoom } from './shard.ts';
 
 /** How much is compiled: cities with coordinates, or countries alone. */
 export const GEO_LEVELS = ['city', 'country'] as const;
@@ -48,21 +48,27 @@ export interface GeoFiles {
 }
 
 /**
- * Cuts a table into shards. The same table gives the same bytes. A shard is named for the first address in it, and for its content, so
+ * Cuts a table into shards of so many starts, 65,535 at most. The same table gives the same bytes. A shard is named for the first address in it, and for its content, so
  * that a file of another build is missing rather than wrong.
  */
-export function compileShards(table: PlaceTable, about: Pick<AboutGeo, 'level' | 'source'>): GeoFiles {
+export function compileShards(
+  table: PlaceTable,
+  about: Pick<AboutGeo, 'level' | 'source'>,
+  startsPerShard = STARTS_PER_SHARD,
+): GeoFiles {
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
+  const room = shardRoom(table.places);
   const cut = (family: 'v4' | 'v6', steps: PlaceSteps): void => {
-    for (let from = 0; from < steps.places.length; from += STARTS_PER_SHARD) {
-      const bytes = encodeShard(steps, table.places, from, Math.min(from + STARTS_PER_SHARD, steps.places.length));
+    for (let from = 0; from < steps.places.length; from += startsPerShard) {
+      const to = Math.min(from + startsPerShard, steps.places.length);
+      const bytes = encodeShard(steps, table.places, from, to, room);
       const first = Array.from(steps.starts.subarray(from * steps.stride, (from + 1) * steps.stride), hex).join('');
       files.set(`${family}-${first}-${hex(statedCrc(bytes))}${DATA_SUFFIX}`, bytes);
     }
   };
   cut('v4', table.v4);
   cut('v6', table.v6);
-  const counts = { v4: table.v4.places.length, v6: table.v6.places.length, places: table.places.length };
+  const counts = { v4: table.v4.places.length, v6: table.v6.places.length, places: table.places.nameOf.length };
   return { manifest: manifestOf({ ...about, counts }, files), files };
 }
 

@@ -36,7 +36,7 @@ export function geoipLiteSource({ directory, city = true, ...options }: GeoipLit
 function compiledPlaces(directory: string | null, level: GeoLevel): ReadPlaces {
   try {
     if (directory === null) throw new DataError('geo_source_missing', 'geoip-lite is not installed; run npm ci');
-    const { manifest, files } = compileGeoipLite(directory, level, UNHASHED);
+    const { manifest, files } = compileGeoipLite(directory, level, IN_MEMORY);
     const shards = Array.from(files, ([name, bytes]) => decodedShard(name, bytes));
     return { index: shardIndex(manifest), shards, problem: null };
   } catch (error) {
@@ -45,8 +45,8 @@ function compiledPlaces(directory: string | null, level: GeoLevel): ReadPlaces {
   }
 }
 
-/** Data that stays in memory is compared with nothing. */
-const UNHASHED = '0'.repeat(64);
+/** Data that stays in memory is compared with nothing. In few large shards names are written less often: half the time, less memory. */
+const IN_MEMORY = { sha256: '0'.repeat(64), startsPerShard: 60_000 };
 
 /** What the settings say. */
 export interface LocalGeoOptions {

@@ -109,7 +109,7 @@ function read(bytes: Buffer, city: boolean): MmdbContent {
     };
   const v4 = walk.v4(leafOf((key) => formatV4(Number(key))));
   const v6 = walk.v6(leafOf((key) => formatV6(bigintToWords(key))));
-  if (list.places.length === 0) {
+  if (list.places.nameOf.length === 0) {
     throw new DataError(
       'geo_source_foreign',
       `${metadata.databaseType} names no country; use a City or Country database`,

@@ -3,6 +3,20 @@ import type { Place } from '../../model/geo.ts';
 /** A place as it is compiled: what a source answers, without saying who says so. The country is always known. */
 export type StoredPlace = Omit<Place, 'country' | 'source'> & { readonly country: string };
 
+/** What a place is called. */
+export type PlaceName = Pick<StoredPlace, 'country' | 'region' | 'city'>;
+
+/** Many places as columns: half a million objects would take seconds and most of the memory. */
+export interface PlaceColumns {
+  readonly names: readonly PlaceName[];
+  /** Position of the name of each place. */
+  readonly nameOf: Uint32Array;
+  /** Degrees; NaN where a place has no coordinates. */
+  readonly lat: Float64Array;
+  readonly lon: Float64Array;
+  readonly accuracyKm: Uint16Array;
+}
+
 /**
  * One address family as a step function: from each start on, up to the next one, addresses have the same place. The first
  * start is the lowest address of the family, so that every address has a step.
@@ -20,30 +34,67 @@ export interface PlaceSteps {
 export interface PlaceTable {
   readonly v4: PlaceSteps;
   readonly v6: PlaceSteps;
-  readonly places: readonly StoredPlace[];
+  readonly places: PlaceColumns;
 }
 
 /** What {@link PlaceSteps} holds for addresses that have no place. */
 export const NO_PLACE = 0;
 
-/** Numbers places: equal ones get the same number, {@link NO_PLACE} is null. */
+/** Collects places and numbers them from 1 on; {@link NO_PLACE} is null. */
 export function placeList(): {
-  readonly places: readonly StoredPlace[];
+  readonly places: PlaceColumns;
+  /** Adds a name, and answers its position. */
+  addName(name: PlaceName): number;
+  /** Adds a place that was not added before. Degrees are NaN where it has no coordinates. */
+  add(name: number, lat: number, lon: number, accuracyKm: number): number;
+  /** The number of a place: equal ones get the same. */
   number(place: StoredPlace | null): number;
 } {
-  const places: StoredPlace[] = [];
+  const names: PlaceName[] = [];
+  let nameOf = new Uint32Array(1024);
+  let lat = new Float64Array(1024);
+  let lon = new Float64Array(1024);
+  let accuracyKm = new Uint16Array(1024);
+  let count = 0;
+  const nameNumbers = new Map<string, number>();
   const numbers = new Map<string, number>();
+  const addName = (name: PlaceName): number => names.push(name) - 1;
+  const add = (name: number, latDegrees: number, lonDegrees: number, radiusKm: number): number => {
+    if (count === nameOf.length) {
+      nameOf = copied(nameOf, new Uint32Array(count * 2));
+      lat = copied(lat, new Float64Array(count * 2));
+      lon = copied(lon, new Float64Array(count * 2));
+      accuracyKm = copied(accuracyKm, new Uint16Array(count * 2));
+    }
+    nameOf[count] = name;
+    lat[count] = latDegrees;
+    lon[count] = lonDegrees;
+    accuracyKm[count] = radiusKm;
+    count += 1;
+    return count;
+  };
   return {
-    places,
+    get places() {
+      return {
+        names,
+        nameOf: nameOf.subarray(0, count),
+        lat: lat.subarray(0, count),
+        lon: lon.subarray(0, count),
+        accuracyKm: accuracyKm.subarray(0, count),
+      };
+    },
+    addName,
+    add,
     number(place) {
       if (place === null) return NO_PLACE;
-      const { country, region, city, lat, lon, accuracyKm } = place;
-      const key = JSON.stringify([country, region, city, lat, lon, accuracyKm]);
-      const known = numbers.get(key);
-      if (known !== undefined) return known;
-      places.push(place);
-      numbers.set(key, places.length);
-      return places.length;
+      const { country, region, city } = place;
+      const nameKey = JSON.stringify([country, region, city]);
+      const name = nameNumbers.get(nameKey) ?? addName({ country, region, city });
+      nameNumbers.set(nameKey, name);
+      const key = `${name} ${place.lat} ${place.lon} ${place.accuracyKm}`;
+      const number = numbers.get(key) ?? add(name, place.lat ?? Number.NaN, place.lon ?? Number.NaN, place.accuracyKm);
+      numbers.set(key, number);
+      return number;
     },
   };
 }
@@ -64,8 +115,8 @@ export function stepList(stride: 1 | 4): {
     if (places[count - 1] === place) return -1;
     if (isFirst) count = 0;
     if (count === places.length) {
-      starts = grown(starts);
-      places = grown(places);
+      starts = copied(starts, new Uint32Array(starts.length * 2));
+      places = copied(places, new Uint32Array(places.length * 2));
     }
     places[count] = place;
     return stride * count++;
@@ -87,8 +138,7 @@ export function stepList(stride: 1 | 4): {
   };
 }
 
-function grown(array: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
-  const larger = new Uint32Array(array.length * 2);
-  larger.set(array);
-  return larger;
+function copied<T extends Uint32Array | Uint16Array | Float64Array>(from: T, to: T): T {
+  to.set(from);
+  return to;
 }

@@ -1,7 +1,7 @@
 import type { Located, Place } from '../../model/geo.ts';
 import { type ContainerKind, encodeContainer, faultOf, openContainer } from '../container.ts';
 import { lastAtOrBelow } from '../ranges.ts';
-import { NO_PLACE, type PlaceSteps, type StoredPlace } from './place-steps.ts';
+import { NO_PLACE, type PlaceColumns, type PlaceName, type PlaceSteps } from './place-steps.ts';
 
 /** Builds geo data. */
 export const GEO_COMMAND = 'stepgate geo build';
@@ -47,45 +47,80 @@ export interface Shard {
   readonly strings: Uint8Array;
 }
 
+/** Room to number what occurs in one shard: all 0 between two shards, and made once for many. */
+export interface ShardRoom {
+  /** For each place, and for each name, its number in the shard. */
+  readonly pointAt: Uint16Array;
+  readonly nameAt: Uint16Array;
+}
+
+/** Room for the places of a table. */
+export function shardRoom({ nameOf, names }: PlaceColumns): ShardRoom {
+  return { pointAt: new Uint16Array(nameOf.length + 1), nameAt: new Uint16Array(names.length) };
+}
+
 /** Writes the steps from `from` to before `to` as a shard. At most 65,535 of them. */
 export function encodeShard(
   steps: PlaceSteps,
-  places: readonly StoredPlace[],
+  places: PlaceColumns,
   from: number,
   to: number,
+  { pointAt, nameAt }: ShardRoom = shardRoom(places),
 ): Uint8Array<ArrayBuffer> {
-  const strings = numbering<string>((text) => text);
-  const names = numbering<StoredPlace>(
-    ({ country, region, city }) => `${country}${region?.length}:${region}${city === null}${city}`,
-  );
-  const points = numbering<number>((place) => place);
+  const points: number[] = [];
   const pointOf = new Uint16Array(to - from);
   for (let index = 0; index < pointOf.length; index++) {
     const place = steps.places[from + index] ?? NO_PLACE;
-    pointOf[index] = place === NO_PLACE ? 0 : points.number(place) + 1;
+    if (place !== NO_PLACE && pointAt[place] === 0) pointAt[place] = points.push(place);
+    pointOf[index] = pointAt[place] ?? 0;
   }
-  const stored = points.values.map((number) => storedAt(places, number));
-  const nameOf = Uint16Array.from(stored, (place) => names.number(place));
-  const namesFlat = names.values.flatMap(({ country, region, city }) => [
-    country.charCodeAt(0) | (country.charCodeAt(1) << 8),
-    region === null ? 0 : strings.number(region) + 1,
-    city === null ? 0 : strings.number(city) + 1,
-  ]);
-  const isWide = stored.some(({ lat, lon }) => !isExact(lat) || !isExact(lon));
-  const degrees = (pick: (place: StoredPlace) => number | null): Int32Array | Float64Array =>
-    isWide
-      ? Float64Array.from(stored, (place) => pick(place) ?? Number.NaN)
-      : Int32Array.from(stored, (place) => wholeDegrees(pick(place)));
-  return encodeContainer(SHARD, [
-    startsOf(steps, from, to),
-    pointOf,
-    degrees(({ lat }) => lat),
-    degrees(({ lon }) => lon),
-    Uint16Array.from(stored, ({ accuracyKm }) => accuracyKm),
-    nameOf,
-    Uint16Array.from(namesFlat),
-    ...textsOf(strings.values),
-  ]);
+  const names: number[] = [];
+  const nameOf = new Uint16Array(points.length);
+  const accuracyKm = new Uint16Array(points.length);
+  const exact = { lat: new Int32Array(points.length), lon: new Int32Array(points.length) };
+  let isWide = false;
+  for (let index = 0; index < points.length; index++) {
+    const place = points[index] ?? NO_PLACE;
+    pointAt[place] = 0;
+    const name = places.nameOf[place - 1];
+    if (name === undefined) throw new RangeError(`there is no place ${place} among ${places.nameOf.length}`);
+    if (nameAt[name] === 0) nameAt[name] = names.push(name);
+    nameOf[index] = (nameAt[name] ?? 0) - 1;
+    accuracyKm[index] = places.accuracyKm[place - 1] ?? 0;
+    const lat = places.lat[place - 1] ?? Number.NaN;
+    const lon = places.lon[place - 1] ?? Number.NaN;
+    exact.lat[index] = wholeDegrees(lat);
+    exact.lon[index] = wholeDegrees(lon);
+    isWide ||= !isExact(lat) || !isExact(lon);
+  }
+  for (const name of names) nameAt[name] = 0;
+  const wide = (degrees: Float64Array): Float64Array =>
+    Float64Array.from(points, (place) => degrees[place - 1] ?? Number.NaN);
+  const { lat, lon } = isWide ? { lat: wide(places.lat), lon: wide(places.lon) } : exact;
+  const { flat, strings } = stringsOf(names.map((name) => places.names[name] ?? NAMELESS));
+  const starts = startsOf(steps, from, to);
+  return encodeContainer(SHARD, [starts, pointOf, lat, lon, accuracyKm, nameOf, flat, ...textsOf(strings)]);
+}
+
+const NAMELESS: PlaceName = { country: '', region: null, city: null };
+
+/** Country, region and city of each name: two letters, and the numbers of the strings. */
+function stringsOf(names: readonly PlaceName[]): { readonly flat: Uint16Array; readonly strings: readonly string[] } {
+  const flat = new Uint16Array(names.length * 3);
+  const strings: string[] = [];
+  const numbers = new Map<string, number>();
+  const numberOf = (text: string | null): number => {
+    if (text === null) return 0;
+    const number = numbers.get(text) ?? strings.push(text);
+    numbers.set(text, number);
+    return number;
+  };
+  for (const [index, { country, region, city }] of names.entries()) {
+    flat[index * 3] = country.charCodeAt(0) | (country.charCodeAt(1) << 8);
+    flat[index * 3 + 1] = numberOf(region);
+    flat[index * 3 + 2] = numberOf(city);
+  }
+  return { flat, strings };
 }
 
 /** Where each string ends in the UTF-8 of all, and that UTF-8. */
@@ -100,27 +135,6 @@ function textsOf(strings: readonly string[]): readonly [Uint32Array, Uint8Array]
   return [ends, text.subarray(0, end)];
 }
 
-function storedAt(places: readonly StoredPlace[], number: number): StoredPlace {
-  const place = places[number - 1];
-  if (place === undefined) throw new RangeError(`there is no place ${number} among ${places.length}`);
-  return place;
-}
-
-function numbering<T>(keyOf: (value: T) => string | number) {
-  const values: T[] = [];
-  const numbers = new Map<string | number, number>();
-  return {
-    values,
-    number(value: T): number {
-      const key = keyOf(value);
-      const known = numbers.get(key);
-      if (known !== undefined) return known;
-      numbers.set(key, values.length);
-      return values.push(value) - 1;
-    },
-  };
-}
-
 /** The starts from `from` to before `to`. IPv6 ones that all lie on /64 borders are told apart by their first two words. */
 function startsOf({ stride, starts }: PlaceSteps, from: number, to: number): Uint32Array {
   const cut = starts.subarray(from * stride, to * stride);
@@ -129,12 +143,12 @@ function startsOf({ stride, starts }: PlaceSteps, from: number, to: number): Uin
 }
 
 /** Whether the degrees survive being stored as whole ten-thousandths. */
-function isExact(degrees: number | null): boolean {
-  return degrees === null || Math.round(degrees * 1e4) / 1e4 === degrees;
+function isExact(degrees: number): boolean {
+  return Number.isNaN(degrees) || Math.round(degrees * 1e4) / 1e4 === degrees;
 }
 
-function wholeDegrees(degrees: number | null): number {
-  return degrees === null ? NO_COORDINATE : Math.round(degrees * 1e4);
+function wholeDegrees(degrees: number): number {
+  return Number.isNaN(degrees) ? NO_COORDINATE : Math.round(degrees * 1e4);
 }
 
 /**

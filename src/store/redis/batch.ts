@@ -1,6 +1,6 @@
 /**
- * Sends what is asked before `later` calls back as one question, at most `most` at a time. The answers come in the order of the
- * questions; undefined where there are fewer answers.
+ * Collects requests until `later` calls back and sends them as one, at most `most` at a time. Answers are in the order
+ * of the requests; undefined if there are fewer answers.
  */
 export function batched<Q, A>(
   askAll: (questions: readonly Q[]) => Promise<readonly A[]>,

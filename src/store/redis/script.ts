@@ -10,7 +10,7 @@ import {
   type SeenValue,
 } from '../counters.ts';
 
-/** How the script names what counters belong to, and events; Lua counts from 1, and 0 is no event. */
+/** Numbers of counter owners and events in the script; Lua counts from 1, and 0 is no event. */
 export function numberOf(of: Counted): number {
   return COUNTED.indexOf(of) + 1;
 }

@@ -21,7 +21,7 @@ interface Credentials {
   readonly password: string | null;
 }
 
-/** `REDIS_URL` cannot be understood. The message never holds a password. */
+/** `REDIS_URL` is invalid. The message never contains a password. */
 export class RedisUrlError extends Error {
   override readonly name = 'RedisUrlError';
   readonly code = 'redis_url_invalid';
@@ -80,7 +80,7 @@ function withoutRepeats(url: string): string {
 }
 
 function nodeFrom(text: string, defaultPort: number): RedisNode {
-  // A scheme without a port of its own: URL hides the port of those it knows.
+  // A scheme without a default port: URL hides the default port of schemes it knows.
   const parsed = URL.parse(`redis://${text}`);
   if (parsed === null || parsed.hostname === '' || /[\s?#]/.test(text))
     throw invalid('one of its hosts is not host:port');

@@ -83,7 +83,9 @@ export const KEY_SCENARIOS: readonly KeyScenario[] = [
   }),
   scenario('resets each connection', (response) => response.socket?.resetAndDestroy(), { why: 'cannot be reached' }),
   scenario('answers 500', (response) => void response.writeHead(500).end('oops'), { why: 'answered 500' }),
-  scenario('answers garbage', (response) => void response.end('<html>log in to the Wi-Fi</html>'), { why: 'did not return JSON' }),
+  scenario('answers garbage', (response) => void response.end('<html>log in to the Wi-Fi</html>'), {
+    why: 'did not return JSON',
+  }),
   scenario(
     'answers without end',
     (response) => {

@@ -163,7 +163,7 @@ describe.each(failing)('the key endpoint $name', ({ begin, end, why }) => {
 });
 
 describe.each(hanging)('the key endpoint $name', ({ begin, why }) => {
-  test('no check without a token waits for it, and of those with one no more than the one that asks again', async () => {
+  test('No check without a token waits for it, and of those with one no more than the one that asks again', async () => {
     await begin(stand);
     await start();
     expectUnavailable(await check('ann', await stand.signer.proofOf('ann')), why);
@@ -188,7 +188,7 @@ describe.each(hanging)('the key endpoint $name', ({ begin, why }) => {
 });
 
 describe.each(KEY_SCENARIOS.filter(({ leaves }) => leaves === 'keys'))('the key endpoint $name', ({ begin, end }) => {
-  test('the first proofs wait for it together, count, and no later one waits', async () => {
+  test('The first proofs wait for it together, count, and no later one waits', async () => {
     await begin(stand);
     await start();
     for (const one of await burst('first')) expectProven(one);

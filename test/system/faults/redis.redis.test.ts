@@ -191,7 +191,7 @@ describe('under load', () => {
     });
     afterAll(() => stand.stop());
 
-    test('every check is decided, nothing is learned where it is degraded, metrics tell it, and it recovers by itself', async () => {
+    test('Every check is decided, nothing is learned where it is degraded, metrics tell it, and it recovers by itself', async () => {
       const { url, lines } = await readyServer({ REDIS_URL: stand.url });
       const load = underLoad(url);
       load.enter('before');
@@ -263,7 +263,7 @@ describe('under load', () => {
   });
 });
 
-test('with no Redis at its start, the service starts, is not ready, decides at the floor, and is ready once Redis is there', async () => {
+test('With no Redis at its start, the service starts, is not ready, decides at the floor, and is ready once Redis is there', async () => {
   await redis.kill();
   const { server } = await shop.start(environment);
   const { url } = server;
@@ -288,7 +288,7 @@ test('with no Redis at its start, the service starts, is not ready, decides at t
   expect(await learnedIn('away')).toBe(0);
 });
 
-test('with one record that cannot be read, a check names the part, keeps the floor and learns nothing, though the store would take it', async () => {
+test('With one record that cannot be read, a check names the part, keeps the floor and learns nothing, though the store would take it', async () => {
   const { url } = await readyServer({ STORE_TIMEOUT_MS: '10000' });
   const address = parseAddress(HOME);
   if (address === null) throw new Error(`${HOME} is an address`);
@@ -330,7 +330,7 @@ describe('network waits of one check over HTTP', () => {
     return { answer: JSON.parse(text), atAnswer, afterwards: () => proxy.turns() - before };
   }
 
-  test('one, and none after the answer where nothing is learned', async () => {
+  test('One, and none after the answer where nothing is learned', async () => {
     const { answer, atAnswer, afterwards } = await waits('plain', 'waits');
     expect(answer).toMatchObject({ decision: 'step-up', degraded: [] });
     expect(atAnswer).toBe(1);
@@ -338,7 +338,7 @@ describe('network waits of one check over HTTP', () => {
     expect(afterwards()).toBe(1);
   });
 
-  test('one, and what is learned is written after the answer', async () => {
+  test('One, and what is learned is written after the answer', async () => {
     const { answer, atAnswer, afterwards } = await waits('proven', 'waits');
     expect(answer).toMatchObject({ decision: 'allow', degraded: [], device: { token: expect.any(String) } });
     expect(atAnswer).toBe(1);
@@ -348,14 +348,14 @@ describe('network waits of one check over HTTP', () => {
     await expect.poll(afterwards).toBe(2);
   });
 
-  test('two when a single-use proof is spent', async () => {
+  test('Two when a single-use proof is spent', async () => {
     const { answer, atAnswer } = await waits('single-use', 'spends');
     expect(answer).toMatchObject({ decision: 'allow', degraded: [], step_up: { satisfied: true, single_use: true } });
     expect(atAnswer).toBe(2);
   });
 });
 
-test('a hundred checks of one subject at once count a hundred attempts, each its own', async () => {
+test('A hundred checks of one subject at once count a hundred attempts, each its own', async () => {
   const { url } = await readyServer({ STORE_TIMEOUT_MS: '10000' });
   const occurred_at = new Date(Math.floor(Date.now() / 1000) * 1000).toISOString();
   const body = JSON.stringify({ ...(await bodyOf('plain', 'counted', 0)), occurred_at });

@@ -77,3 +77,19 @@ test('A batch of fifty questions about one subject is one attempt, one wait and 
   expect(seen.waits).toEqual(['recordAttempt']);
   await rig.close();
 });
+
+test('A batch about several subjects is one attempt for each of them, and one verification of the token that they share', async () => {
+  const { rig, seen, token } = await counting();
+  const proof = await token({ su: true });
+  await rig.post('/access/v1/evaluations', {
+    context: { ip: '81.2.69.160', step_up_token: proof },
+    evaluations: Array.from({ length: 50 }, (_, i) => ({
+      subject: { type: 'user', id: ['ann', 'ben', 'cas'][i % 3] },
+      action: { name: 'page' },
+      resource: { type: 'button', id: String(i) },
+    })),
+  });
+  expect(seen.verified).toEqual([proof]);
+  expect(seen.waits).toEqual(['recordAttempt', 'recordAttempt', 'recordAttempt']);
+  await rig.close();
+});

@@ -67,7 +67,7 @@ it.each([
   expect(routeProblem(route)).toBeNull();
 });
 
-it('a route that is taken is matched by the path that it writes, whatever it is', () => {
+it('A route that is taken is matched by the path that it writes, whatever it is', () => {
   const piece = fc.constantFrom(
     'a',
     'B',

@@ -36,7 +36,7 @@ describe('the default policy, played through the engine', () => {
     return found;
   };
 
-  it('asks people of the regular kinds who come twice a day in at most one log-in of a hundred and denies none', () => {
+  it('The default policy asks people of the regular kinds who come twice a day in at most one log-in of a hundred and denies none', () => {
     const regular = bank.kinds.filter((kind) => kind.regular);
     const logins = regular.reduce((sum, { later }) => sum + later.often.logins, 0);
     const asked = regular.reduce((sum, { later }) => sum + later.often.asked, 0);
@@ -45,48 +45,48 @@ describe('the default policy, played through the engine', () => {
     expect(bank.denied).toBe(0);
   });
 
-  it('stops every thief of a regular class', () => {
+  it('The default policy stops every thief of a regular class', () => {
     for (const { class: thief, thieves, best, regular } of bank.thieves) {
       if (regular) expect(`${thief} ${thieves - best}`).toBe(`${thief} ${thieves}`);
     }
   });
 
-  it('does not claim to see malware on the machine of the victim', () => {
+  it('A simulation does not claim to see malware on the machine of the victim', () => {
     expect(classOf('malware_on_machine').best).toBeGreaterThan(0);
     expect(classOf('malware_on_machine').measure).toBe('open');
   });
 
-  it('does not count a thief as stopped who was only asked and can answer', () => {
+  it('A thief who was only asked and can answer is not counted as stopped', () => {
     for (const thief of ['sim_swap_with_code', 'relayed_factor'] as const) {
       expect(classOf(thief).best).toBe(0);
       expect(classOf(thief).answered).toBe(classOf(thief).thieves);
     }
   });
 
-  it('lets in thieves with a copied token, who go on to a payment', () => {
+  it('A thief with a copied token is let in and goes on to a payment', () => {
     expect(classOf('token_same_city').best).toBeGreaterThan(0);
     expect(classOf('token_same_city').took).toBeGreaterThan(0);
   });
 
-  it('tries only victims that a class can rob', () => {
+  it('Each class of thieves tries only victims that it can rob', () => {
     expect(classOf('copied_fingerprint').thieves).toBe(small.victims);
     expect(classOf('colleague_same_image').thieves).toBe(small.victims / 8);
     expect(classOf('token_same_city').thieves).toBeLessThanOrEqual(small.victims);
   });
 
-  it('names why it asked', () => {
+  it('A simulation names why a thief was asked', () => {
     const codes = classOf('copied_fingerprint').reasons.map(({ code }) => code);
     expect(codes).toEqual(expect.arrayContaining(['untrusted_device', 'new_network', 'medium_risk']));
   });
 
-  it('asks everybody at the first log-in, and clients without a fingerprint at each', () => {
+  it('The default policy asks everybody at the first log-in, and clients without a fingerprint at each', () => {
     expect(bank.all.asked.first).toBe(1);
     const plain = bank.kinds.find(({ kind }) => kind === 'native_app_plain');
     expect(plain?.asked.later).toBe(1);
     expect(plain?.causes).toEqual([{ cause: 'no_fingerprint', share: 1 }]);
   });
 
-  it('finds the tokens of Brave not to fit, and those of private windows lost', () => {
+  it('A simulation finds the tokens of Brave not to fit, and those of private windows lost', () => {
     const causeOf = (kind: string): string | undefined => bank.kinds.find((one) => one.kind === kind)?.causes[0]?.cause;
     expect(causeOf('brave')).toBe('token_does_not_fit');
     expect(causeOf('private_windows')).toBe('cookie_lost');

@@ -13,7 +13,7 @@ import {
 describe.each(FREQUENCY_NAMES)('people who come %s', (frequency) => {
   const meanMs = FREQUENCIES[frequency].meanDays * DAY_MS;
 
-  it('stay away for the mean time on average, mostly for less, and at times for far longer', () => {
+  it('People stay away for the mean time on average, mostly for less, and at times for far longer', () => {
     const chance = chanceOf(`gaps/${frequency}`);
     const gaps = Array.from({ length: 20_000 }, () => gapOf(frequency, chance)).sort((a, b) => a - b);
     const mean = gaps.reduce((sum, gap) => sum + gap, 0) / gaps.length;
@@ -25,7 +25,7 @@ describe.each(FREQUENCY_NAMES)('people who come %s', (frequency) => {
     expect(long).toBeLessThan(0.045);
   });
 
-  it('make about as many visits as their frequency says', () => {
+  it('People make about as many visits as their frequency says', () => {
     const days = 400 * FREQUENCIES[frequency].meanDays;
     const toMs = EPOCH_MS + days * DAY_MS;
     const visits = visitTimes(frequency, 10, EPOCH_MS, toMs, chanceOf(`visits/${frequency}`)).length;
@@ -33,7 +33,7 @@ describe.each(FREQUENCY_NAMES)('people who come %s', (frequency) => {
     expect(visits).toBeLessThan(480);
   });
 
-  it('come in order of time, awake, and within the time that is asked for', () => {
+  it('People come in order of time, awake, and within the time that is asked for', () => {
     fc.assert(
       fc.property(
         fc.string(),
@@ -56,7 +56,7 @@ describe.each(FREQUENCY_NAMES)('people who come %s', (frequency) => {
   });
 });
 
-it('the hour of the day follows the sun', () => {
+it('The hour of the day follows the sun', () => {
   expect(localHour(12 * HOUR_MS, 0)).toBe(12);
   expect(localHour(12 * HOUR_MS, 90)).toBe(18);
   expect(localHour(12 * HOUR_MS, -180)).toBe(0);

@@ -38,7 +38,7 @@ function lifeOf(kind: PersonKind, days = 56, household = `${kind}-1`, id = house
 const distinct = <T>(values: readonly T[]): number => new Set(values).size;
 
 describe('the world', () => {
-  it('has people on every inhabited continent', () => {
+  it('The world has people on every inhabited continent', () => {
     const lands = new Set(world.countries.map(({ code }) => code));
     for (const some of [
       ['US', 'CA', 'MX'],
@@ -53,7 +53,7 @@ describe('the world', () => {
     }
   });
 
-  it('places the addresses of a city in that city', () => {
+  it('The world places the addresses of a city in that city', () => {
     for (const { homes } of world.countries) {
       for (const { name, country, networks } of homes.slice(0, 2)) {
         for (const { prefix } of networks.slice(0, 5)) {
@@ -63,7 +63,7 @@ describe('the world', () => {
     }
   });
 
-  it('has no homes in relays, VPNs, company proxies, ground stations or data centres', () => {
+  it('The world has no homes in relays, VPNs, company proxies, ground stations or data centres', () => {
     const rented = new Set([
       ...world.hosting,
       ...world.vpns,
@@ -75,20 +75,20 @@ describe('the world', () => {
 });
 
 describe.each(KINDS)('%s', (kind) => {
-  it('acts in order of time from public addresses', () => {
+  it('A person acts in order of time from public addresses', () => {
     const { acts } = lifeOf(kind);
     expect(acts.map(({ atMs }) => atMs)).toEqual(acts.map(({ atMs }) => atMs).sort((a, b) => a - b));
     expect(acts.every(({ address }) => parseAddress(address)?.kind === 'public')).toBe(true);
   });
 
-  it('has the same life for the same chance', () => {
+  it('A person has the same life for the same chance', () => {
     const told = () => JSON.stringify(lifeOf(kind, 7).acts);
     expect(told()).toBe(told());
   });
 });
 
 describe('one computer on one line', () => {
-  it('has one browser and a few addresses', () => {
+  it('One computer on one line has one browser and a few addresses', () => {
     const { logins } = lifeOf('one_line', 84);
     expect(distinct(logins.map(({ browser }) => browser))).toBe(1);
     expect(distinct(logins.map(({ address }) => address))).toBeLessThanOrEqual(5);
@@ -96,7 +96,7 @@ describe('one computer on one line', () => {
 });
 
 describe('travellers', () => {
-  it('never move faster than an aeroplane with its airports', () => {
+  it('Travellers never move faster than an aeroplane with its airports', () => {
     const { acts } = lifeOf('traveller', 112);
     let farthest = 0;
     for (const [index, act] of acts.entries()) {
@@ -115,7 +115,7 @@ describe('travellers', () => {
 });
 
 describe('carriers', () => {
-  it('hand out addresses of many cities of one country', () => {
+  it('Carriers hand out addresses of many cities of one country', () => {
     const { person, acts } = lifeOf('mobile_carrier');
     const places = acts.map(({ address }) => placeOf(address));
     expect(distinct(places.map((place) => place?.city))).toBeGreaterThan(5);
@@ -124,7 +124,7 @@ describe('carriers', () => {
 });
 
 describe('browsers', () => {
-  it('change their fingerprint with an update and stay alike', () => {
+  it('Browsers change their fingerprint with an update and stay alike', () => {
     const { logins } = lifeOf('browser_updates');
     const before = logins[0]?.browser.traitsAt(EPOCH_MS);
     const after = logins[0]?.browser.traitsAt(EPOCH_MS + 60 * DAY_MS);
@@ -135,7 +135,7 @@ describe('browsers', () => {
     expect(similarityOf(before.components, after.components)).toBeCloseTo((groups - 1) / groups);
   });
 
-  it('of Firefox and Safari show no canvas', () => {
+  it('Firefox and Safari show no canvas', () => {
     expect(Object.keys(traitsOver('firefox_resist')[0]?.components ?? {})).not.toContain('canvas');
     expect(Object.keys(traitsOver('safari_resist')[0]?.components ?? {})).not.toContain('canvas');
   });
@@ -146,21 +146,21 @@ function traitsOver(kind: PersonKind, days = 28) {
 }
 
 describe('cookie jars', () => {
-  it('are kept by most people', () => {
+  it('Most people keep one cookie jar', () => {
     expect(distinct(lifeOf('one_city').logins.map(({ jar }) => jar))).toBe(1);
   });
 
-  it('are new in each session of private windows', () => {
+  it('Private windows have a new cookie jar in each session', () => {
     const { logins } = lifeOf('private_windows');
     expect(distinct(logins.map(({ jar }) => jar))).toBe(logins.length);
   });
 
-  it('are emptied every two weeks, or every month', () => {
+  it('Cookie jars are emptied every two weeks, or every month', () => {
     expect(distinct(lifeOf('cleared_cookies', 84).logins.map(({ jar }) => jar))).toBe(6);
     expect(distinct(lifeOf('cleared_monthly', 90).logins.map(({ jar }) => jar))).toBe(3);
   });
 
-  it('of Brave stay while most of its traits change from day to day', () => {
+  it('Brave keeps its cookie jar while most of its traits change from day to day', () => {
     const { logins } = lifeOf('brave');
     expect(distinct(logins.map(({ jar }) => jar))).toBe(1);
     const [first, ...later] = traitsOver('brave');
@@ -169,7 +169,7 @@ describe('cookie jars', () => {
     expect(distinct(traitsOver('brave').map(({ fingerprint }) => fingerprint))).toBeGreaterThan(10);
   });
 
-  it('of a household share one tablet', () => {
+  it('People of a household share a tablet and its cookie jar', () => {
     const [ann, bob] = ['ann', 'bob'].map((id) => lifeOf('shared_tablet', 28, 'family', id));
     expect(ann?.logins[0]?.jar).toBe(bob?.logins[0]?.jar);
     expect(ann?.person.id).not.toBe(bob?.person.id);
@@ -179,29 +179,29 @@ describe('cookie jars', () => {
 });
 
 describe('clients that show little', () => {
-  it('are applications without a device', () => {
+  it('A plain application shows no device', () => {
     expect(traitsOver('native_app_plain')[0]).toMatchObject({ fingerprint: null, components: {} });
   });
 
-  it('are applications with an id of the installation and nothing else', () => {
+  it('An application with a token shows the id of its installation and nothing else', () => {
     const shown = traitsOver('native_app');
     expect(distinct(shown.map(({ fingerprint }) => fingerprint))).toBe(1);
     expect(shown[0]).toMatchObject({ fingerprint: expect.stringMatching(/^installation-/), components: {} });
   });
 
-  it('are pages without a collector, whose user agent is that of a browser', () => {
+  it('A page without the collector shows no device and the user agent of a browser', () => {
     expect(traitsOver('no_collector')[0]).toMatchObject({
       fingerprint: null,
       userAgent: expect.stringContaining('Mozilla'),
     });
   });
 
-  it('are Firefox with resistance, all of which look alike in language and screen', () => {
+  it('Firefox with resistance looks like every other in language and screen', () => {
     const [one] = traitsOver('firefox_resist');
     expect(one?.components).toMatchObject({ locale: 'en-US, Atlantic/Reykjavik', screen: 'rounded' });
   });
 
-  it('are Safari with noise in some groups, whose other groups stay', () => {
+  it('Safari with resistance has noise in some groups and keeps the others', () => {
     const [first, ...later] = traitsOver('safari_resist');
     const similarity = similarityOf(first?.components ?? {}, later.at(-1)?.components ?? {}) ?? 0;
     expect(similarity).toBeGreaterThan(0.5);
@@ -210,17 +210,17 @@ describe('clients that show little', () => {
 });
 
 describe('shared addresses', () => {
-  it.each(['campus', 'cloud_proxy', 'cgnat'] as const)('of %s have crowds', (kind) => {
+  it.each(['campus', 'cloud_proxy', 'cgnat'] as const)('The addresses of %s have crowds', (kind) => {
     const { person, logins } = lifeOf(kind);
     const crowds = logins.map(({ atMs }) => person.crowdAt(atMs)).filter((crowd) => crowd !== null);
     expect(crowds.some(({ strangers }) => strangers >= 20)).toBe(true);
   });
 
-  it('of one city have none', () => {
+  it('The addresses of one city have no crowds', () => {
     expect(lifeOf('one_city').person.crowdAt(EPOCH_MS)).toBeNull();
   });
 
-  it('of a company proxy and of satellites are on lists', () => {
+  it('Satellite lines are connected through ground stations, which a list names', () => {
     const exits = new Set(lifeOf('satellite').person.country.satellites.map(({ prefix }) => `${prefix}0/24`));
     expect(world.lists.satellite.filter((block) => exits.has(block)).length).toBe(exits.size);
     const networkOf = (address: string): string => `${address.slice(0, address.lastIndexOf('.'))}.0/24`;
@@ -229,45 +229,45 @@ describe('shared addresses', () => {
 });
 
 describe('lines', () => {
-  it('with both families use either', () => {
+  it('A line with both families uses either', () => {
     const { person, acts } = lifeOf('family_flips');
     const versions = new Set(acts.map(({ address }) => (address.includes(':') ? 6 : 4)));
     expect(versions.size).toBe(person.country.networks6.length === 0 ? 1 : 2);
   });
 
-  it('with rotating prefixes have another /48 every day', () => {
+  it('A line with rotating prefixes has several /48s', () => {
     const { person, logins } = lifeOf('ipv6_rotates');
     if (person.country.networks6.length < 3) return;
     expect(distinct(logins.map(({ address }) => address.split(':').slice(0, 3).join(':')))).toBeGreaterThan(2);
   });
 
-  it('that are placed wrongly are in two cities without a journey', () => {
+  it('A line that is placed wrongly is in two cities without a journey', () => {
     const cities = lifeOf('wrong_place').logins.map(({ address }) => placeOf(address)?.city);
     expect(distinct(cities)).toBeGreaterThan(1);
   });
 });
 
 describe('changes of a life', () => {
-  it('move house once', () => {
+  it('A person who moves house is in two cities, one after the other', () => {
     const cities = lifeOf('moving_house', 200).logins.map(({ address }) => placeOf(address)?.city);
     const moves = cities.filter((city, index) => index > 0 && city !== cities[index - 1]).length;
     expect(distinct(cities)).toBe(2);
     expect(moves).toBe(1);
   });
 
-  it('replace a phone once', () => {
+  it('A phone is replaced once', () => {
     const devices = lifeOf('new_phone', 100).logins.map(({ browser }) => browser.id);
     expect(distinct(devices)).toBe(2);
     expect(devices.filter((device, index) => index > 0 && device !== devices[index - 1]).length).toBe(1);
   });
 
-  it('stay away for months', () => {
+  it('A dormant person stays away for months', () => {
     const { logins } = lifeOf('dormant', 600);
     const longest = Math.max(...logins.map(({ atMs }, index) => atMs - (logins[index - 1]?.atMs ?? atMs)));
     expect(longest / DAY_MS).toBeGreaterThan(149);
   });
 
-  it('use five devices in turn', () => {
+  it('A person with many devices uses five', () => {
     expect(distinct(lifeOf('many_devices').logins.map(({ browser }) => browser.id))).toBe(5);
   });
 });
@@ -278,12 +278,12 @@ describe('habits', () => {
     return logins.filter(is).length / logins.length;
   };
 
-  it('mistype now and then, some people at every third log-in', () => {
+  it('Most people mistype now and then, some at every third log-in', () => {
     expect(shareOf('one_city', ({ failures }) => failures > 0)).toBeLessThan(0.1);
     expect(shareOf('mistypes', ({ failures }) => failures > 0)).toBeCloseTo(0.33, 1);
   });
 
-  it('give up at some step-ups, some people at every second', () => {
+  it('Most people give up at some step-ups, some at every second', () => {
     expect(shareOf('one_city', ({ answers }) => !answers)).toBeCloseTo(0.1, 1);
     expect(shareOf('drops_out', ({ answers }) => !answers)).toBeCloseTo(0.5, 1);
   });

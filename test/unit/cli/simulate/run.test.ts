@@ -42,12 +42,12 @@ describe('a report', () => {
     bank = only(report);
   }, 300_000);
 
-  it('has causes that add up to what was asked', () => {
+  it('The causes of a report add up to what was asked', () => {
     const sum = bank.causes.reduce((total, { share }) => total + share, 0);
     expect(sum).toBeCloseTo(bank.all.asked.later, 9);
   });
 
-  it('prints a line for each kind, class and bar', () => {
+  it('A report has a line for each kind, class and bar', () => {
     const text = writeSimulation(report);
     for (const kind of KINDS) expect(text).toContain(`\n${kind} `);
     for (const thief of THIEF_CLASSES) expect(text).toContain(`\n${thief} `);
@@ -55,7 +55,7 @@ describe('a report', () => {
       expect(text).toMatch(new RegExp(`^${met ? 'met' : 'MISSED'} .*${what.slice(0, 20)}`, 'm'));
   });
 
-  it('draws a chart that names every class and needs nothing from elsewhere', () => {
+  it('A chart names every class and needs nothing from elsewhere', () => {
     const chart = chartOf(report);
     expect(chart).toMatch(/^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg" viewBox="0 0 860 \d+"/);
     expect(chart).toContain('prefers-color-scheme: dark');
@@ -65,7 +65,7 @@ describe('a report', () => {
 });
 
 describe('simulate', () => {
-  it('gives the same report for the same seed and another one for another', async () => {
+  it('A simulation gives the same report for the same seed, and another one for another', async () => {
     const one = await simulate({ ...parts, rules: policy }, tiny);
     const play = (seed: string) => simulateIn(world, { ...parts, rules: policy }, { ...tiny, seed });
     const [again, other] = [await play(tiny.seed), await play('other')];
@@ -73,7 +73,7 @@ describe('simulate', () => {
     expect(other.mixes).not.toEqual(one.mixes);
   }, 300_000);
 
-  it('says which bars a policy misses that lets everybody in, and how far it has come', async () => {
+  it('A simulation says how far it has come, and which bars a policy misses that lets everybody in', async () => {
     const told: [number, number][] = [];
     const report = only(
       await simulateIn(world, { ...parts, rules: lenient }, { ...tiny, victims: 1 }, (_what, done, total) =>
