@@ -1,4 +1,4 @@
-/** A local step-up issuer, so that the honest users of a simulation prove themselves as in reality. */
+/** A step-up issuer of its own, so that honest people of a simulation prove themselves the way they do in life. */
 export interface LocalIssuer {
   /** `iss` of its tokens. */
   readonly issuer: string;
@@ -6,11 +6,11 @@ export interface LocalIssuer {
   readonly audience: string;
   /** Its public key set. */
   readonly jwks: { readonly keys: readonly JsonWebKey[] };
-  /** A fresh su token (ES256, RFC 7518 section 3.4) of a subject who has authenticated at `atMs`. */
-  sign(subject: string, id: string, atMs: number): Promise<string>;
+  /** A fresh su token (ES256, RFC 7518 section 3.4) of a subject who has authenticated at `atMs`, with these `amr` (default: password and a one-time code). */
+  sign(subject: string, id: string, atMs: number, methods?: readonly string[]): Promise<string>;
 }
 
-/** Creates an issuer with its own private key. */
+/** Makes an issuer with a key of its own, which never leaves it. */
 export async function localIssuer(): Promise<LocalIssuer> {
   const pair = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify']);
   const { kty, crv, x, y } = await crypto.subtle.exportKey('jwk', pair.publicKey);
@@ -23,7 +23,7 @@ export async function localIssuer(): Promise<LocalIssuer> {
     jwks: {
       keys: [{ kty, crv, x, y, kid: 'simulation', alg: 'ES256', use: 'sig' } as JsonWebKey & { readonly kid: string }],
     },
-    async sign(subject, id, atMs) {
+    async sign(subject, id, atMs, methods = ['pwd', 'otp', 'mfa']) {
       const at = Math.floor(atMs / 1000);
       const claims = {
         iss: issuer,
@@ -35,8 +35,8 @@ export async function localIssuer(): Promise<LocalIssuer> {
         iat: at,
         exp: at + 600,
       };
-      const signed = `${header}.${base64url(encode({ ...claims, amr: ['pwd', 'otp', 'mfa'] }))}`;
-      // Web Crypto signs in the IEEE P1363 form of JWS.
+      const signed = `${header}.${base64url(encode({ ...claims, amr: methods }))}`;
+      // Web Crypto signs in the IEEE P1363 form that JWS asks for.
       const signature = await crypto.subtle.sign(
         { name: 'ECDSA', hash: 'SHA-256' },
         pair.privateKey,
