@@ -393,7 +393,7 @@ export function loadSettings(environment: Environment, makeSecret: () => string,
     const text = found(spec.name);
     if (text !== undefined || spec.made === null) return text;
     if (production) {
-      const message = `is not set; with NODE_ENV=production it must be: ${spec.meaning}`;
+      const message = `is not set; NODE_ENV=production requires it (${spec.meaning})`;
       faults.push({ code: 'missing', name: spec.name, message });
       return null;
     }
@@ -451,5 +451,5 @@ function nearestSetting(name: string, names: readonly string[]): string | undefi
 }
 
 const NO_STORE_ON_WORKERS =
-  'is not set; on Workers with NODE_ENV=production it must be: each isolate would otherwise have a memory of its own, ' +
+  'is not set; NODE_ENV=production on Workers requires it: each isolate would otherwise have a memory of its own, ' +
   'which counts and learns nothing beyond it. Set it to a Redis that Workers can reach: `npx wrangler secret put REDIS_URL`';

@@ -1,3 +1,4 @@
+// Written by `npm run generate` from the files in presets/.
 import { auth0 } from './presets/auth0.ts';
 import { descope } from './presets/descope.ts';
 import { entra } from './presets/entra.ts';
@@ -5,8 +6,8 @@ import { keycloak } from './presets/keycloak.ts';
 import { oidc } from './presets/oidc.ts';
 import { okta } from './presets/okta.ts';
 
-/** All presets. To add one, write a file in `presets/` and list it here. */
-export const PRESETS = [oidc, descope, auth0, keycloak, okta, entra] as const;
+/** All presets, by name. */
+export const PRESETS = [auth0, descope, entra, keycloak, oidc, okta] as const;
 
 /** Values of `preset`. */
 export const PRESET_NAMES: readonly string[] = PRESETS.map(({ name }) => name);

@@ -3,6 +3,7 @@ import type { Baseline } from '../../../src/model/baseline.ts';
 import { StoreError } from '../../../src/model/store-error.ts';
 import { NOTHING_SEEN } from '../../../src/store/counters.ts';
 import type { Attempt, History, Store } from '../../../src/store/store.ts';
+import { firstCounts } from '../../support/store/first-counts.ts';
 
 /** 2025-03-10T12:00:00Z in epoch seconds. */
 const NOON = 1_741_608_000;
@@ -53,13 +54,13 @@ export function storeContract(driver: string, open: OpenStore): void {
         expect(history).toEqual<History>({
           subject: {
             state: 'read',
-            value: { baseline: null, attempts1m: 1, failures10m: 0, addresses1h: 1, countries24h: 1 },
+            value: { baseline: null, ...firstCounts('subject') },
           },
           address: {
             state: 'read',
-            value: { failures10m: 0, denies1h: 0, subjects1h: 1, network: { failures10m: 0 } },
+            value: { ...firstCounts('address'), network: firstCounts('network') },
           },
-          device: { state: 'read', value: { subjects24h: 1 } },
+          device: { state: 'read', value: firstCounts('device') },
         });
       });
 
@@ -281,8 +282,9 @@ export function storeContract(driver: string, open: OpenStore): void {
     describe('the support desk', () => {
       test('The support desk reads baseline and counters without counting', async () => {
         const subject = fresh('subject');
-        await subjectAt(subject, NOON, 'a', 'NL');
-        const counters = { baseline: null, attempts1m: 1, failures10m: 0, addresses1h: 1, countries24h: 1 };
+        const counters = { baseline: null, ...firstCounts('subject') };
+        const seen = { subject, address: 'a', network: 'n', device: 'd', country: 'NL' };
+        await store.recordAttempt(attemptBy({ subject }, NOON, seen));
         expect(await store.readSubject(subject, NOON * 1000)).toEqual(counters);
         expect(await store.readSubject(subject, NOON * 1000)).toEqual(counters);
       });

@@ -18,6 +18,7 @@ import { clientTraits } from '../../../src/signals/client.ts';
 import { type Measurements, measureAll } from '../../../src/signals/index.ts';
 import type { DeviceMatch, Observation, Signal } from '../../../src/signals/signal.ts';
 import type { History } from '../../../src/store/store.ts';
+import { firstCounts } from '../store/first-counts.ts';
 
 export const MINUTE = 60;
 export const HOUR = 3600;
@@ -143,14 +144,11 @@ export function history(baseline: Baseline | null = null): History {
       state: 'read',
       value: {
         baseline: baseline && { value: baseline, text: JSON.stringify(baseline) },
-        attempts1m: 1,
-        failures10m: 0,
-        addresses1h: 1,
-        countries24h: 1,
+        ...firstCounts('subject'),
       },
     },
-    address: { state: 'read', value: { failures10m: 0, denies1h: 0, subjects1h: 1, network: { failures10m: 0 } } },
-    device: { state: 'read', value: { subjects24h: 1 } },
+    address: { state: 'read', value: { ...firstCounts('address'), network: firstCounts('network') } },
+    device: { state: 'read', value: firstCounts('device') },
   };
 }
 

@@ -151,7 +151,7 @@ describe('loadSettings', () => {
     ['[{"preset":"auth0","audience":"a"}]', 'STEP_UP_ISSUERS [0].domain is missing; expected string'],
     [
       '[{"preset":"auht0"}]',
-      'STEP_UP_ISSUERS [0].preset has to be oidc, descope, auth0, keycloak, okta or entra, or left out',
+      'STEP_UP_ISSUERS [0].preset has to be auth0, descope, entra, keycloak, oidc or okta, or left out',
     ],
     ['[7]', 'STEP_UP_ISSUERS [0] invalid input: expected object, received number'],
   ])('loadSettings says of the issuers %s where they are wrong, and how', (value, expected) => {
