@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { geoipLiteSource } from '../data/geo/local-geo.ts';
-import { openMethods } from '../gateway/route-table.ts';
 import { DEFAULT_ACTION } from '../rules/actions.ts';
 import { loadRules, readRuleTestFiles } from '../rules/load.ts';
 import { describeProblem, RulesError } from '../rules/problems.ts';
+import { openMethods } from '../rules/route-table.ts';
 import { type CaseReport, type Play, type RuleTestReport, runRuleTests } from '../rules/test-runner.ts';
 import { FACT_CATALOG } from '../signals/index.ts';
 import type { IssuerSettings } from '../step-up/issuer.ts';

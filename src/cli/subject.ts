@@ -46,11 +46,11 @@ interface WhichSubject {
 async function show(id: string, which: WhichSubject): Promise<void> {
   const nowMs = Date.now();
   await withSubject(id, which, async (store, key, subject) => {
-    const slot = await store.readSubject(key, nowMs);
-    if (slot === null) {
+    const record = await store.readSubject(key, nowMs);
+    if (record === null) {
       process.stderr.write('nothing is stored about this subject\n');
       process.exitCode = 1;
-    } else print(true, storedOf(subject, slot, Math.floor(nowMs / 1000)), () => '');
+    } else print(true, storedOf(subject, record, Math.floor(nowMs / 1000)), () => '');
   });
 }
 

@@ -29,6 +29,8 @@ export interface AddressLists {
   readonly relay: readonly string[];
   readonly datacenter: readonly string[];
   readonly attack: readonly string[];
+  /** Networks of a satellite operator. */
+  readonly satellite: readonly string[];
 }
 
 /** A country with enough cities to live, wander and be robbed in. */
@@ -45,6 +47,10 @@ export interface Country {
   readonly relays: readonly Network[];
   /** Exits of VPN providers in this country; nobody lives there. */
   readonly vpns: readonly Network[];
+  /** Exits of a company's cloud proxy in this country, each of which hosts thousands; nobody lives there. */
+  readonly proxies: readonly Network[];
+  /** Ground stations of a satellite operator; nobody lives there. */
+  readonly satellites: readonly Network[];
 }
 
 /** Real geography: cities and addresses of the geo source, with roles given to some of them by chance. */
@@ -74,12 +80,14 @@ export interface ListQuality {
   readonly vpn: number;
   /** Share of hosting networks that the data-centre list names. */
   readonly datacenter: number;
+  /** Share of the exits of company proxies that the data-centre list names. */
+  readonly proxy: number;
   /** Share of honest home and carrier networks of which one address in ten is wrongly on an attack list. */
   readonly wrongAttack: number;
 }
 
 /** Lists as they are in life: incomplete, and wrong about some honest people. */
-const USUAL_LIST_QUALITY: ListQuality = { vpn: 0.85, datacenter: 0.9, wrongAttack: 0.03 };
+const USUAL_LIST_QUALITY: ListQuality = { vpn: 0.85, datacenter: 0.9, proxy: 0.7, wrongAttack: 0.03 };
 
 /**
  * Samples `samples` random public IPv4 addresses, keeps those that the source places in a city, looks at their
@@ -130,14 +138,18 @@ export function buildWorld(
       tor: [...new Set(torExits)],
       vpn: vpns.filter(() => roles.happens(quality.vpn)).map(blockOf),
       relay: countries.flatMap(({ relays }) => relays).map(blockOf),
-      datacenter: rented.filter(() => roles.happens(quality.datacenter)).map(blockOf),
+      datacenter: [
+        ...rented.filter(() => roles.happens(quality.datacenter)),
+        ...countries.flatMap(({ proxies }) => proxies).filter(() => roles.happens(quality.proxy)),
+      ].map(blockOf),
+      satellite: countries.flatMap(({ satellites }) => satellites).map(blockOf),
       attack: [...new Set([...botnet, ...wrong])],
     },
   };
 }
 
 /** An address of the network. */
-export function hostIn(network: Network, chance: Chance): string {
+export function hostIn(network: Pick<Network, 'version' | 'prefix'>, chance: Chance): string {
   return network.version === 4 ? `${network.prefix}${chance.whole(1, 254)}` : `${network.prefix}${chance.hex(4)}::1`;
 }
 
@@ -277,9 +289,10 @@ function countriesOf(cities: readonly City[], networks6: readonly Network[], cha
       const own = chance.fork(code);
       const exits = own.sample(
         found.flatMap((city) => city.networks),
-        RELAY_NETWORKS + VPN_NETWORKS,
+        RELAY_NETWORKS + VPN_NETWORKS + PROXY_NETWORKS + SATELLITE_NETWORKS,
       );
       const taken = new Set(exits);
+      const take = (count: number): Network[] => exits.splice(0, count);
       const all = found
         .map((city) => ({ ...city, networks: city.networks.filter((network) => !taken.has(network)) }))
         .filter(({ networks }) => networks.length > 0);
@@ -292,8 +305,10 @@ function countriesOf(cities: readonly City[], networks6: readonly Network[], cha
           CARRIER_NETWORKS,
         ),
         networks6: six.get(code) ?? [],
-        relays: exits.slice(0, RELAY_NETWORKS),
-        vpns: exits.slice(RELAY_NETWORKS),
+        relays: take(RELAY_NETWORKS),
+        vpns: take(VPN_NETWORKS),
+        proxies: take(PROXY_NETWORKS),
+        satellites: take(SATELLITE_NETWORKS),
       };
     })
     .filter(({ homes, carrier }) => homes.length >= MIN_HOMES && carrier.length === CARRIER_NETWORKS)
@@ -311,6 +326,8 @@ const MIN_HOME_NETWORKS = 500;
 const CARRIER_NETWORKS = 80;
 const RELAY_NETWORKS = 6;
 const VPN_NETWORKS = 2;
+const PROXY_NETWORKS = 4;
+const SATELLITE_NETWORKS = 2;
 
 type FullPlace = { readonly [key in 'lat' | 'lon' | 'accuracyKm']: number } & {
   readonly [key in 'country' | 'city']: string;

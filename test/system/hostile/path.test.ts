@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { pathReadings } from '../../../src/gateway/path.ts';
-import { compileRoutes } from '../../../src/gateway/route-table.ts';
+import { compileRoutes } from '../../../src/rules/route-table.ts';
 import { pathsOf, servedBy, unresolvedPathsOf } from '../../support/hostile/origins.ts';
 import { hostileTarget } from '../../support/hostile/requests.ts';
 

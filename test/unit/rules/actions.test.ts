@@ -16,7 +16,7 @@ describe('an action that no rule file names', () => {
         code: 'action_undeclared',
         rule: null,
         points: 0,
-        message: 'no rule file declares the action payment.transfr; the nearest that is declared is payment.transfer',
+        message: 'no rule file declares the action payment.transfr; the closest declared action is payment.transfer',
         facts: { action: 'payment.transfr' },
       },
     ]);

@@ -52,17 +52,17 @@ describe('errors', () => {
     expect((error as RulesError).code).toBe('rules_invalid');
     expect((error as RulesError).problems.map(describeProblem)).toEqual([
       'bad.json › levels: medium must be below high. Found {"medium":40,"high":30}. [shape]',
-      'bad.json › actoins: The key "actoins" means nothing here. Remove it or correct its spelling. Did you mean "actions"? [unknown_key]',
+      'bad.json › actoins: The key "actoins" is not allowed here. Remove it or correct its spelling. Did you mean "actions"? [unknown_key]',
       'bad.json › rules[0].when["travel.sped_kmh"] (rule a): No signal declares a fact "travel.sped_kmh". Allowed are declared facts and paths below context, resource.properties, subject.properties. Did you mean "travel.speed_kmh"? [unknown_fact]',
       'bad.json › rules[1].then.decision (rule b): Expected one of allow, deny, step-up; found "alow". Did you mean "allow"? [shape]',
       'bad.json › rules[1].when["travel.speed_kmh"].gtt (rule b): No operator "gtt". Allowed here: eq, ne, gt, gte, lt, lte, between, in, not_in, known. Did you mean "gt"? [unknown_operator]',
       'bad.json › rules[1].when["travel.speed_kmh"].gt (rule b): gt of "travel.speed_kmh": Invalid input: expected number, received string. Found "9". [operand]',
-      'bad.json › rules[2].modes (rule c): The key "modes" means nothing here. Remove it or correct its spelling. Did you mean "mode"? [unknown_key]',
+      'bad.json › rules[2].modes (rule c): The key "modes" is not allowed here. Remove it or correct its spelling. Did you mean "mode"? [unknown_key]',
       'bad.json › rules[2].then.points (rule c): Too big: expected number to be <=100. Found 101. [shape]',
       'bad.json › rules[2].when["device.state"] (rule c): "device.state" is never "nwe". Its values are trusted, known, new. Did you mean "new"? [unknown_value]',
       'bad.json › rules[3].when["ip.categories"].has_any[1] (rule d): "ip.categories" is never "vnp". Its values are tor, vpn, attack. Did you mean "vpn"? [unknown_value]',
-      'bad.json › rules[3].when["device.trusted"].gt (rule d): gt cannot be put to the boolean fact "device.trusted". Allowed here: eq, ne, known. [operator_type]',
-      'bad.json › rules[4].when.score (rule e): A scoring rule cannot test score: it is the sum that scoring rules make. Use a decision rule. [score_in_scoring_rule]',
+      'bad.json › rules[3].when["device.trusted"].gt (rule d): gt cannot be used with the boolean fact "device.trusted". Allowed here: eq, ne, known. [operator_type]',
+      'bad.json › rules[4].when.score (rule e): A scoring rule cannot test score: the score is the sum of scoring rules. Use a decision rule. [score_in_scoring_rule]',
     ]);
   });
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { pathReadings } from '../../../src/gateway/path.ts';
-import { compileRoutes } from '../../../src/gateway/route-table.ts';
 import { ROUTE_SHAPE, routeProblem } from '../../../src/rules/route.ts';
+import { compileRoutes } from '../../../src/rules/route-table.ts';
 import { problemsOf } from '../../support/sample-rules.ts';
 
 describe('a route that no request could ever match', () => {

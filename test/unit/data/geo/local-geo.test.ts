@@ -75,6 +75,7 @@ test('A new build that is broken is refused and told of, and the old one goes on
   await truncate(join(dir, first), 100);
   await reload();
   expect(problem()?.message).toMatch(/holds 100 bytes/);
+  expect(geo.status(NOW).problem).toMatch(/^bad_database: .*holds 100 bytes/);
   expect(geo.locate(PLACED)).toMatchObject({ place: { country: 'GB' } });
   await put(next);
   await reload();

@@ -71,6 +71,28 @@ describe('against a server that listens', () => {
   });
 });
 
+describe('a decision without what explains it', () => {
+  test('The client asks for it and gets no reasons and signals', async () => {
+    const { client, settled } = inProcess();
+    const decided = await client.decide({ ...LOGIN, device: DEVICE });
+    await settled();
+    expect(decided).toEqual({ failed: false, id: expect.any(String), decision: 'allow', score: expect.any(Number) });
+  });
+
+  test('The failure answer stands in for it as for a full one', async () => {
+    const failures: unknown[] = [];
+    const client = createStepgateClient({
+      url: 'http://stepgate.internal',
+      key: API_KEY,
+      onFailure: 'deny',
+      onFailed: (failure) => failures.push(failure),
+      fetch: () => new Response('', { status: 503 }),
+    });
+    expect(await client.decide(LOGIN)).toMatchObject({ failed: true, decision: 'deny', why: 'unavailable' });
+    expect(failures).toMatchObject([{ call: 'risk-check', why: 'unavailable' }]);
+  });
+});
+
 describe('what Stepgate refuses is an error, whatever a failure would be answered with', () => {
   const allowing = (url: string, key: string) => createStepgateClient({ ...patient, url, key, onFailure: 'allow' });
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { pathReadings } from '../../../src/gateway/path.ts';
-import { compileRoutes, normaliseMethod, openMethods } from '../../../src/gateway/route-table.ts';
 import { DEFAULT_ACTION } from '../../../src/rules/actions.ts';
+import { compileRoutes, normaliseMethod, openMethods } from '../../../src/rules/route-table.ts';
 import type { RoutePattern } from '../../../src/rules/ruleset.ts';
 
 /** `POST /api/pay pay` as a route. */
