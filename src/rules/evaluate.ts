@@ -11,9 +11,9 @@ import {
 import type { Facts } from '../model/facts.ts';
 import type { KnownActions } from './actions.ts';
 import { TRUE } from './operators.ts';
-import { reasonOf, showValue, type Told } from './reason.ts';
+import { type ReasonSource, reasonOf, showValue } from './reason.ts';
 
-interface CompiledShared extends Told {
+interface CompiledShared extends ReasonSource {
   readonly file: string;
   readonly dryRun: boolean;
 }
@@ -77,8 +77,8 @@ export function evaluateRules(rules: CompiledRules, facts: Facts): Verdict {
   const live = matchRules(rules.general, bucket, facts, false);
   // Each group is already in order; only two groups together must be sorted.
   const scoring = bucket === undefined || live.scoring.length < 2 ? live.scoring : [...live.scoring].sort(byWeight);
-  const stranger = undeclaredAction(rules, facts);
-  const least = stranger === null ? 'allow' : rules.undeclared;
+  const undeclared = undeclaredAction(rules, facts);
+  const least = undeclared === null ? 'allow' : rules.undeclared;
   const ruled = strictest(live.binding) ?? rules.fallback;
   const decision = stricter(ruled, least);
   const binding = live.binding.length < 2 ? live.binding : [...live.binding].sort(byStrictness);
@@ -87,7 +87,7 @@ export function evaluateRules(rules: CompiledRules, facts: Facts): Verdict {
     decision,
     score: live.score,
     level: levelOf(live.score, rules.levels),
-    reasons: [...reasonsFor(scoring, binding, facts, live.score), ...undeclaredReason(rules, stranger)],
+    reasons: [...reasonsFor(scoring, binding, facts, live.score), ...undeclaredReason(rules, undeclared)],
     rule: first === undefined || decision !== ruled ? null : { id: first.id, file: first.file },
     requirement: decision === 'step-up' ? mergeRequirements(binding) : null,
     dryRun: dryRunOf(rules, bucket, facts, decision, least),

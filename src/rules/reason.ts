@@ -7,7 +7,7 @@ import { FALSE, isFactValue, OPERATORS, TRUE, type Truth } from './operators.ts'
 export type MessagePart = string | { readonly fact: string; readonly read: Read };
 
 /** As much of a rule as its reason needs. */
-export interface Told {
+export interface ReasonSource {
   readonly id: string;
   /** Reason code. */
   readonly code: string;
@@ -17,7 +17,7 @@ export interface Told {
 }
 
 /** Tells why a rule matched: its description with the values put in, else the comparisons that carried it. */
-export function reasonOf(rule: Told, points: number, facts: Facts, score: number): Reason {
+export function reasonOf(rule: ReasonSource, points: number, facts: Facts, score: number): Reason {
   const compared: { [name: string]: FactValue } = {};
   const carried = carriers(rule.when, TRUE, facts, score, compared, rule.message.length === 0);
   let message = rule.message.length === 0 ? carried || 'always' : '';

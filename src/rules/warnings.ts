@@ -26,9 +26,9 @@ export function pathWarnings({ file, head, when }: DraftRule): string[] {
     if (fact !== 'resource.id' || !(isExact || PARTIAL.includes(operator))) return [];
     const texts = (Array.isArray(operand) ? operand : [operand]).filter((each) => typeof each === 'string');
     return texts.flatMap((text) => {
-      const told = isExact ? text.toLowerCase().replace(/(?<=.)\/$/, '') : text.toLowerCase();
-      if (told === text || !(isExact ? text.startsWith('/') : text.includes('/'))) return [];
-      return `${file} › ${path} (rule ${head.id}): no request behind a gateway has "${text}" in its path: paths are told in lower case and without a slash at the end; write "${told}"`;
+      const written = isExact ? text.toLowerCase().replace(/(?<=.)\/$/, '') : text.toLowerCase();
+      if (written === text || !(isExact ? text.startsWith('/') : text.includes('/'))) return [];
+      return `${file} › ${path} (rule ${head.id}): no request behind a gateway has "${text}" in its path: paths are in lower case and without a slash at the end; write "${written}"`;
     });
   });
 }
