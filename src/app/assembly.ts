@@ -1,4 +1,3 @@
-import { openMethods } from '../gateway/route-table.ts';
 import { stackOf } from '../model/error-text.ts';
 import type { ListStatus } from '../model/reputation.ts';
 import type { Log } from '../records/log.ts';
@@ -6,6 +5,7 @@ import type { Metrics } from '../records/metrics.ts';
 import { DEFAULT_ACTION } from '../rules/actions.ts';
 import type { UnmetAcrValues } from '../rules/draft-rule.ts';
 import type { RulesError } from '../rules/problems.ts';
+import { openMethods } from '../rules/route-table.ts';
 import type { RuleSet } from '../rules/ruleset.ts';
 import { singleUseGap, unrankedAcrValues } from '../step-up/requirement.ts';
 import type { EngineSecrets, KeyFetching } from './assemble-engine.ts';

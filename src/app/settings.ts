@@ -284,7 +284,7 @@ export const SETTINGS = {
     'Places and address lists',
     GEO_DATA,
     'city',
-    '`city` (about 115 MB, 50 MB when built into GEO_DIR, 16 MB on Workers), `country` (about 8 MB, no coordinates, so no travel) or `none`',
+    '`city` (about 50 MB, 16 MB on Workers), `country` (about 3 MB, no coordinates, so no travel) or `none`',
   ),
   geoDir: text(
     'GEO_DIR',

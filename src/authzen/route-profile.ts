@@ -1,12 +1,11 @@
 import { candidatesOf, requestsOf } from '../gateway/candidates.ts';
 import { queryNamesOtherMethod } from '../gateway/method-override.ts';
 import { pathReadings } from '../gateway/path.ts';
-import type { RouteMatch } from '../gateway/route-table.ts';
 import { ProblemError } from '../http/problem.ts';
 import type { CheckRequest } from '../model/request.ts';
 import { DEFAULT_ACTION } from '../rules/actions.ts';
 import { HTTP_METHODS } from '../rules/route.ts';
-import type { RuleSet } from '../rules/ruleset.ts';
+import type { RouteMatch, RuleSet } from '../rules/ruleset.ts';
 
 /**
  * What a request of the API-gateway profile may be (method as `action.name`, `route` as `resource.type`): the actions

@@ -1,80 +1,106 @@
 import { table } from './output.ts';
-import { type Counts, type PersonTally, type Report, share, type ThiefTally } from './simulate/report.ts';
+import { percent } from './simulate/bars.ts';
+import type { Bar, Group, KindReport, MixReport, Report, ThiefReport } from './simulate/report.ts';
 
 /** The report of a simulation as text for a terminal. */
-export function writeSimulation(report: Report): string {
-  const { people, thieves, misses } = report;
-  const top = (reasons: Counts['reasons']): string =>
-    reasons
-      .slice(0, 3)
-      .map(({ code, count }) => `${code} ${count}`)
-      .join(', ');
-  const person = ({ kind, logins, requests, coldStart }: PersonTally): string[] => [
-    kind,
-    String(logins.total),
-    share(logins.asked, logins.total),
-    String(logins.denied),
-    share(requests.asked - requests.askedByAction, requests.total),
-    share(requests.askedByAction, requests.total),
-    String(requests.denied),
-    share(coldStart.asked, coldStart.total),
-    top(logins.reasons),
-  ];
-  const all = people.map(({ logins, requests, coldStart }) => [logins, requests, coldStart] as const);
-  const sum = (of: 0 | 1 | 2, what: 'total' | 'asked' | 'askedByAction' | 'denied'): number =>
-    all.reduce((total, counts) => total + counts[of][what], 0);
-  const thief = (tally: ThiefTally): string[] => [
-    tally.withinReach ? tally.class : `${tally.class} *`,
-    String(tally.thieves),
-    share(tally.stopped, tally.thieves),
-    share(tally.denied, tally.thieves),
-    String(tally.succeeded),
-    tally.looked === 0 ? '' : share(tally.looked, tally.thieves),
-    top(tally.reasons),
-  ];
+export function writeSimulation({ seed, rulesRevision, mixes }: Report): string {
+  return [`seed ${seed}, rules ${rulesRevision.slice(0, 15)}`, ...mixes.map(writeMix)].join('\n\n');
+}
+
+function writeMix(report: MixReport): string {
+  const { mix, meaning, people, logins, requests, causes, bars } = report;
   return [
-    `seed ${report.seed}, ${report.weeks} weeks, ${report.peoplePerKind} people of each kind, ` +
-      `${report.thievesPerClass} thieves of each class, rules ${report.rulesRevision.slice(0, 15)}`,
+    `${mix}: ${meaning}`,
+    `${people} people, ${logins} log-ins; shares are those of log-ins asked, weighted by the mix`,
+    '',
+    table([['people', 'share', ...HONEST], ...honestRows(report)], isNumber(6)),
     '',
     table(
       [
-        [
-          'honest',
-          'log-ins',
-          'asked',
-          'denied',
-          'requests asked',
-          'by the action',
-          'denied',
-          'first ten asked',
-          'why at log-in',
-        ],
-        ...people.map(person),
-        [
-          'all',
-          String(sum(0, 'total')),
-          share(sum(0, 'asked'), sum(0, 'total')),
-          String(sum(0, 'denied')),
-          share(sum(1, 'asked') - sum(1, 'askedByAction'), sum(1, 'total')),
-          share(sum(1, 'askedByAction'), sum(1, 'total')),
-          String(sum(1, 'denied')),
-          share(sum(2, 'asked'), sum(2, 'total')),
-          '',
-        ],
+        ['kind', ...report.frequencies.map(({ meaning: often }) => often), 'all', 'denied', 'why'],
+        ...report.kinds.map(kindRow),
       ],
-      isNumber(8),
+      isNumber(report.frequencies.length + 2),
     ),
+    'log-ins after the tenth',
     '',
-    table([['thief', 'thieves', 'stopped', 'denied', 'won', 'saw a page', 'why'], ...thieves.map(thief)], isNumber(6)),
-    '* no signal of today tells this thief from the victim; no bar is set',
+    table(
+      [
+        ['why log-ins after the tenth were asked', 'share of all'],
+        ...causes.map(({ meaning: why, share }) => [why, percent(share)]),
+      ],
+      isNumber(1),
+    ),
+    ...(requests.total === 0
+      ? []
+      : [
+          `requests in sessions: ${percent(requests.byScore)} asked by the score, ${percent(requests.byAction)} by the action, ${requests.denied} denied`,
+        ]),
     '',
-    misses.length === 0
-      ? 'All bars are met: honest log-ins asked at most 1 %, never denied; thieves stopped at least 99 %.'
-      : ['Bars missed:', ...misses.map((miss) => `  ${miss}`)].join('\n'),
+    table(
+      [['thief', 'thieves', 'first try', 'best of five', 'took', 'denied', 'why not'], ...report.thieves.map(thiefRow)],
+      isNumber(5),
+    ),
+    'best of five: let in at any try; took: a payment or a change of credentials without a step-up; *: asked, and can answer',
+    '',
+    ...bars.map(writeBar),
   ].join('\n');
 }
 
-/** Names stand in the first column and reasons in the last; what is between them is counted. */
+const HONEST = ['first', '2nd-10th', 'after ten', 'asks a year', 'never asked'];
+
+function honestRows({ all, keepers, frequencies }: MixReport): string[][] {
+  return [
+    ...frequencies.map(({ meaning, share, ...group }) => [meaning, percent(share), ...groupCells(group)]),
+    ['browsers that keep state', '', ...groupCells(keepers)],
+    ['all', '', ...groupCells(all)],
+  ];
+}
+
+function groupCells({ asked, perPerson }: Group): string[] {
+  return [
+    percent(asked.first),
+    percent(asked.early),
+    percent(asked.later),
+    perPerson.asksPerYear.toFixed(1),
+    percent(perPerson.neverAsked),
+  ];
+}
+
+function kindRow({ kind, keeps, later, asked, denied, causes }: KindReport): string[] {
+  return [
+    keeps ? kind : `${kind} -`,
+    ...Object.values(later).map(({ logins, asked: some }) => (logins === 0 ? '' : percent(some / logins))),
+    percent(asked.later),
+    String(denied),
+    causes
+      .slice(0, 2)
+      .map(({ cause, share }) => `${cause} ${percent(share)}`)
+      .join(', '),
+  ];
+}
+
+function thiefRow({ class: thief, thieves, first, best, took, answered, denied, reasons }: ThiefReport): string[] {
+  const share = (count: number): string => (thieves === 0 ? '' : percent(count / thieves));
+  return [
+    answered === 0 ? thief : `${thief} * ${share(answered)}`,
+    String(thieves),
+    share(first),
+    share(best),
+    share(took),
+    share(denied),
+    reasons
+      .slice(0, 3)
+      .map(({ code }) => code)
+      .join(', '),
+  ];
+}
+
+function writeBar({ kind, what, wanted, found, met }: Bar): string {
+  return `${met ? 'met   ' : 'MISSED'} ${kind.padEnd(7)} ${what}: ${found}, wanted ${wanted}`;
+}
+
+/** Names are in the first column and reasons in the last; the columns between are counts. */
 function isNumber(last: number): (column: number) => boolean {
-  return (column) => column > 0 && column < last;
+  return (column) => column > 0 && column <= last;
 }

@@ -6,7 +6,7 @@ export const DATA_FORMAT = 3;
 /** Ending of the name of every data file. */
 export const DATA_SUFFIX = '.sgip';
 
-/** What a data file holds. */
+/** Kind of a data file. */
 export interface ContainerKind {
   /** First four bytes of the file, as a little-endian word. */
   readonly magic: number;
@@ -23,12 +23,12 @@ export type Section = Uint8Array | Uint16Array | Uint32Array | Int32Array | Floa
 
 type SectionType<T extends Section> = new (buffer: ArrayBuffer, byteOffset: number, length: number) => T;
 
-/** A section says by its position here of which type it is. */
+/** The type of a section is its index here. */
 const TYPES: readonly SectionType<Section>[] = [Uint8Array, Uint16Array, Uint32Array, Int32Array, Float64Array];
 
 const HEADER_WORDS = 4;
 const ENTRY_WORDS = 3;
-/** Every section begins where any of the types may. */
+/** Every section starts at an offset valid for all types. */
 const ALIGNMENT = 8;
 
 const aligned = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
@@ -60,14 +60,14 @@ export function encodeContainer({ magic }: ContainerKind, sections: readonly Sec
   return bytes;
 }
 
-/** Gives the sections of a container in their order: the next one has to be of one of the types. */
+/** Returns the sections of a container in order; the next one must have one of the types. */
 export type NextSection = <T extends Section>(...types: readonly SectionType<T>[]) => T;
 
 /**
- * Checks all bytes of a container and opens it. Sections are views of the bytes, unless these begin where no view can.
+ * Checks all bytes of a container and opens it. Sections are views of the bytes, unless alignment requires a copy.
  *
- * @throws DataError with the kind's code and `_foreign` (no such file), `_version` (another format), `_truncated` (length) or
- *   `_damaged` (checksum or layout)
+ * @throws DataError with the kind's code and `_foreign` (another file), `_version` (another format), `_truncated`
+ * (length) or `_damaged` (checksum or layout)
  */
 export function openContainer(bytes: Uint8Array, kind: ContainerKind): NextSection {
   const { buffer, byteOffset } =

@@ -8,18 +8,18 @@ export interface Live<T> {
   look(): Promise<void>;
   /** Reads again whether or not anything changed. Resolves when the outcome has been announced. */
   reload(): Promise<void>;
-  /** Stops looking. A reload under way announces nothing any more. */
+  /** Stops watching. A reload in progress reports nothing. */
   close(): void;
 }
 
-/** Where versions come from, and who hears of them. */
+/** Where versions come from, and callbacks. */
 export interface LiveOptions<T, V> {
   /** Names the version that is there, cheaply: it differs when anything changed. */
   readonly version: () => Promise<V>;
-  /** Reads the version. Whatever it throws refuses it, and the version in force stays. */
+  /** Loads the version. If it throws, the version is refused and the active one stays. */
   readonly load: (version: V, current: T) => T | Promise<T>;
   readonly first: { readonly value: T; readonly version: V };
-  /** True when a version that was read is no other than the one in force: it is then not announced. Default: never. */
+  /** True if a loaded version equals the active one, which is then not reported. Default: never. */
   readonly isSame?: (next: T, current: T) => boolean;
   readonly onSwap?: (next: T) => void;
   /** Called once for each problem, as long as it stays the same. */

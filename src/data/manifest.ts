@@ -5,10 +5,10 @@ import { DataError } from './data-error.ts';
 /** Name of the file that lists the others of its directory. */
 export const MANIFEST_FILE = 'manifest.json';
 
-/** A file as the manifest lists it: its name, its size in bytes, and the CRC-32 that it ends with. */
+/** A file in the manifest: name, size in bytes, and the CRC-32 at its end. */
 export type ListedFile = readonly [name: string, bytes: number, crc32: number];
 
-/** Files that belong together: they are taken over as a whole, and one that is missing is missed. */
+/** Files that belong together: they are loaded as a whole, and a missing one is an error. */
 export interface Manifest<About> {
   readonly format: typeof DATA_FORMAT;
   /** What the files are made of. */
@@ -18,7 +18,7 @@ export interface Manifest<About> {
   readonly checksum: number;
 }
 
-/** What a kind of manifest says of its files, and how it is made again. */
+/** Description of a kind of manifest, and the command that rebuilds it. */
 export interface ManifestKind<About> {
   readonly about: z.ZodType<About>;
   readonly command: string;
@@ -77,7 +77,7 @@ export function parseManifest<About>(text: string, { about, command }: ManifestK
   return parsed.data;
 }
 
-/** Brings one file by its name; null when there is none. Rejects when it cannot be read at the moment. */
+/** Reads one file by name; null if it does not exist. Rejects if it cannot be read now. */
 export type ReadFile = (name: string) => Promise<Uint8Array | null>;
 
 /**

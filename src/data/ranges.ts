@@ -2,7 +2,7 @@
 export interface Span<T extends number | bigint> {
   readonly start: T;
   readonly end: T;
-  /** What the range says: an AS number; 0 where only membership matters. */
+  /** Value of the range: an AS number; 0 if only membership matters. */
   readonly value: number;
 }
 
@@ -12,7 +12,7 @@ export interface Ranges {
   readonly words: 1 | 4;
   /** First and last address of each range, big-endian words, side by side: one look at memory finds both. */
   readonly bounds: Uint32Array;
-  /** What each range says; null where only membership matters. */
+  /** Value of each range; null if only membership matters. */
   readonly values: Uint32Array | null;
   readonly index: FirstLevel;
 }
@@ -145,7 +145,7 @@ export function isInOrder({ words, bounds }: Pick<Ranges, 'words' | 'bounds'>): 
   return bounds.length % (words * 2) === 0;
 }
 
-/** Position of the range that holds the address, whose words are those of the ranges; -1 when none does. */
+/** Index of the range that contains the address, in words like the ranges; -1 if none. */
 export function findRange({ words, bounds, index }: Ranges, address: readonly number[]): number {
   const first = address[0] ?? 0;
   if (bounds.length === 0 || first < index.base) return -1;
@@ -163,8 +163,8 @@ export function findRange({ words, bounds, index }: Ranges, address: readonly nu
 }
 
 /**
- * Position of the last start that is not above the address; -1 when all are. Starts lie `stride` words apart; where that is less than
- * the address has, the first words decide.
+ * Index of the last start at or below the address; -1 if none. Starts are `stride` words apart; if that is less than
+ * the address has, its first words decide.
  */
 export function lastAtOrBelow(starts: Uint32Array, stride: number, address: readonly number[]): number {
   const count = starts.length / stride;

@@ -1,6 +1,5 @@
 import type { CheckRequest } from '../model/request.ts';
-import type { RuleSet } from '../rules/ruleset.ts';
-import { type RouteMatch, routeTable } from './route-table.ts';
+import type { RouteMatch, RuleSet } from '../rules/ruleset.ts';
 
 /** Most actions that one request may be, and most pairs of an action and a reading; beyond them the path is called ambiguous. */
 const MAX_ACTIONS = 16;
@@ -16,7 +15,7 @@ export function candidatesOf(
   readings: readonly string[],
   templates = false,
 ): readonly RouteMatch[] | null {
-  const matches = routeTable(rules).match(method, readings, templates);
+  const matches = rules.routeTable.match(method, readings, templates);
   const byAction = new Map(matches.map((match) => [match.action, match] as const).reverse());
   if (byAction.size > MAX_ACTIONS) return null;
   const candidates = rules.tests('resource.id') ? matches : [...byAction.values()].reverse();

@@ -11,10 +11,10 @@ import type { CheckRequest, Credential } from '../model/request.ts';
 import { DEFAULT_SPACE, normaliseSubject, USER_TYPE } from '../model/subject.ts';
 import type { Connection } from '../net/connection.ts';
 import { parsePeer } from '../net/ip.ts';
+import { normaliseMethod } from '../rules/route-table.ts';
 import { verifyProof } from '../step-up/settle-proof.ts';
 import { hasQueryToken, type ReadCredentials, readCredentials, type SentCredentials } from './credentials.ts';
 import { namesOtherMethod } from './method-override.ts';
-import { normaliseMethod } from './route-table.ts';
 
 /** The original request as the gateway describes it. */
 export interface HookCall {

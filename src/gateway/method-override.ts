@@ -1,6 +1,6 @@
 import type { ReadHeader } from '../contract/client-headers.ts';
+import { normaliseMethod } from '../rules/route-table.ts';
 import { queryPairs } from './query.ts';
-import { normaliseMethod } from './route-table.ts';
 
 /** Headers by which a client may try to pass for another method. They are compared and never taken. */
 const OVERRIDE_HEADERS = [

@@ -1,4 +1,4 @@
-import { folded, isAscii } from './fold.ts';
+import { folded, isAscii } from '../rules/fold.ts';
 
 /** Every way in which an origin may read a request target, or the verdict that no safe reading exists. */
 export type PathReadings =

@@ -21,13 +21,13 @@ export function withoutPlaceholders(claim: DeviceClaim): DeviceClaim {
 export function isPlaceholder(text: string): boolean {
   const plain = plainOf(text);
   const parts = partsOf(plain);
-  return isPatterned(parts) || sayNothing(plain, parts, NO_FINGERPRINT) || isStandIn(parts);
+  return isPatterned(parts) || sayNothing(plain, NO_FINGERPRINT) || isStandIn(parts);
 }
 
 /** Narrower than {@link isPlaceholder}: of a part of a device, `true`, `0` or `a` may well be the value. */
 function isEmptyComponent(name: string, text: string): boolean {
   const plain = plainOf(text);
-  return sayNothing(plain, partsOf(plain), NOTHING) || (name === 'canvas' && isNoPicture(plain));
+  return sayNothing(plain, NOTHING) || (name === 'canvas' && isNoPicture(plain));
 }
 
 /** Values of the group `canvas` that are the same in every browser of a kind, as the collector of `@stepgate/browser` shortens them. */
@@ -216,13 +216,20 @@ function digestKey(plain: string): string {
   return plain.slice(0, TELLING_LENGTH).replaceAll('-', '+').replaceAll('_', '/');
 }
 
-function sayNothing(plain: string, parts: readonly string[], words: ReadonlySet<string>): boolean {
+function sayNothing(plain: string, words: ReadonlySet<string>): boolean {
+  if (NO_WORD.test(plain)) return isDigestOfNothing(plain, plain.slice(0, TELLING_LENGTH));
   return (
-    parts.every((part) => words.has(part) || isZeros(part) || JOINED.test(part)) ||
+    partsOf(plain).every((part) => words.has(part) || isZeros(part) || JOINED.test(part)) ||
     SAYING.test(plain) ||
-    SHORT_DIGESTS.has(plain) ||
-    (plain.length >= TELLING_LENGTH && DIGESTS_OF_NOTHING.has(digestKey(plain)))
+    isDigestOfNothing(plain, digestKey(plain))
   );
+}
+
+/** Most values: a digit other than zero among letters and digits is in none of the words and marks below. */
+const NO_WORD = /^[a-z0]*[1-9][a-z0-9]*$/;
+
+function isDigestOfNothing(plain: string, key: string): boolean {
+  return plain.length >= TELLING_LENGTH ? DIGESTS_OF_NOTHING.has(key) : SHORT_DIGESTS.has(plain);
 }
 
 /** Values of nothing joined without a mark between them. */
@@ -273,18 +280,19 @@ function isSequence(text: string, slowly: boolean): boolean {
 }
 
 function isOfFew(text: string): boolean {
-  const seen = new Set<string>();
+  let seen = '';
   for (const character of text) {
-    seen.add(character);
-    if (seen.size >= LENGTH_OF_FEW.length) return false;
+    if (seen.includes(character)) continue;
+    seen += character;
+    if (seen.length >= LENGTH_OF_FEW.length) return false;
   }
-  return text.length >= (LENGTH_OF_FEW[seen.size] ?? 0);
+  return text.length >= (LENGTH_OF_FEW[seen.length] ?? 0);
 }
 
 function isRepeated(text: string): boolean {
   for (let period = 2; period <= text.length - LEAST_FORETOLD; period++) {
     let i = period;
-    while (i < text.length && text[i] === text[i - period]) i++;
+    while (i < text.length && text.charCodeAt(i) === text.charCodeAt(i - period)) i++;
     if (i === text.length) return true;
   }
   return false;

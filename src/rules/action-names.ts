@@ -9,8 +9,9 @@ import { nearMiss } from './problems.ts';
 import type { OpenedFile } from './rule-file.ts';
 
 /**
- * Names that are a slip of the finger away from a declared one: in `when`, one that `actions` does not hold; in `actions`, one that
- * no rule names beside one that a rule names, unless both have routes. A rule that is never asked looks exactly like one that never matches.
+ * Reports probable typos of action names: a name in `when` that `actions` lacks, or a name in `actions` that no rule uses
+ * although a rule uses a similar one, unless both have routes. A rule that misses its action by a typo looks like a rule that
+ * never matches.
  */
 export function findNearMisses(files: readonly OpenedFile[], drafts: readonly DraftRule[], findings: Findings): void {
   const entries = files.flatMap(({ name: file, body }) =>
@@ -40,7 +41,7 @@ export function findNearMisses(files: readonly OpenedFile[], drafts: readonly Dr
   const routed = new Set(entries.filter(({ routes }) => routes !== undefined).map(({ action }) => action));
   const judged = [...declared].filter((action) => named.has(action));
   for (const { file, action } of entries) {
-    // Two names that each have routes of their own are two actions: cart.add and card.add, account.lock and account.unlock.
+    // Similar names that both have routes are different actions: cart.add and card.add, account.lock and account.unlock.
     const others = routed.has(action) ? judged.filter((other) => !routed.has(other)) : judged;
     const nearest = named.has(action) ? undefined : nearMiss(action, others);
     if (nearest === undefined) continue;
@@ -49,7 +50,7 @@ export function findNearMisses(files: readonly OpenedFile[], drafts: readonly Dr
   }
 }
 
-/** What a comparison with the action names that is nearly, but not quite, declared. */
+/** Names in a comparison that are almost those of declared actions. */
 function nearMissesIn(
   comparison: Comparison,
   declared: ReadonlySet<string>,
@@ -66,7 +67,7 @@ function nearMissesIn(
   return near(operand, new Set([...declared].flatMap((name) => name.match(/^.*?\.|^.*\./g) ?? [])));
 }
 
-/** Events that a file takes for an action which does not exist. */
+/** Reports events whose stated action does not exist. */
 export function findUndeclaredEvents(files: readonly OpenedFile[], known: KnownActions, findings: Findings): void {
   if (findings.incomplete) return;
   for (const { name: file, body } of files) {
@@ -78,13 +79,13 @@ export function findUndeclaredEvents(files: readonly OpenedFile[], known: KnownA
   }
 }
 
-/** Events whose action is not declared, where some action has a trust of its own that they may have been meant to have. */
+/** Events without a declared action in files where an action has trust of its own, which the event may be meant to grant. */
 export function eventWarnings(events: Events, actions: DeclaredActions, known: KnownActions): string[] {
   const trusting = [...actions].flatMap(([action, { entry }]) => (entry.trust?.days === undefined ? [] : [action]));
   if (trusting.length === 0) return [];
   return SUCCESS_EVENTS.flatMap((event) => {
     const action = events[event];
     if (known.has(action)) return [];
-    return `events: ${event} is the action "${action}", which no file declares, so it follows no trust of an action (${trusting.join(', ')}); state which one it is: "events": { "${event}": "${trusting[0]}" }`;
+    return `events: ${event} is the action "${action}", which no file declares, so the trust of ${trusting.join(', ')} does not apply to it; name its action: "events": { "${event}": "${trusting[0]}" }`;
   });
 }

@@ -3,16 +3,16 @@ import { comparisonsOf } from './condition.ts';
 import { TRUE } from './operators.ts';
 import { nearestWord, nearMiss } from './problems.ts';
 
-/** Action of a request that no route of the rule files stands for. Always declared; rules may name it like any other. */
+/** Action of a request that matches no route. Always declared; rules may name it like any other. */
 export const DEFAULT_ACTION = 'request';
 
-/** The actions that rule files know. */
+/** The actions that the rule files know. */
 export interface KnownActions {
-  /** Whether `actions` or a rule names it, exactly or by a part of its name. */
+  /** Whether `actions` or a rule names it, in full or in part. */
   has(action: string): boolean;
-  /** The known name that looks most like it. */
+  /** The known name most similar to it. */
   nearest(action: string): string | undefined;
-  /** The known name of which it is a slip of the finger. */
+  /** The known name of which it is probably a typo. */
   nearMiss(action: string): string | undefined;
 }
 
@@ -28,12 +28,12 @@ export function knownActions(declared: Iterable<string>, rules: readonly { reado
   };
 }
 
-/** Whether a comparison says which actions are meant. */
+/** Whether a comparison selects by action. */
 function namesActions({ fact, operator, judge }: Comparison): boolean {
   return fact === 'action' && judge !== null && operator !== 'known' && operator !== 'longer_than';
 }
 
-/** Operators that compare with whole texts. */
+/** Operators that compare whole texts. */
 export const EXACT: ReadonlySet<string> = new Set(['eq', 'ne', 'in', 'not_in']);
 
 /** The actions that a comparison names in full. */

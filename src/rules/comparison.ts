@@ -5,13 +5,12 @@ import type { RuleProblemCode } from './problems.ts';
 /** Judges facts. The score is a separate parameter, as it exists only after the scoring rules. */
 export type Test = (facts: Facts, score: number) => Truth;
 
-/** Finds the value of one fact. */
+/** Reads the value of one fact. */
 export type Read = (facts: Facts, score: number) => Held;
 
-/** One comparison of one fact. */
 export interface Comparison {
   readonly kind: 'comparison';
-  /** From the root of the file. */
+  /** Path from the root of the file. */
   readonly path: string;
   readonly fact: string;
   readonly operator: string;
@@ -33,7 +32,7 @@ export interface Comparison {
   readonly test: Test;
 }
 
-/** Conditions joined; a `not` has one part. */
+/** Conditions joined by an operator; `not` has one part. */
 export interface Group {
   readonly kind: 'all' | 'any' | 'not';
   readonly parts: readonly Condition[];
@@ -43,5 +42,5 @@ export interface Group {
 /** A part of `when`, compiled. */
 export type Condition = Comparison | Group;
 
-/** Takes a problem at a path below the rule. */
+/** Reports a problem at a path below the rule. */
 export type Report = (path: readonly PropertyKey[], code: RuleProblemCode, message: string, nearest?: string) => void;

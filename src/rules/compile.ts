@@ -14,18 +14,19 @@ import { canonicalJson, mergeSettings, RULE_DEFAULTS } from './file-settings.ts'
 import { add, type Findings } from './findings.ts';
 import { relate } from './overruling.ts';
 import { RulesError } from './problems.ts';
+import { compileRoutes } from './route-table.ts';
 import { type OpenedFile, openFile, type RuleText } from './rule-file.ts';
 import { indexByAction } from './rule-groups.ts';
 import type { ActionPolicy, RuleSet } from './ruleset.ts';
 import { pathWarnings, patternWarnings } from './warnings.ts';
 
 /**
- * Compiles rule files to a rule set. The order of the files does not matter: they are sorted by name first.
+ * Compiles rule files to a rule set. Files are sorted by name first, so their order does not matter.
  *
- * @param files at least one rule has to be in them
+ * @param files together they contain at least one rule
  * @param catalog the facts that signals measure; `score` and the free facts are added
- * @param unmet the acr values that no configured issuer can ever meet; none where that is not known
- * @throws RulesError that lists every problem found in any of the files
+ * @param unmet returns the acr values that no configured issuer can meet; default: none, the issuers are unknown
+ * @throws RulesError with every problem of every file
  */
 export function compileRules(
   files: readonly RuleText[],
@@ -52,7 +53,7 @@ export function compileRules(
   findUndeclaredEvents(opened, known, findings);
   const rules = relate(drafts, findings);
   if (findings.problems.length === 0 && rules.length === 0) {
-    const message = 'There are no rules, so nothing would ever be judged. Add at least one.';
+    const message = 'There are no rules. Add at least one.';
     add(findings, sorted[0]?.name ?? '', [], 'no_rules', message);
   }
   if (findings.problems.length > 0) {
@@ -82,11 +83,13 @@ export function compileRules(
     guarded: true,
     trust: { ...settings.trust, onStepUp: false },
   };
+  const routes = routesOf(actions);
   return {
     revision: revisionOf(opened),
     files: opened.map((file) => file.name),
     ruleCount: rules.length,
-    routes: routesOf(actions),
+    routes,
+    routeTable: compileRoutes(routes),
     warnings: [
       ...drafts.flatMap((draft) => [...patternWarnings(draft, drafts), ...pathWarnings(draft)]),
       ...eventWarnings(settings.events, actions, known),
@@ -108,7 +111,7 @@ function factsIn({ fact, other }: Comparison): string[] {
   return other === null ? [fact] : [fact, other.fact];
 }
 
-/** Hash of what the files say: keys sorted and spacing gone, so that a mere reformatting is no new revision. */
+/** Hash of the content: keys are sorted and whitespace dropped, so reformatting a file keeps its revision. */
 function revisionOf(files: readonly OpenedFile[]): string {
   const said = files.map(({ name, body: { $schema: _, ...body } }) => [name, body]);
   return `sha256-${bytesToHex(sha256(utf8ToBytes(canonicalJson(said))))}`;

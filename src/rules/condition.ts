@@ -7,10 +7,9 @@ import { formatPath, nearestWord, type RuleProblemCode, showFound } from './prob
 import { showValue } from './reason.ts';
 import { FREE_FACT, FREE_ROOTS, SCORE_FACT } from './schema.ts';
 
-/** What a condition is compiled against. */
 export interface ConditionScope {
   readonly catalog: FactCatalog;
-  /** Decision rules may test `score`, scoring rules not. */
+  /** True for decision rules: scoring rules cannot test `score`. */
   readonly scoreAllowed: boolean;
   readonly report: Report;
 }
@@ -33,7 +32,7 @@ export function compileCondition(when: unknown, path: readonly PropertyKey[], sc
   return failed ? null : root;
 }
 
-/** The spec of a declared fact, `free` below a free root, else what is wrong with the name. */
+/** The spec of a declared fact; `free` for a path below a free root; otherwise what is wrong with the name. */
 export function resolveFact(
   name: string,
   catalog: FactCatalog,
@@ -41,7 +40,7 @@ export function resolveFact(
 ): FactSpec | 'free' | { readonly code: RuleProblemCode; readonly message: string; readonly nearest?: string } {
   if (name === 'score') {
     if (scoreAllowed) return SCORE_FACT;
-    const message = 'A scoring rule cannot test score: it is the sum that scoring rules make. Use a decision rule.';
+    const message = 'A scoring rule cannot test score: the score is the sum of scoring rules. Use a decision rule.';
     return { code: 'score_in_scoring_rule', message };
   }
   const spec = Object.hasOwn(catalog, name) ? catalog[name] : undefined;
@@ -50,12 +49,12 @@ export function resolveFact(
   if (root !== undefined) {
     const keys = FREE_FACT.exec(name)?.[2]?.slice(1).split('.');
     if (keys === undefined) {
-      const message = `"${name}" is no path of plain keys. Allowed are letters, digits, _, - and : between dots; no filters or indexes.`;
+      const message = `"${name}" is not a path of plain keys. Allowed are letters, digits, _, - and : between dots; no filters or indexes.`;
       return { code: 'unknown_fact', message };
     }
     const index = keys.find((key) => /^\d+$/.test(key));
     if (index !== undefined) {
-      const message = `"${name}" goes into a list by its index ${index}, and rules read no lists of objects. Have the caller send what the rule needs under a name of its own.`;
+      const message = `"${name}" uses the list index ${index}, and rules cannot read into lists. Have the caller send the value under its own name.`;
       return { code: 'unknown_fact', message };
     }
     const forbidden = keys.find((key) => FORBIDDEN_KEYS.has(key));
@@ -70,7 +69,7 @@ export function resolveFact(
   };
 }
 
-/** Makes the reader of a fact whose name {@link resolveFact} took. */
+/** Reads a fact whose name {@link resolveFact} accepted. */
 export function factReader(name: string): Read {
   if (name === 'score') return (_facts, score) => score;
   const free = FREE_FACT.exec(name);
@@ -86,7 +85,7 @@ export function factReader(name: string): Read {
   }
 }
 
-/** Own properties of plain objects only: no prototype, no index or length of an array. */
+/** Reads own properties of plain objects only: no prototypes, no indexes or lengths of arrays. */
 function readOwn(root: JsonObject, keys: readonly string[]): Held {
   let node: Held = root;
   for (const key of keys) {
@@ -165,7 +164,7 @@ function compileFact(name: string, value: unknown, path: readonly PropertyKey[],
       const nearest = nearestWord(word, Object.keys(OPERATORS));
       scope.report(at, 'unknown_operator', `No operator "${word}". Allowed here: ${allowedFor(spec)}.`, nearest);
     } else if (spec !== undefined && !operator.left.includes(spec.type)) {
-      const message = `${word} cannot be put to the ${spec.type} fact "${name}". Allowed here: ${allowedFor(spec)}.`;
+      const message = `${word} cannot be used with the ${spec.type} fact "${name}". Allowed here: ${allowedFor(spec)}.`;
       scope.report(at, 'operator_type', message);
     } else {
       const comparison = compileComparison({ name, spec, word, operator, operand }, at, scope);
@@ -228,7 +227,7 @@ function compileComparison(written: Written, path: readonly PropertyKey[], scope
     scope.report(path, judge.code, judge.message);
     return null;
   }
-  // The common readers are spelt out: one call less per comparison in the hottest loop of the engine.
+  // The common readers are written out, which saves a call per comparison in the hottest loop of the engine.
   const test: Test =
     name === 'score'
       ? (_facts, score) => judge(score)
@@ -259,7 +258,7 @@ function compileOperandFact(
 ): Comparison['other'] {
   const other: unknown = 'fact' in operand ? operand.fact : undefined;
   if (typeof other !== 'string' || Object.keys(operand).length !== 1) {
-    scope.report(path, 'operand', `Expected {"fact": "name"} and nothing beside it, found ${showFound(operand)}.`);
+    scope.report(path, 'operand', `Expected {"fact": "name"} and nothing else, found ${showFound(operand)}.`);
     return null;
   }
   if (operator.pair === undefined || operator.right === undefined) {
@@ -278,12 +277,16 @@ function compileOperandFact(
   const expected = operator.right(spec?.type);
   const scalarOnly = expected === undefined && resolved !== 'free' && resolved.type === 'list';
   if (resolved !== 'free' && (scalarOnly || (expected !== undefined && resolved.type !== expected))) {
-    const message = `${word} of "${name}" needs a ${expected ?? 'scalar'} fact beside it; "${other}" is a ${resolved.type}.`;
+    const message = `${word} of "${name}" needs a ${expected ?? 'scalar'} fact as its operand; "${other}" is a ${resolved.type}.`;
     scope.report([...path, 'fact'], 'operand', message);
     return null;
   }
   if (spec?.type === 'number' && expected === 'list') {
-    scope.report(path, 'operand', `A list fact holds strings, and "${name}" is a number. Write the numbers out.`);
+    scope.report(
+      path,
+      'operand',
+      `A list fact holds strings, and "${name}" is a number. Write the numbers as literals.`,
+    );
     return null;
   }
   return { fact: other, read: factReader(other) };
@@ -296,7 +299,7 @@ export function neverHolds(name: string, value: string, spec: FactSpec | undefin
   return `"${name}" is never ${showFound(value)}. Its values are ${allowed}.`;
 }
 
-/** Strings in an operand that a fact with known values can never hold, with their place in the operand. */
+/** Strings of an operand that the fact can never have, with their path in the operand. */
 function wrongValues(spec: FactSpec | undefined, operand: unknown): [readonly number[], string][] {
   const values = spec?.values;
   if (values === undefined) return [];
@@ -320,8 +323,8 @@ function negation(part: Group): Group {
 }
 
 /**
- * The commonest rule compares two measured facts with literals. Spelling that out saves a call per comparison,
- * which is a third of what such a rule costs.
+ * The most common rule compares two measured facts with literals. Writing that case out saves a call per comparison, a
+ * third of such a rule's cost.
  */
 function allParts(parts: readonly Condition[]): Test {
   const [first, second] = parts.map(measuredComparison);
@@ -380,15 +383,15 @@ function anyOf(tests: readonly Test[]): Test {
   };
 }
 
-/** Every comparison of a condition in the order written. */
+/** Every comparison of a condition, in written order. */
 export function* comparisonsOf(condition: Condition): Generator<Comparison> {
   if (condition.kind === 'comparison') yield condition;
   else for (const part of condition.parts) yield* comparisonsOf(part);
 }
 
 /**
- * Conditions all of which hold whenever the given one does: its own parts, those of an `all` taken apart, each in a
- * canonical form.
+ * Conditions that hold whenever the given one does: the condition itself and the parts of every nested `all`, in canonical
+ * form.
  */
 export function conjunctsOf(condition: Condition): ReadonlySet<string> {
   const found = new Set<string>();
@@ -407,7 +410,7 @@ function canonical(condition: Condition): string {
   return `${condition.kind}(${condition.parts.map(canonical).sort().join('; ')})`;
 }
 
-/** The actions to which a condition is bound by a top-level `action` key; null when it may hold for any action. */
+/** The actions that a top-level `action` key limits a condition to; null when it may hold for any action. */
 export function boundActions(condition: Condition): readonly string[] | null {
   if (condition.kind !== 'all') return null;
   for (const part of condition.parts) {

@@ -22,7 +22,7 @@ export function reportContradictions(
   collect(condition);
   const byFact = Map.groupBy(comparisons, (each) => each.fact);
   for (const [fact, group] of byFact) {
-    // What was inherited alone has been judged already.
+    // Inherited conditions by themselves have been judged already.
     if (!group.some((each) => !inherited.includes(each))) continue;
     const why = contradiction(fact, group, comparisons);
     if (why === null) continue;
@@ -99,5 +99,5 @@ function emptyInterval(comparisons: readonly Comparison[], fact: string, min: nu
     if ((operator === 'gt' && operand === low) || (operator === 'lt' && operand === high)) open = true;
   }
   if (low < high || (low === high && !open)) return null;
-  return fact === 'score' ? 'the score lies in 0..100 and no number meets all' : `no number "${fact}" meets all`;
+  return fact === 'score' ? 'the score is between 0 and 100, and no number meets all' : `no number "${fact}" meets all`;
 }

@@ -3,10 +3,10 @@ import { add, type Findings } from './findings.ts';
 import type { ActionEntry, OpenedFile } from './rule-file.ts';
 import type { ActionPolicy, RoutePattern } from './ruleset.ts';
 
-/** The entries of `actions`, of all files together. */
+/** The entries of `actions` of all files. */
 export type DeclaredActions = ReadonlyMap<string, { readonly entry: ActionEntry; readonly routes: readonly string[] }>;
 
-/** One entry per action: routes of all files together, everything else said with one value. */
+/** Merges `actions` of all files: routes add up, everything else may be set to one value only. */
 export function mergeActions(files: readonly OpenedFile[], findings: Findings): DeclaredActions {
   const names = new Set(files.flatMap((file) => Object.keys(file.body.actions ?? {})));
   const takenBy = new Map<string, { readonly action: string; readonly file: string }>();
@@ -36,7 +36,7 @@ export function mergeActions(files: readonly OpenedFile[], findings: Findings): 
         const key = routeKey(route);
         const taken = takenBy.get(key);
         if (taken !== undefined && taken.action !== name) {
-          const message = `The route "${route}" already stands for "${taken.action}" in ${taken.file}. One route is one action.`;
+          const message = `The route "${route}" is already the action "${taken.action}" in ${taken.file}. A route belongs to one action.`;
           add(findings, file, ['actions', name, 'routes', i], 'conflict', message);
         }
         takenBy.set(key, taken ?? { action: name, file });
@@ -48,7 +48,7 @@ export function mergeActions(files: readonly OpenedFile[], findings: Findings): 
   return actions;
 }
 
-/** Routes that match the same requests have one key: case and the names of path parameters do not count. */
+/** Same key for routes that match the same requests: case and parameter names do not matter. */
 function routeKey(route: string): string {
   return route.toLowerCase().replace(/\{\w+\}/g, '{}');
 }

@@ -8,12 +8,12 @@ import type { MessagePart } from './reason.ts';
 import type { OpenedFile } from './rule-file.ts';
 import { decisionSchema, pointsSchema, ruleSchema } from './schema.ts';
 
-// When and then are looked at apart, each by its own checks.
+// `when` and `then` have their own checks.
 const ruleShape = ruleSchema(z.unknown().optional(), z.unknown().optional());
 
 type RuleHead = z.infer<typeof ruleShape>;
 
-/** A rule that compiled, before the rules are put into relation. */
+/** A rule that compiled, before its relations to other rules are checked. */
 export interface DraftRule {
   readonly file: string;
   readonly index: number;
@@ -24,14 +24,14 @@ export interface DraftRule {
   readonly dryRun: boolean;
 }
 
-/** Those of the acr values that no issuer can ever meet. */
+/** Returns the acr values that no issuer can ever meet. */
 export type UnmetAcrValues = (acrValues: readonly string[]) => readonly string[];
 
 /** Reports the acr values of a rule that no issuer can ever meet. */
 export function findUnmet({ file, index, head, then }: DraftRule, unmet: UnmetAcrValues, findings: Findings): void {
   if (!('decision' in then) || then.decision !== 'step-up') return;
   for (const value of unmet(then.acr_values ?? [])) {
-    const message = `No issuer ranks "${value}", so no proof could ever meet the rule. Correct it, or add it to an acr_order of STEP_UP_ISSUERS.`;
+    const message = `No issuer ranks "${value}", so no proof can ever meet this rule. Correct it, or add it to an acr_order of STEP_UP_ISSUERS.`;
     add(findings, file, ['rules', index, 'then', 'acr_values'], 'acr_unranked', message, { rule: head.id });
   }
 }
@@ -82,7 +82,7 @@ function parseThen(value: unknown, place: Position, findings: Findings): DraftRu
   }
   const then = has('decision') ? decisionSchema.safeParse(value) : pointsSchema.safeParse(value);
   if (then.success) return then.data;
-  // The union's own issue names no options, and a misspelt decision deserves the nearest.
+  // The union's own issue lists no options, so list them here and suggest the nearest.
   const options = decisionSchema.options.map((option) => option.shape.decision.value);
   for (const issue of then.error.issues) {
     if (issue.code === 'invalid_union') {
@@ -97,7 +97,7 @@ function parseThen(value: unknown, place: Position, findings: Findings): DraftRu
   return null;
 }
 
-/** Cuts a description at its `{fact}` placeholders. */
+/** Splits a description at its `{fact}` placeholders. */
 function cutDescription(
   description: unknown,
   place: Position,
@@ -106,7 +106,7 @@ function cutDescription(
   findings: Findings,
 ): MessagePart[] {
   if (typeof description !== 'string') return [];
-  // Split by one capture group: texts stand at even places, names at odd ones.
+  // Split by one capture group: texts are at even indexes, names at odd ones.
   return description.split(/\{([A-Za-z][\p{L}\p{N}_.:-]*)\}/u).flatMap((part, i): MessagePart[] => {
     if (i % 2 === 0) return part === '' ? [] : [part];
     const resolved = resolveFact(part, catalog, scoreAllowed);

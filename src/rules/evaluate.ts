@@ -11,24 +11,22 @@ import {
 import type { Facts } from '../model/facts.ts';
 import type { KnownActions } from './actions.ts';
 import { TRUE } from './operators.ts';
-import { type ReasonSource, reasonOf, showValue } from './reason.ts';
+import { type Explained, reasonOf, showValue } from './reason.ts';
 
-interface CompiledShared extends ReasonSource {
+interface CompiledShared extends Explained {
   readonly file: string;
   readonly dryRun: boolean;
 }
 
-/** A rule that adds points. */
 export interface ScoringRule extends CompiledShared {
   readonly points: number;
 }
 
-/** A rule that decides. */
 export interface DecisionRule extends CompiledShared {
   readonly decision: Decision;
   /** Required proof; null unless the decision is `step-up`. */
   readonly requirement: Requirement | null;
-  /** Rules that take this one out when they bind. */
+  /** Rules that overrule this one when they bind. */
   readonly overruledBy: readonly DecisionRule[];
   /** Position in an order in which every rule follows the rules that overrule it. */
   readonly overRank: number;
@@ -49,7 +47,7 @@ export interface RuleGroup {
 export interface CompiledRules {
   /** Rules that may match any action. */
   readonly general: RuleGroup;
-  /** Rules bound to one action or a few by a top-level `action` key. */
+  /** Rules that a top-level `action` key limits to one action or a few. */
   readonly byAction: ReadonlyMap<string, RuleGroup>;
   /** All rules by file, then id. */
   readonly all: readonly (ScoringRule | DecisionRule)[];
@@ -57,15 +55,15 @@ export interface CompiledRules {
   /** Decision if no decision rule matches. */
   readonly fallback: Decision;
   readonly actions: KnownActions;
-  /** Mildest decision of an action that is not among `actions`. */
+  /** Mildest decision for an action that is not in `actions`. */
   readonly undeclared: Decision;
 }
 
-/** Which rules matched, before anything is made of them. */
+/** Which rules matched. */
 export interface Matches {
   readonly scoring: readonly ScoringRule[];
   readonly score: number;
-  /** Matching decision rules that nothing overrules. */
+  /** Matching decision rules that are not overruled. */
   readonly binding: readonly DecisionRule[];
   /** All matching decision rules. */
   readonly decisions: readonly DecisionRule[];
@@ -103,18 +101,18 @@ function undeclaredAction({ actions }: CompiledRules, facts: Facts): string | nu
 function undeclaredReason({ actions }: CompiledRules, action: string | null): Reason[] {
   if (action === null) return [];
   const nearest = actions.nearest(action);
-  const hint = nearest === undefined ? '' : `; the nearest that is declared is ${nearest}`;
+  const hint = nearest === undefined ? '' : `; the closest declared action is ${nearest}`;
   const message = `no rule file declares the action ${showValue(action)}${hint}`;
   return [{ code: 'action_undeclared', rule: null, points: 0, message, facts: { action } }];
 }
 
-/** The rules that are bound to the action of the check. */
+/** The rules that are limited to the action of the check. */
 export function bucketFor(rules: CompiledRules, facts: Facts): RuleGroup | undefined {
   const action: unknown = facts.measured.action;
   return typeof action === 'string' ? rules.byAction.get(action) : undefined;
 }
 
-/** Runs scoring rules, then decision rules, with or without those in dry run. */
+/** Runs scoring rules, then decision rules, with or without dry runs. */
 export function matchRules(
   general: RuleGroup,
   bucket: RuleGroup | undefined,
@@ -141,7 +139,7 @@ export function matchRules(
   return { scoring, score, decisions, binding: withoutOverruled(decisions) };
 }
 
-/** Rules that match and are not taken out by a rule that itself binds. */
+/** Removes rules that a binding rule overrules. */
 function withoutOverruled(matched: readonly DecisionRule[]): readonly DecisionRule[] {
   if (matched.length === 0 || !matched.some((rule) => rule.overruledBy.length > 0)) return matched;
   const binding = new Set<DecisionRule>();

@@ -6,7 +6,7 @@ import { showFound } from './problems.ts';
 import type { OpenedFile, RuleFile } from './rule-file.ts';
 import type { ActionPolicy } from './ruleset.ts';
 
-/** What holds where no file says otherwise. */
+/** Settings that apply where no file sets them. */
 export const RULE_DEFAULTS = {
   levels: { medium: 30, high: 70 },
   floor: 'step-up',
@@ -17,7 +17,7 @@ export const RULE_DEFAULTS = {
   events: { 'login.succeeded': 'login', 'step_up.succeeded': 'step_up' },
 } as const;
 
-/** The action that each reported success is. */
+/** The action of each reported success. */
 export type Events = { readonly [event in SuccessEvent]: string };
 
 export const SUCCESS_EVENTS: readonly SuccessEvent[] = ['login.succeeded', 'step_up.succeeded'];
@@ -31,7 +31,7 @@ interface FileSettings {
   readonly events: Events;
 }
 
-/** What the files say for all rules; each thing may be said by several files, but only with one value. */
+/** Merges the settings of all files. Several files may set the same thing, but only to the same value. */
 export function mergeSettings(files: readonly OpenedFile[], findings: Findings): FileSettings {
   const one = <Value>(path: readonly string[], pick: (body: RuleFile) => Value | undefined): Value | undefined =>
     agree(
@@ -66,7 +66,7 @@ export function agree<Value>(
   for (const each of said) {
     if (first === undefined || each.value === undefined) continue;
     if (canonicalJson(each.value) === canonicalJson(first.value)) continue;
-    const message = `${each.file} says ${showFound(each.value)}, but ${first.file} says ${showFound(first.value)}. Say it once.`;
+    const message = `${each.file} sets ${showFound(each.value)}, but ${first.file} sets ${showFound(first.value)}. Set it once.`;
     add(findings, each.file, path, 'conflict', message);
   }
   return first?.value;

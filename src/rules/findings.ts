@@ -2,13 +2,13 @@ import type * as z from 'zod';
 import { formatPath, nearestWord, type RuleProblem, type RuleProblemCode, showFound } from './problems.ts';
 import { LANGUAGE_KEYS } from './schema.ts';
 
-/** All problems of one run, and whether anything could not be read far enough to judge what refers to it. */
+/** All problems of one run, and whether something unreadable limits what can be judged. */
 export interface Findings {
   readonly problems: RuleProblem[];
   incomplete: boolean;
 }
 
-/** Adds one problem; `path` is from the root of the file. */
+/** Adds a problem; `path` is from the root of the file. */
 export function add(
   findings: Findings,
   file: string,
@@ -27,14 +27,14 @@ export function add(
   });
 }
 
-/** Where in which file something is. */
+/** File and path of something. */
 export interface Position {
   readonly file: string;
   readonly path: readonly PropertyKey[];
   readonly rule: string | null;
 }
 
-/** Tells the issues of a zod schema as problems: each with what was found, unknown keys with the nearest known one. */
+/** Adds the issues of a zod schema as problems: each with what was found, unknown keys with the nearest known one. */
 export function addIssues(
   findings: Findings,
   issues: readonly z.core.$ZodIssue[],
@@ -47,7 +47,7 @@ export function addIssues(
   }
 }
 
-/** One issue of a zod schema in the words of the rule language. */
+/** One zod issue, worded as a problem. */
 export interface SchemaProblem {
   readonly path: readonly PropertyKey[];
   readonly code: RuleProblemCode;
@@ -55,14 +55,14 @@ export interface SchemaProblem {
   readonly nearest: string | undefined;
 }
 
-/** Puts the issues that zod found in a value into the words of the rule language. */
+/** Words zod issues as problems. */
 export function schemaProblems(issues: readonly z.core.$ZodIssue[], value: unknown): SchemaProblem[] {
   return issues.flatMap((issue): SchemaProblem[] => {
     if (issue.code === 'unrecognized_keys') {
       return issue.keys.map((key) => ({
         path: [...issue.path, key],
         code: 'unknown_key',
-        message: `The key "${key}" means nothing here. Remove it or correct its spelling.`,
+        message: `The key "${key}" is not allowed here. Remove it or correct its spelling.`,
         nearest: nearestWord(key, LANGUAGE_KEYS),
       }));
     }
@@ -74,7 +74,6 @@ export function schemaProblems(issues: readonly z.core.$ZodIssue[], value: unkno
   });
 }
 
-/** The value at a path; undefined where there is none. */
 export function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   let node = value;
   for (const key of path) {

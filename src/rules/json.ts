@@ -15,14 +15,14 @@ export type ParsedJson =
   | { readonly ok: false; readonly problems: readonly JsonProblem[] };
 
 /**
- * Parses JSON (RFC 8259) as strictly as a policy deserves. A byte order mark is stripped. Refused are an empty text, any
- * syntax error (comments and trailing commas are such), nesting over {@link MAX_JSON_NESTING}, a key given twice in one
- * object (`JSON.parse` would keep the last one in silence) and the keys of {@link FORBIDDEN_KEYS}.
+ * Parses JSON (RFC 8259) strictly. Strips a byte order mark. Rejects empty texts, syntax errors (including comments and
+ * trailing commas), nesting over {@link MAX_JSON_NESTING}, duplicate keys (of which `JSON.parse` silently keeps the last)
+ * and {@link FORBIDDEN_KEYS}.
  */
 export function parseStrictJson(text: string): ParsedJson {
   const source = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
   if (source.trim() === '') {
-    return { ok: false, problems: [{ code: 'json_empty', path: '', message: 'The file is empty; found no JSON.' }] };
+    return { ok: false, problems: [{ code: 'json_empty', path: '', message: 'The file is empty. Expected JSON.' }] };
   }
   const tooDeepAt = nestingOver(source, MAX_JSON_NESTING);
   if (tooDeepAt !== null) {
@@ -40,7 +40,7 @@ export function parseStrictJson(text: string): ParsedJson {
   return problems.length === 0 ? { ok: true, value } : { ok: false, problems };
 }
 
-/** Only for texts that `JSON.parse` took. */
+/** Only for texts that `JSON.parse` accepted. */
 function keyProblems(source: string): JsonProblem[] {
   return [...keysIn(source)].flatMap(({ key, path: keys, at, isRepeated }): JsonProblem[] => {
     const path = formatPath(keys);

@@ -11,7 +11,7 @@ import type { RuleText } from './rule-file.ts';
 import type { RuleSet } from './ruleset.ts';
 
 /**
- * Reads the rule files of a directory: every `*.json` but hidden files, `*.test.json` and `*.schema.json`, by name.
+ * Reads the rule files of a directory by name: every `*.json` except hidden files, `*.test.json` and `*.schema.json`.
  *
  * @throws RulesError when the directory or a file cannot be read or is not UTF-8
  */
@@ -20,7 +20,7 @@ export function readRuleFiles(dir: string): Promise<RuleText[]> {
 }
 
 /**
- * Reads the test files (`*.test.json`) of a directory by name.
+ * Reads the test files (`*.test.json`) of a directory, by name.
  *
  * @throws RulesError when the directory or a file cannot be read or is not UTF-8
  */
@@ -31,34 +31,34 @@ export function readRuleTestFiles(dir: string): Promise<RuleText[]> {
 /**
  * Reads and compiles the rules of a directory.
  *
- * @throws RulesError that lists every problem
+ * @throws RulesError with every problem
  */
 export async function loadRules(dir: string, catalog: FactCatalog, unmet?: UnmetAcrValues): Promise<RuleSet> {
   return compileRules(await readRuleFiles(dir), catalog, unmet);
 }
 
-/** What to watch, and who hears of it. */
+/** What to watch, and callbacks. */
 export interface WatchOptions {
   readonly dir: string;
   readonly catalog: FactCatalog;
   /** As for `compileRules`. */
   readonly unmet?: UnmetAcrValues;
-  /** The set that is live already; a reload that comes out the same is not announced. */
+  /** The current rule set; a reload that gives the same one is not announced. */
   readonly current: RuleSet;
-  /** Called with a new set once it is whole and valid: swap one reference, and every check sees the old or the new set. */
+  /** Called with a complete, valid new set. Swap one reference, so that every check sees either the old or the new set. */
   readonly onSwap: (ruleSet: RuleSet) => void;
-  /** Called when a change is refused; the current set stays. */
+  /** Called when a change is rejected; the current set stays in use. */
   readonly onRefused: (error: RulesError) => void;
-  /** Time between two looks at the directory, in milliseconds. Default: 1,000. */
+  /** Poll interval in milliseconds. Default: 1,000. */
   readonly intervalMs?: number;
 }
 
-/** A directory under watch. `problem` says why the last change was refused, for `/readyz` and health. */
+/** A watched directory. `problem` is why the last change was rejected, for `/readyz` and health. */
 export type RulesWatch = Pick<Live<RuleSet>, 'problem' | 'reload' | 'close'>;
 
 /**
- * Watches a directory of rule files. A change is taken over as a whole after it validates; a file that is half written,
- * empty or wrong, and a directory without rules, are refused.
+ * Watches a directory of rule files. A change takes effect as a whole once it is valid. A partly written, empty or invalid
+ * file and a directory without rules are rejected.
  */
 export function watchRules(options: WatchOptions): RulesWatch {
   const { dir, catalog, unmet, current, onSwap, onRefused, intervalMs = 1_000 } = options;
@@ -102,6 +102,6 @@ const DIRECTORY = 'the directory of the rule files, which RULES_DIR or --dir nam
 
 function asRulesError(error: unknown, file: string, expected: string): RulesError {
   if (error instanceof RulesError) return error;
-  const message = `Cannot be read: ${messageOf(error)}. Expected ${expected}.`;
+  const message = `Cannot read it: ${messageOf(error)}. Expected ${expected}.`;
   return new RulesError([{ file, rule: null, path: '', code: 'file_unreadable', message }]);
 }

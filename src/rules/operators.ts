@@ -6,8 +6,8 @@ import { type Cidr, cidrContains, formatCidr, parseAddress, parseCidr } from '..
 import type { RuleProblemCode } from './problems.ts';
 
 /**
- * Three-valued truth (Kleene's strong logic) as a number, so that *and* is the minimum, *or* the maximum and *not* the
- * sign: 1 true, 0 unknown, -1 false.
+ * Three-valued truth (Kleene's strong logic) as a number: 1 true, 0 unknown, -1 false. *and* is the minimum, *or* the
+ * maximum and *not* the negation.
  */
 export type Truth = 1 | 0 | -1;
 export const TRUE = 1;
@@ -15,18 +15,18 @@ export const UNKNOWN = 0;
 export const FALSE = -1;
 
 /**
- * What a fact holds at run time; undefined when nobody knows. A free fact may be any JSON: what is no {@link FactValue} judges
- * as unknown, save to the operators that ask for the type.
+ * The value of a fact at run time; undefined when unknown. A free fact may be any JSON; anything that is not a
+ * {@link FactValue} compares as unknown, except with operators that test the type.
  */
 export type Held = FactValue | Json | undefined;
 
-/** Compares the value of a fact with an operand fixed at load. */
+/** Compares the value of a fact with a literal operand. */
 export type Judge = (value: Held) => Truth;
 
-/** Type of a fact, as operators tell their operands apart. */
+/** Type of a fact, as operators distinguish them. */
 export type FactType = FactSpec['type'];
 
-/** An operand that cannot be used, found while it was prepared. */
+/** What is wrong with an operand. */
 export interface OperandProblem {
   readonly code: RuleProblemCode;
   readonly message: string;
@@ -34,28 +34,28 @@ export interface OperandProblem {
 
 /** One operator of the rule language. */
 export interface Operator {
-  /** For editors and the manual. */
+  /** Description for editors and the manual. */
   readonly meaning: string;
-  /** As it reads in a reason: `speed 1,200 > 1,000`. */
+  /** How a reason shows it: `speed 1,200 > 1,000`. */
   readonly sign: string;
-  /** Types of fact that it can be put to. */
+  /** Types of fact that it accepts. */
   readonly left: readonly FactType[];
-  /** Shape of a literal operand for a fact; a free fact has no spec. */
+  /** Schema of a literal operand. A free fact has no spec. */
   operand(spec: FactSpec | undefined): z.ZodType;
-  /** Makes the closure for a literal operand that has the right shape. */
+  /** Builds the closure for a literal operand that passed its schema. */
   prepare(operand: unknown): Judge | OperandProblem;
-  /** Present when the operand may be another fact: the type this must have beside a left fact of some type. */
+  /** Set when the operand may be another fact: its type for a left fact of the given type. */
   readonly right?: (left: FactType | undefined) => FactType | undefined;
   /** Compares two facts; unknown when either is unknown or of another type. */
   readonly pair?: (value: Held, other: Held) => Truth;
 }
 
-/** Longest string that `matches` reads, in UTF-16 units; a longer one is unknown to it. */
+/** Longest string that `matches` reads, in UTF-16 units; longer ones are unknown to it. */
 export const MATCHES_INPUT_LIMIT = 512;
 /** Longest pattern, and largest compiled program, of `matches`: time grows with pattern size times input length. */
 const PATTERN_LIMITS = { length: 512, programSize: 512 } as const;
 
-/** Whether a value is one that rules can compare. NaN, infinities, null and mixed lists are not. */
+/** Whether rules can compare a value. They cannot compare NaN, infinities, null or mixed lists. */
 export function isFactValue(value: unknown): value is FactValue {
   switch (typeof value) {
     case 'string':
@@ -80,7 +80,7 @@ function isList(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every(isText);
 }
 
-/** Types that a free fact may be asked for. */
+/** Types that `is` can test a free fact for. */
 const FREE_TYPES = ['number', 'string', 'boolean', 'list', 'object'] as const;
 
 function typeOf(value: unknown): (typeof FREE_TYPES)[number] | null {
@@ -131,7 +131,7 @@ export function not(truth: Truth): Truth {
 const number = z.number();
 const text = z.string().min(1);
 
-/** One string that the fact can hold. */
+/** One string that the fact can have. */
 function oneOf(spec: FactSpec | undefined): z.ZodType<string> {
   return spec?.values === undefined ? z.string() : z.enum(spec.values);
 }
@@ -157,13 +157,13 @@ function member(operand: unknown, yes: Truth): Judge | OperandProblem {
 
 const emptyList: OperandProblem = {
   code: 'never_binds',
-  message: 'The list is empty, so the comparison says nothing. Name at least one value.',
+  message: 'The list is empty, so the condition can never match. Name at least one value.',
 };
 
-// The operand has passed its schema by the time a closure is made, hence the casts.
+// An operand has passed its schema before a closure is made, hence the casts.
 const table: { readonly [name: string]: Operator } = {
   eq: {
-    meaning: 'equals; a bare value means this',
+    meaning: 'equals; a plain value means the same',
     sign: '=',
     left: ['number', 'string', 'boolean'],
     operand: scalar,
@@ -235,7 +235,7 @@ const table: { readonly [name: string]: Operator } = {
     pair: lte,
   },
   between: {
-    meaning: 'from the first to the second number, both included',
+    meaning: 'between the two numbers, inclusive',
     sign: 'between',
     left: ['number'],
     operand: () => z.tuple([number, number]),
@@ -251,7 +251,7 @@ const table: { readonly [name: string]: Operator } = {
     },
   },
   in: {
-    meaning: 'equals one of the list',
+    meaning: 'equals one of the values',
     sign: 'in',
     left: ['number', 'string'],
     operand: set,
@@ -260,7 +260,7 @@ const table: { readonly [name: string]: Operator } = {
     pair: isIn,
   },
   not_in: {
-    meaning: 'is known and equals none of the list',
+    meaning: 'is known and equals none of the values',
     sign: 'not in',
     left: ['number', 'string'],
     operand: set,
@@ -293,7 +293,7 @@ const table: { readonly [name: string]: Operator } = {
     pair: hasAny,
   },
   starts_with: {
-    meaning: 'starts with this; case-sensitive',
+    meaning: 'starts with this text; case-sensitive',
     sign: 'starts with',
     left: ['string'],
     operand: () => text,
@@ -305,7 +305,7 @@ const table: { readonly [name: string]: Operator } = {
     pair: startsWith,
   },
   ends_with: {
-    meaning: 'ends with this; case-sensitive',
+    meaning: 'ends with this text; case-sensitive',
     sign: 'ends with',
     left: ['string'],
     operand: () => text,
@@ -348,7 +348,7 @@ const table: { readonly [name: string]: Operator } = {
     },
   },
   in_cidr: {
-    meaning: 'the address is in this network, or in one of these',
+    meaning: 'the address is in this network, or in one of these networks',
     sign: 'in',
     left: ['string'],
     operand: () => z.union([z.string(), z.array(z.string())]),
@@ -372,7 +372,7 @@ const table: { readonly [name: string]: Operator } = {
     prepare: (operand) => (value) => (isPresent(value) ? (typeOf(value) === operand ? TRUE : FALSE) : UNKNOWN),
   },
   is_not: {
-    meaning: 'has a value of another type, which no limit can be compared with',
+    meaning: 'has a value of another type',
     sign: 'is no',
     left: [],
     operand: () => z.enum(FREE_TYPES),
@@ -380,21 +380,19 @@ const table: { readonly [name: string]: Operator } = {
   },
 };
 
-/** Every operator by name. Without a prototype, so that `constructor` or `toString` name nothing. */
+/** All operators by name. Without a prototype, so that `constructor` and `toString` are not found. */
 export const OPERATORS: { readonly [name: string]: Operator } = Object.freeze(
   Object.assign(Object.create(null), table),
 );
 
-/** RE2 syntax (https://github.com/google/re2/wiki/Syntax): time is linear in the input, whatever the pattern. */
+/** RE2 syntax (https://github.com/google/re2/wiki/Syntax): time is linear in the input for every pattern. */
 function preparePattern(source: string): Judge | OperandProblem {
   let pattern: RE2JS;
   try {
     pattern = RE2JS.compile(source);
   } catch (error) {
-    return {
-      code: 'pattern',
-      message: `${messageOf(error)}. Allowed is RE2 syntax: no backreferences, no lookaround.`,
-    };
+    const message = `${messageOf(error)}. RE2 syntax is allowed: no backreferences, no lookaround.`;
+    return { code: 'pattern', message };
   }
   if (pattern.programSize() > PATTERN_LIMITS.programSize) {
     const message = `The pattern compiles to ${pattern.programSize()} steps; at most ${PATTERN_LIMITS.programSize} are allowed. Use smaller repeat counts.`;
@@ -419,7 +417,7 @@ function prepareNetworks(texts: readonly string[]): Judge | OperandProblem {
   };
 }
 
-/** Blocks of 6to4 and NAT64 addresses are the IPv4 networks inside them, as the addresses are. */
+/** A network within 6to4 or NAT64 is read as the IPv4 network inside it, as addresses are. */
 function parseNetwork(text: string): Cidr | string {
   const base = /^([0-9A-Fa-f.:]+)\/\d{1,3}$/.exec(text)?.[1] ?? '';
   const address = parseAddress(base);
@@ -429,7 +427,7 @@ function parseNetwork(text: string): Cidr | string {
   const network = parseCidr(text);
   if (network === null) return `The prefix of "${text}" is longer than the address.`;
   if (network.version !== address.version) {
-    return `No address lies in "${text}": those of 6to4 and NAT64 are read as the IPv4 inside them. Write IPv4 networks.`;
+    return `"${text}" contains no address: 6to4 and NAT64 addresses are read as the IPv4 address inside them. Write IPv4 networks.`;
   }
   const hasHostBits = network.words.some((word, i) => word !== address.words[i]);
   return hasHostBits ? `"${text}" has host bits set. Write ${formatCidr(network)}.` : network;

@@ -7,14 +7,14 @@ import { add, type Findings } from './findings.ts';
 import { nearestWord } from './problems.ts';
 import type { decisionSchema } from './schema.ts';
 
-/** Checks what rules say about one another and builds them, each after the rules that overrule it. */
+/** Checks how rules refer to one another and builds them, overruling rules first. */
 export function relate(drafts: readonly DraftRule[], findings: Findings): (ScoringRule | DecisionRule)[] {
   const byId = new Map<string, DraftRule>();
   for (const draft of drafts) {
     const first = byId.get(draft.head.id);
     if (first === undefined) byId.set(draft.head.id, draft);
     else {
-      const message = `The id "${draft.head.id}" is taken by rules[${first.index}] of ${first.file}. Ids are unique over all files.`;
+      const message = `The id "${draft.head.id}" is already used by rules[${first.index}] of ${first.file}. Ids must be unique across all files.`;
       add(findings, draft.file, ['rules', draft.index, 'id'], 'duplicate_id', message, { rule: draft.head.id });
     }
   }
@@ -25,7 +25,7 @@ export function relate(drafts: readonly DraftRule[], findings: Findings): (Scori
       const target = byId.get(id);
       const wrong = wrongTarget(draft, id, target, byId.keys());
       if (wrong === null) overruledBy.set(id, [...(overruledBy.get(id) ?? []), draft]);
-      // The rule named may stand in a part that could not be read.
+      // The named rule may be in a part that could not be read.
       else if (target !== undefined || !findings.incomplete) {
         const path = ['rules', draft.index, 'then', 'over', i];
         add(findings, draft.file, path, 'over_unknown', wrong.message, { rule: draft.head.id, nearest: wrong.nearest });
@@ -61,17 +61,17 @@ function wrongTarget(
   target: DraftRule | undefined,
   ids: Iterable<string>,
 ): { readonly message: string; readonly nearest?: string | undefined } | null {
-  if (target === undefined) return { message: `over names no rule "${id}".`, nearest: nearestWord(id, ids) };
+  if (target === undefined) return { message: `There is no rule "${id}" to overrule.`, nearest: nearestWord(id, ids) };
   if (id === draft.head.id) return { message: `"${id}" overrules itself. Name another rule.` };
   if ('points' in target.then) {
     return {
-      message: `over names the scoring rule "${id}"; only decision rules can be overruled. Use negative points.`,
+      message: `"${id}" is a scoring rule, and only decision rules can be overruled. Use negative points.`,
     };
   }
   return null;
 }
 
-/** Whether a rule matches whenever the other does, and nothing can take it out. */
+/** Whether a rule matches whenever the other does, and cannot be overruled itself. */
 function alwaysOverrules(
   draft: DraftRule,
   target: DraftRule,
@@ -82,7 +82,7 @@ function alwaysOverrules(
   return [...conjunctsOf(draft.when)].every((each) => met.has(each));
 }
 
-/** Rules in an order in which overrulers come first (ties by file, then id); null where they overrule in a circle. */
+/** Rules in an order in which overruling rules come first (ties by file, then id); null if they form a cycle. */
 function overOrder(
   drafts: readonly DraftRule[],
   overruledBy: ReadonlyMap<string, readonly DraftRule[]>,
@@ -96,7 +96,7 @@ function overOrder(
     const ready = waiting.filter((each) => (overruledBy.get(each.head.id) ?? []).every((other) => placed.has(other)));
     if (ready.length === 0) {
       for (const each of waiting) {
-        const message = `Rules overrule one another in a circle: ${waiting.map((other) => other.head.id).join(', ')}. Break it.`;
+        const message = `Rules overrule one another in a cycle: ${waiting.map((other) => other.head.id).join(', ')}. Break it.`;
         add(findings, each.file, ['rules', each.index, 'then'], 'over_cycle', message, { rule: each.head.id });
       }
       return null;

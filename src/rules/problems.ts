@@ -1,6 +1,6 @@
-/** Stable name of what is wrong with a rule file. */
+/** Stable code of a problem in a rule file. */
 export type RuleProblemCode =
-  /** A step-up rule demands an acr value that no issuer ranks. */
+  /** A step-up rule requires an acr value that no issuer ranks. */
   | 'acr_unranked'
   | 'file_unreadable'
   | 'json_empty'
@@ -30,17 +30,17 @@ export type RuleProblemCode =
 /** One problem: what is wrong, where, and what to do. */
 export interface RuleProblem {
   readonly file: string;
-  /** Id of the rule; null when the problem is not inside a rule or the rule has no usable id. */
+  /** Id of the rule; null when the problem is outside of rules or the rule has no usable id. */
   readonly rule: string | null;
-  /** From the root of the file, as in JavaScript: `rules[3].when["travel.speed_kmh"].gt`; empty for the whole file. */
+  /** Path from the root of the file, as in JavaScript: `rules[3].when["travel.speed_kmh"].gt`; empty for the whole file. */
   readonly path: string;
   readonly code: RuleProblemCode;
   readonly message: string;
-  /** The allowed word that looks most like the one found. */
+  /** The allowed word most similar to the one found. */
   readonly nearest?: string;
 }
 
-/** Rule files that were refused; `problems` lists all that is wrong with them, grouped by file. */
+/** Thrown when rule files are rejected; `problems` has all problems, grouped by file. */
 export class RulesError extends Error {
   override readonly name = 'RulesError';
   readonly code = 'rules_invalid';
@@ -48,7 +48,7 @@ export class RulesError extends Error {
 
   constructor(problems: readonly RuleProblem[]) {
     const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`;
-    super(`The rules were refused: ${count}.\n${problems.map(describeProblem).join('\n')}`);
+    super(`The rules were rejected: ${count}.\n${problems.map(describeProblem).join('\n')}`);
     this.problems = problems;
   }
 }
@@ -79,11 +79,11 @@ export function showFound(value: unknown): string {
 }
 
 /**
- * The candidate with the smallest edit distance to a word (case ignored), when it is near enough to be what
- * was meant: at most a third of the word's length and never more than four edits. Ties go to the first in order.
+ * The candidate with the smallest edit distance to a word, ignoring case, if it is close: at most a third of the word's
+ * length and at most four edits. Ties go to the first candidate.
  */
 export function nearestWord(word: string, candidates: Iterable<string>): string | undefined {
-  // Of two letters one is half the word: only its case can be a slip.
+  // One edit is half of a two-letter word, so only case may differ.
   const most = word.length < 3 ? 0 : Math.min(4, Math.floor(word.length / 3));
   return nearest(word, candidates, most);
 }
@@ -114,7 +114,7 @@ function nearest(word: string, candidates: Iterable<string>, most: number): stri
   return best;
 }
 
-/** Optimal string alignment: insertions, deletions, substitutions and swapped neighbours each count as one edit. */
+/** Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours each count as one edit. */
 function editDistance(a: string, b: string): number {
   let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);

@@ -6,18 +6,18 @@ import { FALSE, isFactValue, OPERATORS, TRUE, type Truth } from './operators.ts'
 /** A piece of a description: literal text, or a fact whose value is inserted. */
 export type MessagePart = string | { readonly fact: string; readonly read: Read };
 
-/** As much of a rule as its reason needs. */
-export interface ReasonSource {
+/** The parts of a rule that its reason is made of. */
+export interface Explained {
   readonly id: string;
   /** Reason code. */
   readonly code: string;
   readonly when: Condition;
-  /** The description cut at its placeholders; empty when the rule has none. */
+  /** The description split at its placeholders; empty without a description. */
   readonly message: readonly MessagePart[];
 }
 
-/** Tells why a rule matched: its description with the values put in, else the comparisons that carried it. */
-export function reasonOf(rule: ReasonSource, points: number, facts: Facts, score: number): Reason {
+/** Why a rule matched: its description with values filled in, else the comparisons that made it match. */
+export function reasonOf(rule: Explained, points: number, facts: Facts, score: number): Reason {
   const compared: { [name: string]: FactValue } = {};
   const carried = carriers(rule.when, TRUE, facts, score, compared, rule.message.length === 0);
   let message = rule.message.length === 0 ? carried || 'always' : '';
@@ -70,7 +70,7 @@ function keep(into: { [name: string]: FactValue }, name: string, value: unknown)
 function writeComparison(comparison: Comparison, holds: boolean, value: unknown, otherValue: unknown): string {
   const { fact, operator, operand, other, shown } = comparison;
   if (operator === 'known') return (operand === true) === holds ? `${fact} is known` : `${fact} is unknown`;
-  // A value that equals the operand need not be written twice.
+  // The value equals the operand: write it once.
   if (operator === 'eq' && other === null && holds) return `${fact} ${shown}`;
   if (other === null) return `${holds ? '' : 'not '}${fact} ${showValue(value)} ${shown}`;
   const sign = OPERATORS[operator]?.sign ?? operator;
@@ -89,9 +89,9 @@ export function showValue(value: unknown): string {
   return value.length > 5 ? `[${shown}, …]` : `[${shown}]`;
 }
 
-/** Intl would do the same, and costs a Worker a tenth of its start. */
+/** Intl could do this, but loading it costs a Worker a tenth of its start-up time. */
 function showLarge(value: number): string {
-  // From here on a number has no fraction and is written with an exponent.
+  // From here on numbers have no fraction and are written with an exponent.
   if (!(Math.abs(value) < 1e21)) return String(value);
   const [whole = '', fraction = ''] = value.toFixed(2).split('.');
   const decimals = fraction.replace(/0+$/, '');
@@ -99,7 +99,7 @@ function showLarge(value: number): string {
   return decimals === '' ? groups : `${groups}.${decimals}`;
 }
 
-/** Writing a fraction, by Intl or by String, costs more than all the rest of a reason; whole numbers are cheap. */
+/** Formatting a fraction costs more than the rest of a reason, so whole numbers take a shortcut. */
 function showSmall(value: number): string {
   const hundredths = Math.round(Math.abs(value) * 100);
   const sign = value < 0 && hundredths > 0 ? '-' : '';

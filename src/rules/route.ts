@@ -7,7 +7,7 @@ export const HTTP_METHODS: readonly string[] = (
   'UNBIND UNCHECKOUT UNLINK UNLOCK UPDATE UPDATEREDIRECTREF VERSION-CONTROL'
 ).split(' ');
 
-/** The shape of a route; what has it may still be a spelling that no request is ever matched with. */
+/** The form of a route. A route of this form may still match no request. */
 export const ROUTE_SHAPE =
   /^(?:\*|[A-Z][A-Z-]*) \/(?:(?:[^/\s{}*?#]+|\{[A-Za-z_]\w*\})\/)*(?:[^/\s{}*?#]+|\{[A-Za-z_]\w*\}|\*)?$/;
 
@@ -15,8 +15,7 @@ export const ROUTE_SHAPE =
 export function routeProblem(route: string): string | null {
   const instead = matchable(route);
   if (instead === route) return null;
-  const shape =
-    'Expected a method (or *) and a path as requests are matched with it, as in "POST /api/transfers/{id}/confirm" or "* /admin/*"';
+  const shape = 'Expected a method (or *) and a path, as in "POST /api/transfers/{id}/confirm" or "* /admin/*"';
   return instead === null ? shape : `${shape}. Write "${instead}"`;
 }
 
@@ -61,7 +60,7 @@ function matchableSegment(segment: string, isLast: boolean): string {
 const REST =
   /^(?:\*\*?\w*|\{\*+\w*\}|\{\w+(?:\.\.\.|\+|:path|:\.\*)\}|<path:\w+>|\[{1,2}\.\.\.\w+\]{1,2}|:\w+[*+]|\(?\.\*\)?)$/;
 
-/** Named after the last word that could be a name: `<int:id>` after `id`, `{id:int}` after `id` too. */
+/** Takes the name from other notations: `id` from `<int:id>` as from `{id:int}`. */
 function parameter(segment: string): string {
   const name =
     /<\w+:(\w+)>/.exec(segment)?.[1] ??

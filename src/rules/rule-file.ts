@@ -4,7 +4,7 @@ import { addIssues, type Findings, valueAt } from './findings.ts';
 import { parseStrictJson } from './json.ts';
 import { ruleFileSchema } from './schema.ts';
 
-/** The text of one rule file under its name, as in the answer's `rule.file`. */
+/** The text of a rule file and its name, as in `rule.file` of the answer. */
 export interface RuleText {
   readonly name: string;
   readonly text: string;
@@ -16,7 +16,7 @@ export type RuleFile = z.infer<typeof fileShape>;
 
 export type ActionEntry = NonNullable<RuleFile['actions']>[string];
 
-/** A file that has the right shape around its rules. */
+/** A rule file with a valid shape around its rules. */
 export interface OpenedFile {
   readonly name: string;
   readonly body: RuleFile;
@@ -33,13 +33,13 @@ export function openFile({ name, text }: RuleText, findings: Findings): RuleFile
   const body = fileShape.safeParse(json.value);
   if (body.success) return body.data;
   addIssues(findings, body.error.issues, json.value, { file: name, path: [], rule: null });
-  // Its rules and the names of its actions are still looked at, so that one run tells everything.
+  // Its rules and action names are still checked, so that one run reports everything.
   const value = json.value;
   const rules = typeof value === 'object' && value !== null && 'rules' in value ? value.rules : undefined;
   return Array.isArray(rules) ? { rules, actions: readableActions(value) } : null;
 }
 
-/** The actions of a file that has not the right shape; of an entry that has not, its name and those of its routes that are right. */
+/** Actions of a file of invalid shape. An invalid entry keeps its name and its valid routes. */
 function readableActions(file: unknown): Record<string, ActionEntry> {
   const found = valueAt(file, ['actions']);
   if (!isObject(found)) return {};

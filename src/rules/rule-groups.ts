@@ -1,7 +1,7 @@
 import { boundActions } from './condition.ts';
 import { byPlace, byWeight, type DecisionRule, type RuleGroup, type ScoringRule } from './evaluate.ts';
 
-/** The rules of each action that rules name, and those of every action, in the order of the answer. */
+/** Rules grouped by the actions that they name, and those for every action, in the order of an answer. */
 export function indexByAction(rules: readonly (ScoringRule | DecisionRule)[]): {
   readonly general: RuleGroup;
   readonly byAction: ReadonlyMap<string, RuleGroup>;

@@ -6,43 +6,63 @@ import type { SuccessEvent } from '../model/request.ts';
 export interface ActionPolicy {
   /** `decision`: an allowed request teaches the baseline; `event`: only a reported success does. */
   readonly learn: 'decision' | 'event';
-  /** Mildest decision while something the check needs is missing. */
+  /** Mildest decision of a degraded check. */
   readonly floor: Decision;
   /** Whether a session that is not accepted never passes: the action is declared, and its floor is above `allow`. */
   readonly guarded: boolean;
-  /** How long trust lasts, in days, and whether a satisfied step-up grants it. */
+  /** Life of the trust, in days, and whether a satisfied step-up grants it. */
   readonly trust: { readonly days: number; readonly onStepUp: boolean };
 }
 
 /** One line of `routes`: method and path pattern of an action. */
 export interface RoutePattern {
-  /** Upper case; `*` for any. */
+  /** Upper case; `*` matches any. */
   readonly method: string;
   /** `/api/transfers/{id}`, `/admin/*`. */
   readonly path: string;
   readonly action: string;
 }
 
+/** Routes of one rule set, ready to be matched. */
+export interface RouteTable {
+  /**
+   * Every action that the request may be, with the reading of the path that makes it one. All routes that match a
+   * reading count, not only the most specific; a reading without a route is the default action. A method of null
+   * matches every method and also the default, as an unknown method must not select a lenient route. Never empty.
+   *
+   * `templates`: a reading may be a gateway's pattern (`/users/{id}`, `/users/:id`), which may represent any route it
+   * covers.
+   */
+  match(method: string | null, readings: readonly string[], templates?: boolean): readonly RouteMatch[];
+}
+
+/** What a request may be. */
+export interface RouteMatch {
+  readonly action: string;
+  readonly reading: string;
+}
+
 /** Compiled rules: immutable, replaced as a whole on reload. */
 export interface RuleSet {
-  /** `sha256-…` over the canonical files. */
+  /** `sha256-…` over the files in canonical form. */
   readonly revision: string;
   readonly files: readonly string[];
   readonly ruleCount: number;
-  /** What the author should know, though nothing is wrong: sentences with file and path. */
+  /** Sentences with file and path about things that are probably not what the author wants. */
   readonly warnings: readonly string[];
   readonly routes: readonly RoutePattern[];
+  readonly routeTable: RouteTable;
   /** Ids of the rules that require a single-use proof. */
   readonly singleUse: readonly string[];
   /** The action's own policy, if a file has one, else that of the files. */
   policyFor(action: string): ActionPolicy;
-  /** The action that a reported success is. */
+  /** The action of a reported success. */
   actionOf(event: SuccessEvent): string;
-  /** Whether `actions` or a rule names the action, exactly or by a part of its name. */
+  /** Whether `actions` or a rule names the action, in full or in part. */
   declares(action: string): boolean;
   /** Whether any rule compares this fact. */
   tests(fact: string): boolean;
-  /** The declared name that one that is not declared was probably meant to be; only that of a near miss. */
+  /** The declared name of which this one is probably a typo. */
   nearMiss(action: string): string | undefined;
   evaluate(facts: Facts): Verdict;
   /** The result of every rule for the facts, by the same closures as `evaluate`. */
@@ -62,10 +82,7 @@ export interface ConditionTrace {
   /** Null when unknown. */
   readonly value: FactValue | null;
   readonly result: 'true' | 'false' | 'unknown';
-  /**
-   * Why the result is unknown: a side is absent, or there but of the wrong type, or longer than a pattern reads. Null when it is
-   * known.
-   */
+  /** Why the result is unknown: a side is absent, has the wrong type, or is longer than a pattern reads. Null when it is known. */
   readonly why: 'absent' | 'type_mismatch' | 'too_long' | null;
 }
 
@@ -75,9 +92,9 @@ export interface RuleTrace {
   readonly file: string;
   /** Reason code. */
   readonly code: string;
-  /** `dry_run`: matched, but does not bind. `overruled`: matched, but another rule took it out. */
+  /** `dry_run`: matches, but does not bind. `overruled`: matches, but another rule overrules it. */
   readonly outcome: 'hit' | 'missed' | 'unknown' | 'overruled' | 'dry_run';
-  /** Binding rules that took this one out. */
+  /** Binding rules that overrule this one. */
   readonly overruledBy: readonly string[];
   /** Points of a match; null for a decision rule. */
   readonly points: number | null;
@@ -89,6 +106,6 @@ export interface RuleTrace {
 /** The verdict and its derivation. */
 export interface RulesTrace {
   readonly verdict: Verdict;
-  /** Every rule by file, then id. */
+  /** All rules, by file, then id. */
   readonly rules: readonly RuleTrace[];
 }

@@ -4,13 +4,13 @@ import type { FactCatalog, FactSpec } from '../model/facts.ts';
 import { OPERATORS } from './operators.ts';
 import { ROUTE_SHAPE, routeProblem } from './route.ts';
 
-/** Roots under which callers may put anything; rules address it by dotted path and its type is known at run time only. */
+/** Roots below which callers may send any JSON. Rules read it by dotted path; types are known at run time only. */
 export const FREE_ROOTS = ['context', 'resource.properties', 'subject.properties'] as const;
 
 /** A path below a free root: plain keys, no filters or indexes. */
 export const FREE_FACT = /^(context|resource\.properties|subject\.properties)((?:\.[\p{L}\p{N}_:-]+)+)$/u;
 
-/** The one fact that the rules themselves make. */
+/** The only fact that comes from the rules themselves. */
 export const SCORE_FACT: FactSpec = {
   type: 'number',
   unit: 'points',
@@ -29,10 +29,7 @@ const prose = z.union([z.string(), z.array(z.string())]);
 const word = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'Expected printable ASCII without spaces, quotes or \\');
 const dryRun = z.literal('dry_run').describe('Evaluated and reported, never binding.');
 const reason = code.describe('Stable code in the answer. Default: the id with underscores.');
-const over = z
-  .array(id)
-  .min(1)
-  .describe('Ids of the decision rules that this rule takes out when it matches; the only way to overrule one.');
+const over = z.array(id).min(1).describe('Ids of the decision rules that this rule overrules when it matches.');
 
 /** `then` of a scoring rule. */
 export const pointsSchema = z.strictObject({
@@ -47,25 +44,22 @@ export const decisionSchema = z.discriminatedUnion('decision', [
   z.strictObject({
     decision: z.literal('step-up'),
     acr_values: z.array(word).optional().describe('Any one of these satisfies. Default: any step-up.'),
-    amr_values: z
-      .array(word)
-      .optional()
-      .describe('All of these methods (RFC 8176) must have been used. Default: none.'),
+    amr_values: z.array(word).optional().describe('All of these methods (RFC 8176) are required. Default: none.'),
     max_age: z.int().min(1).max(31_536_000).optional().describe('Greatest age of the proof in seconds. Default: 600.'),
-    single_use: z.boolean().optional().describe('A proof is good for one request. Default: false.'),
+    single_use: z.boolean().optional().describe('Each proof counts for one request only. Default: false.'),
     over: over.optional(),
     reason: reason.optional(),
   }),
 ]);
 
-/** The rule around its `when` and `then`. */
+/** A rule, with its `when` and `then`. */
 export function ruleSchema<When extends z.ZodType, Then extends z.ZodType>(when: When, then: Then) {
   return z.strictObject({
-    id: id.describe('Unique over all files.'),
+    id: id.describe('Unique across all files.'),
     description: z
       .string()
       .optional()
-      .describe('Sentence in the answer; {travel.speed_kmh} is replaced by the value. Default: the values compared.'),
+      .describe('Sentence in the answer; {travel.speed_kmh} is replaced by its value. Default: the compared values.'),
     version: z.int().min(1).optional(),
     owner: z.string().optional(),
     mode: dryRun.optional(),
@@ -79,7 +73,7 @@ export function ruleSchema<When extends z.ZodType, Then extends z.ZodType>(when:
 
 const trust = z.strictObject({
   days: z.int().min(1).max(365).optional().describe('Life of a device token in days, never extended. Default: 30.'),
-  on_step_up: z.boolean().optional().describe('A satisfied step-up makes the device trusted. Default: true.'),
+  on_step_up: z.boolean().optional().describe('Whether a satisfied step-up makes the device trusted. Default: true.'),
 });
 
 const route = z
@@ -91,14 +85,12 @@ const route = z
   .meta({ pattern: ROUTE_SHAPE.source });
 
 const action = z.strictObject({
-  routes: z.array(route).optional().describe('Method and path of the requests that are this action.'),
+  routes: z.array(route).optional().describe('Methods and paths of the requests that are this action.'),
   learn: z
     .enum(['decision', 'event'])
     .optional()
-    .describe('What teaches the baseline: an allowed request, or only a reported success. Default: decision.'),
-  floor: decision
-    .optional()
-    .describe("Mildest decision of this action while something is missing. Default: the file's."),
+    .describe('What the baseline learns from: allowed requests, or only reported successes. Default: decision.'),
+  floor: decision.optional().describe("Mildest decision for this action in a degraded check. Default: the file's."),
   guarded: z
     .boolean()
     .optional()
@@ -112,11 +104,11 @@ const actionName = z.string().min(1).max(128);
 
 /** The action of each reported success, which sets how long its device is trusted. */
 const events = z.strictObject({
-  'login.succeeded': actionName.optional().describe('Action that a reported log-in is. Default: login.'),
-  'step_up.succeeded': actionName.optional().describe('Action that a reported step-up is. Default: step_up.'),
+  'login.succeeded': actionName.optional().describe('Action of a reported log-in. Default: login.'),
+  'step_up.succeeded': actionName.optional().describe('Action of a reported step-up. Default: step_up.'),
 });
 
-/** The file around its rules. */
+/** A rule file, with its rules. */
 export function ruleFileSchema<Rule extends z.ZodType>(rule: Rule) {
   return z.strictObject({
     $schema: z.string().optional(),
@@ -125,7 +117,7 @@ export function ruleFileSchema<Rule extends z.ZodType>(rule: Rule) {
     owner: z.string().optional(),
     mode: dryRun.optional(),
     actions: z.record(actionName, action).optional(),
-    events: events.optional().describe('Actions of the successes that applications report.'),
+    events: events.optional().describe('Actions of reported successes.'),
     levels: z
       .strictObject({ medium: z.int().min(1).max(100), high: z.int().min(1).max(100) })
       .refine(({ medium, high }) => medium < high, 'medium must be below high')
@@ -135,7 +127,7 @@ export function ruleFileSchema<Rule extends z.ZodType>(rule: Rule) {
     default: decision.optional().describe('Decision if no decision rule matches. Default: allow.'),
     undeclared: decision
       .optional()
-      .describe('Mildest decision of an action that neither `actions` nor any rule names. Default: step-up.'),
+      .describe('Mildest decision for an action that neither `actions` nor any rule names. Default: step-up.'),
     trust: trust.optional(),
     rules: z.array(rule).optional(),
   });
@@ -151,11 +143,11 @@ const expectation = z.strictObject({
   reasons: z.array(code).optional().describe('All reason codes of the answer, in any order.'),
 });
 
-/** A case that gives the facts themselves. */
+/** A case that states the facts. */
 function factsCaseSchema<Measured extends z.ZodType>(measured: Measured) {
   return z.strictObject({
     name: z.string().min(1),
-    facts: measured.describe('Measured facts by full name; one that is left out is unknown.'),
+    facts: measured.describe('Measured facts by full name; any other fact is unknown.'),
     context: body.optional(),
     resource_properties: body.optional(),
     subject_properties: body.optional(),
@@ -163,7 +155,7 @@ function factsCaseSchema<Measured extends z.ZodType>(measured: Measured) {
   });
 }
 
-/** A case that plays whole requests through the engine. */
+/** A case that plays requests through the whole engine. */
 const requestCaseSchema = z.strictObject({
   name: z.string().min(1),
   history: z
@@ -173,17 +165,17 @@ const requestCaseSchema = z.strictObject({
       }),
     )
     .optional()
-    .describe('What happened before: bodies of POST /v1/risk-check and POST /v1/events with their moments.'),
+    .describe('What happened before: bodies of POST /v1/risk-check and POST /v1/events with their times.'),
   standings: z
     .record(z.string(), z.array(z.string()))
     .optional()
-    .describe('Categories of addresses, as lists would give them.'),
+    .describe('Categories of addresses, as if from the lists.'),
   request: body.describe('Body of POST /v1/risk-check.'),
-  at: instant.optional().describe("Moment of the request. Default: the file's now."),
+  at: instant.optional().describe("Time of the request. Default: the file's now."),
   expect: expectation,
 });
 
-/** The test file around its cases. */
+/** A test file, with its cases. */
 export function ruleTestFileSchema<Case extends z.ZodType>(each: Case) {
   return z.strictObject({
     $schema: z.string().optional(),
@@ -193,13 +185,13 @@ export function ruleTestFileSchema<Case extends z.ZodType>(each: Case) {
   });
 }
 
-/** Shape of a case whose facts are checked against the catalog afterwards. */
+/** A case whose facts are checked against the catalog later. */
 export const factsCase = factsCaseSchema(z.record(z.string(), z.unknown()));
 export const requestCase = requestCaseSchema;
 export type FactsCase = z.infer<typeof factsCase>;
 export type RequestCase = z.infer<typeof requestCase>;
 
-/** Every key of the language but facts and operators: the words among which a misspelt key is looked up. */
+/** Every key of the language except facts and operators, for suggestions when a key is misspelt. */
 export const LANGUAGE_KEYS: readonly string[] = [
   ...Object.keys(ruleFileSchema(z.unknown()).shape),
   ...Object.keys(ruleSchema(z.unknown(), z.unknown()).shape),
@@ -210,7 +202,7 @@ export const LANGUAGE_KEYS: readonly string[] = [
   ...['history', 'standings', 'request', 'at', 'check', 'event', 'score', 'level', 'reasons'],
 ];
 
-/** JSON Schema (draft 2020-12) of a rule file for editors: every fact of the catalog is a known key with its meaning. */
+/** JSON Schema (draft 2020-12) of a rule file, for editors. Every fact of the catalog is a key with its meaning. */
 export function rulesJsonSchema(catalog: FactCatalog): object {
   const condition: z.ZodType = z
     .strictObject({
@@ -221,7 +213,7 @@ export function rulesJsonSchema(catalog: FactCatalog): object {
         ]),
       ),
       get all() {
-        return z.array(condition).min(1).optional().describe('Every one of these holds.');
+        return z.array(condition).min(1).optional().describe('All of these hold.');
       },
       get any() {
         return z.array(condition).min(1).optional().describe('At least one of these holds.');
@@ -241,14 +233,14 @@ export function rulesJsonSchema(catalog: FactCatalog): object {
         '^(context|resource\\.properties|subject\\.properties)\\..': {
           ...free,
           description:
-            'Free fact: whatever the caller sent; its type is checked at run time and a mismatch is unknown.',
+            'Free fact: any value the caller sends; its type is checked at run time, and a mismatch is unknown.',
         },
       };
     },
   });
 }
 
-/** JSON Schema (draft 2020-12) of a test file for editors. */
+/** JSON Schema (draft 2020-12) of a test file, for editors. */
 export function ruleTestsJsonSchema(catalog: FactCatalog): object {
   const measured = z.strictObject(
     Object.fromEntries(
@@ -261,7 +253,7 @@ export function ruleTestsJsonSchema(catalog: FactCatalog): object {
   return z.toJSONSchema(ruleTestFileSchema(z.union([factsCaseSchema(measured), requestCaseSchema])), { io: 'input' });
 }
 
-/** Shape of a measured value of a declared fact. */
+/** Schema for a measured value of a declared fact. */
 export function measuredValue(spec: FactSpec): z.ZodType {
   if (spec.type === 'number') return z.number();
   if (spec.type === 'boolean') return z.boolean();
@@ -269,7 +261,7 @@ export function measuredValue(spec: FactSpec): z.ZodType {
   return spec.type === 'list' ? z.array(string) : string;
 }
 
-/** A bare value or a map of operators. */
+/** A plain value or a map of operators. */
 function comparison(spec: FactSpec | undefined): z.ZodType {
   const fact = z.strictObject({ fact: z.string().describe('Name of the fact to compare with.') });
   const operators = z.strictObject(

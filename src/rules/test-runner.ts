@@ -16,41 +16,40 @@ import {
   ruleTestFileSchema,
 } from './schema.ts';
 
-/** A case that is played through the whole engine, with its moments resolved. */
+/** A case to play through the whole engine, with its times resolved. */
 export interface PlayedCase {
   readonly file: string;
   readonly name: string;
-  /** What happened before, in the order written. */
+  /** What happened before, in written order. */
   readonly history: readonly (
     | { readonly atMs: number; readonly check: JsonObject }
     | { readonly atMs: number; readonly event: JsonObject }
   )[];
-  /** Categories of addresses by address. */
+  /** Categories by address. */
   readonly standings: { readonly [address: string]: readonly string[] };
   /** Body of `POST /v1/risk-check`. */
   readonly request: JsonObject;
-  /** Moment of the request in epoch milliseconds. */
+  /** Time of the request in epoch milliseconds. */
   readonly atMs: number;
 }
 
-/** What came out of a case. `facts`, where given, lets a failure show the values that were compared. */
+/** The result of a case. With `facts`, a failure shows the compared values. */
 export interface Outcome extends Pick<CheckResult, 'decision' | 'score' | 'level' | 'reasons' | 'dryRun'> {
   readonly facts?: Facts;
 }
 
-/** Plays a whole-request case. */
+/** Plays a case through the engine. */
 export type Play = (playedCase: PlayedCase) => Promise<Outcome>;
 
-/** One expectation that did not hold. */
 export interface Mismatch {
   readonly what: 'decision' | 'score' | 'level' | 'reasons' | 'run';
   readonly expected: Json;
   readonly actual: Json;
-  /** What the rules compared, a line each. */
+  /** Comparisons of the rules, one per line. */
   readonly compared: readonly string[];
 }
 
-/** What became of one case. */
+/** The result of one case. */
 export interface CaseReport {
   readonly file: string;
   readonly name: string;
@@ -58,9 +57,9 @@ export interface CaseReport {
   readonly mismatches: readonly Mismatch[];
 }
 
-/** What became of all cases, and which rules none of them hits. */
+/** The results of all cases. */
 export interface RuleTestReport {
-  /** At least one case ran, all hold, and every test file could be read. */
+  /** True when at least one case ran, all passed, and every test file could be read. */
   readonly ok: boolean;
   readonly passed: number;
   readonly failed: number;
@@ -76,8 +75,8 @@ const fileShape = ruleTestFileSchema(z.unknown());
 const noFacts: Facts = { measured: {}, context: {}, resourceProperties: {}, subjectProperties: {} };
 
 /**
- * Runs test files against a rule set. Cases with facts are judged by the rules alone; cases with a request are given to
- * `play`. A report without a single case is not ok: tests that do not run prove nothing.
+ * Runs test files against a rule set. Cases with facts are judged by the rules alone; cases with a request go through
+ * `play`. A report without cases is not ok, because tests that did not run prove nothing.
  */
 export async function runRuleTests(
   ruleSet: RuleSet,
@@ -105,7 +104,7 @@ export async function runRuleTests(
     }
   }
   if (cases.length === 0 && problems.length === 0) {
-    const message = 'No test case ran. Write such a file beside the rule file, with at least one case.';
+    const message = 'No test case ran. Add a test file next to the rule file, with at least one case.';
     problems.push({ file: testFiles[0]?.name ?? 'NAME.test.json', rule: null, path: '', code: 'shape', message });
   }
   const failed = cases.filter((each) => !each.ok).length;
@@ -202,7 +201,7 @@ function addIssues(
   }
 }
 
-/** A misspelt fact would make a test pass for the wrong reason, so names and types are held against the catalog. */
+/** Checks names and types against the catalog: with a misspelt fact, a test would pass for the wrong reason. */
 function readMeasured(
   facts: { readonly [name: string]: unknown },
   catalog: FactCatalog,
@@ -236,7 +235,7 @@ function readMeasured(
   return problems.length > before ? null : measured;
 }
 
-/** The case as it is played; without `at`, the request comes at `nowMs`. */
+/** The case with times resolved; `nowMs` is the time of the request without `at`. */
 export function playedCaseOf(written: RequestCase, file: string, nowMs: number): PlayedCase {
   return {
     file,
@@ -251,7 +250,7 @@ export function playedCaseOf(written: RequestCase, file: string, nowMs: number):
   };
 }
 
-/** A case that cannot be played fails by itself and does not keep the others from running. */
+/** A case that cannot be played fails alone; the others still run. */
 async function outcomeOf(each: ReadCase, ruleSet: RuleSet, play: Play): Promise<Outcome | Error> {
   if ('facts' in each) return { ...ruleSet.evaluate(each.facts), facts: each.facts };
   try {

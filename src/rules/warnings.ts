@@ -3,7 +3,7 @@ import { comparisonsOf } from './condition.ts';
 import type { DraftRule } from './draft-rule.ts';
 import { MATCHES_INPUT_LIMIT } from './operators.ts';
 
-/** Patterns on texts that a client can make as long as it likes, and nothing in the files that looks at the length. */
+/** Patterns on client-controlled texts of any length, where no rule tests the length. */
 export function patternWarnings({ file, head, when }: DraftRule, drafts: readonly DraftRule[]): string[] {
   const guarded = (fact: string): boolean =>
     drafts.some((draft) =>
@@ -19,7 +19,7 @@ export function patternWarnings({ file, head, when }: DraftRule, drafts: readonl
 
 const PARTIAL: readonly string[] = ['starts_with', 'ends_with', 'contains'];
 
-/** Paths that a rule compares `resource.id` with and that no request behind a gateway has. */
+/** Paths compared with `resource.id` that no request behind a gateway has. */
 export function pathWarnings({ file, head, when }: DraftRule): string[] {
   return [...comparisonsOf(when)].flatMap(({ fact, operator, operand, path }) => {
     const isExact = EXACT.has(operator);
@@ -28,7 +28,7 @@ export function pathWarnings({ file, head, when }: DraftRule): string[] {
     return texts.flatMap((text) => {
       const written = isExact ? text.toLowerCase().replace(/(?<=.)\/$/, '') : text.toLowerCase();
       if (written === text || !(isExact ? text.startsWith('/') : text.includes('/'))) return [];
-      return `${file} › ${path} (rule ${head.id}): no request behind a gateway has "${text}" in its path: paths are in lower case and without a slash at the end; write "${written}"`;
+      return `${file} › ${path} (rule ${head.id}): no request behind a gateway has "${text}" in its path: paths are lower case without a trailing slash; write "${written}"`;
     });
   });
 }

@@ -8,12 +8,12 @@ import {
 } from '../model/baseline.ts';
 import { StoreError } from '../model/store-error.ts';
 
-/*
- * The stored form of a baseline: one JSON array of a version, numbers and lists. A list is one text: rows are parted by
- * `|`, fields by blanks, lists within a field by commas, and null is empty. Times are counted back from `lastSeen` in
- * seconds and written, like all numbers, in base 36; coordinates are kept to a thousandth of a degree (about 100 m),
- * accuracy to 0.1 km. Networks and the names of components stand once in a table and are named by their place in it. At
- * the end `proofsNotBefore` is written, counted back, where it is another moment than `trustNotBefore`; older texts end there.
+/**
+ * The stored form of a baseline: a JSON array of a version, numbers and lists. A list is a string: rows separated by
+ * `|`, fields by blanks, lists within a field by commas; null is empty. Times are seconds before `lastSeen`; all
+ * numbers are in base 36; coordinates are stored to a thousandth of a degree (about 100 m), accuracy to 0.1 km.
+ * Networks and component names are in tables and referenced by index. The last element is `proofsNotBefore`, relative,
+ * if it differs from `trustNotBefore`; older texts end before it.
  */
 const VERSION = 1;
 

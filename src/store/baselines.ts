@@ -8,10 +8,12 @@ import type { BaselineChange, Pseudonym, Store, Stored } from './store.ts';
 /** How long a baseline outlives its last change, in ms: 400 days, as far back as a check may be dated. */
 const BASELINE_TTL_MS = 400 * 86_400_000;
 
-/** How often a baseline is written again after somebody else was faster. Each round, at least one writer gets through. */
+/**
+ * Maximum number of attempts to write a baseline against concurrent writers. Each round, at least one writer succeeds.
+ */
 const MOST_ROUNDS = 64;
 
-/** A baseline from its stored text. Throws `StoreError` where it cannot be read. */
+/** A baseline from its stored text. Throws `StoreError` if it is unreadable. */
 export function storedBaseline(text: string | null): Stored<Baseline> | null {
   return text === null ? null : { value: decodeBaseline(text), text };
 }
@@ -54,10 +56,10 @@ export function baselineWriter(backend: Backend): Store['updateBaseline'] {
     });
 }
 
-/** What is stored as far as is known; undefined where that is not known. */
+/** The stored value; undefined if unknown. */
 type Seen = Stored<Baseline> | null | undefined;
 
-/** Resolves with the text that is stored now; undefined when that is not known. */
+/** Resolves with the text stored afterwards; undefined if unknown. */
 async function writeTogether(
   backend: Backend,
   subject: Pseudonym,

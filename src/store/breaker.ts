@@ -5,15 +5,15 @@ import { StoreError, type StoreFailure } from '../model/store-error.ts';
  */
 export interface StoreBreaker {
   /**
-   * Whether an operation may go to the store. Null: the circuit is open. Otherwise a function that has to be called once, with
-   * whether the store was there.
+   * Whether an operation may go to the store. Null: the circuit is open. Otherwise a function that must be called once
+   * with whether the store was reachable.
    */
   enter(): ((wasThere: boolean) => void) | null;
 }
 
 /** When to open, and for how long. */
 export interface StoreBreakerOptions {
-  /** A clock that only goes forward, in ms. */
+  /** A monotonic clock, in ms. */
   readonly elapsedMs: () => number;
   /** This many operations in a row that found no store open the circuit; default 5. */
   readonly failuresToOpen?: number;
@@ -55,7 +55,7 @@ export function storeBreaker({
 
 const OUTAGES: ReadonlySet<StoreFailure> = new Set(['timeout', 'unreachable', 'circuit_open']);
 
-/** Whether a failure says that there is no store. One that answers with a refusal (`rejected`) is there. */
+/** Whether a failure means that the store is unreachable. One that refuses (`rejected`) is reachable. */
 export function isOutage(error: unknown): boolean {
   return error instanceof StoreError && OUTAGES.has(error.code);
 }

@@ -10,20 +10,20 @@ export interface Budget {
   readonly breaker: StoreBreaker;
   /** What one check may wait for the store, in ms; `STORE_TIMEOUT_MS`, default 50. */
   readonly timeoutMs?: number;
-  /** What work beside a check (events, learning, the support desk) may wait, in ms; default 1000. */
+  /** Time that work outside checks (events, learning, support desk) may wait, in ms; default 1000. */
   readonly backgroundTimeoutMs?: number;
   readonly timer?: Timer;
   /** Called for every failure, of `recordAttempt` once for each part of the history; for metrics. */
   readonly onFailure?: (operation: StoreOperation, code: StoreFailure) => void;
 }
 
-/** What can be asked of the store. */
+/** Operations of the store. */
 export type StoreOperation = Exclude<keyof Store, 'driver' | 'close'>;
 
 /**
- * A store that answers in time or says that it did not. Each operation has a timer of its own, whatever the client below
- * does; parts of a history that were read in time are kept when another was not. While the circuit is open, operations fail at
- * once with `circuit_open`.
+ * A store that answers in time or rejects. Each operation has its own timer, independent of the client; parts of a
+ * history that were read in time are kept if others were not. While the circuit is open, operations fail at once with
+ * `circuit_open`.
  */
 export function budgetedStore(store: PartwiseStore, budget: Budget): Store {
   const { timeoutMs = 50, backgroundTimeoutMs = 1000, breaker, timer = realTimer, onFailure } = budget;
@@ -58,7 +58,7 @@ export function budgetedStore(store: PartwiseStore, budget: Budget): Store {
 
     spendProof: (id, ttlSeconds, waitedMs = 0, atMs) => {
       const leftMs = timeoutMs - Math.max(waitedMs, 0);
-      // With nothing left the store is not asked: a proof marked as spent but refused would be lost to its holder.
+      // Without time left the store is not called: a proof marked as spent but refused would be lost to its holder.
       return bounded('spendProof', leftMs, () =>
         leftMs > 0 ? store.spendProof(id, ttlSeconds, 0, atMs) : Promise.reject(lateAnswer(timeoutMs)),
       );
@@ -85,7 +85,7 @@ export function budgetedStore(store: PartwiseStore, budget: Budget): Store {
 
 const NOTHING_ASKED: History = { subject: null, address: null, device: null };
 
-/** Says nothing of the store, so that it must not close the circuit. */
+/** Proves nothing about the store, so it must not close the circuit. */
 function isNobodys({ keys }: Attempt): boolean {
   return keys.subject === null && keys.address === null && keys.device === null;
 }
@@ -115,7 +115,7 @@ function isNowhere(history: History): boolean {
 
 const LATE = { state: 'failed', why: 'timeout' } as const;
 
-/** A part that is read within `ms` is kept, whatever becomes of the others. */
+/** A part that is read within `ms` is kept, independent of the others. */
 function inTime(timer: Timer, ms: number, { subject, address, device }: PendingHistory): Promise<History> {
   return new Promise((resolve) => {
     const history = { subject: subject && LATE, address: address && LATE, device: device && LATE };
@@ -149,7 +149,7 @@ function within<T>(timer: Timer, ms: number, run: () => Promise<T>): Promise<T> 
 const realTimer: Timer = (run, ms) => {
   let atLast: NodeJS.Immediate | undefined;
   const handle = setTimeout(() => {
-    // An answer that came while this process was busy lies in the socket: it is read before the wait counts as over.
+    // An answer that arrived while this process was busy is in the socket: it is read before the wait ends.
     atLast = setImmediate(run);
   }, ms);
   return () => {

@@ -30,9 +30,9 @@ const BYTES_PER_KEY = 400;
 const BYTES_PER_ENTRY = 110;
 
 /**
- * The embedded store: one process, nothing on disk. Bounded in keys and bytes, and expiring without timers. Counters and
- * baselines are dropped for newer ones, each among themselves, so that a flood of addresses drops nobody's baseline. A spent
- * proof is never dropped before it expires: when no more can be kept, spending is rejected.
+ * The embedded store: one process, in memory. Bounded in keys and bytes; entries expire without timers. Counters and
+ * baselines are evicted separately, so that a flood of addresses evicts no baseline. A spent proof is never evicted
+ * before it expires: if no more fit, spending is rejected.
  */
 export function memoryStore({
   now,

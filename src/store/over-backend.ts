@@ -10,7 +10,17 @@ import {
   spentProofKey,
   subjectCountersKey,
 } from './keys.ts';
-import type { AddressRecord, Attempt, CounterKeys, DeviceRecord, PartwiseStore, Pseudonym, Reading, Store, SubjectRecord } from './store.ts';
+import type {
+  AddressRecord,
+  Attempt,
+  CounterKeys,
+  DeviceRecord,
+  PartwiseStore,
+  Pseudonym,
+  Reading,
+  Store,
+  SubjectRecord,
+} from './store.ts';
 
 /** The store of the domain over the atomic steps of a back end. */
 export function storeOver(driver: Store['driver'], backend: Backend): PartwiseStore {
@@ -123,7 +133,7 @@ function deviceRecordFrom(found: CountersFound): DeviceRecord {
   return countsFrom('device', found, 0);
 }
 
-/** Counts by their names; zeros where nothing is stored. */
+/** Counts by name; zeros if nothing is stored. */
 function countsFrom<Of extends Counted>(of: Of, { counts }: CountersFound, index: number): Counts<Of> {
   const found = counts[index];
   if (found === undefined) throw new StoreError('rejected', 'the store answered with fewer counters than asked for');

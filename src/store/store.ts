@@ -3,8 +3,8 @@ import type { StoreFailure } from '../model/store-error.ts';
 import type { CountedEvent, Counts, Seen } from './counters.ts';
 
 /**
- * A pseudonym: a keyed hash of a subject, address or device. Store keys and counted values hold nothing else, so that a
- * stolen dump of the store names nobody.
+ * A pseudonym: a keyed hash of a subject, address or device. Store keys and counted values contain nothing else, so
+ * that a stolen dump identifies no one.
  */
 export type Pseudonym = string;
 
@@ -13,7 +13,7 @@ export type Reading<T> =
   | { readonly state: 'read'; readonly value: T }
   | { readonly state: 'failed'; readonly why: StoreFailure };
 
-/** Whose counters are meant; null: nobody's. An address comes with its network. */
+/** Owners of counters; null: none. An address comes with its network. */
 export interface CounterKeys {
   readonly subject: Pseudonym | null;
   readonly address: Pseudonym | null;
@@ -32,7 +32,7 @@ export interface Attempt {
   readonly seen: Seen;
 }
 
-/** A value with the text that it was read from: a write expects the text to be there still. */
+/** A value with the text it was read from: a write expects that text to be unchanged. */
 export interface Stored<T> {
   readonly value: T;
   readonly text: string;
@@ -51,14 +51,14 @@ export interface AddressRecord extends Counts<'address'> {
 /** What is counted of a device. */
 export interface DeviceRecord extends Counts<'device'> {}
 
-/** What the store knew at the moment of the attempt; null where nothing was asked. Counts include the attempt. */
+/** What the store knew at the time of the attempt; null for what was not requested. Counts include the attempt. */
 export interface History {
   readonly subject: Reading<SubjectRecord> | null;
   readonly address: Reading<AddressRecord> | null;
   readonly device: Reading<DeviceRecord> | null;
 }
 
-/** A history under way: each part settles by itself and none rejects. */
+/** A history in progress: each part settles by itself and none rejects. */
 export type PendingHistory = { readonly [part in keyof History]: Promise<NonNullable<History[part]>> | null };
 
 /** A bad end of an attempt. Which counters it changes is the table's business. */
@@ -72,12 +72,12 @@ export interface Outcome {
 export type BaselineChange = (before: Baseline | null) => Baseline | null;
 
 /**
- * The store, in the words of the domain. Two drivers, `memory` and `redis`, pass one contract suite. Every key expires.
- * Methods reject with {@link StoreError}; `recordAttempt` never rejects, since each part of its history fails by itself.
+ * The store, in domain terms. Two drivers, `memory` and `redis`, pass one contract suite. Every key expires. Methods
+ * reject with {@link StoreError}; `recordAttempt` never rejects, since each part of its history fails by itself.
  */
 export interface Store {
   readonly driver: 'memory' | 'redis';
-  /** Counts the attempt and reads all that the check needs: everything is asked in the same tick, one network wait. */
+  /** Counts the attempt and reads everything the check needs in the same tick: one network wait. */
   recordAttempt(attempt: Attempt): Promise<History>;
   /** Counts a failed log-in, a forged proof or a deny. */
   recordOutcome(outcome: Outcome): Promise<void>;
@@ -93,11 +93,11 @@ export interface Store {
   forgetSubject(subject: Pseudonym): Promise<void>;
   /**
    * Spends a proof: true exactly once per id within `ttlSeconds` (> 0), over all processes that share the store.
-   * Rejects when the spending could not be recorded; the proof must then be refused. `waitedMs` is how long the check has
-   * waited for the store already, for a driver that keeps a budget; default 0. `atMs` is what {@link spentAt} will tell.
+   * Rejects if that cannot be recorded; the proof must then be refused. `waitedMs` is how long the check has already
+   * waited for the store, for a driver with a budget; default 0. `atMs` is the result of {@link spentAt}.
    */
   spendProof(id: Pseudonym, ttlSeconds: number, waitedMs?: number, atMs?: number): Promise<boolean>;
-  /** When a proof was spent, epoch milliseconds; null where it was not, or where that was not told. */
+  /** When a proof was spent, epoch milliseconds; null if it was not, or if that is unknown. */
   spentAt(id: Pseudonym): Promise<number | null>;
   /** Resolves when the store answers; for `/readyz`. */
   ping(): Promise<void>;
@@ -106,6 +106,6 @@ export interface Store {
 
 /** A store whose histories can be waited for part by part, for whoever keeps a budget. */
 export interface PartwiseStore extends Store {
-  /** As `recordAttempt`: everything is asked before it returns. */
+  /** Like `recordAttempt`: everything is requested before it returns. */
   beginAttempt(attempt: Attempt): PendingHistory;
 }

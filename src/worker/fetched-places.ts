@@ -25,7 +25,10 @@ const DEFAULT_MEMORY_BYTES = 16 * 2 ** 20;
 export function placeMemory(maxBytes = DEFAULT_MEMORY_BYTES): PlaceMemory {
   return {
     index: null,
-    shards: new LRUCache<number, Shard>({ maxSize: maxBytes, sizeCalculation: ({ byteLength }) => byteLength }),
+    shards: new LRUCache<number, Shard>({
+      maxSize: maxBytes,
+      sizeCalculation: ({ starts }) => starts.buffer.byteLength,
+    }),
     problem: null,
   };
 }

@@ -9,13 +9,13 @@ import { messageOf, storeErrorOf } from '../store/redis/errors.ts';
 import type { PartwiseStore } from '../store/store.ts';
 import { type Connection, idleClosingConnection } from './redis-idle.ts';
 
-/** How many objects there are, and where. */
+/** Number and location of the objects. */
 export interface RedisPoolOptions {
   /** Over how many objects the requests are spread, each with one connection; at least 1. */
   readonly size: number;
-  /** The region nearest to Redis. Null: near to where the first request happens to come from. */
+  /** The region nearest to Redis. Null: near the first request. */
   readonly location: PoolLocation | null;
-  /** From 0 to below 1: the object that this store asks. */
+  /** From 0 to below 1: selects the object of this store. */
   readonly random: () => number;
   /** Hears of every call that no object answered, in one line without keys or values. */
   readonly onConnectionError?: (message: string) => void;
@@ -32,7 +32,7 @@ interface RedisPoolId {
   toString(): string;
 }
 
-/** What can be called from outside. Errors come back as values, since they lose their class on the way. */
+/** Remote calls. Errors are returned as values, since they lose their class in transit. */
 type PoolCalls = {
   readonly [Name in Exclude<keyof RedisCommands, 'close'>]: (
     ...args: Parameters<RedisCommands[Name]>
@@ -40,13 +40,13 @@ type PoolCalls = {
 };
 
 /**
- * A store for one request of a Worker, through Durable Objects that stay connected to Redis. The object is chosen at
- * random for each store: none of them holds anything of a subject, and a subject under attack is spread over all of them.
- * Nothing is sent twice: a call that an object did not answer is reported as failed.
+ * A store for one request of a Worker, through Durable Objects that stay connected to Redis. Each store picks an object
+ * at random: no object holds anything about a subject, so a subject under attack is spread over all of them. Nothing is
+ * sent twice: an unanswered call is reported as failed.
  */
 export function redisPool(namespace: RedisPoolNamespace, options: RedisPoolOptions): PartwiseStore {
   const place = options.location ?? 'anywhere';
-  // The place is part of the name: an object stays where it was made.
+  // The location is part of the name: an object stays where it was created.
   const name = `redis-${place}-${Math.floor(options.random() * options.size)}`;
   const hint = options.location === null ? {} : { locationHint: options.location };
 
@@ -56,7 +56,7 @@ export function redisPool(namespace: RedisPoolNamespace, options: RedisPoolOptio
     try {
       answer = await ask(namespace.get(namespace.idFromName(name), hint));
     } catch (error) {
-      // What the runtime says of an object that is overloaded, moved or gone; whether it did what was asked is unknown.
+      // The runtime's error for an object that is overloaded, moved or gone; whether it did its work is unknown.
       const message = 'the Durable Object RedisPool cannot be reached';
       options.onConnectionError?.(`${message}: ${messageOf(error)}`);
       throw new StoreError('unreachable', message, { cause: error });
@@ -127,7 +127,7 @@ const read = z.strictObject({
 
 const swap = z.strictObject({ key, expected: z.string().nullable(), next: z.string(), ttlMs: ttl });
 
-/** What each call takes: anything else is refused before it comes near Redis. */
+/** Arguments of each call: anything else is refused before it reaches Redis. */
 const CALLS = {
   steps: z.tuple([z.array(z.union([read, swap])).min(1)]),
   get: z.tuple([key]),
@@ -147,9 +147,9 @@ const CALLS = {
 const environment = z.object({ REDIS_URL: z.string(), STORE_TIMEOUT_MS: z.coerce.number().default(50) });
 
 /**
- * The Durable Object that stays connected to Redis. It takes the steps of the store and nothing else, holds nothing but its
- * connection, and may be evicted at any time: the next call connects anew. What arrives in one turn of the event loop, from
- * whatever request, goes to Redis as one command.
+ * The Durable Object that stays connected to Redis. It runs only the store's operations, holds only its connection, and
+ * may be evicted at any time; the next call reconnects. Calls that arrive in one turn of the event loop, from any
+ * request, go to Redis as one command.
  */
 export class RedisPool extends DurableObject implements PoolCalls {
   readonly #connection: () => Promise<Connection>;

@@ -33,7 +33,7 @@ function blocks(path: string, language: string): string[] {
 
 const jsonBlocks = (path: string): string[] => blocks(path, 'json');
 
-test('every link of the documents leads to a file of the project, and to a heading that is there', async () => {
+test('Every link of the documents leads to a file of the project, and to a heading that is there', async () => {
   const broken: string[] = [];
   for await (const path of glob(['*.md', 'docs/**/*.md', 'examples/**/*.md', 'bench/*.md'], { cwd: ROOT })) {
     const prose = withoutCode(readFileSync(join(ROOT, path), 'utf8'));
@@ -89,7 +89,7 @@ function shownOf(value: unknown): unknown {
   );
 }
 
-test('the README is short enough to be read, and its rule file is one that the service takes beside the default rules', () => {
+test('The README is short enough to be read, and its rule file is one that the service takes beside the default rules', () => {
   expect(readFileSync(join(ROOT, 'README.md'), 'utf8').split('\n').length).toBeLessThanOrEqual(250);
   const [answer = '', rules = ''] = jsonBlocks('README.md');
   const defaults = readFileSync(join(ROOT, 'rules/default.json'), 'utf8');
@@ -103,7 +103,7 @@ test('the README is short enough to be read, and its rule file is one that the s
   expect(Object.keys(riskCheckAnswer.shape)).toEqual(expect.arrayContaining(keys));
 });
 
-test('the calls of the README get the answer that it shows', async () => {
+test('The calls of the README get the answer that it shows', async () => {
   const { server } = await shop.start({ RULES_DIR: join(ROOT, 'rules') });
   const answers: unknown[] = [];
   for (const { path, body } of calls(blocks('README.md', 'sh')[1] ?? '')) {
@@ -119,7 +119,7 @@ test('the calls of the README get the answer that it shows', async () => {
   });
 });
 
-test('the step-up without a provider of docs/step-up.md goes as written there', async () => {
+test('The step-up without a provider of docs/step-up.md goes as written there', async () => {
   const [made = '', used = ''] = blocks('docs/step-up.md', 'sh');
   const [, script = ''] = /<<'JS'\n([\s\S]*?)\nJS\n/.exec(made) ?? [];
   const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module'], {
@@ -147,7 +147,7 @@ test('the step-up without a provider of docs/step-up.md goes as written there', 
   ]);
 });
 
-test('the feeds.json of docs/lists.md is one that the service takes', async () => {
+test('The feeds.json of docs/lists.md is one that the service takes', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'stepgate-feeds-'));
   shop.onTidy(() => rm(dir, { recursive: true }));
   await writeFile(join(dir, 'feeds.json'), jsonBlocks('docs/lists.md')[0] ?? '');
@@ -156,7 +156,7 @@ test('the feeds.json of docs/lists.md is one that the service takes', async () =
   expect(names).not.toContain('x4bnet-datacenter-v4');
 });
 
-test('the rule and the test file of docs/rules.md work as written', async () => {
+test('The rule and the test file of docs/rules.md work as written', async () => {
   const [rule = '', tests = ''] = jsonBlocks('docs/rules.md');
   expect(compileRules([{ name: 'page.json', text: `{"rules":[${rule}]}` }], FACT_CATALOG).ruleCount).toBe(1);
 

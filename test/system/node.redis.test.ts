@@ -38,7 +38,7 @@ async function readyServer(more: NodeJS.ProcessEnv, options?: StartOptions) {
 
 describe('told to stop while Redis is slow', () => {
   /** @see https://github.com/derive-to/derive/pull/124 */
-  test('ends running checks in full, closes idle connections, and closes Redis last', async () => {
+  test('A server that is told to stop while Redis is slow ends running checks in full, closes idle connections, and closes Redis last', async () => {
     // Longer than this test may take: what is not closed of itself is not cut off either.
     const { server } = await readyServer({ STORE_TIMEOUT_MS: '10000' }, { drainMs: 300_000 });
     const agent = new Agent({ keepAlive: true });
@@ -71,7 +71,7 @@ describe('told to stop while Redis is slow', () => {
 
 describe('while Redis is slow', () => {
   /** @see https://github.com/honojs/node-server/issues/73 */
-  test('clients that go away before the answer crash nothing, and each is counted once or not at all', async () => {
+  test('Clients that go away before the answer crash nothing, and each is counted once or not at all', async () => {
     await redis.admin.flushall();
     const { server, lines } = await readyServer({ STORE_TIMEOUT_MS: '10000' });
     const faults: unknown[] = [];

@@ -19,7 +19,7 @@ afterEach(() => shop.tidy());
 afterAll(() => shop.close());
 
 describe('a started server', () => {
-  test('listens on a free port and answers checks', async () => {
+  test('A started server listens on a free port and answers checks', async () => {
     const { server, lines } = await shop.start();
     expect(server.url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
     const { status, text } = await post(
@@ -33,7 +33,7 @@ describe('a started server', () => {
     expect(record).toMatchObject({ decision: 'deny', caller: 'tester', rule: { id: 'no-root' } });
   });
 
-  test('takes over changed rules without a restart and keeps the old ones when the new are broken', async () => {
+  test('A started server takes over changed rules without a restart and keeps the old ones when the new are broken', async () => {
     const { server } = await shop.start();
     const ready = async () => (await (await fetch(`${server.url}/readyz`)).json()).rules;
     const before = await ready();
@@ -51,7 +51,7 @@ describe('a started server', () => {
     expect(after.problem).toBeNull();
   });
 
-  test('counts in /metrics what it decided', async () => {
+  test('A started server counts in /metrics what it decided', async () => {
     const { server } = await shop.start();
     await post(`${server.url}/v1/risk-check`, JSON.stringify({ subject: 'root', action: 'a' }));
     await post(`${server.url}/v1/risk-check`, JSON.stringify({ subject: 'u', action: 'a' }));
@@ -69,7 +69,7 @@ describe('a started server', () => {
    * @see https://github.com/geoip-lite/node-geoip/issues/197
    * @see https://github.com/sapics/geoip-country/issues/22
    */
-  test('warns once of geo data that is old, tells so by /readyz, and still answers', async () => {
+  test('A started server warns once of geo data that is old, tells so by /readyz, and still answers', async () => {
     const { server, lines } = await shop.start({ GEO_DATA: 'country', GEO_MAX_AGE_DAYS: '1' });
     for (let i = 0; i < 3; i++) await post(`${server.url}/v1/risk-check`, '{"action":"a","ip":"81.2.69.160"}');
     const warnings = lines.map((line) => JSON.parse(line)).filter(({ msg }) => msg === 'geo data');
@@ -84,7 +84,7 @@ describe('a started server', () => {
   });
 
   /** @see https://github.com/geoip-lite/node-geoip/pull/179 */
-  test('loads countries only, or no geo data at all, where it is told to', async () => {
+  test('A started server loads countries only, or no geo data at all, where it is told to', async () => {
     const geoOf = async (data: string) => {
       const { server } = await shop.start({ GEO_DATA: data, GEO_MAX_AGE_DAYS: '3650' });
       const { text } = await post(`${server.url}/v1/risk-check`, '{"subject":"u","action":"a","ip":"81.2.69.160"}');
@@ -98,13 +98,13 @@ describe('a started server', () => {
     expect((await geoOf('none')).geo).toMatchObject({ state: 'unknown', why: 'source_off' });
   });
 
-  test('refuses a port that is taken and leaves nothing running', async () => {
+  test('A started server refuses a port that is taken and leaves nothing running', async () => {
     const { server } = await shop.start();
     await expect(shop.start({ PORT: new URL(server.url).port })).rejects.toThrow('EADDRINUSE');
   });
 
   /** @see https://github.com/keycloak/keycloak/issues/8724 */
-  test('refuses rules that demand an acr value which no issuer ranks', async () => {
+  test('A started server refuses rules that demand an acr value which no issuer ranks', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'stepgate-acr-'));
     shop.onTidy(() => rm(dir, { recursive: true }));
     const demanding = (acr: string) =>
@@ -125,7 +125,7 @@ describe('a started server', () => {
     expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
   });
 
-  test('speaks IPv6 where it is told to', async () => {
+  test('A started server speaks IPv6 where it is told to', async () => {
     const { server } = await shop.start({ HOST: '::1' });
     expect(server.url).toMatch(/^http:\/\/\[::1\]:\d+$/);
     expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
@@ -134,7 +134,7 @@ describe('a started server', () => {
 
 describe('over a real connection', () => {
   /** @see https://github.com/nodejs/node/issues/60617 */
-  test('idle connections are kept longer than gateways keep them', async () => {
+  test('Idle connections are kept longer than gateways keep them', async () => {
     const { server } = await shop.start();
     const agent = new Agent({ keepAlive: true });
     shop.onTidy(() => agent.destroy());
@@ -143,7 +143,7 @@ describe('over a real connection', () => {
     expect(seconds).toBeGreaterThan(60);
   });
 
-  test('a chunked body beyond 64 KiB is a 413 problem', async () => {
+  test('A chunked body beyond 64 KiB is a 413 problem', async () => {
     const { server } = await shop.start();
     const chunk = `1000\r\n${' '.repeat(0x1000)}\r\n`;
     const answer = await raw(
@@ -156,7 +156,7 @@ describe('over a real connection', () => {
     expect(answer).toContain('"code":"body_too_large"');
   });
 
-  test.each(['abc', '1e3', '0x10', '-5'])('a Content-Length of %s is a 400', async (length) => {
+  test.each(['abc', '1e3', '0x10', '-5'])('A Content-Length of %s is a 400', async (length) => {
     const { server } = await shop.start();
     const answer = await raw(
       server.url,
@@ -165,7 +165,7 @@ describe('over a real connection', () => {
     expect(answer).toMatch(/^HTTP\/1\.1 400 /);
   });
 
-  test('a Content-Length beyond 64 KiB is a 413 problem', async () => {
+  test('A Content-Length beyond 64 KiB is a 413 problem', async () => {
     const { server } = await shop.start();
     const { status } = await post(`${server.url}/v1/risk-check`, `{"action":"${'x'.repeat(70_000)}"}`);
     expect(status).toBe(413);
@@ -182,7 +182,7 @@ describe('over a real connection', () => {
     expect(await raw(server.url, text)).toMatch(/^HTTP\/1\.1 4\d\d /);
   });
 
-  test('header lines of 40 KiB are taken, more than 64 KiB are a 431', async () => {
+  test('Header lines of 40 KiB are taken, more than 64 KiB are a 431', async () => {
     const { server } = await shop.start();
     const withHeader = (bytes: number) =>
       post(`${server.url}/v1/risk-check`, '{"action":"a"}', { headers: { Cookie: 'x'.repeat(bytes) } });
@@ -191,7 +191,7 @@ describe('over a real connection', () => {
   });
 
   /** @see https://github.com/honojs/hono/issues/4432 */
-  test('header bytes beyond ASCII break nothing', async () => {
+  test('Header bytes beyond ASCII break nothing', async () => {
     const { server } = await shop.start();
     const head = `GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCF-IPCity: Srīperumbūdūr\r\nX-Request-ID: Srīperumbūdūr\r\n\r\n`;
     const answer = await raw(server.url, Buffer.from(head, 'utf8'));
@@ -201,7 +201,7 @@ describe('over a real connection', () => {
 });
 
 describe('told to stop', () => {
-  test('cuts off what still runs when the drain time is over', async () => {
+  test('A server that is told to stop cuts off what still runs when the drain time is over', async () => {
     const { server } = await shop.start({}, { drainMs: 100 });
     const { hostname, port } = new URL(server.url);
     const socket = connect(Number(port), hostname);
@@ -216,7 +216,7 @@ describe('told to stop', () => {
     await cut;
   });
 
-  test('twice, stops once', async () => {
+  test('Twice, stops once', async () => {
     const { server } = await shop.start();
     expect(server.stop()).toBe(server.stop());
     await server.stop();
@@ -224,7 +224,7 @@ describe('told to stop', () => {
 });
 
 describe('as a process', () => {
-  test('prints a request that works when pasted, and exits 0 on SIGTERM', async () => {
+  test('The process prints a request that works when pasted, and exits 0 on SIGTERM', async () => {
     const child = run({ PORT: '0', RULES_DIR: shop.dir });
     const printed = await child.saw(/curl [\s\S]*\}'/);
     const key = /Bearer ([^']+)'/.exec(printed)?.[1];
@@ -244,7 +244,7 @@ describe('as a process', () => {
     expect(messages.slice(-2)).toEqual(['stopping', 'stopped']);
   });
 
-  test('says in a line, not in a stack trace, that its port is taken, and exits 1', async () => {
+  test('The process says in a line, not in a stack trace, that its port is taken, and exits 1', async () => {
     const { server } = await shop.start();
     const { port } = new URL(server.url);
     const child = run(shop.environment({ PORT: port }));
@@ -254,7 +254,7 @@ describe('as a process', () => {
     );
   });
 
-  test('says that a PRIVACY_KEY made for one run hides from the next what Redis holds', async () => {
+  test('The process says that a PRIVACY_KEY made for one run hides from the next what Redis holds', async () => {
     const redis = `redis://127.0.0.1:${await freePort()}`;
     const alone = run(shop.environment({ REDIS_URL: redis }));
     expect(await alone.saw(/curl [\s\S]*\}'/)).toContain('Set PRIVACY_KEY, or the next run finds nothing in Redis');
@@ -262,7 +262,7 @@ describe('as a process', () => {
     expect(await keyed.saw(/curl [\s\S]*\}'/)).not.toContain('Set PRIVACY_KEY');
   });
 
-  test('a second SIGTERM ends it at once', async () => {
+  test('A second SIGTERM ends it at once', async () => {
     const child = run(shop.environment());
     const printed = await child.saw(/http:\/\/127\.0\.0\.1:\d+/);
     const { port } = new URL(/http:\/\/127\.0\.0\.1:\d+/.exec(printed)?.[0] ?? '');
@@ -280,20 +280,20 @@ describe('as a process', () => {
     socket.destroy();
   });
 
-  test('in production without its secrets refuses to start, names them and exits 2', async () => {
+  test('The process in production without its secrets refuses to start, names them and exits 2', async () => {
     const child = run({ NODE_ENV: 'production', RULES_DIR: shop.dir });
     expect(await child.exit).toBe(2);
     for (const name of ['API_KEYS', 'DEVICE_TOKEN_SECRET', 'PRIVACY_KEY']) expect(child.stderr()).toContain(name);
   });
 
-  test('with a NODE_ENV that is none of the three words says so, prints no key and exits 2', async () => {
+  test('The process with a NODE_ENV that is none of the three words says so, prints no key and exits 2', async () => {
     const child = run({ NODE_ENV: 'prod', PORT: '0', RULES_DIR: shop.dir });
     expect(await child.exit).toBe(2);
     expect(child.stderr()).toContain('NODE_ENV must be development, test or production (found "prod")');
     expect(child.stderr()).not.toMatch(/curl|Bearer/);
   });
 
-  test('with two issuers that do not say whose ids they know refuses to start, names both and exits 2', async () => {
+  test('The process with two issuers that do not say whose ids they know refuses to start, names both and exits 2', async () => {
     const issuers = ['https://bank.example', 'https://shop.example'].map((issuer) => ({
       issuer,
       audience: 'app',
@@ -307,7 +307,7 @@ describe('as a process', () => {
   });
 
   /** @see https://github.com/open-policy-agent/opa/issues/5914 */
-  test('takes no connection before its rules are loaded: a slow source delays answers, it does not make up any', async () => {
+  test('The process takes no connection before its rules are loaded: a slow source delays answers, it does not make up any', async () => {
     const slow = await mkdtemp(join(tmpdir(), 'stepgate-slow-'));
     shop.onTidy(() => rm(slow, { recursive: true }));
     // A pipe: whoever reads it waits until somebody writes.
@@ -324,7 +324,7 @@ describe('as a process', () => {
     expect(JSON.parse(text)).toMatchObject({ decision: 'deny', rule: { id: 'no-root' } });
   });
 
-  test('with rules that cannot be used says why and exits 2', async () => {
+  test('The process with rules that cannot be used says why and exits 2', async () => {
     const broken = await mkdtemp(join(tmpdir(), 'stepgate-broken-'));
     shop.onTidy(() => rm(broken, { recursive: true }));
     await writeFile(join(broken, 'default.json'), '{"version":1,"rules":[{"id":"x"}]}');

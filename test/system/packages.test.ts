@@ -16,7 +16,7 @@ import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { snippetsOf } from '../../scripts/snippets.ts';
-import { trustedIssuer } from '../support/middleware/issuer.ts';
+import { issuer } from '../support/issuer.ts';
 import { KEY, type Workshop, workshop } from '../support/servers/stepgate.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -99,7 +99,7 @@ describe.each(LIMITS)('%s, packed', (name, limit) => {
     dir = join(projectWith(`contents-of-${name.slice(10)}`, [name], {}), 'node_modules', name);
   });
 
-  test(`takes less than ${limit / 1e6} MB, installed with all that it depends on`, () => {
+  test(`A packed package takes less than ${limit / 1e6} MB, installed with all that it depends on`, () => {
     const project = join(work, `installed-${name.slice(10)}`);
     mkdirSync(project);
     writeFileSync(join(project, 'package.json'), '{ "private": true }');
@@ -112,7 +112,7 @@ describe.each(LIMITS)('%s, packed', (name, limit) => {
     expect(existsSync(join(modules, 'stepgate'))).toBe(false);
   }, 120_000);
 
-  test('imports its own files and what its manifest names, and nothing else', () => {
+  test('A packed package imports its own files and what its manifest names, and nothing else', () => {
     const IMPORT = /(?:\bfrom|\bimport|\bimport\()\s*["']([^"']+)["']/g;
     const declared = Object.keys({ ...dependencies, ...peerDependencies });
     const strange = filesBelow(dir)
@@ -127,7 +127,7 @@ describe.each(LIMITS)('%s, packed', (name, limit) => {
     expect(strange).toEqual([]);
   });
 
-  test('holds nothing that is the service\u2019s own', () => {
+  test('A packed package holds nothing that is the service\u2019s own', () => {
     const source = join(dir, 'dist/types/src');
     const own = (existsSync(source) ? filesBelow(source) : []).filter((path) => !SHARED.test(path));
     expect(own).toEqual([]);
@@ -138,7 +138,7 @@ describe.each(LIMITS)('%s, packed', (name, limit) => {
     expect(foreign).toEqual([]);
   });
 
-  test('has a source map with its sources beside each script', () => {
+  test('A packed package has a source map with its sources beside each script', () => {
     const scripts = filesBelow(dir).filter((path) => path.endsWith('.js'));
     expect(scripts.length).toBeGreaterThanOrEqual(Object.keys(exports).length);
     for (const path of scripts) {
@@ -148,7 +148,7 @@ describe.each(LIMITS)('%s, packed', (name, limit) => {
     }
   });
 
-  test('comes with its licence, a page to read, and the files that its exports name', () => {
+  test('A packed package comes with its licence, a page to read, and the files that its exports name', () => {
     const files = filesBelow(dir);
     for (const file of ['LICENSE', 'README.md', 'package.json']) expect(files).toContain(file);
     for (const target of Object.values(exports)) {
@@ -177,7 +177,7 @@ function sourcesOf(map: string): { readonly path: string; readonly text: string 
 }
 
 describe('the browser package', () => {
-  test('knows no zod', () => {
+  test('The browser package knows no zod', () => {
     const dir = join(projectWith('zod-free', ['@stepgate/browser'], {}), 'node_modules/@stepgate/browser');
     const knowing = filesBelow(dir).filter(
       (path) => /\.(?:js|d\.ts)$/.test(path) && /["']zod["']/.test(readFileSync(join(dir, path), 'utf8')),
@@ -185,7 +185,7 @@ describe('the browser package', () => {
     expect(knowing).toEqual([]);
   });
 
-  test('can be imported where there is no window', () => {
+  test('The browser package can be imported where there is no window', () => {
     const project = projectWith('no-window', ['@stepgate/browser'], { '@fingerprintjs': '@fingerprintjs' });
     const script = `
       const { collectDevice } = await import('@stepgate/browser');
@@ -221,7 +221,7 @@ describe.each(APPLICATIONS)('an application on %s', (name, program, modules) => 
     ['nodenext', 'nodenext'],
     ['bundler', 'esnext'],
   ])(
-    'compiles against the types of the package, resolved as %s',
+    'An application compiles against the types of the package, resolved as %s',
     async (moduleResolution, module) => {
       const config = {
         compilerOptions: {
@@ -245,7 +245,7 @@ describe.each(APPLICATIONS)('an application on %s', (name, program, modules) => 
     120_000,
   );
 
-  test('runs: what is allowed goes on, what is not is challenged, a fault ends in the error handler', () => {
+  test('An application runs: what is allowed goes on, what is not is challenged, a fault ends in the error handler', () => {
     const { status, output } = node(project, program);
     expect({ status, output }).toEqual({ status: 0, output: expect.stringMatching(/^\[.*\]\n$/) });
     if (program === 'local-proofs.ts') return expect(JSON.parse(output)).toEqual(['valid', 'subject_mismatch']);
@@ -259,7 +259,7 @@ describe.each(APPLICATIONS)('an application on %s', (name, program, modules) => 
   });
 });
 
-test('an application installs only what it uses: no framework for the client, no other framework for one', () => {
+test('An application installs only what it uses: no framework for the client, no other framework for one', () => {
   const imports = (project: string, ...names: readonly string[]): Ran =>
     node(project, '--input-type=module', '-e', names.map((one) => `await import('${one}');`).join(''));
   const alone = projectWith('client-alone', ['@stepgate/sdk'], { zod: 'zod' });
@@ -274,7 +274,7 @@ test('an application installs only what it uses: no framework for the client, no
 });
 
 describe('the packed service', () => {
-  test('has the command, the browser scripts, the default rules, and source maps with their sources', () => {
+  test('The packed service has the command, the browser scripts, the default rules, and source maps with their sources', () => {
     const dir = join(projectWith('service', ['stepgate'], {}), 'node_modules/stepgate');
     const files = filesBelow(dir);
     const parts = [
@@ -292,7 +292,7 @@ describe('the packed service', () => {
     expect(files.filter((path) => path.startsWith('packages/') || path.startsWith('dist/packages/'))).toEqual([]);
   });
 
-  test('runs its command, and checks the rules that it brings', () => {
+  test('The packed service runs its command, and checks the rules that it brings', () => {
     const modules = Object.fromEntries(Object.keys(manifestOf('.').dependencies).map((name) => [name, name]));
     const project = projectWith('command', ['stepgate'], modules);
     const command = join(project, 'node_modules/stepgate/dist/cli.js');
@@ -301,7 +301,7 @@ describe('the packed service', () => {
     expect(node(project, command, 'rules', 'lint', '--dir', rules)).toMatchObject({ status: 0 });
   });
 
-  test('has types for the engine that programs embed', () => {
+  test('The packed service has types for the engine that programs embed', () => {
     const modules = Object.fromEntries(Object.keys(manifestOf('.').dependencies).map((name) => [name, name]));
     const project = projectWith('embedding', ['stepgate'], { ...modules, ...TYPES });
     const program =
@@ -326,7 +326,7 @@ describe('the packed service', () => {
     });
   });
 
-  test('holds no rule file but the shipped ones, whatever lies beside them', () => {
+  test('The packed service holds no rule file but the shipped ones, whatever lies beside them', () => {
     const copy = join(work, 'own-rules');
     mkdirSync(copy);
     cpSync(join(ROOT, 'package.json'), join(copy, 'package.json'));
@@ -380,10 +380,10 @@ describe('the shop of docs/checkout.md goes as written', () => {
   afterAll(() => shop.close());
 
   test.each(['hono', 'express'] as const)(
-    'on %s',
+    'The shop of docs/checkout.md goes as written on %s',
     async (framework) => {
-      const { issuers, token } = await trustedIssuer();
-      const { server } = await shop.start({ STEP_UP_ISSUERS: JSON.stringify(issuers) });
+      const idp = issuer();
+      const { server } = await shop.start({ STEP_UP_ISSUERS: JSON.stringify([idp.entry()]) });
       const program = programs.find(({ place, text }) => place === 'server' && text.includes(`from '${framework}'`));
       await writeFile(join(project, 'shop.ts'), program?.text ?? '');
       await writeFile(join(project, 'harness.ts'), harness[framework]);
@@ -417,11 +417,11 @@ describe('the shop of docs/checkout.md goes as written', () => {
       expect(page).toContain(`\ncontent-type: ${large.headers.get('content-type')}\n`);
 
       const device = { 'X-Stepgate-Device': 'v=1;fp=b1946ac92492d2347c6235b4d2611184' };
-      const ann = { ...device, Cookie: 'session=s-1', 'X-Step-Up-Token': await token('ann') };
+      const ann = { ...device, Cookie: 'session=s-1', 'X-Step-Up-Token': await idp.proof('ann') };
       const proven = await order(250, ann);
       expect([proven.status, await proven.json()]).toEqual([200, { ordered: 250, decision: 'allow' }]);
       expect(proven.headers.getSetCookie().join()).toContain('__Host-stepgate-device=');
-      const wrong = await order(250, { ...ann, 'X-Step-Up-Token': await token('mallory') });
+      const wrong = await order(250, { ...ann, 'X-Step-Up-Token': await idp.proof('mallory') });
       expect(wrong.headers.get('www-authenticate')).toContain('subject_mismatch');
     },
     120_000,

@@ -40,7 +40,7 @@ function resolvedOf(found: unknown): unknown {
 const PERMISSIVE = new Set(['MIT', 'ISC', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'BlueOak-1.0.0', 'Unlicense']);
 
 describe('what is installed', () => {
-  test('every package is pinned to its bytes and comes from the npm registry', () => {
+  test('Every package is pinned to its bytes and comes from the npm registry', () => {
     expect(shipped.length).toBeGreaterThan(0);
     const loose = locked.filter(
       ({ integrity = '', resolved = 'https://registry.npmjs.org/', link }) =>
@@ -50,7 +50,7 @@ describe('what is installed', () => {
     expect(workspaces.sort()).toEqual(['examples/shop', 'packages/browser', 'packages/sdk']);
   });
 
-  test('direct dependencies name one version, not a range', () => {
+  test('Direct dependencies name one version, not a range', () => {
     const { dependencies, devDependencies } = manifest.parse(
       JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')),
     );
@@ -61,16 +61,16 @@ describe('what is installed', () => {
 });
 
 describe('what is shipped', () => {
-  test('every production package has a permissive licence', () => {
+  test('Every production package has a permissive licence', () => {
     const foreign = shipped.filter(({ license }) => license === undefined || !PERMISSIVE.has(license));
     expect(foreign).toEqual([]);
   });
 
-  test('no production package runs a program when it is installed', () => {
+  test('No production package runs a program when it is installed', () => {
     expect(shipped.filter(({ hasInstallScript }) => hasInstallScript)).toEqual([]);
   });
 
-  test('every runtime dependency is accounted for in its decision record', () => {
+  test('Every runtime dependency is accounted for in its decision record', () => {
     const record = readFileSync(join(ROOT, 'docs/decisions/0007-runtime-dependencies.md'), 'utf8');
     const { dependencies } = manifest.parse(JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')));
     expect(Object.keys(dependencies).filter((name) => !record.includes(name))).toEqual([]);

@@ -92,32 +92,32 @@ function floorOf(path: string): number {
 const SHARED = /^(?:contract|step-up|net|model)\//;
 
 describe('the import graph of src', () => {
-  test('was read: it has files and arrows', () => {
+  test('The import graph of src was read: it has files and arrows', () => {
     expect(files.length).toBeGreaterThan(40);
     expect(files.find(({ path }) => path === 'http/risk-check.ts')?.values).toContain('engine/check.ts');
     expect(files.find(({ path }) => path === 'engine/engine.ts')?.types).toContain('store/store.ts');
   });
 
-  test('names only files that exist', () => {
+  test('The import graph of src names only files that exist', () => {
     const missing = files.flatMap(({ path, values, types }) =>
       [...values, ...types].filter((target) => !existsSync(join(SRC, target))).map((target) => `${path} → ${target}`),
     );
     expect(missing).toEqual([]);
   });
 
-  test('puts every file on a floor, and nothing but entries at the root', () => {
+  test('The import graph of src puts every file on a floor, and nothing but entries at the root', () => {
     expect(files.filter(({ path }) => floorOf(path) === -1).map(({ path }) => path)).toEqual([]);
     expect(files.map(({ path }) => path).filter((path) => !path.includes('/'))).toEqual([...ENTRIES].sort());
   });
 
-  test('has arrows in one direction only, types included', () => {
+  test('The import graph of src has arrows in one direction only, types included', () => {
     const wrong = files.flatMap(({ path, values, types }) =>
       [...values, ...types].filter((target) => floorOf(target) < floorOf(path)).map((target) => `${path} → ${target}`),
     );
     expect(wrong).toEqual([]);
   });
 
-  test('has no circles, types included', () => {
+  test('The import graph of src has no circles, types included', () => {
     const byPath = new Map(files.map((file) => [file.path, file]));
     const done = new Set<string>();
     const cycles: string[] = [];
@@ -135,7 +135,7 @@ describe('the import graph of src', () => {
     expect(cycles).toEqual([]);
   });
 
-  test('has drivers imported by entries, the assembly and other drivers only', () => {
+  test('The import graph of src has drivers imported by entries, the assembly and other drivers only', () => {
     const wrong = files
       .filter(({ path }) => floorOf(path) !== 0 && path !== 'app/assemble-engine.ts' && !matches(DRIVERS, path))
       .flatMap(({ path, values }) => values.filter((target) => matches(DRIVERS, target)).map((t) => `${path} → ${t}`));
@@ -143,7 +143,7 @@ describe('the import graph of src', () => {
   });
 
   test.each(PACKAGES.map(({ name, only }) => [name.source, name, only] as const))(
-    'has the package %s only where it belongs',
+    'The import graph of src has the package %s only where it belongs',
     (_source, name, only) => {
       const wrong = files
         .filter(({ path, packages }) => packages.some((specifier) => name.test(specifier)) && !matches(only, path))
@@ -152,7 +152,7 @@ describe('the import graph of src', () => {
     },
   );
 
-  test('has rooms that are shared with packages and need no other room', () => {
+  test('The import graph of src has rooms that are shared with packages and need no other room', () => {
     const wrong = files
       .filter(({ path }) => SHARED.test(path))
       .flatMap(({ path, values, types }) =>
@@ -161,12 +161,12 @@ describe('the import graph of src', () => {
     expect(wrong).toEqual([]);
   });
 
-  test('has no catch-all files and no barrels but the list of signals', () => {
+  test('The import graph of src has no catch-all files and no barrels but the list of signals', () => {
     const named = /(?:^|\/)(?:utils?|helpers?|common|misc|index)(?:\.ts|\/)/;
     expect(files.map(({ path }) => path).filter((path) => named.test(path) && path !== 'signals/index.ts')).toEqual([]);
   });
 
-  test('reads clock and chance at entries only', () => {
+  test('The import graph of src reads clock and chance at entries only', () => {
     const reading = files
       .filter(({ path }) => floorOf(path) !== 0)
       .filter(({ path }) =>

@@ -57,14 +57,14 @@ const trusted = (at: string, subject: string, ip: string, fingerprint: string, g
 
 describe('the default policy', () => {
   it.each(SIGNALS.map(({ name, facts }) => [name, Object.keys(facts)] as const))(
-    'uses the signal %s',
+    'The default policy uses the signal %s',
     (_name, facts) => {
       expect(facts.some((fact) => text.includes(`"${fact}"`))).toBe(true);
     },
   );
 
   /** @see https://github.com/firehol/blocklist-ipsets/issues/13 */
-  it('never denies for one feed alone, and an allow list takes the feed out', async () => {
+  it('The default policy never denies for one feed alone, and an allow list takes the feed out', async () => {
     const request = { action: 'request', ip: '140.82.112.3' };
     const listed = await play([{ at: '2025-03-10T12:00:00Z', check: request }], { '140.82.112.3': ['attack'] });
     expect(listed.decision).toBe('step-up');
@@ -74,7 +74,7 @@ describe('the default policy', () => {
   });
 
   /** @see https://github.com/fingerprintjs/fingerprintjs/issues/547 */
-  it('asks at most for a fingerprint that an abuser shares, and not at all where a token vouches for the device', async () => {
+  it('The default policy asks at most for a fingerprint that an abuser shares, and not at all where a token vouches for the device', async () => {
     const shared = 'fp-of-one-phone-model';
     const abuse = Array.from({ length: 12 }, (_, index) => ({
       at: '2025-03-10T11:00:00Z',
@@ -97,7 +97,7 @@ describe('the default policy', () => {
   });
 
   /** @see https://github.com/KanishJebaMathewM/Truxify/pull/4594 */
-  it('lets a trusted device fly from Paris to Tokyo in fourteen hours', async () => {
+  it('The default policy lets a trusted device fly from Paris to Tokyo in fourteen hours', async () => {
     const result = await play([
       trusted('2025-03-09T20:00:00Z', 'u1', '81.2.69.160', 'fp', paris),
       {
@@ -119,7 +119,7 @@ describe('the default policy', () => {
   });
 
   /** @see https://github.com/zammad/zammad/issues/5665 */
-  it('takes a private address for no new country', async () => {
+  it('The default policy takes a private address for no new country', async () => {
     const result = await play([
       trusted('2025-03-09T20:00:00Z', 'u1', '81.2.69.160', 'fp', { country: 'AU', lat: -33.87, lon: 151.2 }),
       {
@@ -132,7 +132,7 @@ describe('the default policy', () => {
   });
 
   /** @see https://github.com/mailcow/mailcow-dockerized/pull/295 */
-  it('lets a session swap between IPv6 and mapped IPv4, reading and paying, once both were seen', async () => {
+  it('The default policy lets a session swap between IPv6 and mapped IPv4, reading and paying, once both were seen', async () => {
     const device = { fingerprint: 'fp', token: '$token' };
     const login = (second: number, ip: string): Step => ({
       at: `2025-03-10T12:00:0${second}Z`,
@@ -157,7 +157,7 @@ describe('the default policy', () => {
     }
   });
 
-  it('learns nothing from a stolen session on routes that nobody guards, so that the log-in after it is still asked', async () => {
+  it('The default policy learns nothing from a stolen session on routes that nobody guards, so that the log-in after it is still asked', async () => {
     const device = { fingerprint: 'fp-ann' };
     const days = ['01', '02', '03', '04', '05'];
     const home = days.map((day) => ({
@@ -173,7 +173,7 @@ describe('the default policy', () => {
   });
 
   /** @see https://github.com/oauth-wg/oauth-cross-device-security/issues/202 */
-  it('lets a phone that tunnels home and a laptop on the spot be in two countries at once', async () => {
+  it('The default policy lets a phone that tunnels home and a laptop on the spot be in two countries at once', async () => {
     const at = (time: string, device: JsonObject, ip: string, geo: JsonObject): Step => ({
       at: `2025-03-10T${time}Z`,
       check: { subject: 'u1', action: 'request', ip, device, geo },
@@ -189,7 +189,7 @@ describe('the default policy', () => {
   });
 
   /** @see https://github.com/oauth-wg/oauth-cross-device-security/issues/202 */
-  it('does not flap while two trusted devices in two countries take turns, and tells that there are two', async () => {
+  it('The default policy does not flap while two trusted devices in two countries take turns, and tells that there are two', async () => {
     const it = scene({ rules: JSON.parse(text) });
     const homeward = { ip: '203.0.112.5', geo: newYork };
     const local = { ip: '81.2.69.160', geo: berlin };
@@ -225,7 +225,7 @@ describe('the default policy', () => {
    * @see https://github.com/panther-labs/panther-analysis/pull/1358
    * @see https://github.com/mpolden/echoip/issues/155
    */
-  it('holds no travel against a satellite operator, whose address says nothing of the place', () => {
+  it('The default policy holds no travel against a satellite operator, whose address says nothing of the place', () => {
     const aboard = {
       action: 'login',
       'ip.kind': 'public',
@@ -256,7 +256,7 @@ describe('the default policy', () => {
       { lat: 51.5074, lon: -0.1278, country: 'GB' },
     ],
   ])(
-    'takes %s for no journey, there and back, and does not move the home by it',
+    'The default policy takes %s for no journey, there and back, and does not move the home by it',
     async (_name, asn, home, registered) => {
       const it = scene({
         rules: JSON.parse(text),
@@ -290,7 +290,7 @@ describe('the default policy', () => {
   );
 
   /** @see https://github.com/fingerprintjs/fingerprintjs/issues/913 */
-  it('asks a second browser that shows the fingerprint of the trusted one', async () => {
+  it('The default policy asks a second browser that shows the fingerprint of the trusted one', async () => {
     const chrome =
       'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/134.0.0.0 Safari/537.36';
     const home = trusted('2025-03-09T12:00:00Z', 'u1', '81.2.69.160', 'x1');

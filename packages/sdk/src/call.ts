@@ -22,6 +22,8 @@ export interface Call {
   /** Already encoded. */
   readonly path: string;
   readonly body?: unknown;
+  /** RFC 7240. */
+  readonly prefer?: 'return=minimal';
   /** Ends the call early: it then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -49,7 +51,7 @@ const OVERLOADED: ReadonlySet<number> = new Set([408, 425, 429]);
  * @throws the reason of `signal`
  */
 export async function call<T>(line: Line, schema: z.ZodType<T>, asked: Call): Promise<Answered<T>> {
-  const { method, path, body, signal } = asked;
+  const { method, path, body, prefer, signal } = asked;
   signal?.throwIfAborted();
   const deadline = new AbortController();
   const timer = setTimeout(() => deadline.abort(), line.timeoutMs);
@@ -61,6 +63,7 @@ export async function call<T>(line: Line, schema: z.ZodType<T>, asked: Call): Pr
       Authorization: `Bearer ${line.key}`,
       Accept: 'application/json',
       ...(body !== undefined && { 'Content-Type': 'application/json' }),
+      ...(prefer !== undefined && { Prefer: prefer }),
     },
     ...(body !== undefined && { body: JSON.stringify(body) }),
     signal: ended,

@@ -4,6 +4,8 @@ import {
   devicesAnswer,
   eventAnswer,
   type KnownDeviceAnswer,
+  type MinimalAnswer,
+  minimalAnswer,
   type ProofAnswer,
   type RiskCheckAnswer,
   riskCheckAnswer,
@@ -73,6 +75,11 @@ export interface Decided extends RiskCheckAnswer {
   readonly failed: false;
 }
 
+/** A decision that Stepgate made, without what explains it. `device` is there only with a `token`. */
+export interface DecidedInBrief extends MinimalAnswer {
+  readonly failed: false;
+}
+
 /** A decision that stands in, since Stepgate gave no usable answer. */
 export interface StoodIn {
   readonly failed: true;
@@ -98,6 +105,8 @@ export type Verified =
 export interface StepgateClient {
   /** May this go on? Resolves to `onFailure`, marked `failed`, when there is no usable answer. */
   riskCheck(check: RiskCheck, options?: CallOptions): Promise<Decided | StoodIn>;
+  /** As `riskCheck`, for callers that only act on the decision: no reasons, signals and device id, and less work for Stepgate. */
+  decide(check: RiskCheck, options?: CallOptions): Promise<DecidedInBrief | StoodIn>;
   /** Reports an outcome. @throws {StepgateError} also when there is no usable answer: report it again. */
   sendEvent(event: Event, options?: CallOptions): Promise<EventAnswer>;
   /** Judges a step-up token by itself. */
@@ -134,20 +143,20 @@ export function createStepgateClient(options: StepgateClientOptions): StepgateCl
     if (answered.ok) return answered.value;
     throw new StepgateError(answered.why, answered.detail, { status: answered.status });
   };
+  const decision = async <T extends object>(
+    schema: z.ZodType<T>,
+    asked: Call,
+  ): Promise<(T & { readonly failed: false }) | StoodIn> => {
+    const answered = await call(line, schema, asked);
+    if (answered.ok) return { ...answered.value, failed: false };
+    told(answered, 'risk-check');
+    return stoodIn(onFailure, answered);
+  };
 
   return {
-    async riskCheck(body, { signal } = {}) {
-      const answered = await call(line, riskCheckAnswer, {
-        method: 'POST',
-        path: '/v1/risk-check',
-        expects: 200,
-        body,
-        signal,
-      });
-      if (answered.ok) return { ...answered.value, failed: false };
-      told(answered, 'risk-check');
-      return stoodIn(onFailure, answered);
-    },
+    riskCheck: (body, { signal } = {}) => decision(riskCheckAnswer, { ...RISK_CHECK, body, signal }),
+    decide: (body, { signal } = {}) =>
+      decision(minimalAnswer, { ...RISK_CHECK, prefer: 'return=minimal', body, signal }),
     sendEvent: (body, { signal } = {}) =>
       demand(eventAnswer, { method: 'POST', path: '/v1/events', expects: 202, body, signal }),
     async verifyStepUp(body, { signal } = {}) {
@@ -191,6 +200,8 @@ export function createStepgateClient(options: StepgateClientOptions): StepgateCl
     },
   };
 }
+
+const RISK_CHECK = { method: 'POST', path: '/v1/risk-check', expects: 200 } as const;
 
 /** A `DELETE` is answered without a body. */
 const nothing = z.undefined();

@@ -1,10 +1,11 @@
 import type { Chance } from './chance.ts';
 
-/** What a browser shows of itself at one moment. */
+/** What a client shows of itself at one moment. */
 export interface Traits {
   readonly userAgent: string;
-  /** Hash over the components, as collectors make it: any changed component changes it. */
-  readonly fingerprint: string;
+  /** Hash over most components, as the collector makes it; null where no collector ran. */
+  readonly fingerprint: string | null;
+  /** By the groups of the collector of `@stepgate/browser`; a group that the browser hides is left out. */
   readonly components: { readonly [name: string]: string };
 }
 
@@ -31,12 +32,16 @@ export type Platform = (typeof PLATFORMS)[number];
 /** How often a browser is updated and what that changes. */
 export interface UpdateHabit {
   readonly everyDays: number;
-  /** Probability that an update changes the picture that a canvas draws, and with it the fingerprint. */
-  readonly canvasChanges: number;
+  /** Probability that an update changes what the browser draws, and with it the fingerprint. */
+  readonly drawingChanges: number;
 }
 
-/** A new version every four weeks; one update in five changes the canvas. */
-const USUAL_UPDATES: UpdateHabit = { everyDays: 28, canvasChanges: 0.2 };
+/**
+ * A new version every four weeks; one update in five changes what is drawn.
+ *
+ * @see https://inria.hal.science/hal-01652021 FP-Stalker: fingerprints can be linked for 54 days on average
+ */
+const USUAL_UPDATES: UpdateHabit = { everyDays: 28, drawingChanges: 0.2 };
 
 /**
  * A browser bought in a country. Most components take few values, so that strangers' machines resemble one another the
@@ -55,30 +60,46 @@ export function browserIn(
   // A phone's model fixes all that its hardware shows; a computer is put together from parts.
   const part = (name: string, values: number): string =>
     `${platform.split('/')[1]}-${name}-${phone ? model : chance.whole(1, values)}`;
+  const [product] = platform.split('/');
+  const language = chance.happens(0.85) ? `${country}-language` : 'en-US';
   const fixed = {
-    audio: `${platform.split('/')[0]}-audio-${phone ? model % 3 : chance.whole(1, 4)}`,
-    cpu: part('cpu', 4),
+    audio: `${product}-audio-${phone ? model % 3 : chance.whole(1, 4)}`,
+    browser: `${product}-browser`,
     fonts: part('fonts', phone ? 1 : 12),
-    languages: chance.happens(0.85) ? `${country}-language` : 'en-US',
+    locale: `${language}, ${country}-zone`,
+    machine: part('machine', phone ? 1 : 24),
     screen: part('screen', 9),
-    timezone: `${country}-zone`,
-    webgl: part('webgl', models),
   };
-  const canvas = part('canvas', models * 2);
+  const drawing = part('drawing', models * 2);
+  const graphics = part('webgl', models);
   const firstUpdateMs = chance.between(0, updates.everyDays) * DAY_MS;
+  const shown = new Map<number, Traits>();
+  const traitsOfVersion = (version: number): Traits => {
+    let drawn = 0;
+    for (let update = 1; update <= version; update++) {
+      if (chance.fork(`${id}/update-${update}`).happens(updates.drawingChanges)) drawn = update;
+    }
+    const webgl = `${graphics}${CANVAS_IS_HIDDEN.has(product ?? '') && drawn > 0 ? `-v${drawn}` : ''}`;
+    const canvas = drawn === 0 ? drawing : `${drawing}-v${drawn}`;
+    return {
+      userAgent: userAgentOf(platform, version),
+      ...withFingerprint(CANVAS_IS_HIDDEN.has(product ?? '') ? { ...fixed, webgl } : { ...fixed, canvas, webgl }),
+    };
+  };
   return {
     id,
     platform,
     traitsAt: (atMs) => {
       const version = Math.max(0, Math.floor((atMs - EPOCH_MS - firstUpdateMs) / (updates.everyDays * DAY_MS)) + 1);
-      let drawn = 0;
-      for (let update = 1; update <= version; update++) {
-        if (chance.fork(`${id}/update-${update}`).happens(updates.canvasChanges)) drawn = update;
-      }
-      return traitsOf(platform, version, { ...fixed, canvas: drawn === 0 ? canvas : `${canvas}-v${drawn}` });
+      const traits = shown.get(version) ?? traitsOfVersion(version);
+      shown.set(version, traits);
+      return traits;
     },
   };
 }
+
+/** FingerprintJS takes no picture in these: they put noise or a constant in its place. */
+const CANVAS_IS_HIDDEN: ReadonlySet<string> = new Set(['firefox', 'safari']);
 
 /** First moment of every simulation: Monday, 5 January 2026, 00:00 UTC. */
 export const EPOCH_MS = Date.UTC(2026, 0, 5);
@@ -96,29 +117,47 @@ const MODELS: { readonly [platform in Platform]: number } = {
   'safari/ios': 12,
 };
 
-function traitsOf(platform: Platform, version: number, components: Traits['components']): Traits {
-  return { userAgent: userAgentOf(platform, version), fingerprint: fingerprintOf(components), components };
-}
-
-/** The browser as it shows itself where its fonts are hidden at times, as they are in sandboxed frames. */
-export function hidingFonts(browser: Browser, isHiddenAt: (atMs: number) => boolean): Browser {
+/** The browser as it shows itself where some groups are changed or hidden at times. */
+export function altered(
+  browser: Browser,
+  change: (components: Traits['components'], atMs: number) => Traits['components'],
+): Browser {
   return {
     ...browser,
     traitsAt: (atMs) => {
       const traits = browser.traitsAt(atMs);
-      if (!isHiddenAt(atMs)) return traits;
-      const { fonts: _fonts, ...components } = traits.components;
-      return { ...traits, fingerprint: fingerprintOf(components), components };
+      const components = change(traits.components, atMs);
+      return components === traits.components ? traits : { ...traits, ...withFingerprint(components) };
     },
   };
 }
 
-function fingerprintOf(components: Traits['components']): string {
+/** An application that shows an id of its installation in the place of a fingerprint, or nothing at all. */
+export function nativeApp(id: string, platform: 'android' | 'ios', installId: string | null): Browser {
+  return {
+    id,
+    platform: platform === 'android' ? 'chrome/android' : 'safari/ios',
+    traitsAt: () => ({ userAgent: APP_AGENTS[platform], fingerprint: installId, components: {} }),
+  };
+}
+
+/** As the HTTP libraries of the two systems name themselves. */
+const APP_AGENTS = {
+  android: 'okhttp/4.12.0',
+  ios: 'Bank/5.1 CFNetwork/1490.0.4 Darwin/23.2.0',
+} as const;
+
+/** Groups that the fingerprint leaves out, since they change from hour to hour. */
+const NOT_IN_FINGERPRINT: ReadonlySet<string> = new Set(['screen']);
+
+/** The fingerprint goes with the components: any changed group but the screen changes it. */
+export function withFingerprint(components: Traits['components']): Pick<Traits, 'fingerprint' | 'components'> {
   const text = Object.entries(components)
+    .filter(([name]) => !NOT_IN_FINGERPRINT.has(name))
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, value]) => `${name}=${value}`)
     .join('|');
-  return `fp-${fnv(text)}${fnv(`${text}#`)}`;
+  return { fingerprint: `fp-${fnv(text)}${fnv(`${text}#`)}`, components };
 }
 
 function userAgentOf(platform: Platform, version: number): string {

@@ -10,8 +10,10 @@ export interface Chance {
   happens(p: number): boolean;
   /** Any one of the list, which must not be empty. */
   pick<T>(list: readonly T[]): T;
-  /** `count` different ones of the list (all of them when it holds fewer), in random order. */
+  /** `count` different items of the list (all if it has fewer), in random order. */
   sample<T>(list: readonly T[], count: number): T[];
+  /** Roughly standard normal: the sum of twelve uniforms less six, so never beyond ±6. */
+  bell(): number;
   /** A hash-like text of `length` hexadecimal digits. */
   hex(length: number): string;
   /** An independent source for a part of the world, so that a change in one part does not reshuffle the others. */
@@ -44,6 +46,11 @@ export function chanceOf(seed: string): Chance {
       const taken: T[] = [];
       while (taken.length < count && rest.length > 0) taken.push(...rest.splice(whole(0, rest.length - 1), 1));
       return taken;
+    },
+    bell: () => {
+      let sum = -6;
+      for (let term = 0; term < 12; term++) sum += next();
+      return sum;
     },
     hex: (length) => Array.from({ length }, () => whole(0, 15).toString(16)).join(''),
     fork: (label) => chanceOf(`${seed}/${label}`),

@@ -22,29 +22,35 @@ export interface City {
   readonly networks: readonly Network[];
 }
 
-/** Lines of an address list by what the list says. Entries are addresses or CIDR blocks. */
+/** Lines of an address list by category. Entries are addresses or CIDR blocks. */
 export interface AddressLists {
   readonly tor: readonly string[];
   readonly vpn: readonly string[];
   readonly relay: readonly string[];
   readonly datacenter: readonly string[];
   readonly attack: readonly string[];
+  /** Networks of a satellite operator. */
+  readonly satellite: readonly string[];
 }
 
 /** A country with enough cities to live, wander and be robbed in. */
 export interface Country {
   readonly code: string;
-  /** Those with several networks, where a person can have a home, an office and a neighbour. */
+  /** Cities with several networks, for a home, an office and a neighbour. */
   readonly homes: readonly City[];
   readonly cities: readonly City[];
   /** Networks of its mobile carrier, spread over the country's cities. */
   readonly carrier: readonly Network[];
   /** IPv6 networks, whose place may be no better than the country; may be empty. */
   readonly networks6: readonly Network[];
-  /** Exits of a relay service for people of this country; nobody lives there. */
+  /** Exits of a relay service for people of this country; no one lives there. */
   readonly relays: readonly Network[];
-  /** Exits of VPN providers in this country; nobody lives there. */
+  /** Exits of VPN providers in this country; no one lives there. */
   readonly vpns: readonly Network[];
+  /** Exits of a company's cloud proxy in this country, each of which hosts thousands; nobody lives there. */
+  readonly proxies: readonly Network[];
+  /** Ground stations of a satellite operator; nobody lives there. */
+  readonly satellites: readonly Network[];
 }
 
 /** Real geography: cities and addresses of the geo source, with roles given to some of them by chance. */
@@ -74,12 +80,14 @@ export interface ListQuality {
   readonly vpn: number;
   /** Share of hosting networks that the data-centre list names. */
   readonly datacenter: number;
+  /** Share of the exits of company proxies that the data-centre list names. */
+  readonly proxy: number;
   /** Share of honest home and carrier networks of which one address in ten is wrongly on an attack list. */
   readonly wrongAttack: number;
 }
 
 /** Lists as they are in life: incomplete, and wrong about some honest people. */
-const USUAL_LIST_QUALITY: ListQuality = { vpn: 0.85, datacenter: 0.9, wrongAttack: 0.03 };
+const USUAL_LIST_QUALITY: ListQuality = { vpn: 0.85, datacenter: 0.9, proxy: 0.7, wrongAttack: 0.03 };
 
 /**
  * Samples `samples` random public IPv4 addresses, keeps those that the source places in a city, looks at their
@@ -130,14 +138,18 @@ export function buildWorld(
       tor: [...new Set(torExits)],
       vpn: vpns.filter(() => roles.happens(quality.vpn)).map(blockOf),
       relay: countries.flatMap(({ relays }) => relays).map(blockOf),
-      datacenter: rented.filter(() => roles.happens(quality.datacenter)).map(blockOf),
+      datacenter: [
+        ...rented.filter(() => roles.happens(quality.datacenter)),
+        ...countries.flatMap(({ proxies }) => proxies).filter(() => roles.happens(quality.proxy)),
+      ].map(blockOf),
+      satellite: countries.flatMap(({ satellites }) => satellites).map(blockOf),
       attack: [...new Set([...botnet, ...wrong])],
     },
   };
 }
 
 /** An address of the network. */
-export function hostIn(network: Network, chance: Chance): string {
+export function hostIn(network: Pick<Network, 'version' | 'prefix'>, chance: Chance): string {
   return network.version === 4 ? `${network.prefix}${chance.whole(1, 254)}` : `${network.prefix}${chance.hex(4)}::1`;
 }
 
@@ -150,7 +162,7 @@ const HOSTS = Array.from({ length: 254 }, (_, index) => index + 1);
 const MIN_COUNTRIES = 8;
 const MIN_HOSTING = 40;
 
-/** Cities whose addresses are, for the most part, rented machines. Nobody of the simulation lives there. */
+/** Cities whose addresses are mostly rented machines; no simulated person lives there. */
 const HOSTING_CITIES = new Set([
   'US/Ashburn',
   'US/Boardman',
@@ -211,8 +223,8 @@ function sampleCities(geo: LocalGeoSource, chance: Chance, samples: number, most
     city.networks.push({ version: 4, prefix: formatV4(block * 256).slice(0, -1), city });
   };
   for (let sample = 0; sample < samples; sample++) look(chance.whole(0x010000, 0xdfffff));
-  // A town of some thousand networks of which three were drawn would look like one where everybody shares three: the
-  // neighbours of what was drawn give the cities in which people live the size that they have.
+  // If three networks of a town with a thousand were drawn, everyone would seem to share three. Adding the neighbours
+  // of drawn networks gives residential cities their real size.
   const byCountry = Map.groupBy(
     [...cities.values()].filter((city) => city.networks.length >= MIN_DRAWN && !isHostingCity(city)),
     ({ country }) => country,
@@ -277,9 +289,10 @@ function countriesOf(cities: readonly City[], networks6: readonly Network[], cha
       const own = chance.fork(code);
       const exits = own.sample(
         found.flatMap((city) => city.networks),
-        RELAY_NETWORKS + VPN_NETWORKS,
+        RELAY_NETWORKS + VPN_NETWORKS + PROXY_NETWORKS + SATELLITE_NETWORKS,
       );
       const taken = new Set(exits);
+      const take = (count: number): Network[] => exits.splice(0, count);
       const all = found
         .map((city) => ({ ...city, networks: city.networks.filter((network) => !taken.has(network)) }))
         .filter(({ networks }) => networks.length > 0);
@@ -292,15 +305,17 @@ function countriesOf(cities: readonly City[], networks6: readonly Network[], cha
           CARRIER_NETWORKS,
         ),
         networks6: six.get(code) ?? [],
-        relays: exits.slice(0, RELAY_NETWORKS),
-        vpns: exits.slice(RELAY_NETWORKS),
+        relays: take(RELAY_NETWORKS),
+        vpns: take(VPN_NETWORKS),
+        proxies: take(PROXY_NETWORKS),
+        satellites: take(SATELLITE_NETWORKS),
       };
     })
     .filter(({ homes, carrier }) => homes.length >= MIN_HOMES && carrier.length === CARRIER_NETWORKS)
     .toSorted((a, b) => (a.code < b.code ? -1 : 1));
 }
 
-/** Networks of a city that have to be drawn by chance before its neighbours are looked at. */
+/** Networks of a city that must be drawn by chance before its neighbours are added. */
 const MIN_DRAWN = 2;
 const MIN_HOMES = 2;
 /** Cities of a country in which people live, at most. */
@@ -311,6 +326,8 @@ const MIN_HOME_NETWORKS = 500;
 const CARRIER_NETWORKS = 80;
 const RELAY_NETWORKS = 6;
 const VPN_NETWORKS = 2;
+const PROXY_NETWORKS = 4;
+const SATELLITE_NETWORKS = 2;
 
 type FullPlace = { readonly [key in 'lat' | 'lon' | 'accuracyKm']: number } & {
   readonly [key in 'country' | 'city']: string;

@@ -6,8 +6,8 @@ export interface LocalIssuer {
   readonly audience: string;
   /** Its public key set. */
   readonly jwks: { readonly keys: readonly JsonWebKey[] };
-  /** A fresh su token (ES256, RFC 7518 section 3.4) of a subject who has authenticated at `atMs`. */
-  sign(subject: string, id: string, atMs: number): Promise<string>;
+  /** A fresh su token (ES256, RFC 7518 section 3.4) of a subject who has authenticated at `atMs`, with these `amr` (default: password and a one-time code). */
+  sign(subject: string, id: string, atMs: number, methods?: readonly string[]): Promise<string>;
 }
 
 /** Makes an issuer with a key of its own, which never leaves it. */
@@ -23,7 +23,7 @@ export async function localIssuer(): Promise<LocalIssuer> {
     jwks: {
       keys: [{ kty, crv, x, y, kid: 'simulation', alg: 'ES256', use: 'sig' } as JsonWebKey & { readonly kid: string }],
     },
-    async sign(subject, id, atMs) {
+    async sign(subject, id, atMs, methods = ['pwd', 'otp', 'mfa']) {
       const at = Math.floor(atMs / 1000);
       const claims = {
         iss: issuer,
@@ -35,7 +35,7 @@ export async function localIssuer(): Promise<LocalIssuer> {
         iat: at,
         exp: at + 600,
       };
-      const signed = `${header}.${base64url(encode({ ...claims, amr: ['pwd', 'otp', 'mfa'] }))}`;
+      const signed = `${header}.${base64url(encode({ ...claims, amr: methods }))}`;
       // Web Crypto signs in the IEEE P1363 form that JWS asks for.
       const signature = await crypto.subtle.sign(
         { name: 'ECDSA', hash: 'SHA-256' },

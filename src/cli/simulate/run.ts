@@ -1,87 +1,80 @@
-import { assembleEngine, type EngineSecrets } from '../../app/assemble-engine.ts';
-import { compileList } from '../../data/lists/lists.ts';
-import { createReputation } from '../../data/lists/standing.ts';
-import { check } from '../../engine/check.ts';
-import type { Engine } from '../../engine/engine.ts';
-import { recordEvent } from '../../engine/event.ts';
-import type { CheckResult } from '../../model/decision.ts';
-import type { LocalGeoSource } from '../../model/geo.ts';
-import type { Category } from '../../model/reputation.ts';
-import type { DeviceClaim, EventType } from '../../model/request.ts';
-import { DEFAULT_SPACE, USER_TYPE } from '../../model/subject.ts';
-import { parseAddress } from '../../net/ip.ts';
-import type { RuleSet } from '../../rules/ruleset.ts';
-import { stepUpIssuers } from '../../step-up/issuers.ts';
-import type { Store } from '../../store/store.ts';
-import { DAY_MS, EPOCH_MS, HOUR_MS, type Traits } from './browser.ts';
+import { DAY_MS, EPOCH_MS } from './browser.ts';
 import { type Chance, chanceOf } from './chance.ts';
-import { type AddressLists, buildWorld, type World } from './geography.ts';
-import { type LocalIssuer, localIssuer } from './issuer.ts';
-import { type Act, actsOf, clearingsUntil, PEOPLE, type Person, type PersonKind, personOf } from './people.ts';
-import { type Ledger, ledger, type Report } from './report.ts';
-import { type Attempt, attemptsOf, type Loot, THIEVES, type ThiefClass } from './thieves.ts';
-
-/** What a simulation is played with: the very parts of the engine, chosen by an entry. */
-export interface SimulationParts {
-  readonly rules: RuleSet;
-  readonly geo: LocalGeoSource;
-  /** An empty store on the simulation's clock with room for every person's baseline and a day's counters. */
-  readonly store: (now: () => number) => Store;
-  /** Told about every few thousand requests, and never needed. */
-  readonly onProgress?: (done: number, total: number) => void;
-}
+import { FREQUENCIES, FREQUENCY_NAMES, type Frequency } from './frequencies.ts';
+import { buildWorld, type World } from './geography.ts';
+import { emptyJars, type Jars, playHonest, unborn } from './honest.ts';
+import { mixReportOf } from './mix-report.ts';
+import { MIXES, type Mix, type MixName } from './mixes.ts';
+import { KINDS, type PersonKind } from './people/kinds.ts';
+import { personOf } from './people/life.ts';
+import type { MixReport, Report } from './report.ts';
+import { raise, type SimulationParts, type Stage } from './stage.ts';
+import { newTally, type Tally } from './tally.ts';
+import { raiseForThefts, rob, type Theft, type Victim, victimOf } from './theft.ts';
+import { THIEF_CLASSES } from './thieves.ts';
+import { actsOf } from './visits.ts';
 
 /** How much is played. */
 export interface SimulationSize {
   /** The same seed gives the same report. */
   readonly seed: string;
-  /** Weeks of honest traffic. */
-  readonly weeks: number;
-  readonly peoplePerKind: number;
-  readonly thievesPerClass: number;
+  /** The populations, each with people and thieves of its own. */
+  readonly mixes: readonly MixName[];
+  /** People of each kind and frequency. */
+  readonly people: number;
+  /** Victims of each population. Every class of thieves tries each of them. */
+  readonly victims: number;
+  /** Share of the full time that is played of each person, above 0; at 1 the rarest come for three and a half years. */
+  readonly span: number;
   /** Random addresses from which the world is made; at least 20,000 are needed. */
   readonly samples: number;
-  /** Most countries in which people live. */
+  /** Most countries in which people live, at least 16. */
   readonly countries: number;
 }
 
-/** Half a year, so that trust runs out and is earned anew. */
+/** Two minutes on two cores. */
 export const DEFAULT_SIZE: SimulationSize = {
   seed: '1',
-  weeks: 26,
-  peoplePerKind: 10,
-  thievesPerClass: 200,
-  samples: 150_000,
+  mixes: ['bank', 'sso'],
+  people: 3,
+  victims: 150,
+  span: 1,
+  samples: 100_000,
   countries: 60,
 };
 
-/** Log-ins that a person has behind them before they are counted; those before are reported as cold start. */
-const LEARNING_LOGINS = 10;
-
-const VICTIM_DAYS = 21;
+/** Told from time to time how far a simulation has come. */
+export type OnProgress = (what: string, done: number, total: number) => void;
 
 /**
- * Plays honest people for some weeks and thieves against people of the same kinds, all through one engine in order of
- * time, and reports who was allowed, asked and denied, and why. An honest person who is asked proves themselves; a thief
- * never can. Deterministic for a seed.
+ * Plays honest people and thieves through the engine in order of time and reports who was allowed, asked and denied, and why.
+ * Honest people who are asked prove themselves, most of the time; few thieves can. Deterministic for a seed.
  */
-export async function simulate(parts: SimulationParts, size: SimulationSize): Promise<Report> {
-  const { seed, weeks, peoplePerKind, thievesPerClass, samples, countries } = size;
-  const chance = chanceOf(seed);
-  const world = buildWorld(parts.geo, chance.fork('world'), { samples, countries });
-  const book = ledger({ seed, weeks, peoplePerKind, thievesPerClass, rulesRevision: parts.rules.revision });
-  const stage = await raise(parts, world, chance.fork('engine'));
-  const turns = [
-    ...honestTurns(stage, world, book, chance.fork('people'), { peoplePerKind, weeks }),
-    ...thiefTurns(stage, world, book, chance.fork('thieves'), thievesPerClass),
-  ].sort((a, b) => a.atMs - b.atMs);
-  for (const [index, { atMs, play }] of turns.entries()) {
-    stage.clock.ms = atMs;
-    await play();
-    if (index % 5000 === 0) parts.onProgress?.(index, turns.length);
+export async function simulate(parts: SimulationParts, size: SimulationSize, onProgress?: OnProgress): Promise<Report> {
+  return simulateIn(worldOf(parts, size), parts, size, onProgress);
+}
+
+/** The world of a seed. */
+export function worldOf({ geo }: Pick<SimulationParts, 'geo'>, size: SimulationSize): World {
+  return buildWorld(geo, chanceOf(size.seed).fork('world'), size);
+}
+
+/** The same in a world that is there already. */
+export async function simulateIn(
+  world: World,
+  parts: SimulationParts,
+  size: SimulationSize,
+  onProgress?: OnProgress,
+): Promise<Report> {
+  const mixes: MixReport[] = [];
+  for (const mix of size.mixes) {
+    const own = chanceOf(size.seed).fork(mix);
+    const tally = newTally();
+    await playPeople(parts, world, mix, tally, own.fork('people'), size, onProgress);
+    const thefts = await playThieves(parts, world, mix, own.fork('thieves'), size, onProgress);
+    mixes.push(mixReportOf(mix, tally.cells, thefts));
   }
-  parts.onProgress?.(turns.length, turns.length);
-  return book.close();
+  return { seed: size.seed, rulesRevision: parts.rules.revision, mixes };
 }
 
 /** One thing that happens at one moment. */
@@ -90,290 +83,129 @@ interface Turn {
   readonly play: () => Promise<void>;
 }
 
-interface Stage {
-  readonly engine: Engine;
-  readonly clock: { ms: number };
-  readonly issuer: LocalIssuer;
-  readonly newId: () => string;
-}
+/** Keys in the store for each person: what they are known by, and the addresses of a day. */
+const KEYS_OF_PERSON = 30;
 
-async function raise(parts: SimulationParts, world: World, chance: Chance): Promise<Stage> {
-  const clock = { ms: EPOCH_MS };
-  const now = (): number => clock.ms;
-  const issuer = await localIssuer();
-  const reputation = reputationOf(world.lists);
-  const { audience, jwks } = issuer;
-  const engine = assembleEngine({
-    rules: () => parts.rules,
-    store: parts.store(now),
-    geo: parts.geo,
-    lists: () => reputation,
-    issuers: stepUpIssuers.parse([{ issuer: issuer.issuer, audience, jwks, algorithms: ['ES256'] }]),
-    secrets: OF_SIMULATIONS,
-    now,
-    random: chance.next,
-  });
-  return { engine, clock, issuer, newId: () => chance.hex(26) };
-}
-
-/** Nothing that a simulation signs or hides leaves it; fixed secrets keep it repeatable. */
-const OF_SIMULATIONS: EngineSecrets = {
-  deviceTokens: ['the-device-token-secret-of-simulations'],
-  privacyKey: 'simulation',
-};
-
-function reputationOf(lists: AddressLists) {
-  const compiled = Object.entries(lists).map(([category, lines]) =>
-    compileList(
-      lines.join('\n'),
-      {
-        name: category,
-        category: category as Exclude<Category, 'private'>,
-        source: 'simulation',
-        format: 'text',
-        column: 0,
-        minCount: 0,
-        // Lists of a simulation are always fresh: how old ones are judged is not what is measured here.
-        maxAgeDays: 10_000,
-        maxCoverage: 0.25,
-        licence: 'none',
-      },
-      { updatedAtMs: EPOCH_MS, etag: null, lastModified: null },
-      null,
-    ),
-  );
-  return createReputation(compiled, []);
-}
-
-/** What a browser keeps, and which sessions are live. */
-interface Jar {
-  readonly tokens: Map<string, { readonly token: string; readonly clearing: number }>;
-  readonly sessions: Set<string>;
-}
-
-function tokenIn(jar: Jar, person: Person, browser: string, atMs: number): string | null {
-  const kept = jar.tokens.get(browser);
-  return kept !== undefined && kept.clearing === clearingsUntil(person, atMs) ? kept.token : null;
-}
-
-function honestTurns(
-  stage: Stage,
+async function playPeople(
+  parts: SimulationParts,
   world: World,
-  book: Ledger,
+  mix: MixName,
+  tally: Tally,
   chance: Chance,
-  { peoplePerKind, weeks }: { readonly peoplePerKind: number; readonly weeks: number },
-): Turn[] {
-  return kindsOfPeople().flatMap((kind) =>
-    Array.from({ length: peoplePerKind }, (_, index) => {
-      const own = chance.fork(`${kind}-${index}`);
-      const person = personOf(kind, `${kind}-${index}`, world, own);
-      const jar: Jar = { tokens: new Map(), sessions: new Set() };
-      let logins = 0;
-      return actsOf(person, EPOCH_MS, EPOCH_MS + weeks * 7 * DAY_MS, own.fork('acts')).map((act) => ({
-        atMs: act.atMs,
-        play: async () => {
-          const result = await playHonest(stage, person, jar, act);
-          if (result === null) return;
-          const measured = logins >= LEARNING_LOGINS;
-          if (act.action === 'login' && !act.mistyped) logins++;
-          book.honest(kind, act.action === 'login' ? 'login' : 'request', measured, result);
-        },
-      }));
-    }).flat(),
-  );
+  size: SimulationSize,
+  onProgress?: OnProgress,
+): Promise<void> {
+  const people = KINDS.length * FREQUENCY_NAMES.length * size.people;
+  const stage = await raise(parts, world.lists, chance.fork('engine'), Math.max(20_000, people * KEYS_OF_PERSON));
+  const jars = emptyJars();
+  const turns: Turn[] = [];
+  for (const kind of KINDS) {
+    for (const frequency of FREQUENCY_NAMES) {
+      for (let index = 0; index < size.people; index++) {
+        turns.push(
+          ...turnsOf({ stage, world, jars, tally }, { kind, frequency, index }, MIXES[mix], chance, size.span),
+        );
+      }
+    }
+  }
+  turns.sort((a, b) => a.atMs - b.atMs);
+  for (const [index, { play }] of turns.entries()) {
+    await play();
+    if (index % 2000 === 0) onProgress?.(`${mix}: requests of honest people`, index, turns.length);
+  }
+  onProgress?.(`${mix}: requests of honest people`, turns.length, turns.length);
 }
 
-/** Null when the act does not take place, its session having come to nothing or been cleared away. */
-async function playHonest(stage: Stage, person: Person, jar: Jar, act: Act): Promise<CheckResult | null> {
-  const { engine } = stage;
-  const clearing = clearingsUntil(person, act.atMs);
-  const session = `${act.session}/${clearing}`;
-  if (act.action !== 'login' && !jar.sessions.has(session)) return null;
-  const sent = {
-    subject: person.id,
-    action: act.action,
-    address: act.address,
-    traits: act.browser.traitsAt(act.atMs),
-    context: act.context,
+interface Scene {
+  readonly stage: Stage;
+  readonly world: World;
+  readonly jars: Jars;
+  readonly tally: Tally;
+}
+
+/** People who share a tablet. */
+const HOUSEHOLD = 3;
+
+function turnsOf(
+  { stage, world, jars, tally }: Scene,
+  { kind, frequency, index }: { readonly kind: PersonKind; readonly frequency: Frequency; readonly index: number },
+  mix: Mix,
+  chance: Chance,
+  span: number,
+): Turn[] {
+  const id = `${kind}-${frequency}-${index}`;
+  const household = kind === 'shared_tablet' ? `${kind}-${frequency}-of-${Math.floor(index / HOUSEHOLD)}` : id;
+  const spanDays = FREQUENCIES[frequency].playedDays * span;
+  const person = personOf({ id, kind, household, spanDays }, world, chance.fork(household));
+  const life = unborn();
+  const record = tally.person(kind, frequency, spanDays / 365);
+  const own = chance.fork(`${id}/acts`);
+  const habit = { frequency, pays: mix.pays };
+  return actsOf(person, habit, EPOCH_MS, EPOCH_MS + spanDays * DAY_MS, own).map((act, turn) => ({
     atMs: act.atMs,
-    session: act.action === 'login' ? null : session,
-  };
-  const token = (): string | null => tokenIn(jar, person, act.browser.id, act.atMs);
-  const first = await ask(stage, { ...sent, token: token(), proof: null });
-  let allowed = first.decision === 'allow';
-  if (act.mistyped) {
-    await tell(engine, 'login.failed', { ...sent, token: token() });
-    return first;
-  }
-  if (first.decision === 'step-up') {
-    const proof = await stage.issuer.sign(person.id, stage.newId(), act.atMs);
-    const again = await ask(stage, { ...sent, token: token(), proof });
-    allowed = again.decision === 'allow';
-    if (again.device?.token != null) jar.tokens.set(act.browser.id, { token: again.device.token, clearing });
-  }
-  if (allowed && act.action === 'login') {
-    await tell(engine, 'login.succeeded', { ...sent, session, token: token() });
-    jar.sessions.add(session);
-  }
-  return first;
+    play: async () => {
+      const met = await playHonest(stage, person, jars, life, act, own.fork(`turn-${turn}`));
+      if (met !== null) record(met);
+    },
+  }));
 }
 
-function thiefTurns(stage: Stage, world: World, book: Ledger, chance: Chance, thievesPerClass: number): Turn[] {
-  const kinds = kindsOfPeople();
-  return (Object.keys(THIEVES) as ThiefClass[]).flatMap((thief) =>
-    Array.from({ length: thievesPerClass }, (_, index) => {
-      const kind = kinds[index % kinds.length] ?? 'one_city';
-      const own = chance.fork(`${thief}-${index}`);
-      return robbery(stage, world, book, own, { thief, kind, index });
-    }).flat(),
-  );
-}
-
-/** Three weeks of a victim's life, and then the thief. */
-function robbery(
-  stage: Stage,
+async function playThieves(
+  parts: SimulationParts,
   world: World,
-  book: Ledger,
+  mix: MixName,
   chance: Chance,
-  { thief, kind, index }: { readonly thief: ThiefClass; readonly kind: PersonKind; readonly index: number },
-): Turn[] {
-  const victim = personOf(kind, `victim-${thief}-${index}`, world, chance);
-  const jar: Jar = { tokens: new Map(), sessions: new Set() };
-  const startMs = EPOCH_MS + chance.whole(0, 3) * 7 * DAY_MS;
-  const life = actsOf(victim, startMs, startMs + VICTIM_DAYS * DAY_MS, chance.fork('acts'));
-  const last = life.findLast(({ action, mistyped }) => action === 'login' && !mistyped);
-  if (last === undefined) return [];
-  // Stolen sessions are used while they live: minutes to hours after the log-in.
-  const theftMs = last.atMs + chance.between(0.2, 10) * HOUR_MS;
-  const session = `${last.session}/${clearingsUntil(victim, last.atMs)}`;
-  const loot: Loot = { victim, browser: last.browser, session, address: last.address };
-  const attempts = attemptsOf(thief, loot, theftMs, world, chance.fork('thief'));
-  const open = book.thief(thief, kind);
-  return [
-    ...life
-      .filter(({ atMs }) => atMs < theftMs)
-      .map((act) => ({
-        atMs: act.atMs,
-        play: async () => {
-          await playHonest(stage, victim, jar, act);
-        },
-      })),
-    ...attempts.map((attempt, turn) => ({
-      atMs: attempt.atMs,
-      play: async () => {
-        const result = await playThief(stage, victim, jar, loot, attempt, chance.fork(`turn-${turn}`));
-        open.tried(attempt.matters, result);
-      },
-    })),
-  ];
+  size: SimulationSize,
+  onProgress?: OnProgress,
+): Promise<Theft[]> {
+  const stage = await raiseForThefts(parts, world, chance.fork('engine'));
+  const thefts: Theft[] = [];
+  for (let index = 0; index < size.victims; index++) {
+    const victim = await anyVictim(stage, parts, world, MIXES[mix], chance.fork(`victim-${index}`), index);
+    for (const thief of victim === null ? [] : THIEF_CLASSES) {
+      const theft = victim && (await rob(stage, parts, world, thief, victim, chance.fork(`${thief}-${index}`)));
+      if (theft !== null) thefts.push(theft);
+    }
+    onProgress?.(`${mix}: victims of thieves`, index + 1, size.victims);
+  }
+  return thefts;
 }
 
-async function playThief(
+/** Every eighth victim works in a big office, where colleagues have machines of one image. */
+const OFFICE_VICTIMS = 8;
+
+async function anyVictim(
   stage: Stage,
-  victim: Person,
-  jar: Jar,
-  loot: Loot,
-  attempt: Attempt,
+  parts: SimulationParts,
+  world: World,
+  mix: Mix,
   chance: Chance,
-): Promise<CheckResult> {
-  const sent = {
-    action: attempt.action,
-    address: attempt.address,
-    traits: attempt.traits,
-    userAgent: attempt.userAgent,
-    context: attempt.context,
-    atMs: attempt.atMs,
-    session: attempt.session === null ? null : loot.session,
-  };
-  for (let failure = 0; failure < attempt.failuresBefore; failure++) {
-    const stranger = { ...sent, subject: `stranger-${chance.hex(12)}`, token: null };
-    await ask(stage, { ...stranger, proof: null });
-    await tell(stage.engine, 'login.failed', stranger);
+  index: number,
+): Promise<Victim | null> {
+  // Some lives turn out too short to be robbed: then another is drawn.
+  for (let draw = 0; draw < 5; draw++) {
+    const own = chance.fork(`draw-${draw}`);
+    const kind = index % OFFICE_VICTIMS === 0 ? 'big_office' : drawn(mix.kinds, own);
+    const frequency = drawn(mix.frequencies, own);
+    const victim = await victimOf(
+      stage,
+      parts,
+      world,
+      { id: `victim-${index}`, kind, frequency, pays: mix.pays },
+      own.fork('life'),
+    );
+    if (victim !== null) return victim;
   }
-  // The thief's copy of the token was made while the victim still had it.
-  const kept = attempt.token === null ? undefined : jar.tokens.get(loot.browser.id);
-  const token = kept?.token ?? null;
-  const result = await ask(stage, { ...sent, subject: victim.id, token, proof: null });
-  if (result.decision === 'allow' && attempt.action === 'login') {
-    // The password is right, so the application reports a success, and the engine learns the wrong person.
-    await tell(stage.engine, 'login.succeeded', { ...sent, subject: victim.id, session: chance.hex(16), token });
+  return null;
+}
+
+/** One name, each as likely as its share says. */
+export function drawn<Name extends string>(shares: { readonly [name in Name]: number }, chance: Chance): Name {
+  const names = Object.keys(shares) as Name[];
+  let left = chance.next() * names.reduce((sum, name) => sum + shares[name], 0);
+  for (const name of names) {
+    left -= shares[name];
+    if (left < 0) return name;
   }
-  return result;
-}
-
-interface Sent {
-  readonly subject: string;
-  readonly action: string;
-  readonly address: string;
-  readonly traits: Traits | null;
-  readonly userAgent?: string;
-  readonly context: { readonly amount?: number; readonly new_payee?: boolean };
-  readonly atMs: number;
-  readonly session: string | null;
-  readonly token: string | null;
-}
-
-async function ask({ engine }: Stage, sent: Sent & { readonly proof: string | null }): Promise<CheckResult> {
-  const { result, learn } = await check(engine, {
-    ...observedOf(sent),
-    ...userOf(sent.subject),
-    action: sent.action,
-    credential: null,
-    actor: null,
-    proof: sent.proof === null ? null : { token: sent.proof },
-    resource: { type: null, id: null, properties: {} },
-    subjectProperties: {},
-    context: sent.context,
-    dryRun: false,
-  });
-  await learn();
-  return result;
-}
-
-async function tell(engine: Engine, type: EventType, sent: Omit<Sent, 'action' | 'context'>): Promise<void> {
-  await recordEvent(engine, {
-    ...observedOf(sent),
-    ...userOf(sent.subject),
-    type,
-    trustDevice: false,
-  });
-}
-
-function userOf(subject: string) {
-  return { subject, subjectSpace: DEFAULT_SPACE, subjectType: USER_TYPE };
-}
-
-function observedOf({
-  address,
-  session,
-  userAgent,
-  traits,
-  token,
-  atMs,
-}: Omit<Sent, 'action' | 'context' | 'subject'>) {
-  const parsed = parseAddress(address);
-  const device: DeviceClaim | null =
-    traits === null
-      ? null
-      : {
-          fingerprint: traits.fingerprint,
-          token,
-          confidence: null,
-          bot: null,
-          malformed: false,
-          components: traits.components,
-        };
-  return {
-    address: parsed,
-    noAddress: parsed === null ? ('malformed' as const) : null,
-    session,
-    userAgent: userAgent ?? traits?.userAgent ?? null,
-    device,
-    place: null,
-    occurredAtMs: Math.round(atMs),
-  };
-}
-
-function kindsOfPeople(): PersonKind[] {
-  return Object.keys(PEOPLE) as PersonKind[];
+  return chance.pick(names);
 }

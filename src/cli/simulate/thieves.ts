@@ -1,35 +1,96 @@
-import { type Browser, browserIn, DAY_MS, HOUR_MS, PLATFORMS, type Platform, type Traits } from './browser.ts';
+import {
+  type Browser,
+  browserIn,
+  DAY_MS,
+  HOUR_MS,
+  PLATFORMS,
+  type Platform,
+  type Traits,
+  withFingerprint,
+} from './browser.ts';
 import type { Chance } from './chance.ts';
-import { hostIn, type World } from './geography.ts';
-import type { Person } from './people.ts';
+import { hostIn, type Network, type World } from './geography.ts';
+import type { Person } from './people/person.ts';
 
-/** Classes of thieves. Each has what the words say and nothing more; none can step up. */
+/**
+ * What a class of thieves is measured by:
+ * `password`, no token of the victim's; `beside`, behind the victim's own address; `token_abroad`, a copied token used elsewhere;
+ * `token_bare`, a copied token without the traits or with few; `token_city`, a copied token in the victim's city; `session`, a
+ * stolen session; `poison`, a stolen session after an action that no rule names; `open`, no bar, since the thief can answer a
+ * step-up, sits at the victim's own machine, or is patient.
+ */
+export type Measure =
+  | 'password'
+  | 'beside'
+  | 'token_abroad'
+  | 'token_bare'
+  | 'token_city'
+  | 'session'
+  | 'poison'
+  | 'open';
+
+interface ThiefKind {
+  readonly meaning: string;
+  readonly measure: Measure;
+  /** One of the classes that the policy promises to stop in 99 of 100. */
+  readonly regular?: true;
+}
+
+/** Classes of thieves. Each has what the words say and nothing more. */
 export const THIEVES = {
-  stuffing_listed: 'right password among many, from an address on an attack list',
-  stuffing_datacenter: 'right password among many, from a rented machine',
-  foreign_new_device: 'password, own machine, another country',
-  domestic_new_device: 'password, own machine, the same country',
-  copied_fingerprint: "password, the victim's fingerprint and user agent, the same city",
-  session_other_machine: 'session cookie, own machine or a script, another network',
-  session_copied_fingerprint: "session cookie, the victim's fingerprint and user agent, another network",
-  session_and_token_other_machine: 'session cookie and device token, own machine, another network',
-  session_and_token_copied: "session cookie, device token, the victim's fingerprint, another network",
-  phishing_proxy: "password relayed from the phisher's machine with the victim's browser before it",
-  malware_on_machine: "session cookie and device token on the victim's own machine and line",
-} as const;
+  stuffing_listed: kind('right password among many, from an address on an attack list', 'password', true),
+  stuffing_datacenter: kind('right password among many, from a rented machine', 'password', true),
+  stuffing_vpn: kind('right password among many, through VPN exits', 'password'),
+  stuffing_residential: kind('right password among many, through homes of the country', 'password'),
+  bot_farm: kind('right password, on a phone that a farm uses for many accounts', 'password'),
+  foreign_new_device: kind('password, own machine, another country', 'password', true),
+  domestic_new_device: kind('password, own machine, the same country', 'password', true),
+  same_city_new_device: kind("password, own machine, the victim's city and provider", 'password'),
+  copied_in_country: kind("password, the victim's fingerprint, the same country", 'password'),
+  copied_fingerprint: kind("password, the victim's fingerprint and user agent, the same city", 'password', true),
+  copied_same_network: kind("password, the victim's fingerprint, another address of the victim's network", 'password'),
+  phishing_proxy: kind("password relayed from the phisher's machine, the victim's browser before it", 'password', true),
+  sim_swap_without_code: kind("password, own machine, the victim's city; the code goes to the victim", 'password'),
+  family_own_phone: kind("password, own phone, behind the victim's own address", 'password'),
+  copied_same_address: kind("password, the victim's fingerprint, behind the victim's own address", 'beside'),
+  colleague_same_image: kind("password, a machine of the same company image, at the office's address", 'beside'),
+  token_abroad_10h: kind('password, token and fingerprint, abroad within ten hours', 'token_abroad'),
+  token_abroad_30h: kind('password, token and fingerprint, abroad after thirty hours', 'token_abroad'),
+  token_vpn: kind('password, token and fingerprint, through a listed VPN exit', 'token_abroad'),
+  token_rented: kind('password, token and fingerprint, from a rented machine', 'token_abroad'),
+  token_attack_list: kind('password, token and fingerprint, from an address on an attack list', 'token_abroad'),
+  token_tor: kind('password, token and fingerprint, through Tor', 'token_abroad'),
+  token_no_traits: kind('password and token without any fingerprint, own browser, abroad', 'token_bare'),
+  token_few_traits: kind("password and token with three groups of the victim's traits, abroad", 'token_bare'),
+  token_same_city: kind("password, token and fingerprint, the victim's city", 'token_city'),
+  session_other_machine: kind('session cookie, own machine or a script, another network', 'session', true),
+  session_copied_fingerprint: kind("session cookie, the victim's fingerprint, another network", 'session', true),
+  session_and_token_other_machine: kind('session cookie and token, own machine, another network', 'session', true),
+  session_and_token_copied: kind('session cookie, token and fingerprint, another network', 'session', true),
+  session_after_unnamed: kind('the same, after a request of an action that no rule names', 'poison'),
+  warms_up: kind('token and fingerprint, three log-ins in the city; forty days later without the token', 'open'),
+  sim_swap_with_code: kind("password, own machine, the victim's city, and the code from the text message", 'open'),
+  relayed_factor: kind('password and one second factor, both relayed by a phishing page', 'open'),
+  relayed_then_abroad: kind('the same; two days later from abroad, with the token it earned', 'open'),
+  family_same_device: kind("password, on the victim's own device and line", 'open'),
+  malware_on_machine: kind("session and token on the victim's own machine and line", 'open'),
+} as const satisfies { readonly [thief: string]: ThiefKind };
 /** One class of thieves. */
 export type ThiefClass = keyof typeof THIEVES;
+export const THIEF_CLASSES = Object.keys(THIEVES) as readonly ThiefClass[];
 
-/** Classes that no signal of today can tell from the victim: they are shown, and no bar is set for them. */
-export const BEYOND_REACH: readonly ThiefClass[] = ['malware_on_machine'];
+function kind(meaning: string, measure: Measure, regular?: true): ThiefKind {
+  return regular === undefined ? { meaning, measure } : { meaning, measure, regular };
+}
 
-/** What the thief knows of the victim at the moment of the theft. */
+/** What a thief knows of the victim at the moment of the theft. */
 export interface Loot {
   readonly victim: Person;
-  /** The browser of the victim's last session, and the address it had. */
+  /** The browser of the victim's last session, its address, and its token, if it holds a live one. */
   readonly browser: Browser;
   readonly session: string;
   readonly address: string;
+  readonly token: string | null;
 }
 
 /** One request of a thief. */
@@ -41,30 +102,69 @@ export interface Attempt {
   readonly traits: Traits | null;
   readonly userAgent: string;
   readonly session: 'stolen' | null;
-  readonly token: 'stolen' | null;
-  readonly context: { readonly amount?: number; readonly new_payee?: boolean };
-  /** True for the act that the theft is about: allowed once, the thief has won. */
-  readonly matters: boolean;
-  /** Log-ins of strangers that fail from the same address just before: the rest of the list of passwords. */
-  readonly failuresBefore: number;
+  /** The victim's token, or the one that this thief has earned. */
+  readonly token: 'stolen' | 'earned' | null;
+  /** True for one of the five tries; all else prepares them. */
+  readonly counts: boolean;
+  /** How the thief can prove to be the victim when asked (`amr`); null for not at all. */
+  readonly answers: readonly string[] | null;
+  /** What others do before, from the same address: other people's log-ins, on the same device or with wrong passwords. */
+  readonly before: { readonly onDevice: number; readonly failures: number };
 }
 
+/** Whether a class can rob this victim at all. */
+export function canRob(thief: ThiefClass, { victim, token }: Loot): boolean {
+  if (thief === 'colleague_same_image') return victim.kind === 'big_office';
+  return token !== null || !TOKEN_NEEDED.has(thief);
+}
+
+const TOKEN_NEEDED: ReadonlySet<ThiefClass> = new Set<ThiefClass>([
+  'token_abroad_10h',
+  'token_abroad_30h',
+  'token_vpn',
+  'token_rented',
+  'token_attack_list',
+  'token_tor',
+  'token_no_traits',
+  'token_few_traits',
+  'token_same_city',
+  'session_and_token_other_machine',
+  'session_and_token_copied',
+  'session_after_unnamed',
+  'warms_up',
+]);
+
+/** Five tries at a log-in: at once, two minutes later, an hour later, on the next day, and two days after that. */
+const TRIES_MS: readonly number[] = [0, 120_000, HOUR_MS, DAY_MS + HOUR_MS, 3 * DAY_MS + 2 * HOUR_MS];
+
+/** Five tries at a payment in a stolen session, which lives for hours. */
+const SESSION_TRIES_MS: readonly number[] = [120_000, 20 * 60_000, HOUR_MS, 2 * HOUR_MS, 4 * HOUR_MS];
+
+const SCRIPT = 'python-requests/2.32.3';
+const NOTHING_BEFORE = { onDevice: 0, failures: 0 };
+
 /** All that one thief tries, in order of time, from `atMs` on. */
-export function attemptsOf(kind: ThiefClass, loot: Loot, atMs: number, world: World, chance: Chance): Attempt[] {
+export function attemptsOf(thief: ThiefClass, loot: Loot, atMs: number, world: World, chance: Chance): Attempt[] {
   const { victim, browser } = loot;
   const copied = browser.traitsAt(atMs);
-  const own = ownTraits(victim, atMs, chance.fork('own'));
+  const own = ownTraits(victim, browser, atMs, chance.fork('own'));
   const foreign = chance.fork('foreign').pick(world.countries.filter(({ code }) => code !== victim.country.code));
-  const abroad = (): string => hostIn(chance.pick(chance.pick(foreign.homes).networks), chance);
-  const inCountry = (): string => hostIn(chance.pick(chance.pick(victim.country.homes).networks), chance);
-  const inCity = (): string => hostIn(chance.pick(victim.home.networks), chance);
-  const rented = (): string => hostIn(chance.pick(world.hosting), chance);
+  const host = (networks: readonly Network[]): string => hostIn(chance.pick(networks), chance);
+  const abroad = (): string => host(chance.pick(foreign.homes).networks);
+  const inCountry = (): string => host(chance.pick(victim.country.homes).networks);
+  const inCity = (): string => differentNetwork(() => host(victim.home.networks), loot.address);
+  const rented = (): string => host(world.hosting);
   // Residential proxies near the victim are sold by the city, so thieves of sessions often have one.
-  const anywhere = (): string => chance.pick([inCity, inCountry, abroad, rented])();
-  const elsewhere = (): string => differentNetwork(anywhere, loot.address);
+  const elsewhere = (): string => differentNetwork(chance.pick([inCity, inCountry, abroad, rented]), loot.address);
 
-  const login = (from: () => string, traits: Traits | null, failures = 0): Attempt[] =>
-    TRIES_MS.map((laterMs) => ({
+  interface LogIn extends Partial<Pick<Attempt, 'token' | 'answers' | 'before' | 'counts'>> {
+    readonly from: () => string;
+    readonly traits: Traits | null;
+    readonly userAgent?: string;
+    readonly at?: readonly number[];
+  }
+  const login = ({ from, traits, at = TRIES_MS, ...rest }: LogIn): Attempt[] =>
+    at.map((laterMs) => ({
       atMs: atMs + laterMs,
       action: 'login',
       address: from(),
@@ -72,74 +172,139 @@ export function attemptsOf(kind: ThiefClass, loot: Loot, atMs: number, world: Wo
       userAgent: traits?.userAgent ?? SCRIPT,
       session: null,
       token: null,
-      context: {},
-      matters: true,
-      failuresBefore: failures,
+      counts: true,
+      answers: null,
+      before: NOTHING_BEFORE,
+      ...rest,
     }));
-  const stolen = (from: () => string, traits: Traits | null, token: 'stolen' | null): Attempt[] => {
+  const stuffing = (from: () => string): Attempt[] =>
+    login({
+      from,
+      traits: chance.happens(0.5) ? own : null,
+      // Half of all campaigns go slowly enough that one address never fails twice in ten minutes.
+      before: { onDevice: 0, failures: chance.happens(0.5) ? 0 : chance.whole(3, 12) },
+    });
+  const withToken = (from: () => string, delayMs = 0): Attempt[] =>
+    login({ from, traits: copied, token: 'stolen', at: TRIES_MS.map((laterMs) => laterMs + delayMs) });
+  const inSession = (from: () => string, traits: Traits | null, token: 'stolen' | null, unnamed = false): Attempt[] => {
     const address = from();
-    const step = (laterMs: number, action: string, matters: boolean): Attempt => ({
+    const step = (laterMs: number, action: string): Attempt => ({
       atMs: atMs + laterMs,
       action,
       address,
       traits,
-      // Whoever replays a cookie with a script still wears the victim's user agent, which the site logs and the malware took.
+      // Whoever replays a cookie with a script still wears the victim's user agent, which the malware took as well.
       userAgent: traits?.userAgent ?? copied.userAgent,
       session: 'stolen',
       token,
-      context: matters ? { amount: chance.whole(50, 900), new_payee: false } : {},
-      matters,
-      failuresBefore: 0,
+      counts: action === 'payment.transfer',
+      answers: null,
+      before: NOTHING_BEFORE,
     });
-    // First a look around, which must not teach the engine where the thief sits.
     return [
-      step(0, 'profile.view', false),
-      step(60_000, 'profile.view', false),
-      step(120_000, 'payment.transfer', true),
-      step(20 * 60_000, 'payment.transfer', true),
+      // First a look around, which must not teach the engine where the thief sits.
+      ...(unnamed ? [step(0, 'terms.accept')] : []),
+      step(30_000, 'profile.view'),
+      step(60_000, 'profile.view'),
+      ...SESSION_TRIES_MS.map((laterMs) => step(laterMs, 'payment.transfer')),
     ];
   };
 
-  switch (kind) {
+  switch (thief) {
     case 'stuffing_listed':
-      return login(() => chance.pick(world.botnet), chance.happens(0.5) ? own : null, slowOrFast(chance));
+      return stuffing(() => chance.pick(world.botnet));
     case 'stuffing_datacenter':
-      return login(rented, chance.happens(0.5) ? own : null, slowOrFast(chance));
+      return stuffing(rented);
+    case 'stuffing_vpn':
+      return stuffing(() => host(world.vpns));
+    case 'stuffing_residential':
+      return stuffing(inCountry);
+    case 'bot_farm':
+      return login({ from: inCountry, traits: own, before: { onDevice: 12, failures: 0 } });
     case 'foreign_new_device':
-      return login(abroad, own);
+      return login({ from: abroad, traits: own });
     case 'domestic_new_device':
-      return login(inCountry, own);
+      return login({ from: inCountry, traits: own });
+    case 'same_city_new_device':
+    case 'sim_swap_without_code':
+      return login({ from: inCity, traits: own });
+    case 'sim_swap_with_code':
+      return login({ from: inCity, traits: own, answers: ['pwd', 'sms', 'mfa'] });
+    case 'copied_in_country':
+      return login({ from: () => differentNetwork(inCountry, loot.address), traits: copied });
     case 'copied_fingerprint':
-      return login(() => differentNetwork(inCity, loot.address), copied);
-    case 'session_other_machine':
-      return stolen(elsewhere, chance.happens(0.5) ? own : null, null);
-    case 'session_copied_fingerprint':
-      return stolen(elsewhere, copied, null);
-    case 'session_and_token_other_machine':
-      return stolen(elsewhere, own, 'stolen');
-    case 'session_and_token_copied':
-      return stolen(elsewhere, copied, 'stolen');
+      return login({ from: inCity, traits: copied });
+    case 'copied_same_network':
+      return login({ from: () => neighbourOf(loot.address, chance), traits: copied });
     case 'phishing_proxy':
-      return login(chance.happens(0.7) ? rented : inCountry, copied);
+      return login({ from: chance.happens(0.7) ? rented : inCountry, traits: copied });
+    case 'family_own_phone':
+      return login({ from: () => loot.address, traits: own });
+    case 'copied_same_address':
+    case 'colleague_same_image':
+      return login({ from: () => loot.address, traits: copied });
+    case 'token_abroad_10h':
+      return withToken(abroad);
+    case 'token_abroad_30h':
+      return withToken(abroad, chance.between(30, 70) * HOUR_MS);
+    case 'token_vpn': {
+      const listed = new Set(world.lists.vpn);
+      return withToken(() => host(world.vpns.filter(({ prefix }) => listed.has(`${prefix}0/24`))));
+    }
+    case 'token_rented':
+      return withToken(rented);
+    case 'token_attack_list':
+      return withToken(() => chance.pick(world.botnet));
+    case 'token_tor':
+      return withToken(() => chance.pick(world.torExits));
+    case 'token_no_traits':
+      return login({
+        from: abroad,
+        traits: { userAgent: own.userAgent, fingerprint: null, components: {} },
+        token: 'stolen',
+      });
+    case 'token_few_traits': {
+      const three = Object.fromEntries(Object.entries(copied.components).slice(0, 3));
+      return login({ from: abroad, traits: { ...own, ...withFingerprint(three) }, token: 'stolen' });
+    }
+    case 'token_same_city':
+      return withToken(inCity);
+    case 'session_other_machine':
+      return inSession(elsewhere, chance.happens(0.5) ? own : null, null);
+    case 'session_copied_fingerprint':
+      return inSession(elsewhere, copied, null);
+    case 'session_and_token_other_machine':
+      return inSession(elsewhere, own, 'stolen');
+    case 'session_and_token_copied':
+      return inSession(elsewhere, copied, 'stolen');
+    case 'session_after_unnamed':
+      return inSession(elsewhere, copied, 'stolen', true);
+    case 'warms_up': {
+      const address = inCity();
+      const from = (): string => address;
+      return [
+        ...login({ from, traits: copied, token: 'stolen', counts: false, at: [0, DAY_MS, 3 * DAY_MS] }),
+        ...login({ from, traits: copied, at: TRIES_MS.map((laterMs) => laterMs + 40 * DAY_MS) }),
+      ];
+    }
+    case 'relayed_factor':
+      return login({ from: rented, traits: copied, answers: ['pwd', 'otp', 'mfa'] });
+    case 'relayed_then_abroad':
+      return [
+        ...login({ from: rented, traits: own, answers: ['pwd', 'otp', 'mfa'], counts: false, at: [0] }),
+        ...login({ from: abroad, traits: own, token: 'earned', at: TRIES_MS.map((laterMs) => laterMs + 2 * DAY_MS) }),
+      ];
+    case 'family_same_device':
+      return login({ from: () => loot.address, traits: copied, token: loot.token === null ? null : 'stolen' });
     case 'malware_on_machine':
-      return stolen(() => loot.address, copied, 'stolen');
+      return inSession(() => loot.address, copied, loot.token === null ? null : 'stolen');
   }
 }
 
-/** Three tries: at once, two minutes later, and on the next day. */
-const TRIES_MS = [0, 120_000, DAY_MS + HOUR_MS] as const;
-
-const SCRIPT = 'python-requests/2.32.3';
-
-/** Half of all campaigns go slowly enough that one address never fails twice in ten minutes. */
-function slowOrFast(chance: Chance): number {
-  return chance.happens(0.5) ? 0 : chance.whole(3, 12);
-}
-
-function ownTraits(victim: Person, atMs: number, chance: Chance): Traits {
+function ownTraits(victim: Person, stolen: Browser, atMs: number, chance: Chance): Traits {
   // Half take the trouble to use the victim's language, time zone and kind of browser.
   const alike = chance.happens(0.5);
-  const platform: Platform = alike ? (victim.browsers[0]?.platform ?? 'chrome/windows') : chance.pick(PLATFORMS);
+  const platform: Platform = alike ? stolen.platform : chance.pick(PLATFORMS);
   return browserIn(alike ? victim.country.code : 'XX', 'thief', platform, chance).traitsAt(atMs);
 }
 
@@ -150,4 +315,15 @@ function differentNetwork(draw: () => string, address: string): string {
     if (networkOf(drawn) !== networkOf(address)) return drawn;
   }
   throw new RangeError('every address drawn for the thief lies in the network of the victim; sample a larger world');
+}
+
+/** Another address of the same /24; of the same /48 for IPv6. */
+function neighbourOf(address: string, chance: Chance): string {
+  if (address.includes(':'))
+    return hostIn({ version: 6, prefix: address.split(':').slice(0, 3).join(':').concat(':') }, chance);
+  const prefix = address.slice(0, address.lastIndexOf('.') + 1);
+  for (;;) {
+    const drawn = `${prefix}${chance.whole(1, 254)}`;
+    if (drawn !== address) return drawn;
+  }
 }

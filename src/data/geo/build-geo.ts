@@ -8,7 +8,6 @@ import { MANIFEST_FILE, parseManifest, readListed, readManifest } from '../manif
 import { compileShards, GEO_MANIFEST, type GeoFiles, type GeoLevel, type GeoManifest } from './geo-manifest.ts';
 import { bundledDirectory, dataFiles, dateOf, readGeoipLite } from './geoip-lite.ts';
 import { readMmdb } from './mmdb-table.ts';
-import type { PlaceTable } from './place-steps.ts';
 import { decodedShard } from './places.ts';
 import { SHARD } from './shard.ts';
 
@@ -145,39 +144,24 @@ async function openSource(source: string | null, level: GeoLevel): Promise<Opene
     }
   }
   const sha256 = hash.digest('hex');
-  if (isDirectory) return { sha256, compile: () => compileGeoipLite(from, level, { sha256 }) };
+  const city = level === 'city';
+  if (isDirectory) {
+    return {
+      sha256,
+      compile: () => compileShards(readGeoipLite(from, city), aboutOf(level, 'geoip-lite', sha256, dateOf(from, city))),
+    };
+  }
   const bytes = await readFile(from);
   return {
     sha256,
     compile: () => {
-      const { table, name, builtAtMs } = readMmdb(bytes, level === 'city');
-      return compiled(table, level, { name, sha256, dataAtMs: builtAtMs });
+      const { table, name, builtAtMs } = readMmdb(bytes, city);
+      return compileShards(table, aboutOf(level, name, sha256, builtAtMs));
     },
   };
 }
 
-function compiled(
-  table: PlaceTable,
-  level: GeoLevel,
-  { name, sha256, dataAtMs }: { readonly name: string; readonly sha256: string; readonly dataAtMs: number },
-  startsPerShard?: number,
-): GeoFiles {
-  const source = { name, sha256, data_at: new Date(dataAtMs).toISOString() };
-  return compileShards(table, { level, source }, startsPerShard);
-}
-
-/**
- * Compiles the data of geoip-lite; `sha256` is that of its files.
- *
- * @throws DataError `geo_source_damaged`
- */
-export function compileGeoipLite(
-  directory: string,
-  level: GeoLevel,
-  { sha256, startsPerShard }: { readonly sha256: string; readonly startsPerShard?: number },
-): GeoFiles {
-  const city = level === 'city';
-  const table = readGeoipLite(directory, city);
-  const source = { name: 'geoip-lite', sha256, dataAtMs: dateOf(directory, city) };
-  return compiled(table, level, source, startsPerShard);
-}
+const aboutOf = (level: GeoLevel, name: string, sha256: string, dataAtMs: number) => ({
+  level,
+  source: { name, sha256, data_at: new Date(dataAtMs).toISOString() },
+});

@@ -3,8 +3,8 @@ import type { Address } from '../../model/address.ts';
 import { DATA_SUFFIX, statedCrc } from '../container.ts';
 import { type ListedFile, type Manifest, type ManifestKind, manifestOf } from '../manifest.ts';
 import { lastAtOrBelow } from '../ranges.ts';
-import type { PlaceSteps, PlaceTable } from './place-steps.ts';
-import { encodeShard, GEO_COMMAND, STARTS_PER_SHARD, shardRoom } from './shard.ts';
+import type { PlaceTable } from './place-steps.ts';
+import { cutShard, encodeShard, GEO_COMMAND, type Shard, STARTS_PER_SHARD, shardRoom } from './shard.ts';
 
 /** How much is compiled: cities with coordinates, or countries alone. */
 export const GEO_LEVELS = ['city', 'country'] as const;
@@ -48,29 +48,56 @@ export interface GeoFiles {
 }
 
 /**
- * Cuts a table into shards of so many starts, 65,535 at most. The same table gives the same bytes. A shard is named for the first address in it, and for its content, so
+ * Compiles a table into files. The same table gives the same bytes. A shard is named for the first address in it, and for its content, so
  * that a file of another build is missing rather than wrong.
  */
-export function compileShards(
+export function compileShards(table: PlaceTable, about: Pick<AboutGeo, 'level' | 'source'>): GeoFiles {
+  const files = new Map<string, Uint8Array<ArrayBuffer>>();
+  for (const { family, first, shard } of shardsOf(table, STARTS_PER_SHARD)) {
+    const bytes = encodeShard(shard);
+    files.set(`${family}-${Array.from(first, hex).join('')}-${hex(statedCrc(bytes))}${DATA_SUFFIX}`, bytes);
+  }
+  return { manifest: manifestOf({ ...about, counts: countsOf(table) }, files), files };
+}
+
+/** Cuts a table into shards in memory: few and large, since every shard holds the names in it. */
+export function cutShards(
   table: PlaceTable,
   about: Pick<AboutGeo, 'level' | 'source'>,
-  startsPerShard = STARTS_PER_SHARD,
-): GeoFiles {
-  const files = new Map<string, Uint8Array<ArrayBuffer>>();
-  const room = shardRoom(table.places);
-  const cut = (family: 'v4' | 'v6', steps: PlaceSteps): void => {
-    for (let from = 0; from < steps.places.length; from += startsPerShard) {
-      const to = Math.min(from + startsPerShard, steps.places.length);
-      const bytes = encodeShard(steps, table.places, from, to, room);
-      const first = Array.from(steps.starts.subarray(from * steps.stride, (from + 1) * steps.stride), hex).join('');
-      files.set(`${family}-${first}-${hex(statedCrc(bytes))}${DATA_SUFFIX}`, bytes);
-    }
-  };
-  cut('v4', table.v4);
-  cut('v6', table.v6);
-  const counts = { v4: table.v4.places.length, v6: table.v6.places.length, places: table.places.nameOf.length };
-  return { manifest: manifestOf({ ...about, counts }, files), files };
+): { readonly index: Pick<ShardIndex, 'about' | 'positionOf'>; readonly shards: readonly Shard[] } {
+  const firsts: Firsts = { v4: [], v6: [] };
+  const shards: Shard[] = [];
+  for (const { family, first, shard } of shardsOf(table, MOST_STARTS)) {
+    firsts[family].push(...first);
+    shards.push(shard);
+  }
+  return { index: { about: { ...about, counts: countsOf(table) }, positionOf: positionIn(firsts) }, shards };
 }
+
+const MOST_STARTS = 60_000;
+
+function* shardsOf(
+  table: PlaceTable,
+  startsPerShard: number,
+): Generator<{ readonly family: Family; readonly first: Uint32Array; readonly shard: Shard }> {
+  const room = shardRoom(table.places);
+  for (const family of ['v4', 'v6'] as const) {
+    const { starts, stride, places } = table[family];
+    for (let from = 0; from < places.length; from += startsPerShard) {
+      const first = starts.subarray(from * stride, (from + 1) * stride);
+      const to = Math.min(from + startsPerShard, places.length);
+      yield { family, first, shard: cutShard(table[family], table.places, from, to, room) };
+    }
+  }
+}
+
+type Family = 'v4' | 'v6';
+
+const countsOf = ({ v4, v6, places }: PlaceTable): AboutGeo['counts'] => ({
+  v4: v4.places.length,
+  v6: v6.places.length,
+  places: places.nameOf.length,
+});
 
 const hex = (word: number): string => word.toString(16).padStart(8, '0');
 
@@ -78,21 +105,24 @@ const SHARD_NAME = /^(v[46])-([0-9a-f]+)-/;
 
 /** Makes a manifest ready for look-ups. */
 export function shardIndex({ about, files }: GeoManifest): ShardIndex {
-  const firsts = { v4: [] as number[], v6: [] as number[] };
+  const firsts: Firsts = { v4: [], v6: [] };
   for (const [name] of files) {
     const [, family, first = ''] = SHARD_NAME.exec(name) ?? [];
     const words = first.match(/.{8}/g) ?? [];
     firsts[family === 'v4' ? 'v4' : 'v6'].push(...words.map((digits) => Number.parseInt(digits, 16)));
   }
+  return { about, shards: files, positionOf: positionIn(firsts) };
+}
+
+/** Words of the first address of each shard. */
+type Firsts = { readonly [family in Family]: number[] };
+
+function positionIn(firsts: Firsts): ShardIndex['positionOf'] {
   const v4 = Uint32Array.from(firsts.v4);
   const v6 = Uint32Array.from(firsts.v6);
-  return {
-    about,
-    shards: files,
-    positionOf({ version, words }) {
-      if (version === 4) return lastAtOrBelow(v4, 1, words);
-      const position = lastAtOrBelow(v6, 4, words);
-      return position < 0 ? position : v4.length + position;
-    },
+  return ({ version, words }) => {
+    if (version === 4) return lastAtOrBelow(v4, 1, words);
+    const position = lastAtOrBelow(v6, 4, words);
+    return position < 0 ? position : v4.length + position;
   };
 }

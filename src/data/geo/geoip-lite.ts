@@ -23,10 +23,11 @@ import { NO_PLACE, type PlaceSteps, type PlaceTable, placeList, stepList } from 
  */
 export function readGeoipLite(directory: string, city: boolean): PlaceTable {
   const files = city ? CITY_FILES : COUNTRY_FILES;
-  const v4 = readTable(directory, files.v4);
-  const v6 = readTable(directory, files.v6);
   const { list, placeAt } = city ? cityPlaces(readTable(directory, CITY_NAMES)) : countryPlaces();
-  return { v4: readSteps4(v4, placeAt), v6: readSteps6(v6, placeAt), places: list.places };
+  // One after the other, so that the first can be collected while the second is read.
+  const v4 = readSteps4(readTable(directory, files.v4), placeAt);
+  const v6 = readSteps6(readTable(directory, files.v6), placeAt);
+  return { v4, v6, places: list.places };
 }
 
 /** One of the library's files. */

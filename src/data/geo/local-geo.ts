@@ -4,11 +4,10 @@ import { DataError } from '../data-error.ts';
 import { readBytes, versionOf } from '../directory.ts';
 import { type Live, live } from '../live.ts';
 import { MANIFEST_FILE, type ReadFile } from '../manifest.ts';
-import { compileGeoipLite } from './build-geo.ts';
-import { type GeoLevel, shardIndex } from './geo-manifest.ts';
-import { bundledDirectory } from './geoip-lite.ts';
+import { cutShards, type GeoLevel } from './geo-manifest.ts';
+import { bundledDirectory, dateOf, readGeoipLite } from './geoip-lite.ts';
 import { noGeo } from './no-geo.ts';
-import { decodedShard, type PlacesOptions, placesInMemory, type ReadPlaces, readPlaces } from './places.ts';
+import { type PlacesOptions, placesInMemory, type ReadPlaces, readPlaces } from './places.ts';
 
 /** Which data of geoip-lite is compiled. */
 export interface GeoipLiteOptions {
@@ -36,17 +35,16 @@ export function geoipLiteSource({ directory, city = true, ...options }: GeoipLit
 function compiledPlaces(directory: string | null, level: GeoLevel): ReadPlaces {
   try {
     if (directory === null) throw new DataError('geo_source_missing', 'geoip-lite is not installed; run npm ci');
-    const { manifest, files } = compileGeoipLite(directory, level, IN_MEMORY);
-    const shards = Array.from(files, ([name, bytes]) => decodedShard(name, bytes));
-    return { index: shardIndex(manifest), shards, problem: null };
+    const city = level === 'city';
+    const table = readGeoipLite(directory, city);
+    // Data that stays in memory is compared with nothing, so that its files need no hash.
+    const source = { name: 'geoip-lite', sha256: '', data_at: new Date(dateOf(directory, city)).toISOString() };
+    return { ...cutShards(table, { level, source }), problem: null };
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
     return { index: null, shards: [], problem: `bad_database: ${error.message}` };
   }
 }
-
-/** Data that stays in memory is compared with nothing. In few large shards names are written less often: half the time, less memory. */
-const IN_MEMORY = { sha256: '0'.repeat(64), startsPerShard: 60_000 };
 
 /** What the settings say. */
 export interface LocalGeoOptions {
@@ -110,7 +108,10 @@ export async function openLocalGeo(options: LocalGeoOptions): Promise<LiveGeo> {
   return {
     geo: {
       locate: (address) => following.current().locate(address),
-      status: (nowMs) => following.current().status(nowMs),
+      status: (nowMs) => {
+        const status = following.current().status(nowMs);
+        return { ...status, problem: following.problem()?.message ?? status.problem };
+      },
     },
     problem: following.problem,
     reload: following.reload,

@@ -134,7 +134,7 @@ export function stepList(stride: 1 | 4): {
       starts[at] = first;
       if (stride > 1) starts[at + 1] = second;
     },
-    steps: () => ({ stride, starts: starts.slice(0, count * stride), places: places.slice(0, count) }),
+    steps: () => ({ stride, starts: starts.subarray(0, count * stride), places: places.subarray(0, count) }),
   };
 }
 

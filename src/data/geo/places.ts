@@ -26,7 +26,7 @@ export interface PlacesOptions {
 /** Shards that are all in memory. */
 export interface ReadPlaces {
   /** Null when the manifest could not be read. */
-  readonly index: ShardIndex | null;
+  readonly index: Pick<ShardIndex, 'about' | 'positionOf'> | null;
   /** By position in the index; null for one that could not be used. */
   readonly shards: readonly (Shard | null)[];
   /** The first thing that was wrong; null when nothing was. */

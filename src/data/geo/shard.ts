@@ -31,10 +31,8 @@ export const STARTS_PER_SHARD = 4096;
 
 const NO_COORDINATE = -0x80000000;
 
-/** A decoded shard: views on the bytes of its file. */
+/** A shard in memory; of one that was read, views on the bytes of its file. */
 export interface Shard {
-  /** Size of the file, which is what the shard takes in memory. */
-  readonly byteLength: number;
   readonly stride: number;
   readonly starts: Uint32Array;
   readonly pointOf: Uint16Array;
@@ -59,14 +57,14 @@ export function shardRoom({ nameOf, names }: PlaceColumns): ShardRoom {
   return { pointAt: new Uint16Array(nameOf.length + 1), nameAt: new Uint16Array(names.length) };
 }
 
-/** Writes the steps from `from` to before `to` as a shard. At most 65,535 of them. */
-export function encodeShard(
+/** Makes a shard of the steps from `from` to before `to`. At most 65,535 of them. */
+export function cutShard(
   steps: PlaceSteps,
   places: PlaceColumns,
   from: number,
   to: number,
   { pointAt, nameAt }: ShardRoom = shardRoom(places),
-): Uint8Array<ArrayBuffer> {
+): Shard {
   const points: number[] = [];
   const pointOf = new Uint16Array(to - from);
   for (let index = 0; index < pointOf.length; index++) {
@@ -97,21 +95,29 @@ export function encodeShard(
   const wide = (degrees: Float64Array): Float64Array =>
     Float64Array.from(points, (place) => degrees[place - 1] ?? Number.NaN);
   const { lat, lon } = isWide ? { lat: wide(places.lat), lon: wide(places.lon) } : exact;
-  const { flat, strings } = stringsOf(names.map((name) => places.names[name] ?? NAMELESS));
+  const { flat, texts } = stringsOf(names.map((name) => places.names[name] ?? NAMELESS));
+  const [stringEnds, strings] = textsOf(texts);
   const starts = startsOf(steps, from, to);
-  return encodeContainer(SHARD, [starts, pointOf, lat, lon, accuracyKm, nameOf, flat, ...textsOf(strings)]);
+  const stride = starts.length / pointOf.length;
+  return { stride, starts, pointOf, lat, lon, accuracyKm, nameOf, names: flat, stringEnds, strings };
+}
+
+/** Writes a shard as bytes. */
+export function encodeShard(shard: Shard): Uint8Array<ArrayBuffer> {
+  const { starts, pointOf, lat, lon, accuracyKm, nameOf, names, stringEnds, strings } = shard;
+  return encodeContainer(SHARD, [starts, pointOf, lat, lon, accuracyKm, nameOf, names, stringEnds, strings]);
 }
 
 const NAMELESS: PlaceName = { country: '', region: null, city: null };
 
 /** Country, region and city of each name: two letters, and the numbers of the strings. */
-function stringsOf(names: readonly PlaceName[]): { readonly flat: Uint16Array; readonly strings: readonly string[] } {
+function stringsOf(names: readonly PlaceName[]): { readonly flat: Uint16Array; readonly texts: readonly string[] } {
   const flat = new Uint16Array(names.length * 3);
-  const strings: string[] = [];
+  const texts: string[] = [];
   const numbers = new Map<string, number>();
   const numberOf = (text: string | null): number => {
     if (text === null) return 0;
-    const number = numbers.get(text) ?? strings.push(text);
+    const number = numbers.get(text) ?? texts.push(text);
     numbers.set(text, number);
     return number;
   };
@@ -120,7 +126,7 @@ function stringsOf(names: readonly PlaceName[]): { readonly flat: Uint16Array; r
     flat[index * 3 + 1] = numberOf(region);
     flat[index * 3 + 2] = numberOf(city);
   }
-  return { flat, strings };
+  return { flat, texts };
 }
 
 /** Where each string ends in the UTF-8 of all, and that UTF-8. */
@@ -132,14 +138,14 @@ function textsOf(strings: readonly string[]): readonly [Uint32Array, Uint8Array]
     end += encoder.encodeInto(each, text.subarray(end)).written;
     return end;
   });
-  return [ends, text.subarray(0, end)];
+  return [ends, text.slice(0, end)];
 }
 
 /** The starts from `from` to before `to`. IPv6 ones that all lie on /64 borders are told apart by their first two words. */
 function startsOf({ stride, starts }: PlaceSteps, from: number, to: number): Uint32Array {
   const cut = starts.subarray(from * stride, to * stride);
   const isFine = (_: number, at: number): boolean => at % 4 > 1 && cut[at] !== 0;
-  return stride === 1 || cut.some(isFine) ? cut : cut.filter((_, at) => at % 4 < 2);
+  return stride === 1 || cut.some(isFine) ? cut.slice() : cut.filter((_, at) => at % 4 < 2);
 }
 
 /** Whether the degrees survive being stored as whole ten-thousandths. */
@@ -161,7 +167,6 @@ export function decodeShard(bytes: Uint8Array): Shard {
   const starts = next(Uint32Array);
   const pointOf = next(Uint16Array);
   const shard = {
-    byteLength: bytes.length,
     stride: pointOf.length === 0 ? 1 : starts.length / pointOf.length,
     starts,
     pointOf,

@@ -11,8 +11,8 @@ const X4B_LICENCE = 'MIT, https://github.com/X4BNet/lists_vpn';
 const SPAMHAUS_LICENCE = 'free of charge with attribution, https://www.spamhaus.org/blocklists/do-not-route-or-peer/';
 
 /**
- * Feeds that are fetched unless `feeds.json` says otherwise. No data of theirs is part of this package: each operator fetches it
- * under the terms in `licence`.
+ * Feeds that are fetched unless `feeds.json` disables them. Their data is not part of this package: each operator
+ * fetches it under the terms in `licence`.
  */
 export const DEFAULT_FEEDS: readonly ListConfig[] = [
   {

@@ -27,7 +27,7 @@ export interface ListConfig {
   readonly column: number | string;
   /** For `text`: entries with a lower count in their second field are left out. Default 0. */
   readonly minCount: number;
-  /** Days after which the data is no longer judged by. */
+  /** Days after which the data is outdated and not used. */
   readonly maxAgeDays: number;
   /** Greatest share of the IPv4 space the list may cover, 0..0.25. Default {@link DEFAULT_MAX_COVERAGE}. */
   readonly maxCoverage: number;

@@ -16,7 +16,7 @@ export const LIST_NAME = /^[a-z0-9][a-z0-9-]{0,63}$/;
 
 const listCategories = [...CATEGORIES.filter((category) => category !== 'private'), 'asn'] as const;
 
-/** Schema of one configured list, in snake_case as it stands in `feeds.json`. */
+/** Schema of one configured list, in snake_case as in `feeds.json`. */
 export const listConfigSchema = z
   .strictObject({
     name: z.string().regex(LIST_NAME, 'lower-case letters, digits and hyphens, at most 64'),
@@ -42,7 +42,7 @@ export const listConfigSchema = z
     }),
   );
 
-/** What is kept beside the ranges of a list. */
+/** Metadata of a list. */
 export interface ListMeta {
   readonly name: string;
   readonly category: ListConfig['category'];
@@ -63,7 +63,7 @@ export interface ListMeta {
 /** Raised when the same text is read in another way than by the version before. */
 const READING = 2;
 
-/** Says how a list's text is read. When it changes, the same text gives another list and has to be fetched again. */
+/** Identifies how a list's text is read. If it changes, the text must be fetched again, as it gives another list. */
 export function recipeOf(config: ListConfig): string {
   return `${config.category} ${config.format} ${config.column} ${config.minCount} ${READING}`;
 }
@@ -74,7 +74,7 @@ export interface CompiledList {
   readonly set: RangeSet;
 }
 
-/** Where and when the text of a list came from. */
+/** Source and time of a list's text. */
 export interface ListOrigin {
   readonly updatedAtMs: number;
   readonly etag: string | null;
@@ -125,9 +125,9 @@ function coverageOf(bounds: Uint32Array): number {
 /**
  * Parses, guards and compiles a new version of a list.
  *
- * @param previous what is known of the version in use, null when there is none or when a shrunken list is accepted.
- * @throws DataError `list_not_parsable`, `list_empty`, `list_shrunk`, `list_covers_too_much` or `list_entry_too_wide`: the new
- *   version is refused and the old one goes on.
+ * @param previous the version in use; null if there is none, or if a shrunken list is accepted
+ * @throws DataError `list_not_parsable`, `list_empty`, `list_shrunk`, `list_covers_too_much` or `list_entry_too_wide`:
+ * the new version is refused and the old one stays
  */
 export function compileList(
   text: string,

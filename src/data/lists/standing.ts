@@ -53,7 +53,7 @@ export function createReputation(lists: readonly CompiledList[], broken: readonl
           if (meta.category === 'asn') continue;
           if (!stale.categories.includes(meta.category)) stale.categories.push(meta.category);
         } else if (meta.category !== 'asn' && meta.category !== 'allow') {
-          // A list of friends says nothing about everybody else.
+          // An `allow` list says nothing about other addresses.
           isJudged = true;
         }
         const ranges = address.version === 4 ? set.v4 : set.v6;
@@ -115,7 +115,7 @@ export function createReputation(lists: readonly CompiledList[], broken: readonl
   };
 }
 
-/** Announces each list that is past its age: once, until it is young again. `announced` keeps the names in between. */
+/** Announces each outdated list once, until it is current again. `announced` keeps the names. */
 export function announceStale(
   announced: Set<string>,
   lists: readonly ListStatus[],

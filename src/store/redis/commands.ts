@@ -19,12 +19,12 @@ export interface RedisLink {
   close(): Promise<void>;
 }
 
-/** An atomic step that goes to Redis together with others. */
+/** An atomic step that is sent to Redis together with others. */
 export type Step = CounterRead | Swap;
 
 /** The back end as commands of Redis, their replies unread. */
 export interface RedisCommands extends Omit<Backend, 'read' | 'swap'> {
-  /** In one command: the keys of all steps have to lie on one server. Answers in the order of the steps. */
+  /** In one command: the keys of all steps must be on one server. Answers are in the order of the steps. */
   steps(steps: readonly Step[]): Promise<readonly StepReply[]>;
 }
 
@@ -41,8 +41,8 @@ const MOST_IN_A_BATCH = 32;
 export type Later = (send: () => void) => void;
 
 /**
- * The back end over commands of Redis. Steps that are given before `later` calls back are sent as one command; null sends
- * each step alone, where the keys of different steps may lie on different servers.
+ * The back end over Redis commands. Steps given before `later` calls back are sent as one command; null sends each step
+ * alone, for keys on different servers.
  */
 export function redisBackend(commands: RedisCommands, later: Later | null): Backend {
   const take = stepTaker(commands, later);
@@ -66,7 +66,7 @@ export function redisBackend(commands: RedisCommands, later: Later | null): Back
   };
 }
 
-/** Takes steps one by one, and sends them as {@link redisBackend} says. */
+/** Collects steps and sends them like {@link redisBackend}. */
 export function stepTaker(commands: RedisCommands, later: Later | null): (step: Step) => Promise<StepReply> {
   const one = async (step: Step): Promise<StepReply | undefined> => (await commands.steps([step]))[0];
   const ask = later === null ? one : batched(commands.steps, { most: MOST_IN_A_BATCH, later });
@@ -105,7 +105,7 @@ export function redisCommands(link: RedisLink): RedisCommands {
       return (await link.ask((redis) => redis.set(key, note, 'EX', ttlSeconds, 'NX'))) === 'OK';
     },
     async remove(keys) {
-      // Each by itself: while their slot moves, some may lie on the one server and some on the other.
+      // One by one: while their slot moves, some may be on each server.
       await link.ask((redis) => Promise.all(keys.map((key) => redis.del(key))));
     },
     ping: () => link.ping(),
@@ -117,13 +117,13 @@ async function run(redis: Client, { keys, args }: Call): Promise<unknown> {
   try {
     return await redis.evalsha(SCRIPT_SHA1, keys.length, ...keys, ...args);
   } catch (error) {
-    // A script that the server does not know did nothing, so that it can be sent in full.
+    // The server did not know the script and did nothing, so it can be sent in full.
     if (!messageOf(error).startsWith('NOSCRIPT')) throw error;
     return await redis.eval(SCRIPT, keys.length, ...keys, ...args);
   }
 }
 
-/** Each key of a step by itself, in their order. */
+/** Each key of a step alone, in order. */
 function keyByKey(step: Step): Step[] {
   if (isSwap(step)) return [step];
   return [
@@ -153,7 +153,7 @@ export async function loadScript(server: Redis): Promise<void> {
 
 const SCRIPT_SHA1 = createHash('sha1').update(SCRIPT).digest('hex');
 
-/** What the script says of each step, or the error by which it failed. By hand: it is read for every check. */
+/** The script's result for each step, or its error. Parsed by hand, as every check needs it. */
 function repliesFrom(replies: unknown): StepReply[] {
   if (!Array.isArray(replies)) throw unexpectedReply();
   return replies.map((reply: unknown): StepReply => {

@@ -3,7 +3,7 @@ import { StoreError, type StoreFailure } from '../../model/store-error.ts';
 /** Replies of a server that is there but cannot serve anybody yet. */
 const AWAY_REPLIES: ReadonlySet<string> = new Set(['LOADING', 'MASTERDOWN', 'CLUSTERDOWN', 'NOREPLICAS', 'BUSY']);
 
-/** What an error of the client means to the store. Replies quote keys and arguments, so that only their first word is told. */
+/** The store error for an error of the client. Replies quote keys and arguments, so only their first word is kept. */
 export function storeErrorOf(error: unknown): StoreError {
   if (error instanceof StoreError) return error;
   const message = messageOf(error);

@@ -7,33 +7,33 @@ import { type Client, type Later, loadScript, type RedisLink, redisBackend, redi
 import { connectionMessage, messageOf, storeErrorOf } from './errors.ts';
 import { parseRedisUrl, type RedisTarget } from './url.ts';
 
-/** Which Redis, and whom to tell about its connections. */
+/** Redis server, and callbacks for its connections. */
 export interface RedisStoreOptions extends LinkOptions {
   /** `REDIS_URL`, see `parseRedisUrl`. */
   readonly url: string;
 }
 
-/** How long to wait for Redis, and whom to tell about its connections. */
+/** Timeouts, and callbacks for connections. */
 export interface LinkOptions {
   /**
-   * After how many ms a command without an answer is given up, 1 to 60,000; default 1000. Bounds what an unanswered
-   * command holds on to; the budget of a check is kept by `budgetedStore`.
+   * Timeout of a command in ms, 1 to 60,000; default 1000. Bounds what an unanswered command holds; `budgetedStore`
+   * keeps the budget of a check.
    */
   readonly timeoutMs?: number;
-  /** Settings of TLS beside those of the URL, such as a CA; Node's own `NODE_EXTRA_CA_CERTS` works without. */
+  /** TLS options besides the URL, such as a CA; Node's `NODE_EXTRA_CA_CERTS` works without. */
   readonly tls?: ConnectionOptions;
   /** Hears of every connection that failed, in one line without keys, values or passwords. */
   readonly onConnectionError?: (message: string) => void;
   /** Hears when the cluster client is replaced because its picture of the cluster stayed wrong. */
   readonly onRebuild?: () => void;
   /**
-   * From 0 to below 1: spreads the tries to connect anew, so that the processes which lost one server do not all come back
-   * to it at once. Default: no spread.
+   * From 0 to below 1: spreads reconnection attempts, so that processes that lost one server do not all return at once.
+   * Default: no spread.
    */
   readonly random?: () => number;
 }
 
-/** So many misrouted commands in a row, and a cluster client starts anew. */
+/** After this many misrouted commands in a row, a cluster client is rebuilt. */
 const MISROUTED_TO_REBUILD = 5;
 
 /** Longest wait between two tries to connect, in ms: what recovery takes at most after the server is back. */
@@ -50,12 +50,12 @@ export function redisStore(options: RedisStoreOptions): PartwiseStore {
   return storeOver('redis', redisBackend(redisCommands(lastingLink(target, options)), batchingOf(target)));
 }
 
-/** How long a batch is collected: a turn of the event loop; in a cluster each step goes alone to where its keys are. */
+/** How long a batch is collected: one turn of the event loop; in a cluster each step is sent alone to its keys. */
 export function batchingOf(target: RedisTarget): Later | null {
   return target.kind === 'cluster' ? null : setImmediate;
 }
 
-/** A link that stays connected, and connects anew whenever its connection breaks. */
+/** A link that stays connected and reconnects by itself. */
 export interface LastingLink extends RedisLink {
   /** Asked at once: resolves when the first try to connect has succeeded, failed or taken too long. */
   tried(): Promise<void>;
@@ -137,9 +137,9 @@ function connectionOptions(target: RedisTarget, options: LinkOptions, timeoutMs:
     keepAlive: 10_000,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    // A server that loads its data says when it will be done, and often wrongly.
+    // A loading server states when it will be ready, often wrongly.
     maxLoadingRetryTime: MOST_RECONNECT_DELAY_MS,
-    // The server became a replica: connect anew, so that the name or the sentinels lead to the master. 1: no resending.
+    // The server became a replica: reconnect, so that names or sentinels lead to the master. 1: no resending.
     reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? (1 as const) : false),
   };
 }
@@ -167,12 +167,12 @@ function clientOf(target: RedisTarget, connection: Connection, retryDelayMs: (tr
       return new Cluster(nodes, {
         redisOptions: connection,
         enableOfflineQueue: false,
-        // The check asks a node that may not be connected yet, and takes all of them down when it is not. A cluster that
-        // serves nobody says so to each command.
+        // The check asks a node that may not be connected yet, and disconnects all if it is not. A cluster that is down
+        // answers so to each command.
         enableReadyCheck: false,
         clusterRetryStrategy: retryDelayMs,
         maxRedirections: 4,
-        // Zero: a command whose connection broke may have been applied, so that it is not sent again.
+        // Zero: a command whose connection broke may have been applied, so it is not resent.
         retryDelayOnFailover: 0,
         retryDelayOnClusterDown: 0,
         // What is refused while its slot moves is refused until it has moved: waiting for it helps no check.
@@ -185,7 +185,7 @@ function clientOf(target: RedisTarget, connection: Connection, retryDelayMs: (tr
   }
 }
 
-/** How long to wait before the `tries`th try to connect anew, in ms: between half and all of what grows with each try. */
+/** Delay before the `tries`th reconnection attempt, in ms: between half and all of a growing time. */
 export function reconnectDelayMs(tries: number, random: () => number = () => 1): number {
   return Math.round(Math.min(tries * 50, MOST_RECONNECT_DELAY_MS) * (0.5 + 0.5 * random()));
 }
@@ -202,7 +202,7 @@ async function pingServers(client: Client): Promise<void> {
   }
 }
 
-/** Waits until the client is ready or one of the events comes; in a cluster, for each master as well. False: too late. */
+/** Waits until the client is ready or one of the events occurs; in a cluster, for each master. False: timed out. */
 async function connected(client: Client, events: readonly ConnectionEvent[], timeoutMs: number): Promise<boolean> {
   const isReady = client.status === 'ready' || (await happened(client, events, timeoutMs));
   if (!isReady || client instanceof Redis) return isReady;
@@ -213,7 +213,7 @@ async function connected(client: Client, events: readonly ConnectionEvent[], tim
 
 type ConnectionEvent = 'ready' | 'close';
 
-/** Whether one of the events came within the time. */
+/** Whether one of the events occurred in time. */
 function happened(client: Client, events: readonly ConnectionEvent[], timeoutMs: number): Promise<boolean> {
   return new Promise((resolve) => {
     const settle = (came: boolean) => {

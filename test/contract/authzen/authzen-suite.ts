@@ -84,14 +84,14 @@ export function authzenSuite(serve: Serve): void {
       expect(reply.body.decision).toBe(decision);
     });
 
-    test('answers an equal call with an equal body', async () => {
+    test('An evaluation answers an equal call with an equal body', async () => {
       const bodies = new Set<string>();
       for (let i = 0; i < 3; i++)
         bodies.add((await evaluation({ ...READ, subject: { type: 'user', id: 'same' } })).text);
       expect(bodies.size).toBe(1);
     });
 
-    test('says in a refusal why, for the operator and for the user apart', async () => {
+    test('An evaluation says in a refusal why, for the operator and for the user apart', async () => {
       const { body } = await evaluation({ ...READ, subject: bob, action: write });
       expect(body.context).toMatchObject({
         reason_admin: { en: expect.stringContaining('deny') },
@@ -101,7 +101,7 @@ export function authzenSuite(serve: Serve): void {
       expect(body.context).not.toHaveProperty('obligations');
     });
 
-    test('that needs a step-up is false and tells it in both shapes', async () => {
+    test('An evaluation that needs a step-up is false and tells it in both shapes', async () => {
       const { body } = await evaluation({ ...READ, action: { name: 'transfer' } });
       expect(body.decision).toBe(false);
       expect(body.context).toMatchObject({
@@ -121,7 +121,7 @@ export function authzenSuite(serve: Serve): void {
       });
     });
 
-    test('that any step-up would do for still names an acr, which the obligation cannot be without', async () => {
+    test('An evaluation that any step-up would do for still names an acr, which the obligation cannot be without', async () => {
       const { body } = await evaluation({ ...READ, action: { name: 'export' } });
       expect(body.context).toMatchObject({
         acr_values: 'urn:stepgate:su',
@@ -130,7 +130,7 @@ export function authzenSuite(serve: Serve): void {
       expect(body.context).not.toHaveProperty('amr_values');
     });
 
-    test('takes what a risk check takes from the context under the same names', async () => {
+    test('An evaluation takes what a risk check takes from the context under the same names', async () => {
       const { body } = await evaluation({
         ...READ,
         context: {
@@ -167,7 +167,7 @@ export function authzenSuite(serve: Serve): void {
       ['a context that is text', { ...READ, context: 'x' }, 'context'],
       ['an address that is none', { ...READ, context: { ip: '10.0.0.1:80' } }, 'context.ip'],
       ['a device of the wrong shape', { ...READ, context: { device: { confidence: 7 } } }, 'context.device.confidence'],
-    ])('with %s is a 400 that names the place', async (_, body, path) => {
+    ])('An evaluation with %s is a 400 that names the place', async (_, body, path) => {
       const reply = await evaluation(body);
       expect(reply.status).toBe(400);
       expect(reply.body.errors?.map((fault) => fault.path)).toContain(path);
@@ -178,22 +178,22 @@ export function authzenSuite(serve: Serve): void {
       ['an empty body', ''],
       ['a list', '[]'],
       ['a text', '"x"'],
-    ])('of %s is a 400', async (_, body) => {
+    ])('An evaluation of %s is a 400', async (_, body) => {
       expect((await evaluation(body)).status).toBe(400);
     });
 
-    test('of another media type is a 400, JSON with a charset is taken', async () => {
+    test('An evaluation of another media type is a 400, JSON with a charset is taken', async () => {
       expect((await evaluation(READ, { 'Content-Type': 'text/plain' })).status).toBe(400);
       expect((await evaluation(READ, { 'Content-Type': 'application/xml' })).status).toBe(400);
       expect((await evaluation(READ, { 'Content-Type': 'application/json; charset=utf-8' })).status).toBe(200);
     });
 
-    test('without a key or with a wrong one is a 401', async () => {
+    test('An evaluation without a key or with a wrong one is a 401', async () => {
       expect((await evaluation(READ, { Authorization: '' })).status).toBe(401);
       expect((await evaluation(READ, { Authorization: 'Bearer wrong-key-0123456789' })).status).toBe(401);
     });
 
-    test.each(['GET', 'PUT'])('by %s is a 405', async (method) => {
+    test.each(['GET', 'PUT'])('An evaluation by %s is a 405', async (method) => {
       for (const path of ['evaluation', 'evaluations']) {
         const response = await fetch(`${server.url}/access/v1/${path}`, {
           method,
@@ -203,7 +203,7 @@ export function authzenSuite(serve: Serve): void {
       }
     });
 
-    test('echoes X-Request-ID, also in errors and batches', async () => {
+    test('An evaluation echoes X-Request-ID, also in errors and batches', async () => {
       const id = { 'X-Request-ID': 'bfe9eb29-ab87-4ca3-be83-a1d5d8305716' };
       const batch = { ...READ, evaluations: [{}] };
       const replies = [await evaluation(READ, id), await evaluation({}, id), await evaluations(batch, id)];
@@ -220,7 +220,7 @@ export function authzenSuite(serve: Serve): void {
       return reply.body.evaluations?.map(({ decision }) => decision);
     };
 
-    test('answers in order, one for each item', async () => {
+    test('A batch answers in order, one for each item', async () => {
       const body = {
         subject: bob,
         resource: record1,
@@ -229,14 +229,14 @@ export function authzenSuite(serve: Serve): void {
       expect(await decisionsOf(body)).toEqual([true, false, true]);
     });
 
-    test('needs no defaults', async () => {
+    test('A batch needs no defaults', async () => {
       expect(await decisionsOf({ evaluations: [READ, { ...READ, subject: bob, action: write }] })).toEqual([
         true,
         false,
       ]);
     });
 
-    test('judges the properties of each item', async () => {
+    test('A batch judges the properties of each item', async () => {
       const body = {
         action: write,
         resource: archived,
@@ -245,7 +245,7 @@ export function authzenSuite(serve: Serve): void {
       expect(await decisionsOf(body)).toEqual([false, true]);
     });
 
-    test('an entity of an item replaces the default as a whole', async () => {
+    test('An entity of an item replaces the default as a whole', async () => {
       const body = {
         subject: { ...bob, properties: { role: 'admin' } },
         action: write,
@@ -255,7 +255,7 @@ export function authzenSuite(serve: Serve): void {
       expect(await decisionsOf(body)).toEqual([true, false, true]);
     });
 
-    test('only a required name that the item leaves out is taken from the default', async () => {
+    test('Only a required name that the item leaves out is taken from the default', async () => {
       const body = {
         subject: alice,
         action: write,
@@ -268,12 +268,12 @@ export function authzenSuite(serve: Serve): void {
       expect(await decisionsOf(body)).toEqual([true, true]);
     });
 
-    test('a context of an item replaces the default context', async () => {
+    test('A context of an item replaces the default context', async () => {
       const body = { ...READ, context: { ip: 'no address' }, evaluations: [{}, { context: { source: 'override' } }] };
       expect(await decisionsOf(body)).toEqual([false, true]);
     });
 
-    test('an item that cannot be resolved is false in its place, with the error, and spoils no other', async () => {
+    test('An item that cannot be resolved is false in its place, with the error, and spoils no other', async () => {
       const items = [{ resource: record1 }, {}, null, 'x', { resource: 7 }, { resource: record1 }];
       const reply = await evaluations({ subject: alice, action: read, evaluations: items });
       expect(reply.status).toBe(200);
@@ -283,7 +283,7 @@ export function authzenSuite(serve: Serve): void {
       });
     });
 
-    test('without a subject anywhere is false for each item', async () => {
+    test('A batch without a subject anywhere is false for each item', async () => {
       expect(await decisionsOf({ action: read, evaluations: [{ resource: record1 }] })).toEqual([false]);
     });
 
@@ -299,7 +299,7 @@ export function authzenSuite(serve: Serve): void {
       expect(await decisionsOf({ ...mixed, subject, options: { evaluations_semantic: semantic } })).toEqual(decisions);
     });
 
-    test('an error and a step-up are denials to deny_on_first_deny', async () => {
+    test('An error and a step-up are denials to deny_on_first_deny', async () => {
       const options = { evaluations_semantic: 'deny_on_first_deny' };
       const subject = alice;
       expect(await decisionsOf({ subject, resource: record1, options, evaluations: [{}, { action: read }] })).toEqual([
@@ -322,11 +322,11 @@ export function authzenSuite(serve: Serve): void {
       ['options that are text', { options: 'x' }],
       ['evaluations that are no list', { evaluations: {} }],
       ['more evaluations than are taken', { evaluations: Array.from({ length: 101 }, () => ({})) }],
-    ])('with %s is a 400', async (_, more) => {
+    ])('A batch with %s is a 400', async (_, more) => {
       expect((await evaluations({ ...READ, evaluations: [{}], ...more })).status).toBe(400);
     });
 
-    test('leaves unknown options and fields alone', async () => {
+    test('A batch leaves unknown options and fields alone', async () => {
       expect(await decisionsOf({ ...READ, evaluations: [{}], options: { another_option: 1 }, foo: 'bar' })).toEqual([
         true,
       ]);
@@ -336,7 +336,7 @@ export function authzenSuite(serve: Serve): void {
       ['absent', {}],
       ['empty', { evaluations: [] }],
       ['null', { evaluations: null }],
-    ])('whose evaluations are %s is a single evaluation', async (_, more) => {
+    ])('A batch whose evaluations are %s is a single evaluation', async (_, more) => {
       const reply = await evaluations({ ...READ, ...more });
       expect(reply.status).toBe(200);
       expect(reply.body.decision).toBe(true);
@@ -349,7 +349,7 @@ export function authzenSuite(serve: Serve): void {
     ['execute_all', 1],
     ['deny_on_first_deny', 0],
     ['permit_on_first_permit', 1],
-  ])('a batch under %s counts as one attempt of each of its subjects', async (evaluations_semantic, ofTheSecond) => {
+  ])('A batch under %s counts as one attempt of each of its subjects', async (evaluations_semantic, ofTheSecond) => {
     const [one, two] = [`one-${evaluations_semantic}`, `two-${evaluations_semantic}`].map((id) => ({
       type: 'user',
       id,
@@ -365,7 +365,7 @@ export function authzenSuite(serve: Serve): void {
   });
 
   describe('the metadata', () => {
-    test('names this decision point, its two endpoints and its obligations, to anybody', async () => {
+    test('The metadata names this decision point, its two endpoints and its obligations, to anybody', async () => {
       const response = await fetch(`${server.url}/.well-known/authzen-configuration`);
       expect(response.status).toBe(200);
       expect(response.headers.get('content-type')).toMatch(/^application\/json/);
@@ -377,7 +377,7 @@ export function authzenSuite(serve: Serve): void {
       });
     });
 
-    test('names the public address where one is set, whatever Host a request has', async () => {
+    test('The metadata names the public address where one is set, whatever Host a request has', async () => {
       const behind = await serve('authzen-certification', { PUBLIC_URL: 'https://pdp.example/stepgate/' });
       const response = await fetch(`${behind.url}/.well-known/authzen-configuration`);
       expect(await response.json()).toMatchObject({
@@ -428,7 +428,7 @@ export function authzenSuite(serve: Serve): void {
       ['gateway-decisions.json', 'evaluation', 25],
       ['todo-decisions.json', 'evaluation', 40],
       ['todo-decisions.json', 'evaluations', 3],
-    ])('every case of %s (%s) comes out as published, where the file is there', async (file, kind, published) => {
+    ])('Every case of %s (%s) comes out as published, where the file is there', async (file, kind, published) => {
       const all = casesIn(file);
       if (all === null) return;
       const cases = all[kind] ?? [];

@@ -7,7 +7,7 @@ import { SCENARIOS } from './scenarios.ts';
 const root = join(import.meta.dirname, '../../..');
 
 describe('the matrix of gateways', () => {
-  test('has every scenario for every gateway, and each example is there', () => {
+  test('The matrix of gateways has every scenario for every gateway, and each example is there', () => {
     expect(GATEWAYS.scenarios).toEqual(SCENARIOS.map(({ id, title }) => ({ id, title })));
     const ids = SCENARIOS.map(({ id }) => id);
     expect(new Set(ids).size).toBe(ids.length);
@@ -21,7 +21,7 @@ describe('the matrix of gateways', () => {
   test.each([
     { path: 'docs/forward-auth.md', table: gatewaysTable },
     { path: 'README.md', table: gatewaysSummary },
-  ])('stands in $path as docs/gateways.json has it', ({ path, table }) => {
+  ])('The matrix of gateways stands in $path as docs/gateways.json has it', ({ path, table }) => {
     const text = readFileSync(join(root, path), 'utf8');
     const marked = text.split('<!-- gateways:start -->')[1]?.split('<!-- gateways:end -->')[0];
     expect(marked?.trim()).toBe(table());

@@ -57,7 +57,7 @@ export function gatewaySuite({ id, how, runtime, settings, open, cannotShow = []
     });
   }
 
-  test('shows what docs/gateways.json says', () => {
+  test('The gateway shows what docs/gateways.json says', () => {
     const row = Object.fromEntries(SCENARIOS.map((scenario) => [scenario.id, shown[scenario.id] ?? 'failed']));
     console.log(
       `${id}: ${Object.entries(row)

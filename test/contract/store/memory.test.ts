@@ -16,7 +16,7 @@ storeContract('memory', async () => {
 const attemptFrom = (address: string, subject = 'alice') =>
   attemptBy({ address, network: 'net' }, NOON / 1000, { subject });
 
-test('what is stored expires', async () => {
+test('What is stored expires', async () => {
   let now = NOON;
   const store = memoryStore({ now: () => now });
   await store.updateBaseline('alice', () => BASELINE);
@@ -31,7 +31,7 @@ test('what is stored expires', async () => {
   expect(await store.readSubject('alice', now)).toBeNull();
 });
 
-test('a flood of addresses pushes out addresses, but no baseline', async () => {
+test('A flood of addresses pushes out addresses, but no baseline', async () => {
   const store = memoryStore({ now: () => NOON, maxKeys: 10 });
   await store.updateBaseline('alice', () => BASELINE);
   for (const kind of ['first', ...Array.from({ length: 50 }, (_, i) => `address-${i}`)]) {
@@ -42,7 +42,7 @@ test('a flood of addresses pushes out addresses, but no baseline', async () => {
   expect((await store.readSubject('alice', NOON))?.baseline?.value).toEqual(BASELINE);
 });
 
-test('a flood of addresses that share many subjects is bounded in bytes, loses what is oldest, and is told', async () => {
+test('A flood of addresses that share many subjects is bounded in bytes, loses what is oldest, and is told', async () => {
   setFlagsFromString('--expose-gc');
   const collectGarbage: () => void = runInNewContext('gc');
   const maxBytes = 4 * 1024 * 1024;
@@ -65,7 +65,7 @@ test('a flood of addresses that share many subjects is bounded in bytes, loses w
   expect(read(last.address).subjects1h).toBe(COUNTERS.address.subjects1h.cap);
 });
 
-test('a spent proof never gives way: spending is refused when no more can be kept, and works again when some expired', async () => {
+test('A spent proof never gives way: spending is refused when no more can be kept, and works again when some expired', async () => {
   let now = NOON;
   const store = memoryStore({ now: () => now, maxKeys: 2 });
   await store.spendProof('one', 600);
@@ -78,7 +78,7 @@ test('a spent proof never gives way: spending is refused when no more can be kep
   expect(await store.spendProof('three', 600)).toBe(true);
 });
 
-test('no timer is running', async () => {
+test('No timer is running', async () => {
   const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
   const before = timers();
   const store = memoryStore({ now: () => NOON });

@@ -171,7 +171,7 @@ const collected = (where: Page | Frame): Promise<DeviceReport> =>
   where.evaluate(() => Stepgate.collectDevice({ timeoutMs: 60_000, detectBot: Stepgate.detectBot }));
 
 describe('collectDevice in Chromium', () => {
-  test('tells the device, by a header that the engine reads', async () => {
+  test('collectDevice in Chromium tells the device, by a header that the engine reads', async () => {
     const page = await visit(shop.url);
     const device = await collected(page);
     if (device.state !== 'collected') throw new Error(device.why);
@@ -220,18 +220,21 @@ describe('collectDevice in Chromium', () => {
         HTMLCanvasElement.prototype.toDataURL = () => 'data:,';
       },
     ],
-  ] as const)('leaves the canvas out where the browser hands out %s', async (_what, spoil) => {
-    const page = await visit(shop.url, (opened) => opened.addInitScript(spoil));
-    const device = await collected(page);
-    if (device.state !== 'collected') throw new Error(device.why);
-    expect(Object.keys(device.components)).not.toContain('canvas');
-    expect(Object.keys(device.components)).toContain('fonts');
-    expect(device.header).not.toContain('c.canvas');
-    await page.context().close();
-  });
+  ] as const)(
+    'collectDevice in Chromium leaves the canvas out where the browser hands out %s',
+    async (_what, spoil) => {
+      const page = await visit(shop.url, (opened) => opened.addInitScript(spoil));
+      const device = await collected(page);
+      if (device.state !== 'collected') throw new Error(device.why);
+      expect(Object.keys(device.components)).not.toContain('canvas');
+      expect(Object.keys(device.components)).toContain('fonts');
+      expect(device.header).not.toContain('c.canvas');
+      await page.context().close();
+    },
+  );
 
   /** @see https://github.com/fingerprintjs/fingerprintjs/issues/698 */
-  test('gives the same after a reload, in a private window, as a module, and on an insecure page of the same site', async () => {
+  test('collectDevice in Chromium gives the same after a reload, in a private window, as a module, and on an insecure page of the same site', async () => {
     const profile = await mkdtemp(join(tmpdir(), 'stepgate-profile-'));
     const kept = await browser.browserType().launchPersistentContext(profile, chromiumOptions());
     const lasting = await kept.newPage();
@@ -257,7 +260,7 @@ describe('collectDevice in Chromium', () => {
     await incognito.context().close();
   });
 
-  test('sends nothing and stores nothing', async () => {
+  test('collectDevice in Chromium sends nothing and stores nothing', async () => {
     const requests: string[] = [];
     const page = await visit(shop.url);
     // FingerprintJS tells its maker of one load in a thousand where it is not told to be silent.
@@ -277,7 +280,7 @@ describe('collectDevice in Chromium', () => {
     await page.context().close();
   });
 
-  test('gives the same in a frame of another site, and tells a sandboxed frame by its components', async () => {
+  test('collectDevice in Chromium gives the same in a frame of another site, and tells a sandboxed frame by its components', async () => {
     const page = await visit(shop.url);
     const top = await collected(page);
     if (top.state !== 'collected') throw new Error(top.why);
@@ -306,7 +309,7 @@ describe('collectDevice in Chromium', () => {
     await page.context().close();
   });
 
-  test('works under a strict Content-Security-Policy, without what that blocks', async () => {
+  test('collectDevice in Chromium works under a strict Content-Security-Policy, without what that blocks', async () => {
     const page = await visit(`${shop.url}/strict`);
     const device = await collected(page);
     expect(device).toMatchObject({ state: 'collected', components: { canvas: expect.any(String) } });
@@ -349,17 +352,20 @@ describe('collectDevice in Chromium', () => {
       },
       ['audio'],
     ],
-  ])('goes on with %s, and says nothing of what it could not see', async (_case, block, missing) => {
-    const page = await visit(shop.url, (opened) => opened.addInitScript(block));
-    const device = await collected(page);
-    if (device.state !== 'collected') throw new Error(device.why);
-    for (const name of missing) expect(device.components).not.toHaveProperty(name);
-    expect(Object.keys(device.components).length).toBe(8 - missing.length);
-    expect(await collected(page)).toEqual(device);
-    await page.context().close();
-  });
+  ])(
+    'collectDevice in Chromium goes on with %s, and says nothing of what it could not see',
+    async (_case, block, missing) => {
+      const page = await visit(shop.url, (opened) => opened.addInitScript(block));
+      const device = await collected(page);
+      if (device.state !== 'collected') throw new Error(device.why);
+      for (const name of missing) expect(device.components).not.toHaveProperty(name);
+      expect(Object.keys(device.components).length).toBe(8 - missing.length);
+      expect(await collected(page)).toEqual(device);
+      await page.context().close();
+    },
+  );
 
-  test('is not shaken by pictures with noise: what differs each time is no trait', async () => {
+  test('collectDevice in Chromium is not shaken by pictures with noise: what differs each time is no trait', async () => {
     const page = await visit(shop.url, (opened) =>
       opened.addInitScript(() => {
         const draw = HTMLCanvasElement.prototype.toDataURL;
@@ -372,7 +378,7 @@ describe('collectDevice in Chromium', () => {
     await page.context().close();
   });
 
-  test('says "blocked" where most of it is, and makes nothing up', async () => {
+  test('collectDevice in Chromium says "blocked" where most of it is, and makes nothing up', async () => {
     const page = await visit(shop.url, (opened) =>
       opened.addInitScript(() => {
         const no = (): never => {
@@ -390,7 +396,7 @@ describe('collectDevice in Chromium', () => {
     await page.context().close();
   });
 
-  test('says "timed_out" where a source never answers, and comes back in time', async () => {
+  test('collectDevice in Chromium says "timed_out" where a source never answers, and comes back in time', async () => {
     const page = await visit(shop.url, (opened) =>
       opened.addInitScript(() => {
         Object.defineProperty(navigator, 'userAgentData', {
@@ -406,7 +412,7 @@ describe('collectDevice in Chromium', () => {
     await page.context().close();
   });
 
-  test('keeps the fingerprint when the detector of bots fails, and does not guess', async () => {
+  test('collectDevice in Chromium keeps the fingerprint when the detector of bots fails, and does not guess', async () => {
     const page = await visit(shop.url);
     const device = await page.evaluate(() =>
       Stepgate.collectDevice({ timeoutMs: 60_000, detectBot: () => Promise.reject(new Error('no')) }),
@@ -422,7 +428,7 @@ describe('collectDevice in Chromium', () => {
    * @see https://github.com/fingerprintjs/fingerprintjs/issues/809
    * @see https://github.com/fingerprintjs/fingerprintjs/issues/725
    */
-  test('keeps the fingerprint on another monitor, in another time zone and with other display settings', async () => {
+  test('collectDevice in Chromium keeps the fingerprint on another monitor, in another time zone and with other display settings', async () => {
     const home = await visit(shop.url);
     const before = await collected(home);
     const context = await browser.newContext({
@@ -452,7 +458,7 @@ describe('collectDevice in Chromium', () => {
    * @see https://github.com/fingerprintjs/fingerprintjs/issues/539
    * @see https://github.com/fingerprintjs/fingerprintjs/issues/913
    */
-  test('tells two people with equal browsers by the same fingerprint', async () => {
+  test('collectDevice in Chromium tells two people with equal browsers by the same fingerprint', async () => {
     const [ann, bob] = await Promise.all([visit(shop.url), visit(shop.url)]);
     expect(await collected(ann)).toEqual(await collected(bob));
     await Promise.all([ann.context().close(), bob.context().close()]);
@@ -467,7 +473,7 @@ describe('stepUpFetch in Chromium, in front of a real Stepgate', () => {
     await page.evaluate((given) => window.endStepUp?.(given), outcome);
   };
 
-  test('shows the device with each request', async () => {
+  test('stepUpFetch in Chromium, in front of a real Stepgate shows the device with each request', async () => {
     const page = await visit(shop.url);
     const answer = await page.evaluate(async () => (await window.shopFetch('/browse', { method: 'POST' })).json());
     expect(answer.signal).toMatchObject({
@@ -477,7 +483,7 @@ describe('stepUpFetch in Chromium, in front of a real Stepgate', () => {
     await page.context().close();
   });
 
-  test('steps up once for parallel uploads and repeats each with its body', async () => {
+  test('stepUpFetch in Chromium, in front of a real Stepgate steps up once for parallel uploads and repeats each with its body', async () => {
     const page = await visit(shop.url);
     const answers = page.evaluate(async () => {
       const bytes = new Uint8Array(3_000_000).map((_, i) => i % 251);
@@ -506,7 +512,7 @@ describe('stepUpFetch in Chromium, in front of a real Stepgate', () => {
     await page.context().close();
   });
 
-  test('ends one upload by its signal and lets the other go on', async () => {
+  test('stepUpFetch in Chromium, in front of a real Stepgate ends one upload by its signal and lets the other go on', async () => {
     const page = await visit(shop.url);
     const answers = page.evaluate(async () => {
       const leaving = new AbortController();
@@ -529,7 +535,7 @@ describe('stepUpFetch in Chromium, in front of a real Stepgate', () => {
     await page.context().close();
   });
 
-  test('hands the challenge over when the person declines', async () => {
+  test('stepUpFetch in Chromium, in front of a real Stepgate hands the challenge over when the person declines', async () => {
     const page = await visit(shop.url);
     const answer = page.evaluate(async () => {
       const response = await window.shopFetch('/pay?amount=500', { method: 'POST', body: 'x' });
@@ -541,7 +547,7 @@ describe('stepUpFetch in Chromium, in front of a real Stepgate', () => {
     await page.context().close();
   });
 
-  test('does not ask for ever what no proof can show', async () => {
+  test('stepUpFetch in Chromium, in front of a real Stepgate does not ask for ever what no proof can show', async () => {
     const page = await visit(shop.url);
     const answer = page.evaluate(async () => (await window.shopFetch('/vault', { method: 'POST' })).status);
     await untilAsked(page, 1);
@@ -551,7 +557,7 @@ describe('stepUpFetch in Chromium, in front of a real Stepgate', () => {
     await page.context().close();
   });
 
-  test('lets a single-use proof serve one request, and gives the other its challenge', async () => {
+  test('stepUpFetch in Chromium, in front of a real Stepgate lets a single-use proof serve one request, and gives the other its challenge', async () => {
     const page = await visit(shop.url);
     const answers = page.evaluate(async () => {
       const responses = await Promise.all(
@@ -569,7 +575,7 @@ describe('stepUpFetch in Chromium, in front of a real Stepgate', () => {
     await page.context().close();
   });
 
-  test('sees a challenge of another origin that exposes it, and not of one that does not', async () => {
+  test('stepUpFetch in Chromium, in front of a real Stepgate sees a challenge of another origin that exposes it, and not of one that does not', async () => {
     const page = await visit(shop.url);
     const exposed = page.evaluate(
       async (url) => (await window.shopFetch(url, { method: 'POST', body: 'x' })).status,
@@ -587,7 +593,7 @@ describe('stepUpFetch in Chromium, in front of a real Stepgate', () => {
     await page.context().close();
   });
 
-  test('shows a foreign host nothing, neither asked nor by a redirect', async () => {
+  test('stepUpFetch in Chromium, in front of a real Stepgate shows a foreign host nothing, neither asked nor by a redirect', async () => {
     const page = await visit(shop.url);
     const foreign = await page.evaluate(async (url) => (await window.shopFetch(url)).status, `${thief.url}/direct`);
     expect(foreign).toBe(401);
@@ -610,7 +616,7 @@ describe('stepUpFetch in Chromium, in front of a real Stepgate', () => {
    *
    * @see https://github.com/wp-slimstat/wp-slimstat/issues/210
    */
-  test('is missed by nobody where a content blocker takes the script away: the shop works, without claim and step-up', async () => {
+  test('stepUpFetch in Chromium, in front of a real Stepgate is missed by nobody where a content blocker takes the script away: the shop works, without claim and step-up', async () => {
     const page = await visit(shop.url, (opened) =>
       opened.route('**/client.js', (route) => route.abort('blockedbyclient')),
     );

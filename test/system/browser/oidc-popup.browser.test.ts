@@ -99,7 +99,7 @@ async function enter(popup: Page, account: string, methods: readonly string[]): 
   await popup.getByRole('button').click();
 }
 
-test('a challenge opens the provider in a popup, and the request goes through with the token that comes back', async () => {
+test('A challenge opens the provider in a popup, and the request goes through with the token that comes back', async () => {
   const { answer, popup } = await challenged();
   const asked = new URL(popup.url());
   expect(asked.origin).toBe(idp.issuer);
@@ -108,7 +108,7 @@ test('a challenge opens the provider in a popup, and the request goes through wi
   expect(await answer).toEqual({ status: 200, text: 'approved: one payout' });
 });
 
-test('what counts once is asked for each time, although the provider has a session', async () => {
+test('What counts once is asked for each time, although the provider has a session', async () => {
   for (const nth of [1, 2]) {
     const { answer, popup } = await challenged();
     expect(await popup.textContent('body'), `payout ${nth}`).toContain(nth === 1 ? 'no_session' : 'login_prompt');
@@ -120,19 +120,19 @@ test('what counts once is asked for each time, although the provider has a sessi
   }
 });
 
-test('a person who proves to be somebody else is challenged once more and no further', async () => {
+test('A person who proves to be somebody else is challenged once more and no further', async () => {
   const { answer, popup } = await challenged();
   await enter(popup, 'mallory', ['pwd', 'otp']);
   expect((await answer).status).toBe(401);
 });
 
-test('a person who is refused at the provider has declined: the challenge is the answer', async () => {
+test('A person who is refused at the provider has declined: the challenge is the answer', async () => {
   const { answer, popup } = await challenged();
   await enter(popup, 'alice', []);
   expect((await answer).status).toBe(401);
 });
 
-test('a popup that is closed is a decline, and the next request asks again', async () => {
+test('A popup that is closed is a decline, and the next request asks again', async () => {
   const first = await challenged();
   await first.popup.close();
   expect((await first.answer).status).toBe(401);

@@ -19,7 +19,7 @@ afterAll(async () => {
   await demo?.stop();
 });
 
-test('behind Caddy the same shop asks for a step-up, trusts the device, and refuses a thief', async () => {
+test('Behind Caddy the same shop asks for a step-up, trusts the device, and refuses a thief', async () => {
   const { page } = ada;
   await ada.logIn('ada');
   await ada.add('Stoneware Cup');
@@ -48,7 +48,7 @@ test('behind Caddy the same shop asks for a step-up, trusts the device, and refu
   expect(await decided(demo, 'checkout.place')).toMatchObject({ decision: 'deny', who: 'thief' });
 });
 
-test('behind Caddy a new e-mail address takes the passkey each time', async () => {
+test('Behind Caddy a new e-mail address takes the passkey each time', async () => {
   const { page } = ada;
   for (const email of ['ada@elsewhere.example', 'ada@home.example']) {
     const signed = await ada.signCount();
@@ -62,7 +62,7 @@ test('behind Caddy a new e-mail address takes the passkey each time', async () =
   }
 });
 
-test('a request that did not come through Caddy is refused by the shop', async () => {
+test('A request that did not come through Caddy is refused by the shop', async () => {
   const forged = await ada.context.request.get(demo.shop, {
     headers: { 'X-Stepgate-Decision': 'allow', 'X-Stepgate-Subject': 'u-7b42' },
   });

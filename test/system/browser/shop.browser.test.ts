@@ -47,7 +47,7 @@ const textOf = async (locator: Locator): Promise<string> => (await locator.textC
 const problemOn = (page = ada.page) => page.locator('.form-problem');
 
 describe('the first order on a device', () => {
-  test('is asked about, confirmed with a code, and placed with the basket it had', async () => {
+  test('The first order on a device is asked about, confirmed with a code, and placed with the basket it had', async () => {
     const { page, context } = ada;
     await page.goto(demo.guide);
     await picture(page, '01-guide');
@@ -86,7 +86,7 @@ describe('the first order on a device', () => {
     expect(await page.locator('.lines li').allTextContents()).toEqual([expect.stringContaining('Cast-iron Pot')]);
   });
 
-  test('takes the right code and no other', async () => {
+  test('The first order on a device takes the right code and no other', async () => {
     const { page } = ada;
     await ada.logIn('ada');
     await ada.add('Stoneware Cup');
@@ -109,7 +109,7 @@ describe('the first order on a device', () => {
     expect(velocity?.facts).toContainEqual({ name: 'subject.failures_10m', value: '1' });
   });
 
-  test('declined in the dialog orders nothing and can be tried again', async () => {
+  test('Declined in the dialog orders nothing and can be tried again', async () => {
     await ada.logIn('ada');
     await ada.add('Stoneware Cup');
     await ada.toCheckout();
@@ -120,7 +120,7 @@ describe('the first order on a device', () => {
     await ada.page.getByRole('dialog').waitFor();
   });
 
-  test('cancelled at the provider orders nothing and leaves the basket as it was', async () => {
+  test('Cancelled at the provider orders nothing and leaves the basket as it was', async () => {
     const { page } = ada;
     await ada.logIn('ada');
     await ada.add('Stoneware Cup');
@@ -136,7 +136,7 @@ describe('the first order on a device', () => {
     await page.getByText('None yet.').waitFor();
   });
 
-  test('goes through without the script, as when a content blocker removes it', async () => {
+  test('The first order on a device goes through without the script, as when a content blocker removes it', async () => {
     const { page, context } = ada;
     await context.route('**/assets/shop.js', (route) => route.abort('blockedbyclient'));
     await ada.logIn('ada');
@@ -158,7 +158,7 @@ describe('the first order on a device', () => {
 });
 
 describe('a trusted device', () => {
-  test('orders without a question, but for what is dear', async () => {
+  test('A trusted device orders without a question, but for what is dear', async () => {
     const { page } = ada;
     await orderOnce();
     await ada.add('Stoneware Cup');
@@ -173,7 +173,7 @@ describe('a trusted device', () => {
     expect(await decided(demo, 'checkout.place')).toMatchObject({ decision: 'step-up', rule: { id: 'order-large' } });
   });
 
-  test('has its passkey asked for, and a proof that was spent is refused', async () => {
+  test('A trusted device has its passkey asked for, and a proof that was spent is refused', async () => {
     const { page, context } = ada;
     await orderOnce();
     await ada.add('Copper Samovar');
@@ -198,7 +198,7 @@ describe('a trusted device', () => {
     expect(replayed.proof).toMatchObject({ satisfied: false });
   });
 
-  test('uses its passkey once for each dear order, however lately it was used', async () => {
+  test('A trusted device uses its passkey once for each dear order, however lately it was used', async () => {
     await orderOnce();
     const counts = [await ada.signCount()];
     for (let order = 0; order < 2; order += 1) {
@@ -214,7 +214,7 @@ describe('a trusted device', () => {
     expect(counts).toEqual([atFirst, atFirst + 1, atFirst + 2]);
   });
 
-  test('orders nothing dear by another token of the same log-in, which the provider gives without asking', async () => {
+  test('A trusted device orders nothing dear by another token of the same log-in, which the provider gives without asking', async () => {
     const { page, context } = ada;
     await orderOnce();
     await ada.add('Copper Samovar');
@@ -244,7 +244,7 @@ describe('a trusted device', () => {
     expect(again.headers()['www-authenticate']).toMatch(/replayed.*max_age="0"/);
   });
 
-  test('is told when the provider did not ask, and not sent round in a circle', async () => {
+  test('A trusted device is told when the provider did not ask, and not sent round in a circle', async () => {
     const { page } = ada;
     await orderOnce();
     await ada.add('Copper Samovar');
@@ -269,7 +269,7 @@ describe('a trusted device', () => {
     await isOrdered();
   });
 
-  test('is listed, removed by its owner, and asked about again', async () => {
+  test('A trusted device is listed, removed by its owner, and asked about again', async () => {
     const { page } = ada;
     await orderOnce();
     await page.goto(`${demo.shop}/account/devices`);
@@ -285,7 +285,7 @@ describe('a trusted device', () => {
     expect((await decided(demo, 'checkout.place')).reasons.map(({ code }) => code)).toContain('revoked_device');
   });
 
-  test('that travels to São Paulo is asked, and goes on with its passkey', async () => {
+  test('A trusted device that travels to São Paulo is asked, and goes on with its passkey', async () => {
     await orderOnce();
     await ada.goTo('São Paulo');
     await ada.add('Stoneware Cup');
@@ -299,7 +299,7 @@ describe('a trusted device', () => {
     await picture(ada.page, '09-you-in-sao-paulo');
   });
 
-  test('behind Tor is asked for the passkey, and a code is not offered', async () => {
+  test('A trusted device behind Tor is asked for the passkey, and a code is not offered', async () => {
     const { page } = ada;
     await orderOnce();
     await ada.goTo('A Tor exit');
@@ -316,7 +316,7 @@ describe('a trusted device', () => {
     expect(proof?.satisfied).toBe(true);
   });
 
-  test('that lost its token is asked again', async () => {
+  test('A trusted device that lost its token is asked again', async () => {
     await orderOnce();
     await ada.page.getByRole('button', { name: 'Clear its device token' }).click();
     await ada.page.getByText('The device token is gone from this browser.').waitFor();
@@ -336,7 +336,7 @@ describe('a thief with the session cookie', () => {
     await ada.placeOrder(thief);
   }
 
-  test('is refused in São Paulo and behind Tor, and sits beside the customer before a passkey that is not theirs', async () => {
+  test('A thief with the session cookie is refused in São Paulo and behind Tor, and sits beside the customer before a passkey that is not theirs', async () => {
     await orderOnce();
     await ada.add('Stoneware Cup');
     const thief = await ada.thief();
@@ -372,7 +372,7 @@ describe('a thief with the session cookie', () => {
     expect(await ada.page.locator('.plain li').count()).toBe(1);
   });
 
-  test('and the device token gains nothing by it on another machine', async () => {
+  test('And the device token gains nothing by it on another machine', async () => {
     await orderOnce();
     await ada.add('Stoneware Cup');
     const thief = await ada.thief({ withDevice: true });
@@ -385,7 +385,7 @@ describe('a thief with the session cookie', () => {
 });
 
 describe('what people do with browsers', () => {
-  test('the way back after an order leads to no second one', async () => {
+  test('The way back after an order leads to no second one', async () => {
     const { page } = ada;
     await ada.logIn('ada');
     await ada.add('Stoneware Cup');
@@ -407,7 +407,7 @@ describe('what people do with browsers', () => {
     expect(await page.locator('.plain li').count()).toBe(1);
   });
 
-  test('two tabs that confirm at once each place their own order', async () => {
+  test('Two tabs that confirm at once each place their own order', async () => {
     const { page, context } = ada;
     const other = await context.newPage();
     await ada.logIn('ada');
@@ -431,7 +431,7 @@ describe('what people do with browsers', () => {
     expect(await textOf(other.locator('tfoot td'))).toBe('€ 92.00');
   });
 
-  test('an answer of the provider is good once', async () => {
+  test('An answer of the provider is good once', async () => {
     const { page } = ada;
     const callback = page.waitForRequest((request) => request.url().includes('/callback?'));
     await ada.logIn('ada');
@@ -439,7 +439,7 @@ describe('what people do with browsers', () => {
     await page.getByText('This log-in was already used').waitFor();
   });
 
-  test('a form of another site is refused', async () => {
+  test('A form of another site is refused', async () => {
     await ada.logIn('ada');
     const forged = await ada.context.request.post(`${demo.shop}/account/email`, {
       headers: { Origin: 'https://evil.example' },
@@ -450,7 +450,7 @@ describe('what people do with browsers', () => {
 });
 
 describe('what takes more than a log-in beside an order', () => {
-  test('a new e-mail address is asked about each time, and comes through the confirmation as it was typed', async () => {
+  test('A new e-mail address is asked about each time, and comes through the confirmation as it was typed', async () => {
     const { page } = ada;
     await orderOnce();
     for (const email of ['ada@elsewhere.example', 'ada@home.example']) {
@@ -466,7 +466,7 @@ describe('what takes more than a log-in beside an order', () => {
     }
   });
 
-  test('the orders of everybody take a passkey, also after a code', async () => {
+  test('The orders of everybody take a passkey, also after a code', async () => {
     const grace = ada;
     const { page } = grace;
     await grace.logIn('grace');
@@ -480,7 +480,7 @@ describe('what takes more than a log-in beside an order', () => {
     expect(await decided(demo, 'admin.orders')).toMatchObject({ decision: 'allow', rule: { id: 'admin-orders' } });
   });
 
-  test('are not for customers', async () => {
+  test('What takes more than a log-in beside an order are not for customers', async () => {
     await ada.logIn('ada');
     await ada.page.goto(`${demo.shop}/admin/orders`);
     expect(new URL(ada.page.url()).pathname).toBe('/account');
@@ -488,7 +488,7 @@ describe('what takes more than a log-in beside an order', () => {
 });
 
 describe('for everybody', () => {
-  test('the checkout goes by keyboard alone', async () => {
+  test('The checkout goes by keyboard alone', async () => {
     const { page } = ada;
     const { keyboard } = page;
     const focusedText = async (): Promise<string> =>
@@ -541,7 +541,7 @@ describe('for everybody', () => {
     await isOrdered();
   });
 
-  test.each(['light', 'dark'] as const)('axe finds nothing wrong with any page in %s colours', async (colorScheme) => {
+  test.each(['light', 'dark'] as const)('Axe finds nothing wrong with any page in %s colours', async (colorScheme) => {
     const visitor = await openVisitor(browser, demo, { colorScheme, reducedMotion: 'reduce' });
     const { page } = visitor;
     const faults: string[] = [];
@@ -602,7 +602,7 @@ describe('for everybody', () => {
     expect(faults).toEqual([]);
   });
 
-  test('nothing is wider than a phone', async () => {
+  test('Nothing is wider than a phone', async () => {
     const visitor = await openVisitor(browser, demo, { viewport: { width: 360, height: 740 } });
     await visitor.logIn('ada');
     await visitor.add('Copper Samovar');
@@ -613,7 +613,7 @@ describe('for everybody', () => {
     }
   });
 
-  test('colours can be chosen, and stay', async () => {
+  test('Colours can be chosen, and stay', async () => {
     const { page } = ada;
     await page.goto(demo.shop);
     await page.getByRole('button', { name: 'Dark colours' }).click();

@@ -31,7 +31,7 @@ beforeAll(async () => {
 afterAll(() => rm(env.RULES_DIR, { recursive: true, force: true }));
 
 describe('explain', () => {
-  test('shows the decision, each signal with its state and facts, and each rule with the values compared', async () => {
+  test('Stepgate explain shows the decision, each signal with its state and facts, and each rule with the values compared', async () => {
     const { code, stdout } = await stepgate(['explain', '-'], { env, input: JSON.stringify(REQUEST) });
     expect(stdout).toMatch(/^step-up by shop\.json › medium; score 30 \(medium\); rules sha256-/);
     expect(stdout).toMatch(/^device +measured +device\.subjects_24h +1$/m);
@@ -43,14 +43,14 @@ describe('explain', () => {
     expect(code).toBe(0);
   });
 
-  test('gives programs the whole answer and trace as JSON', async () => {
+  test('Stepgate explain gives programs the whole answer and trace as JSON', async () => {
     const { stdout } = await stepgate(['explain', '-', '--json'], { env, input: JSON.stringify(REQUEST) });
     const { answer, rules } = JSON.parse(stdout);
     expect(answer).toMatchObject({ decision: 'step-up', signals: { geo: { facts: { 'geo.city': 'Newmarket' } } } });
     expect(rules).toContainEqual(expect.objectContaining({ id: 'stranger', outcome: 'hit' }));
   });
 
-  test('takes a case of a rule test file with its history', async () => {
+  test('Stepgate explain takes a case of a rule test file with its history', async () => {
     const { device, ...plain } = REQUEST;
     const document = {
       history: [
@@ -66,7 +66,7 @@ describe('explain', () => {
     });
   });
 
-  test('refuses a body that the service would refuse, with the path, and exits with 2', async () => {
+  test('Stepgate explain refuses a body that the service would refuse, with the path, and exits with 2', async () => {
     const { code, stderr, stdout } = await stepgate(['explain', '-'], {
       env,
       input: '{"action":"login","ip":"010.0.0.1"}',
@@ -82,14 +82,17 @@ describe('explain', () => {
     ['{"request":{"subject":"ann"}}', ['action: is missing']],
     ['{"version":1,"cases":[]}', ['one of its cases']],
     ['{"name":"n","facts":{"action":"login"}}', ['stepgate rules test']],
-  ])('names all that is wrong with %s, and what to do, without a stack trace', async (input, expected) => {
-    const { code, stderr } = await stepgate(['explain', '-'], { env, input });
-    for (const part of expected) expect(stderr).toContain(part);
-    expect(stderr).not.toMatch(/^ +at /m);
-    expect(code).toBe(2);
-  });
+  ])(
+    'Stepgate explain names all that is wrong with %s, and what to do, without a stack trace',
+    async (input, expected) => {
+      const { code, stderr } = await stepgate(['explain', '-'], { env, input });
+      for (const part of expected) expect(stderr).toContain(part);
+      expect(stderr).not.toMatch(/^ +at /m);
+      expect(code).toBe(2);
+    },
+  );
 
-  test('says which command there is instead of a misspelt one, and exits with 2', async () => {
+  test('Stepgate explain says which command there is instead of a misspelt one, and exits with 2', async () => {
     const { code, stderr } = await stepgate(['explian']);
     expect(stderr).toContain('explain');
     expect(code).toBe(2);

@@ -17,7 +17,7 @@ afterEach(() => rm(dir, { recursive: true }));
 
 const keys = (...args: string[]) => stepgate(['keys', ...args], { env: { API_KEYS_FILE: path } });
 
-test('a key is made with its rights, its secret printed once and stored as a digest, and taken out again', async () => {
+test('A key is made with its rights, its secret printed once and stored as a digest, and taken out again', async () => {
   const added = await keys('add', 'gateway', '--rights', 'events, check');
   expect(added).toMatchObject({ code: 0, stderr: '' });
   const secret = added.stdout.trim();
@@ -33,7 +33,7 @@ test('a key is made with its rights, its secret printed once and stored as a dig
   ]);
 });
 
-test('keys are listed without what would help to guess them, and one is taken out alone', async () => {
+test('Keys are listed without what would help to guess them, and one is taken out alone', async () => {
   const entries = ['gateway', 'desk'].map((name, i) => ({ name, sha256: `${i}`.repeat(64), rights: ['check'] }));
   await writeFile(path, JSON.stringify({ version: 1, keys: entries }));
   const listed = await keys('list');
@@ -58,7 +58,7 @@ test.each([
   expect(await readFile(path, 'utf8')).toBe(before);
 });
 
-test('a file that is no keys file is left as it is', async () => {
+test('A file that is no keys file is left as it is', async () => {
   await writeFile(path, '{"version": 2}');
   const { code, stderr } = await keys('add', 'desk', '--rights', 'check');
   expect(stderr).toContain('.version');
@@ -66,7 +66,7 @@ test('a file that is no keys file is left as it is', async () => {
   expect(await readFile(path, 'utf8')).toBe('{"version": 2}');
 });
 
-test('without a file it says how to name one', async () => {
+test('Without a file it says how to name one', async () => {
   const { code, stderr } = await stepgate(['keys', 'list']);
   expect(stderr).toContain('API_KEYS_FILE');
   expect(code).toBe(2);

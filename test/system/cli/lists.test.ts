@@ -30,7 +30,7 @@ async function feed(): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/exits`;
 }
 
-test('lists build compiles a file, status shows it, explain judges by it', async () => {
+test('Lists build compiles a file, status shows it, explain judges by it', async () => {
   const file = join(dir, 'office.txt');
   await writeFile(file, '# our own\n81.2.69.160/32\n10.0.0.0/8\n');
   const lists = join(dir, 'ip');
@@ -52,7 +52,7 @@ test('lists build compiles a file, status shows it, explain judges by it', async
   });
 });
 
-test('lists update fetches configured feeds, and the second time finds nothing newer', async () => {
+test('Lists update fetches configured feeds, and the second time finds nothing newer', async () => {
   const lists = join(dir, 'ip');
   await mkdir(lists);
   const source = await feed();
@@ -72,7 +72,7 @@ test('lists update fetches configured feeds, and the second time finds nothing n
   expect([first.code, second.code]).toEqual([0, 0]);
 });
 
-test('a feed that redirects to another host is refused, nobody there is asked, and the old version stays', async () => {
+test('A feed that redirects to another host is refused, nobody there is asked, and the old version stays', async () => {
   const lists = join(dir, 'ip');
   await mkdir(lists);
   let moved: string | null = null;
@@ -106,7 +106,7 @@ test('a feed that redirects to another host is refused, nobody there is asked, a
   expect([code, asked]).toEqual([1, []]);
 });
 
-test('a feed that cannot be had is named, exits with 1 and leaves the old version in force', async () => {
+test('A feed that cannot be had is named, exits with 1 and leaves the old version in force', async () => {
   const lists = join(dir, 'ip');
   await mkdir(lists);
   const config = (source: string) =>
@@ -127,7 +127,7 @@ test('a feed that cannot be had is named, exits with 1 and leaves the old versio
   expect(code).toBe(1);
 });
 
-test('a list that is not named as it should be is refused with the form', async () => {
+test('A list that is not named as it should be is refused with the form', async () => {
   const { code, stderr } = await stepgate(['lists', 'build', 'office.txt', '--dir', dir]);
   expect(stderr).toBe('"office.txt" is not name=category:file, as in office=allow:office.txt\n');
   expect(code).toBe(2);

@@ -19,14 +19,14 @@ const FAR = rule('far', { 'travel.speed_kmh': { gt: 1000 } }, { decision: 'step-
 const STRANGER = rule('stranger', { 'device.state': 'new' }, { decision: 'step-up', reason: 'new_device' });
 
 describe('rules lint', () => {
-  test('says that good rules are good and exits with 0', async () => {
+  test('Stepgate rules lint says that good rules are good and exits with 0', async () => {
     await write('default.json', policy(FAR));
     const { code, stdout } = await stepgate(['rules', 'lint', '--dir', dir]);
     expect(stdout).toMatch(/^1 rules in default\.json are good \(sha256-/);
     expect(code).toBe(0);
   });
 
-  test('names every problem with its place and the nearest name, and exits with 1', async () => {
+  test('Stepgate rules lint names every problem with its place and the nearest name, and exits with 1', async () => {
     await write('default.json', policy(rule('far', { 'travel.speed_kph': { gt: 1 } }, { points: 200 })));
     const { code, stdout } = await stepgate(['rules', 'lint', '--dir', dir]);
     expect(stdout).toContain('default.json › rules[0].when["travel.speed_kph"] (rule far)');
@@ -35,7 +35,7 @@ describe('rules lint', () => {
     expect(code).toBe(1);
   });
 
-  test('names routes that match nothing and misspelt actions in one run', async () => {
+  test('Stepgate rules lint names routes that match nothing and misspelt actions in one run', async () => {
     const pay = rule('pay', { action: 'payment.transfr' }, { decision: 'step-up', reason: 'pays' });
     const actions = { 'payment.transfer': { routes: ['POST /pay/:id', 'POST /pay'] }, 'page.view': { learn: 'never' } };
     await write('default.json', { ...policy(pay), actions });
@@ -48,7 +48,7 @@ describe('rules lint', () => {
     expect(code).toBe(1);
   });
 
-  test('gives programs JSON', async () => {
+  test('Stepgate rules lint gives programs JSON', async () => {
     await write('default.json', policy(rule('far', { 'travel.speed_kph': { gt: 1 } }, { points: 20 })));
     const { code, stdout } = await stepgate(['rules', 'lint', '--dir', dir, '--json']);
     expect(JSON.parse(stdout)).toMatchObject({
@@ -59,13 +59,13 @@ describe('rules lint', () => {
   });
 
   /** @see https://github.com/NVIDIA/OpenShell/issues/1357 */
-  test('warns of a path that is guarded for some methods only', async () => {
+  test('Stepgate rules lint warns of a path that is guarded for some methods only', async () => {
     await write('default.json', { ...policy(FAR), actions: { reports: { routes: ['GET /reports/*'] } } });
     const { stdout } = await stepgate(['rules', 'lint', '--dir', dir]);
     expect(stdout).toContain('warning: methods without a route fall to the action "request" on /reports/* (GET)');
   });
 
-  test('says what single use cannot promise with a provider that tells no log-in', async () => {
+  test('Stepgate rules lint says what single use cannot promise with a provider that tells no log-in', async () => {
     const once = rule('once', { action: 'pay' }, { decision: 'step-up', single_use: true, reason: 'once' });
     await write('default.json', policy(once, FAR));
     const lint = async (...issuers: object[]) => {
@@ -78,7 +78,7 @@ describe('rules lint', () => {
     expect(await lint({ preset: 'auth0', domain: 'a.example', audience: 'a' })).not.toContain('warning');
   });
 
-  test('names a directory that is not there', async () => {
+  test('Stepgate rules lint names a directory that is not there', async () => {
     const { code, stdout } = await stepgate(['rules', 'lint', '--dir', join(dir, 'nowhere')]);
     expect(stdout).toContain('nowhere');
     expect(code).toBe(1);
@@ -89,7 +89,7 @@ test.each([
   ['POST /pay/:id', 'POST /pay/{id}'],
   ['GET /s%65cret', 'GET /secret'],
   ['GET /x/../hidden', 'GET /hidden'],
-])('rules lint refuses the route %s and says what it would have to be', async (route, instead) => {
+])('Rules lint refuses the route %s and says what it would have to be', async (route, instead) => {
   await write('default.json', { ...policy(FAR), actions: { pay: { routes: [route] } } });
   const { code, stdout } = await stepgate(['rules', 'lint', '--dir', dir]);
   expect(stdout).toContain('default.json › actions.pay.routes[0]');
@@ -104,7 +104,7 @@ describe('rules test', () => {
     expect: { decision },
   });
 
-  test('passes, counts the rules that were hit and names those that were not', async () => {
+  test('Stepgate rules test passes, counts the rules that were hit and names those that were not', async () => {
     await write('default.json', policy(FAR, STRANGER));
     await write('default.test.json', {
       now: '2026-11-25T02:00:00Z',
@@ -118,7 +118,7 @@ describe('rules test', () => {
     expect(code).toBe(0);
   });
 
-  test('shows the values that a failing case compared and exits with 1', async () => {
+  test('Stepgate rules test shows the values that a failing case compared and exits with 1', async () => {
     await write('default.json', policy(FAR));
     await write('default.test.json', {
       now: '2026-11-25T02:00:00Z',
@@ -136,14 +136,14 @@ describe('rules test', () => {
     expect(code).toBe(1);
   });
 
-  test('fails when no case ran', async () => {
+  test('Stepgate rules test fails when no case ran', async () => {
     await write('default.json', policy(FAR));
     const { code, stdout } = await stepgate(['rules', 'test', '--dir', dir]);
     expect(stdout).toContain('NAME.test.json: No test case ran');
     expect(code).toBe(1);
   });
 
-  test('plays history, clock, standings and the device token of a whole request', async () => {
+  test('Stepgate rules test plays history, clock, standings and the device token of a whole request', async () => {
     await write(
       'default.json',
       policy(STRANGER, rule('tor', { 'ip.categories': { has: 'tor' } }, { decision: 'deny' })),

@@ -18,7 +18,7 @@ afterAll(async () => {
   await redis.stop();
 });
 
-test('a subject is shown without raw addresses, erased, and then gone', async () => {
+test('A subject is shown without raw addresses, erased, and then gone', async () => {
   const env = { REDIS_URL: redis.url, PRIVACY_KEY };
   const { server } = await shop.start(env);
   await expect.poll(async () => (await fetch(`${server.url}/readyz`)).status).toBe(200);
@@ -44,7 +44,7 @@ test('a subject is shown without raw addresses, erased, and then gone', async ()
   expect(gone.stderr).toContain('nothing is stored');
 });
 
-test('without the key that hides subjects it says what to set', async () => {
+test('Without the key that hides subjects it says what to set', async () => {
   const { code, stderr } = await stepgate(['subject', 'show', 'ann'], { env: { REDIS_URL: redis.url } });
   expect(stderr).toContain('set PRIVACY_KEY');
   expect(code).toBe(2);

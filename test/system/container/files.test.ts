@@ -12,7 +12,7 @@ describe('Dockerfile', () => {
     .filter((line) => line !== '' && !line.startsWith('#'));
   const last = lines.slice(lines.findLastIndex((line) => line.startsWith('FROM')));
 
-  test('ends in an image without a shell that runs Node 24 as nobody', () => {
+  test('Dockerfile ends in an image without a shell that runs Node 24 as nobody', () => {
     expect(lines.find((line) => line.startsWith('ARG RUNTIME='))).toMatch(/distroless\/nodejs24-debian\d+:nonroot$/);
     expect(last).toContain('USER 65532:65532');
     // A command in shell form would need the shell that is not there.
@@ -21,13 +21,13 @@ describe('Dockerfile', () => {
     expect(last.filter((line) => line.startsWith('RUN'))).toEqual([]);
   });
 
-  test('installs what the lockfile says, without scripts, and ships production packages only', () => {
+  test('Dockerfile installs what the lockfile says, without scripts, and ships production packages only', () => {
     const installs = lines.filter((line) => line.startsWith('RUN npm'));
     for (const line of installs) expect(line).toMatch(/^RUN npm ci .*--ignore-scripts/);
     expect(installs.at(-1)).toContain('--omit=dev');
   });
 
-  test('takes nothing along that it does not name', () => {
+  test('Dockerfile takes nothing along that it does not name', () => {
     expect(lines.filter((line) => /^(COPY|ADD) (\.|\*)/.test(line))).toEqual([]);
     const ignored = read('.dockerignore')
       .split('\n')
@@ -40,7 +40,7 @@ describe('Dockerfile', () => {
     expect([...new Set(copied)].sort()).toEqual(allowed.sort());
   });
 
-  test('names no secret', () => {
+  test('Dockerfile names no secret', () => {
     expect(lines.filter((line) => /^(ENV|ARG) .*(KEY|SECRET|PASSWORD|TOKEN)/.test(line))).toEqual([]);
   });
 });
@@ -55,7 +55,7 @@ describe('compose.yaml', () => {
     ].map(([, name = '', body = '']) => [name, body]),
   );
 
-  test('every service is read-only, without capabilities, and cannot gain any', () => {
+  test('Every service is read-only, without capabilities, and cannot gain any', () => {
     expect([...services.keys()]).toEqual(['stepgate', 'lists', 'redis']);
     for (const [name, body] of services) {
       expect(body, name).toContain('read_only: true');
@@ -76,7 +76,7 @@ describe('compose.yaml', () => {
     expect(text).toMatch(/back: \{ internal: true \}/);
   });
 
-  test('the port is published to this machine only, and no secret is written down or has a default', () => {
+  test('The port is published to this machine only, and no secret is written down or has a default', () => {
     const ports = [...text.matchAll(/ports: \[(.*)\]/g)].map(([, port]) => port);
     expect(ports).toEqual(['"127.0.0.1:8787:8787"']);
     for (const name of ['API_KEYS', 'DEVICE_TOKEN_SECRET', 'PRIVACY_KEY', 'REDIS_PASSWORD']) {
@@ -87,7 +87,7 @@ describe('compose.yaml', () => {
   });
 });
 
-test('every test that the threat model names is there', () => {
+test('Every test that the threat model names is there', () => {
   const named = [...read('docs/threat-model.md').matchAll(/`(test\/[\w./-]+\.ts)`/g)].map(([, path = '']) => path);
   expect(named.length).toBeGreaterThan(20);
   expect(named.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);

@@ -19,7 +19,7 @@ const program = (): string[] => [...image.config.Entrypoint, ...image.config.Cmd
 /** What Docker runs to ask for health: the first word only says that no shell is wanted. */
 const healthCheck = (): string[] => image.config.Healthcheck.Test.slice(1);
 
-test('the image holds the program, its rules and the production packages, and nothing else', async () => {
+test('The image holds the program, its rules and the production packages, and nothing else', async () => {
   expect((await readdir(join(image.root, 'app'))).sort()).toEqual([
     ...['LICENSE', 'data', 'dist', 'node_modules', 'package.json', 'rules', 'src'],
   ]);
@@ -30,7 +30,7 @@ test('the image holds the program, its rules and the production packages, and no
   }
 });
 
-test('the user of the image is nobody, and can write nowhere', async () => {
+test('The user of the image is nobody, and can write nowhere', async () => {
   const look = `
     const { getuid, getgid, getgroups, cwd } = process;
     const status = require('node:fs').readFileSync('/proc/self/status', 'utf8');
@@ -46,13 +46,13 @@ test('the user of the image is nobody, and can write nowhere', async () => {
   expect(new Set(tries)).not.toContain('written');
 });
 
-test('without secrets the image refuses to start, and says which are missing', async () => {
+test('Without secrets the image refuses to start, and says which are missing', async () => {
   const started = image.run(program());
   expect(await started.ended).toBe(2);
   for (const name of ['API_KEYS', 'DEVICE_TOKEN_SECRET', 'PRIVACY_KEY']) expect(started.output()).toContain(name);
 });
 
-test('it starts, turns healthy, answers a check, and ends by itself when it is told to', async () => {
+test('It starts, turns healthy, answers a check, and ends by itself when it is told to', async () => {
   const port = await freePort();
   const place = { PORT: String(port), HOST: '127.0.0.1' };
   const secrets = { API_KEYS: `gateway:${SECRET}`, DEVICE_TOKEN_SECRET: SECRET, PRIVACY_KEY: SECRET };

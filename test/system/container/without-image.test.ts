@@ -96,7 +96,7 @@ function started(args: readonly string[], more: Record<string, string>) {
 }
 
 describe('what the Dockerfile copies', () => {
-  test('is the program, its rules and the production packages, and nothing else', async () => {
+  test('What the Dockerfile copies is the program, its rules and the production packages, and nothing else', async () => {
     expect((await readdir(app)).sort()).toEqual([
       ...['LICENSE', 'data', 'dist', 'node_modules', 'package.json', 'rules', 'src'],
     ]);
@@ -107,7 +107,7 @@ describe('what the Dockerfile copies', () => {
     }
   });
 
-  test('is enough to start, turn healthy, answer a check and serve the client, and to end when it is told to', async () => {
+  test('What the Dockerfile copies is enough to start, turn healthy, answer a check and serve the client, and to end when it is told to', async () => {
     const port = await freePort();
     const place = { PORT: String(port), HOST: '127.0.0.1' };
     expect(healthCheck[0]).toBe(NODE);
@@ -134,13 +134,13 @@ describe('what the Dockerfile copies', () => {
     expect(await health()).toBe(1);
   });
 
-  test('does not start without its secrets, and names them', async () => {
+  test('What the Dockerfile copies does not start without its secrets, and names them', async () => {
     const service = started(command, { PORT: '0' });
     expect(await service.ended).toBe(2);
     for (const name of ['API_KEYS', 'DEVICE_TOKEN_SECRET', 'PRIVACY_KEY']) expect(service.output()).toContain(name);
   });
 
-  test('can build address lists, as the tool of compose.yaml does', async () => {
+  test('What the Dockerfile copies can build address lists, as the tool of compose.yaml does', async () => {
     const [, line = ''] =
       /\n {2}lists:\n(?:.*\n)*? {4}command: \[(.*)\]/.exec(await readFile(join(ROOT, 'compose.yaml'), 'utf8')) ?? [];
     const [script = '', ...args] = line.split(', ');

@@ -60,7 +60,7 @@ async function stored(subject: string) {
 const learned = async (subject: string): Promise<number> => (await stored(subject))?.learned ?? 0;
 
 describe.each(CLOCK_SCENARIOS)('the clock of a service $name', ({ begin, end }) => {
-  test('no check fails, waits or sees a journey, and the store is not left alone', async () => {
+  test('No check fails, waits or sees a journey, and the store is not left alone', async () => {
     await start();
     const load = startLoad({
       url: `${url}/v1/risk-check`,
@@ -95,7 +95,7 @@ describe.each(CLOCK_SCENARIOS)('the clock of a service $name', ({ begin, end }) 
     expect(told('stepgate_learn_failures_total', { code: 'fault' })).toBe(0);
   });
 
-  test('what is learned meanwhile holds no later journey up, once the clock is right and the subject is seen again', async () => {
+  test('What is learned meanwhile holds no later journey up, once the clock is right and the subject is seen again', async () => {
     await start();
     await check('ann');
     await expect.poll(() => learned('ann')).toBe(1);
@@ -116,7 +116,7 @@ describe.each(CLOCK_SCENARIOS)('the clock of a service $name', ({ begin, end }) 
     await redis.admin.flushall();
   });
 
-  test('a circuit that is open then closes as soon as Redis is back', async () => {
+  test('A circuit that is open then closes as soon as Redis is back', async () => {
     await start();
     redis.freeze();
     shop.onTidy(() => redis.thaw());

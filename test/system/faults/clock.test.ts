@@ -30,7 +30,7 @@ test.each([
   ['back by a year', -365 * 24 * HOUR],
   ['forward by an hour', HOUR],
   ['forward by a year', 365 * 24 * HOUR],
-])('a clock that steps %s fails no check, sees no journey, and goes on when it is set right', async (_how, stepMs) => {
+])('A clock that steps %s fails no check, sees no journey, and goes on when it is set right', async (_how, stepMs) => {
   const { clock, check } = clocked();
   await check();
   clock.ms += stepMs;
@@ -44,7 +44,7 @@ test.each([
   expect(right.signals.velocity.facts['subject.attempts_1m']).toBeLessThanOrEqual(3);
 });
 
-test('a journey is compared just the same by a clock that went back: far and at once is fast, and never infinite', async () => {
+test('A journey is compared just the same by a clock that went back: far and at once is fast, and never infinite', async () => {
   const { clock, check } = clocked();
   await check();
   clock.ms -= HOUR;
@@ -55,14 +55,14 @@ test('a journey is compared just the same by a clock that went back: far and at 
   expect(Number.isFinite(speed)).toBe(true);
 });
 
-test('a proof that is spent stays spent when the clock goes back', async () => {
+test('A proof that is spent stays spent when the clock goes back', async () => {
   const { clock, engine } = clocked();
   expect(await engine.store.spendProof('proof', 600)).toBe(true);
   clock.ms -= HOUR;
   expect(await engine.store.spendProof('proof', 600)).toBe(false);
 });
 
-test('trust in a device is neither lost nor prolonged by a clock that goes back and forth', async () => {
+test('Trust in a device is neither lost nor prolonged by a clock that goes back and forth', async () => {
   const { clock, check, post, settled } = clocked();
   const event = { type: 'step_up.succeeded', ...CHECK, action: undefined, trust_device: true };
   const { device } = await (await post('/v1/events', event)).json();
@@ -78,7 +78,7 @@ test('trust in a device is neither lost nor prolonged by a clock that goes back 
   expect(await trusted()).toBe(false);
 });
 
-test('trust that a clock a day ahead took away holds no later log-in off: the first check sets the moment right', async () => {
+test('Trust that a clock a day ahead took away holds no later log-in off: the first check sets the moment right', async () => {
   const one = scene({
     rules: {
       version: 1,

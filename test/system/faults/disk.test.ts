@@ -11,7 +11,7 @@ beforeAll(async () => {
 afterEach(() => shop.tidy());
 afterAll(() => shop.close());
 
-test('a list that finds the disk full is refused with the reason, leaves nothing behind, and the old one goes on', async () => {
+test('A list that finds the disk full is refused with the reason, leaves nothing behind, and the old one goes on', async () => {
   const stand = await startDiskStand();
   shop.onTidy(() => stand.stop());
   const { server } = await shop.start({ IP_LISTS_DIR: stand.dir });

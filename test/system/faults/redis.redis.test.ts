@@ -4,8 +4,8 @@ import { buildLists } from '../../../src/data/lists/lists-file.ts';
 import { parseAddress } from '../../../src/net/ip.ts';
 import { addressCountersKey, baselineKey } from '../../../src/store/keys.ts';
 import { pseudonymizer } from '../../../src/store/pseudonym.ts';
-import { issuersSetting, newSigner } from '../../support/faults/issuer.ts';
 import { SCENARIOS, type Stand, startStand } from '../../support/faults/scenarios.ts';
+import { issuer } from '../../support/issuer.ts';
 import { type Answered, type Load, startLoad } from '../../support/servers/load.ts';
 import { metricsOf } from '../../support/servers/metrics.ts';
 import { type RedisServer, startRedis, until } from '../../support/servers/redis.ts';
@@ -22,7 +22,7 @@ const BUDGET_MS = 100;
 let shop: Workshop;
 let redis: RedisServer;
 let environment: NodeJS.ProcessEnv;
-let proofOf: (subject: string) => Promise<string>;
+const idp = issuer();
 
 beforeAll(async () => {
   shop = await workshop();
@@ -31,15 +31,13 @@ beforeAll(async () => {
   const tor = listConfigSchema.parse({ name: 'tor', category: 'tor', format: 'text', source: 'tor.txt' });
   const text = `${TOR_EXIT}\n`;
   await buildLists([{ config: tor, text, updatedAtMs: Date.now(), etag: null, lastModified: null }], { dir: lists });
-  const signer = await newSigner();
-  proofOf = signer.proofOf;
   environment = {
     REDIS_URL: redis.url,
     RULES_DIR: await shippedRules(shop.dir),
     IP_LISTS_DIR: lists,
     STORE_TIMEOUT_MS: String(BUDGET_MS),
     LOG_LEVEL: 'error',
-    STEP_UP_ISSUERS: issuersSetting({ jwks: { keys: [signer.jwk] } }),
+    STEP_UP_ISSUERS: JSON.stringify([idp.entry()]),
   };
 });
 
@@ -71,9 +69,9 @@ async function bodyOf(kind: Kind, phase: string, n: number): Promise<object> {
     case 'plain':
       return body;
     case 'proven':
-      return { ...body, step_up_token: await proofOf(subject) };
+      return { ...body, step_up_token: await idp.proof(subject) };
     case 'single-use':
-      return { ...body, action: 'payment.payee.add', step_up_token: await proofOf(subject) };
+      return { ...body, action: 'payment.payee.add', step_up_token: await idp.proof(subject) };
     case 'bot':
       return { ...body, action: 'login', ip: TOR_EXIT, user_agent: 'python-requests/2.32' };
     case 'browse':
@@ -191,7 +189,7 @@ describe('under load', () => {
     });
     afterAll(() => stand.stop());
 
-    test('every check is decided, nothing is learned where it is degraded, metrics tell it, and it recovers by itself', async () => {
+    test('Every check is decided, nothing is learned where it is degraded, metrics tell it, and it recovers by itself', async () => {
       const { url, lines } = await readyServer({ REDIS_URL: stand.url });
       const load = underLoad(url);
       load.enter('before');
@@ -263,7 +261,7 @@ describe('under load', () => {
   });
 });
 
-test('with no Redis at its start, the service starts, is not ready, decides at the floor, and is ready once Redis is there', async () => {
+test('With no Redis at its start, the service starts, is not ready, decides at the floor, and is ready once Redis is there', async () => {
   await redis.kill();
   const { server } = await shop.start(environment);
   const { url } = server;
@@ -288,7 +286,7 @@ test('with no Redis at its start, the service starts, is not ready, decides at t
   expect(await learnedIn('away')).toBe(0);
 });
 
-test('with one record that cannot be read, a check names the part, keeps the floor and learns nothing, though the store would take it', async () => {
+test('With one record that cannot be read, a check names the part, keeps the floor and learns nothing, though the store would take it', async () => {
   const { url } = await readyServer({ STORE_TIMEOUT_MS: '10000' });
   const address = parseAddress(HOME);
   if (address === null) throw new Error(`${HOME} is an address`);
@@ -330,7 +328,7 @@ describe('network waits of one check over HTTP', () => {
     return { answer: JSON.parse(text), atAnswer, afterwards: () => proxy.turns() - before };
   }
 
-  test('one, and none after the answer where nothing is learned', async () => {
+  test('One, and none after the answer where nothing is learned', async () => {
     const { answer, atAnswer, afterwards } = await waits('plain', 'waits');
     expect(answer).toMatchObject({ decision: 'step-up', degraded: [] });
     expect(atAnswer).toBe(1);
@@ -338,7 +336,7 @@ describe('network waits of one check over HTTP', () => {
     expect(afterwards()).toBe(1);
   });
 
-  test('one, and what is learned is written after the answer', async () => {
+  test('One, and what is learned is written after the answer', async () => {
     const { answer, atAnswer, afterwards } = await waits('proven', 'waits');
     expect(answer).toMatchObject({ decision: 'allow', degraded: [], device: { token: expect.any(String) } });
     expect(atAnswer).toBe(1);
@@ -348,14 +346,14 @@ describe('network waits of one check over HTTP', () => {
     await expect.poll(afterwards).toBe(2);
   });
 
-  test('two when a single-use proof is spent', async () => {
+  test('Two when a single-use proof is spent', async () => {
     const { answer, atAnswer } = await waits('single-use', 'spends');
     expect(answer).toMatchObject({ decision: 'allow', degraded: [], step_up: { satisfied: true, single_use: true } });
     expect(atAnswer).toBe(2);
   });
 });
 
-test('a hundred checks of one subject at once count a hundred attempts, each its own', async () => {
+test('A hundred checks of one subject at once count a hundred attempts, each its own', async () => {
   const { url } = await readyServer({ STORE_TIMEOUT_MS: '10000' });
   const occurred_at = new Date(Math.floor(Date.now() / 1000) * 1000).toISOString();
   const body = JSON.stringify({ ...(await bodyOf('plain', 'counted', 0)), occurred_at });

@@ -49,7 +49,7 @@ describe('a redis server that fails', () => {
   };
 
   /** @see https://github.com/redis/ioredis/issues/76 */
-  test('stopped: every attempt is decided, the circuit opens, nothing queues up, and a new server is used at once', async () => {
+  test('Stopped: every attempt is decided, the circuit opens, nothing queues up, and a new server is used at once', async () => {
     await open();
     expect(await fate(store)).toBe('read');
     await server.kill();
@@ -92,7 +92,7 @@ describe('a redis server that fails', () => {
     },
   );
 
-  test('restarted under load: every call is answered, and none throws', async () => {
+  test('Restarted under load: every call is answered, and none throws', async () => {
     await open();
     const fates = new Map<Fate, number>();
     let running = true;
@@ -119,7 +119,7 @@ describe('a redis server that fails', () => {
   test.each([
     ['frozen', async () => server.freeze(), async () => server.thaw()],
     ['gone', () => server.kill(), () => server.start()],
-  ])('memory stays flat while the server is %s and calls go on', async (_how, fail, heal) => {
+  ])('Memory stays flat while the server is %s and calls go on', async (_how, fail, heal) => {
     await open();
     await fail();
     const call = async (times: number): Promise<void> => {
@@ -138,7 +138,7 @@ describe('a redis server that fails', () => {
     await store.close();
   });
 
-  test('an answer that came in time counts, though this process was too busy to read it', async () => {
+  test('An answer that came in time counts, though this process was too busy to read it', async () => {
     await open();
     // The server then knows the scripts, so that one question is enough.
     expect(await fate(store)).toBe('read');
@@ -151,7 +151,7 @@ describe('a redis server that fails', () => {
     await store.close();
   });
 
-  test('what was given up is not counted later by a server that comes back empty', async () => {
+  test('What was given up is not counted later by a server that comes back empty', async () => {
     await open();
     await server.kill();
     for (let i = 0; i < 50; i += 1) await fate(store, 'replayed');
@@ -162,7 +162,7 @@ describe('a redis server that fails', () => {
     await store.close();
   });
 
-  test('over its memory limit the circuit stays closed and what can be read is read', async () => {
+  test('Over its memory limit the circuit stays closed and what can be read is read', async () => {
     await open();
     await store.updateBaseline('full', () => BASELINE);
     await server.admin.config('SET', 'maxmemory', '1');
@@ -187,7 +187,7 @@ describe('a redis cluster that fails', () => {
     await cluster.stop();
   });
 
-  test('one node frozen: slots on the other nodes are read', async () => {
+  test('One node frozen: slots on the other nodes are read', async () => {
     expect(await fate(store)).toBe('read');
     cluster.nodes[0]?.freeze();
     const seen = new Set<string>();
@@ -204,7 +204,7 @@ describe('a redis cluster that fails', () => {
   });
 
   /** @see https://github.com/redis/ioredis/issues/1604 */
-  test('all nodes frozen: a thousand calls are decided within the budget of their own timer', async () => {
+  test('All nodes frozen: a thousand calls are decided within the budget of their own timer', async () => {
     for (const node of cluster.nodes) node.freeze();
     await Promise.all(Array.from({ length: 3 }, () => fate(store)));
     const fates = await Promise.all(Array.from({ length: 1000 }, () => fate(store)));

@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterEach(() => shop.tidy());
 afterAll(() => shop.close());
 
-test('a flood of strangers ends no service without Redis, fills no more than its share, and forgets nobody who is known', async () => {
+test('A flood of strangers ends no service without Redis, fills no more than its share, and forgets nobody who is known', async () => {
   const service = await startSmallService(shop.environment());
   shop.onTidy(() => service.stop());
   const { url } = service;

@@ -60,7 +60,7 @@ describe('the gateway Worker without the binding APP', () => {
 
   const ids = ['allow', 'deny', 'spoofed-stepgate', 'body', 'websocket', 'own-errors', 'stopped'];
   test.each(SCENARIOS.filter(({ id }) => ids.includes(id)))(
-    'stands before the origin server: $title',
+    'The gateway Worker without the binding APP stands before the origin server: $title',
     async (scenario) => {
       if (gateway === undefined) throw new Error('workerd did not start');
       await play(stage, gateway, 'run', scenario);
@@ -96,7 +96,7 @@ describe.each([
   });
 
   /** @see https://github.com/honojs/hono/issues/4432 */
-  test('knows the place of the client by what Cloudflare says of it', async () => {
+  test('The gateway Worker knows the place of the client by what Cloudflare says of it', async () => {
     const request = { method: 'GET', target: '/public/a', body: '', from: '127.0.0.2', websocket: false };
     const headers = [
       ['X-Request-ID', 'placed'],

@@ -52,7 +52,7 @@ describe('HAProxy with examples/haproxy/haproxy.cfg', () => {
     },
   });
 
-  test('refuses all where the Lua action fails', async () => {
+  test('HAProxy with examples/haproxy/haproxy.cfg refuses all where the Lua action fails', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'stepgate-gateway-'));
     const lua = join(dir, 'stepgate.lua');
     const sound = await readFile(join(EXAMPLES, 'stepgate.lua'), 'utf8');

@@ -37,22 +37,25 @@ describe('nginx with examples/nginx/nginx.conf', () => {
   });
 
   /** @see https://github.com/TecharoHQ/anubis/issues/472 */
-  test.each(['/v1/risk-check', '/healthz', '/metrics', '/'])('refuses all where auth_request asks %s', async (path) => {
-    const stage = await openStage();
-    const port = await freePort();
-    const wrong = (await readFile(EXAMPLE, 'utf8')).replace('http://stepgate/forward-auth', `http://stepgate${path}`);
-    const nginx = await startNginx(stage, port, wrong);
-    const answer = await listeningGateway(stage, port).send({
-      method: 'GET',
-      target: '/public/a',
-      headers: [],
-      body: '',
-      from: '127.0.0.2',
-      websocket: false,
-    });
-    await nginx.stop();
-    await stage.close();
-    expect([403, 503]).toContain(answer.status);
-    expect(answer.arrivals).toEqual([]);
-  });
+  test.each(['/v1/risk-check', '/healthz', '/metrics', '/'])(
+    'Nginx with examples/nginx/nginx.conf refuses all where auth_request asks %s',
+    async (path) => {
+      const stage = await openStage();
+      const port = await freePort();
+      const wrong = (await readFile(EXAMPLE, 'utf8')).replace('http://stepgate/forward-auth', `http://stepgate${path}`);
+      const nginx = await startNginx(stage, port, wrong);
+      const answer = await listeningGateway(stage, port).send({
+        method: 'GET',
+        target: '/public/a',
+        headers: [],
+        body: '',
+        from: '127.0.0.2',
+        websocket: false,
+      });
+      await nginx.stop();
+      await stage.close();
+      expect([403, 503]).toContain(answer.status);
+      expect(answer.arrivals).toEqual([]);
+    },
+  );
 });

@@ -45,7 +45,7 @@ test.each([
   expect(end).toBe('closed');
 });
 
-test('requests sent in one go are answered one by one, in their order', async () => {
+test('Requests sent in one go are answered one by one, in their order', async () => {
   const ask = (action: string) => `${HEAD}Content-Length: ${13 + action.length}\r\n\r\n{"action":"${action}"}`;
   const { answers } = await sent(
     `${ask('a')}${HEAD}Content-Length: 2\r\n\r\n{}GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n${HIDDEN}${ask('b')}`,
@@ -78,7 +78,7 @@ describe('what is no request is refused with a problem document and an X-Request
     expect(end).toBe('closed');
   });
 
-  test('asked by HEAD, without the body', async () => {
+  test('Asked by HEAD, without the body', async () => {
     expect(await sent('HEAD /\xe9 HTTP/1.1\r\nHost: x\r\n\r\n')).toMatchObject({
       answers: [{ status: 400 }],
       rest: '',
@@ -126,14 +126,17 @@ describe('a header line that comes twice never chooses the milder of its values'
     ['the key, the same', [KEYED, KEYED, ...OPEN], 'unauthorized'],
     ['the target', [KEYED, ...OPEN, 'X-Forwarded-Uri: /b'], 'path_invalid'],
     ['the target in another letter case', [KEYED, ...OPEN, 'x-forwarded-uri: /b'], 'path_invalid'],
-  ])('to a hook: %s', async (_what, lines, error) => {
-    const { answers } = await sent(
-      `GET /forward-auth HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${lines.join('\r\n')}\r\n\r\n`,
-    );
-    expect(answers.map(({ status, headers }) => [status, headers.get('x-stepgate-error')])).toEqual([[403, [error]]]);
-  });
+  ])(
+    'A header line that comes twice never chooses the milder of its values to a hook: %s',
+    async (_what, lines, error) => {
+      const { answers } = await sent(
+        `GET /forward-auth HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${lines.join('\r\n')}\r\n\r\n`,
+      );
+      expect(answers.map(({ status, headers }) => [status, headers.get('x-stepgate-error')])).toEqual([[403, [error]]]);
+    },
+  );
 
-  test('to a hook: the method, which then fits every method of the path', async () => {
+  test('A header line that comes twice never chooses the milder of its values to a hook: the method, which then fits every method of the path', async () => {
     const { answers } = await sent(
       `GET /forward-auth HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${KEYED}\r\nX-Forwarded-Method: OPTIONS\r\n${OPEN.join('\r\n')}\r\nOrigin: https://x\r\nAccess-Control-Request-Method: GET\r\n\r\n`,
     );
@@ -157,15 +160,18 @@ describe('a header line that comes twice never chooses the milder of its values'
       [`Authorization: Bearer ${KEY}`, 'Content-Type: application/json', 'Content-Type: text/plain'],
       415,
     ],
-  ])('to a check: %s', async (_what, lines, status) => {
-    const { answers } = await sent(
-      `POST /v1/risk-check HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${lines.join('\r\n')}\r\nContent-Length: 14\r\n\r\n{"action":"a"}`,
-    );
-    expect(answers.map((answer) => answer.status)).toEqual([status]);
-  });
+  ])(
+    'A header line that comes twice never chooses the milder of its values to a check: %s',
+    async (_what, lines, status) => {
+      const { answers } = await sent(
+        `POST /v1/risk-check HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${lines.join('\r\n')}\r\nContent-Length: 14\r\n\r\n{"action":"a"}`,
+      );
+      expect(answers.map((answer) => answer.status)).toEqual([status]);
+    },
+  );
 });
 
-test('an Expect that nobody knows is no reason to leave a gateway without a decision', async () => {
+test('An Expect that nobody knows is no reason to leave a gateway without a decision', async () => {
   const { answers } = await sent(
     `GET /forward-auth HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: the-unexpected\r\nX-Stepgate-Key: ${KEY}\r\nX-Forwarded-Method: GET\r\nX-Forwarded-Uri: /\r\n\r\n`,
   );

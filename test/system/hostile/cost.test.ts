@@ -97,7 +97,7 @@ describe('no header line holds everybody up, whatever it repeats', () => {
     }
   });
 
-  test('a path, as long as one may be, to a hook', async () => {
+  test('A path, as long as one may be, to a hook', async () => {
     for (const unit of UNITS.filter((one) => !/[\s\t]/.test(one))) {
       for (const after of ['', '/..', '%', ';']) {
         const uri = `/${filled(unit, MAX_TARGET_LENGTH - 10)}${after}`;
@@ -109,7 +109,7 @@ describe('no header line holds everybody up, whatever it repeats', () => {
   });
 
   test.each(['/ext-authz/', '/v1/subjects/', '/v1/subjects/x/devices/'])(
-    'a path without end below %s',
+    'A path without end below %s',
     async (path) => {
       for (const unit of UNITS) {
         const headers = path.startsWith('/v1') ? AUTHORIZED : { 'x-stepgate-key': API_KEY };

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { pathReadings } from '../../../src/gateway/path.ts';
-import { compileRoutes } from '../../../src/gateway/route-table.ts';
+import { compileRoutes } from '../../../src/rules/route-table.ts';
 import { pathsOf, servedBy, unresolvedPathsOf } from '../../support/hostile/origins.ts';
 import { hostileTarget } from '../../support/hostile/requests.ts';
 
@@ -30,13 +30,13 @@ function reachedBeyond(target: string): string | undefined {
   );
 }
 
-test('no target is taken for the open route alone that some chain of servers reads as another', () => {
+test('No target is taken for the open route alone that some chain of servers reads as another', () => {
   const taken = fc.sample(hostileTarget, { seed: SEED, numRuns: 20_000 }).filter(isTakenForOpen);
   expect(taken.length).toBeGreaterThan(500);
   expect(taken.filter((target) => reachedBeyond(target) !== undefined)).toEqual([]);
 });
 
-test('nor one behind which a server finds something else, by a script, an index or a session in the path', () => {
+test('Nor one behind which a server finds something else, by a script, an index or a session in the path', () => {
   const piece = fc.constantFrom(
     ...['/index.php', '/x.php', '/a.cgi', '/(S(x))', '/index', '/index.html', '/Default.aspx', '/admin', '/x', '/open'],
     ...['/..', '/%2e%2e', '%2f', '%5c', '/', ';a=b', '%3b', '.', '/.', '%2Ephp', '/%69ndex.php'],
@@ -60,11 +60,11 @@ describe('the chains that are followed', () => {
     ['/open/;x/..%5c..;a=b\\open', '/'],
     ['//evil.example/admin', '/admin'],
     ['/open/%3b/../..', '/'],
-  ])('lead from %s to %s', (target, path) => {
+  ])('The chains that are followed lead from %s to %s', (target, path) => {
     expect(pathsOf(target)).toContain(path);
   });
 
-  test('lead nowhere else from a plain path', () => {
+  test('The chains that are followed lead nowhere else from a plain path', () => {
     expect([...pathsOf('/open/a.b/c?x=/../..')]).toEqual(['/open/a.b/c']);
   });
 });

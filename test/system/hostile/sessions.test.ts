@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { sessionFuzzer } from '../../support/hostile/session-fuzz.ts';
 
-test('whoever any origin takes for the session is whom the decision was about, or the request is not let in', async () => {
+test('Whoever any origin takes for the session is whom the decision was about, or the request is not let in', async () => {
   const { allowed, states, findings } = await sessionFuzzer().round(20_261_130, 20_000);
   expect(findings).toEqual([]);
   // Otherwise the round would show nothing: every state is met, and some are let in.

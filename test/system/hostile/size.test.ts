@@ -61,7 +61,7 @@ describe('a batch', () => {
   const batch = (context: object, count: number): object =>
     evaluations({ context, evaluations: Array.from({ length: count }, () => ({})) });
 
-  test('counts what its items leave out with each of them: a short body may come to too much', async () => {
+  test('A batch counts what its items leave out with each of them: a short body may come to too much', async () => {
     const { post } = scene();
     const context = { text: text(5100) };
     expect((await post('/access/v1/evaluations', batch(context, 100))).status).toBe(200);
@@ -73,7 +73,7 @@ describe('a batch', () => {
     expect(errors).toEqual([{ path: 'evaluations', message: expect.stringContaining(`of ${LIMIT} allowed`) }]);
   });
 
-  test('does not count what its items replace', async () => {
+  test('A batch does not count what its items replace', async () => {
     const body = evaluations({
       context: { text: text(30_000) },
       evaluations: Array.from({ length: 100 }, () => ({ context: {} })),
@@ -83,7 +83,7 @@ describe('a batch', () => {
 });
 
 describe('a refusal', () => {
-  test('names twenty faults and how many there are in all', async () => {
+  test('A refusal names twenty faults and how many there are in all', async () => {
     const response = await scene().post('/v1/risk-check', check(entries(3000)));
     expect(response.status).toBe(400);
     const { detail, errors } = problemDocument.parse(await response.json());
@@ -91,7 +91,7 @@ describe('a refusal', () => {
     expect(errors).toHaveLength(20);
   });
 
-  test('cuts the names that it repeats', async () => {
+  test('A refusal cuts the names that it repeats', async () => {
     const response = await scene().post('/v1/risk-check', check({ [`${text(198)}😀${text(60_000)}`]: 1 }));
     const { detail, errors = [] } = problemDocument.parse(await response.json());
     expect(detail).toHaveLength(1000);

@@ -35,7 +35,7 @@ async function ask(path: string, client: Record<string, string>) {
 
 const bearer = (token: string) => ({ Authorization: `Bearer ${token}` });
 
-test('a client follows the 401 to the provider and comes back with a bearer token that passes', async () => {
+test('A client follows the 401 to the provider and comes back with a bearer token that passes', async () => {
   const session = await alice.authorize();
   const challenged = await ask('/api/transfers', bearer(session.accessToken));
   expect(challenged.status).toBe(401);
@@ -49,7 +49,7 @@ test('a client follows the 401 to the provider and comes back with a bearer toke
   expect(passed.headers.get('x-stepgate-reasons')).toBe('transfer_guarded,step_up_satisfied');
 });
 
-test('the stepped-up token may come beside the session’s own, and only for the same person', async () => {
+test('The stepped-up token may come beside the session’s own, and only for the same person', async () => {
   const session = await alice.authorize();
   const { accessToken } = await alice.authorize({ acrValues: [LOA2] });
   const beside = { ...bearer(session.accessToken), 'X-Step-Up-Token': accessToken };
@@ -62,7 +62,7 @@ test('the stepped-up token may come beside the session’s own, and only for the
   expect(answer.challenge).toContain('subject_mismatch');
 });
 
-test('a bearer token passes a single-use route once', async () => {
+test('A bearer token passes a single-use route once', async () => {
   const { accessToken } = await alice.authorize({ acrValues: [LOA2] });
   expect((await ask('/api/payouts', bearer(accessToken))).status).toBe(200);
   const again = await ask('/api/payouts', bearer(accessToken));
@@ -74,7 +74,7 @@ test('a bearer token passes a single-use route once', async () => {
   expect((await ask('/api/payouts', bearer(next.accessToken))).status).toBe(200);
 });
 
-test('a session refreshed long after the log-in is challenged for its age and keeps its subject', async () => {
+test('A session refreshed long after the log-in is challenged for its age and keeps its subject', async () => {
   const tokens = await alice.authorize({ acrValues: [LOA2] });
   advance(MAX_AGE + 1);
   const answer = await ask('/api/transfers', bearer((await alice.refresh(tokens)).accessToken));
@@ -83,7 +83,7 @@ test('a session refreshed long after the log-in is challenged for its age and ke
   expect(answer.headers.get('x-stepgate-subject')).toBe('alice');
 });
 
-test('an ID token and a token for another API make nobody a subject', async () => {
+test('An ID token and a token for another API make nobody a subject', async () => {
   const { idToken } = await alice.authorize({ acrValues: [LOA2] });
   const { accessToken } = await alice.authorize({ acrValues: [LOA2], resource: OTHER_API });
   for (const token of [idToken, accessToken]) {
@@ -92,7 +92,7 @@ test('an ID token and a token for another API make nobody a subject', async () =
   }
 });
 
-test('a provider that is down turns an unknown key into a 401, never into a 5xx', async () => {
+test('A provider that is down turns an unknown key into a 401, never into a 5xx', async () => {
   const known = await alice.authorize({ acrValues: [LOA2] });
   await idp.rotate();
   const unknown = await alice.authorize({ acrValues: [LOA2] });

@@ -55,7 +55,7 @@ const keyFetches = () => idp.asked.get(KEYS) ?? 0;
 const outcomeOf = ({ decision, step_up }: Answer) => step_up?.error?.code ?? decision;
 
 describe('the preset `oidc`', () => {
-  test('finds the keys by the provider’s own discovery document ahead of the first proof, and keeps them', async () => {
+  test('The preset `oidc` finds the keys by the provider’s own discovery document ahead of the first proof, and keeps them', async () => {
     await provider();
     const bank = await bankWithKeys();
     const fetched = [idp.asked.get(DISCOVERY), keyFetches()];
@@ -66,7 +66,7 @@ describe('the preset `oidc`', () => {
     expect([idp.asked.get(DISCOVERY), keyFetches()]).toEqual(fetched);
   });
 
-  test('takes no keys by a discovery document that speaks for another issuer', async () => {
+  test('The preset `oidc` takes no keys by a discovery document that speaks for another issuer', async () => {
     await provider();
     const other = await identityProvider();
     shop.onTidy(() => other.stop());
@@ -82,7 +82,7 @@ describe('the preset `oidc`', () => {
     expect(other.asked.get(KEYS)).toBeUndefined();
   });
 
-  test('takes no token of a provider that is not configured, however genuine', async () => {
+  test('The preset `oidc` takes no token of a provider that is not configured, however genuine', async () => {
     await provider();
     const other = await identityProvider();
     shop.onTidy(() => other.stop());
@@ -94,7 +94,7 @@ describe('the preset `oidc`', () => {
 });
 
 describe('a change of keys while traffic flows', () => {
-  test('costs one fetch, lets new tokens in at once and leaves old ones good while their key is published', async () => {
+  test('A change of keys while traffic flows costs one fetch, lets new tokens in at once and leaves old ones good while their key is published', async () => {
     await provider();
     const bank = await bankWithKeys();
     const before = await newToken();
@@ -111,7 +111,7 @@ describe('a change of keys while traffic flows', () => {
     expect(keyFetches()).toBe(fetched + 1);
   });
 
-  test('within the cooldown of the last fetch holds new tokens up until it has passed, and suspects nobody', async () => {
+  test('A change of keys while traffic flows within the cooldown of the last fetch holds new tokens up until it has passed, and suspects nobody', async () => {
     await provider();
     const bank = await bankWithKeys();
     const fetched = keyFetches();
@@ -128,7 +128,7 @@ describe('a change of keys while traffic flows', () => {
     expect(late.signals.velocity?.facts).toMatchObject({ 'subject.failures_10m': 0 });
   });
 
-  test('ends the old tokens once their key is withdrawn and the keys are asked for again', async () => {
+  test('A change of keys while traffic flows ends the old tokens once their key is withdrawn and the keys are asked for again', async () => {
     await provider();
     const bank = await bankWithKeys();
     const [first, second] = [await newToken(), await newToken()];
@@ -143,7 +143,7 @@ describe('a change of keys while traffic flows', () => {
 
 describe('a provider that is down', () => {
   /** @see https://github.com/auth0/node-jwks-rsa/issues/385 */
-  test('leaves tokens of known keys good; one of an unknown key leaves the step-up standing, never a 5xx', async () => {
+  test('A provider that is down leaves tokens of known keys good; one of an unknown key leaves the step-up standing, never a 5xx', async () => {
     await provider();
     const bank = await bankWithKeys();
     const known = [await newToken(), await newToken()] as const;
@@ -172,7 +172,7 @@ describe('a provider that is down', () => {
   });
 
   /** @see https://github.com/micronaut-projects/micronaut-security/issues/155 */
-  test('at the first start is told by /readyz, and its tokens count without a restart once it is back', async () => {
+  test('A provider that is down at the first start is told by /readyz, and its tokens count without a restart once it is back', async () => {
     await provider();
     const token = await newToken();
     await idp.stop();

@@ -20,7 +20,7 @@ afterEach(() => closeDay(shop, idp));
 test.each([
   ['names no class, since the challenge names the one of the issuer', {}, 0],
   ['permits a greater age than the issuer, since the challenge tells the smaller one', { max_age: 600 }, 601],
-])('no client is sent round in circles by a rule that %s', async (_what, settings, ageSeconds) => {
+])('No client is sent round in circles by a rule that %s', async (_what, settings, ageSeconds) => {
   const bank = await openBank(shop, issuerEntry(idp, settings));
   await keysAreHad(bank);
   const alice = userAgent(idp, { account: 'alice', methods: ['pwd', 'otp'] });

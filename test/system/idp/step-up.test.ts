@@ -39,7 +39,7 @@ const errorOf = (answer: Answer) => answer.step_up?.error?.code;
 const codesOf = ({ reasons }: Answer) => reasons.map(({ code }) => code);
 
 describe('a person with a password session', () => {
-  test('is challenged, steps up as the challenge says, and is let through', async () => {
+  test('A person with a password session is challenged, steps up as the challenge says, and is let through', async () => {
     const session = await alice.authorize();
     expect(decodeJwt(session.accessToken)).toMatchObject({ acr: LOA1, amr: ['pwd'], aud: API });
 
@@ -58,7 +58,7 @@ describe('a person with a password session', () => {
     expect(codesOf(allowed)).toEqual(['transfer_guarded', 'step_up_satisfied']);
   });
 
-  test('who has no second factor is given a token of the class they reached, and it is not enough', async () => {
+  test('A person with a password session who has no second factor is given a token of the class they reached, and it is not enough', async () => {
     const bob = userAgent(idp, { account: 'bob', methods: ['pwd'] });
     const tokens = await bob.authorize(asked(await bank.check('payment.transfer')));
     const answer = await bank.check('payment.transfer', tokens.accessToken, { subject: 'bob' });
@@ -66,7 +66,7 @@ describe('a person with a password session', () => {
     expect(errorOf(answer)).toBe('acr_too_low');
   });
 
-  test('who reached a higher class than asked is let through without another log-in', async () => {
+  test('A person with a password session who reached a higher class than asked is let through without another log-in', async () => {
     const carol = userAgent(idp, { account: 'carol', methods: ['pwd', 'hwk'] });
     await carol.authorize({ acrValues: [LOA3] });
     const tokens = await carol.authorize(asked(await bank.check('payment.transfer')));
@@ -77,7 +77,7 @@ describe('a person with a password session', () => {
 });
 
 describe('a proof that is too old', () => {
-  test('is refused by its auth_time, and the max_age of the challenge makes the provider ask again', async () => {
+  test('A proof that is too old is refused by its auth_time, and the max_age of the challenge makes the provider ask again', async () => {
     const early = await alice.authorize({ acrValues: [LOA2] });
     advance(MAX_AGE);
     expect((await bank.check('payment.transfer', early.accessToken)).decision).toBe('allow');
@@ -91,7 +91,7 @@ describe('a proof that is too old', () => {
     expect((await bank.check('payment.transfer', again.accessToken)).decision).toBe('allow');
   });
 
-  test('is refused though the token itself was made a moment ago from the session at the provider', async () => {
+  test('A proof that is too old is refused though the token itself was made a moment ago from the session at the provider', async () => {
     await alice.authorize({ acrValues: [LOA2] });
     advance(MAX_AGE + 1);
     const { accessToken, pages } = await alice.authorize({ acrValues: [LOA2] });
@@ -102,7 +102,7 @@ describe('a proof that is too old', () => {
 });
 
 describe('a refresh', () => {
-  test('keeps class and moment of the log-in, so that it is a proof for as long as they are', async () => {
+  test('A refresh keeps class and moment of the log-in, so that it is a proof for as long as they are', async () => {
     const tokens = await alice.authorize({ acrValues: [LOA2] });
     const before = decodeJwt(tokens.accessToken);
     advance(MAX_AGE - 10);
@@ -120,7 +120,7 @@ describe('a refresh', () => {
   });
 
   /** @see https://github.com/keycloak/keycloak/issues/43968 */
-  test('that loses the class is stepped up again and never denied; the class of the token before does not count', async () => {
+  test('A refresh that loses the class is stepped up again and never denied; the class of the token before does not count', async () => {
     idp.onRefresh((claims) => ({ ...claims, acr: LOA1 }));
     const tokens = await alice.authorize({ acrValues: [LOA2] });
     expect((await bank.check('payment.transfer', tokens.accessToken)).decision).toBe('allow');
@@ -131,7 +131,7 @@ describe('a refresh', () => {
   });
 
   /** @see https://github.com/leodip/goiabada/issues/125 */
-  test('that looks fresh but names a class without rank is no proof', async () => {
+  test('A refresh that looks fresh but names a class without rank is no proof', async () => {
     idp.onRefresh((claims) => ({ ...claims, acr: 'urn:bank:pwd', auth_time: Date.now() / 1000 }));
     const tokens = await alice.authorize({ acrValues: [LOA2] });
     advance(7200);
@@ -140,7 +140,7 @@ describe('a refresh', () => {
     expect(errorOf(answer)).toBe('acr_unknown');
   });
 
-  test('that drops auth_time is no proof, since iat would make every refresh a log-in', async () => {
+  test('A refresh that drops auth_time is no proof, since iat would make every refresh a log-in', async () => {
     idp.onRefresh(({ acr, amr }) => ({ acr, amr }) as { acr: string });
     const tokens = await alice.authorize({ acrValues: [LOA2] });
     const answer = await bank.check('payment.transfer', (await alice.refresh(tokens)).accessToken);
@@ -151,7 +151,7 @@ describe('a refresh', () => {
 });
 
 describe('a single-use proof', () => {
-  test('is spent by the first check, and with it every token that the provider makes of that log-in', async () => {
+  test('A single-use proof is spent by the first check, and with it every token that the provider makes of that log-in', async () => {
     const tokens = await alice.authorize({ acrValues: [LOA2] });
     expect(codesOf(await bank.check('payout.approve', tokens.accessToken))).toContain('step_up_satisfied');
     const second = await bank.check('payout.approve', tokens.accessToken);
@@ -165,7 +165,7 @@ describe('a single-use proof', () => {
     }
   });
 
-  test('is asked for with a log-in of now, which the provider then demands although it has a session', async () => {
+  test('A single-use proof is asked for with a log-in of now, which the provider then demands although it has a session', async () => {
     const { accessToken } = await alice.authorize({ acrValues: [LOA2] });
     await bank.check('payout.approve', accessToken);
     advance(2);
@@ -174,7 +174,7 @@ describe('a single-use proof', () => {
     expect((await bank.check('payout.approve', next.accessToken)).decision).toBe('allow');
   });
 
-  test('presented many times at once lets exactly one through', async () => {
+  test('Presented many times at once lets exactly one through', async () => {
     const { accessToken } = await alice.authorize({ acrValues: [LOA2] });
     const answers = await Promise.all(Array.from({ length: 20 }, () => bank.check('payout.approve', accessToken)));
     expect(answers.filter(({ decision }) => decision === 'allow')).toHaveLength(1);
@@ -185,7 +185,7 @@ describe('a single-use proof', () => {
 describe('a device', () => {
   const device = { fingerprint: 'b1946ac92492d2347c6235b4d2611184' };
 
-  test('becomes trusted by a satisfied step-up where the action says so', async () => {
+  test('A device becomes trusted by a satisfied step-up where the action says so', async () => {
     const { accessToken } = await alice.authorize({ acrValues: [LOA2] });
     const first = await bank.check('device.remember', accessToken, { device });
     expect(first.decision).toBe('allow');
@@ -199,7 +199,7 @@ describe('a device', () => {
     expect(transfer.device?.token).toBeUndefined();
   });
 
-  test('becomes trusted by a reported step-up that asks for it', async () => {
+  test('A device becomes trusted by a reported step-up that asks for it', async () => {
     const event = { type: 'step_up.succeeded', subject: 'alice', device, trust_device: true };
     const { status, text } = await post(`${bank.url}/v1/events`, JSON.stringify(event));
     expect(status).toBe(202);
@@ -210,7 +210,7 @@ describe('a device', () => {
 });
 
 describe('a token of the same provider that is meant otherwise', () => {
-  test('for another API is refused by its audience', async () => {
+  test('A token of the same provider that is meant otherwise for another API is refused by its audience', async () => {
     const { accessToken } = await alice.authorize({ acrValues: [LOA2], resource: OTHER_API });
     const answer = await bank.check('payment.transfer', accessToken);
     expect(answer.decision).toBe('step-up');
@@ -220,7 +220,7 @@ describe('a token of the same provider that is meant otherwise', () => {
     });
   });
 
-  test('of another person, got through another client, is refused by its subject', async () => {
+  test('A token of the same provider that is meant otherwise of another person, got through another client, is refused by its subject', async () => {
     const mallory = userAgent(idp, { account: 'mallory', methods: ['pwd', 'otp'] });
     const { accessToken } = await mallory.authorize({ acrValues: [LOA2], client: 'back-office' });
     const answer = await bank.check('payment.transfer', accessToken);
@@ -231,7 +231,7 @@ describe('a token of the same provider that is meant otherwise', () => {
     });
   });
 
-  test('as an ID token is refused by its type, and by nothing else', async () => {
+  test('A token of the same provider that is meant otherwise as an ID token is refused by its type, and by nothing else', async () => {
     const { idToken } = await alice.authorize({ acrValues: [LOA2] });
     expect(errorOf(await bank.check('payment.transfer', idToken))).toBe('typ_not_allowed');
 
@@ -246,7 +246,7 @@ describe('a token of the same provider that is meant otherwise', () => {
     });
   });
 
-  test('whose signature was altered is refused, and counts as a failure of the subject', async () => {
+  test('A token of the same provider that is meant otherwise whose signature was altered is refused, and counts as a failure of the subject', async () => {
     const { accessToken } = await alice.authorize({ acrValues: [LOA2] });
     const [header, payload, signature = ''] = accessToken.split('.');
     const forged = `${header}.${payload}.${signature.startsWith('A') ? 'B' : 'A'}${signature.slice(1)}`;

@@ -67,7 +67,7 @@ describe.each([
 
   const bearer = (accessToken: string) => ({ Authorization: `Bearer ${accessToken}` });
 
-  test('a client follows the challenge to the provider and comes back with what is enough', async () => {
+  test('A client follows the challenge to the provider and comes back with what is enough', async () => {
     const shop = await openShop();
     const challenged = await payOut(shop);
     expect(challenged).toMatchObject({
@@ -88,14 +88,14 @@ describe.each([
     ['header', (token: string) => ({ 'X-Step-Up-Token': token })],
     ['cookie', (token: string) => ({ Cookie: `a=1; __Host-stepgate-su=${token}` })],
     ['bearer', (token: string) => ({ Authorization: `Bearer ${token}` })],
-  ] as const)('the token is taken from %s where that is listed', async (source, carry) => {
+  ] as const)('The token is taken from %s where that is listed', async (source, carry) => {
     const { accessToken } = await alice.authorize({ acrValues: [LOA2] });
     const headers: Record<string, string> = carry(accessToken);
     expect((await payOut(await openShop({ token: [source] }), headers)).status).toBe(200);
     expect((await payOut(await openShop({ token: [] }), headers)).status).toBe(401);
   });
 
-  test('a proof that is too weak, too old, of an ID token, for another API or of somebody else is challenged', async () => {
+  test('A proof that is too weak, too old, of an ID token, for another API or of somebody else is challenged', async () => {
     const shop = await openShop();
     const weak = await alice.authorize({ acrValues: [LOA1] });
     expect((await payOut(shop, bearer(weak.accessToken))).challenge).toMatch(/acr_too_low|not_stepped_up/);
@@ -113,7 +113,7 @@ describe.each([
     expect(shop.served).toEqual([]);
   });
 
-  test('nobody’s proof is any: without a log-in even a valid token is challenged', async () => {
+  test('Nobody’s proof is any: without a log-in even a valid token is challenged', async () => {
     const shop = await openShop();
     const { accessToken } = await alice.authorize({ acrValues: [LOA2] });
     expect((await payOut(shop, bearer(accessToken), '')).status).toBe(401);
@@ -130,7 +130,7 @@ describe.each([
     expect((await payOut(shop, bearer(again.accessToken))).status).toBe(200);
   });
 
-  test('what is single-use asks for a log-in of now, and takes no other token of one that was spent', async () => {
+  test('What is single-use asks for a log-in of now, and takes no other token of one that was spent', async () => {
     const shop = await openShop({ singleUse: true });
     const first = await alice.authorize({ acrValues: [LOA2] });
     expect((await payOut(shop, bearer(first.accessToken))).status).toBe(200);
@@ -149,7 +149,7 @@ describe.each([
     expect(shop.served).toHaveLength(2);
   });
 
-  test('a greatest age of 0 is met by a log-in of now, once, and by nothing else', async () => {
+  test('A greatest age of 0 is met by a log-in of now, once, and by nothing else', async () => {
     const shop = await openShop({ maxAgeSeconds: 0 });
     const before = await alice.authorize({ acrValues: [LOA2] });
     advance(300);
@@ -168,14 +168,14 @@ describe.each([
     expect(shop.served).toHaveLength(1);
   });
 
-  test('methods are asked for beside the class', async () => {
+  test('Methods are asked for beside the class', async () => {
     const shop = await openShop({ amrValues: ['hwk'] });
     const { accessToken } = await alice.authorize({ acrValues: [LOA2] });
     expect((await payOut(shop, bearer(accessToken))).challenge).toContain('amr_missing');
   });
 
   /** @see https://github.com/UsefulSoftwareCo/executor/pull/1665 keys that could not be fetched ended in a 500 */
-  test('a provider that is away turns a token of a new key into a challenge, and takes one of a known key', async () => {
+  test('A provider that is away turns a token of a new key into a challenge, and takes one of a known key', async () => {
     const shop = await openShop();
     const known = await alice.authorize({ acrValues: [LOA2] });
     expect((await payOut(shop, bearer(known.accessToken))).status).toBe(200);
@@ -197,7 +197,7 @@ test.each([{ singleUse: true }, { maxAgeSeconds: 0 }])(
   },
 );
 
-test('what is told to be spent names nobody', async () => {
+test('What is told to be spent names nobody', async () => {
   const told: { readonly id: string; readonly ttlSeconds: number }[] = [];
   const entry: IssuerEntry = { preset: 'oidc', issuer: idp.issuer, audience: API, step_up: { acr_values: [LOA2] } };
   const spend = async (id: string, ttlSeconds: number) => told.push({ id, ttlSeconds }) > 0;
@@ -214,7 +214,7 @@ test('what is told to be spent names nobody', async () => {
   for (const { id } of told) expect(id).toMatch(/^[0-9a-f]{64}$/);
 });
 
-test('a proof that Stepgate could not check is none, even for a client that allows on failure', async () => {
+test('A proof that Stepgate could not check is none, even for a client that allows on failure', async () => {
   const gone = await impostor(() => undefined);
   await gone.stop();
   const shop = await honoShop({

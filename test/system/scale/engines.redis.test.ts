@@ -63,7 +63,7 @@ describe('over a cluster of three masters with replicas', { timeout: TIME_LIMIT_
   });
   afterAll(() => Promise.all([cluster.stop(), alone.stop()]));
 
-  test('three processes asked in turn answer as one process does: counts, places, trust and spent proofs are shared', async () => {
+  test('Three processes asked in turn answer as one process does: counts, places, trust and spent proofs are shared', async () => {
     const key = await signingKey();
     const issuer = { STEP_UP_ISSUERS: JSON.stringify([issuerWith(key)]) };
     const nowS = Math.floor(Date.now() / 1000);
@@ -83,7 +83,7 @@ describe('over a cluster of three masters with replicas', { timeout: TIME_LIMIT_
     expect(spent).toHaveLength(1);
   });
 
-  test('while slots move from master to master every check is answered in full and counted once', async () => {
+  test('Over a cluster of three masters with replicas while slots move from master to master every check is answered in full and counted once', async () => {
     const [first, second] = await engines(2, cluster.url);
     const [from, to] = await cluster.masters();
     if (first === undefined || second === undefined || from === undefined || to === undefined)
@@ -122,7 +122,7 @@ describe('over a cluster of three masters with replicas', { timeout: TIME_LIMIT_
     }
   });
 
-  test('a master that is lost is replaced by its replica: every check is decided, and nothing is learned blindly', async () => {
+  test('A master that is lost is replaced by its replica: every check is decided, and nothing is learned blindly', async () => {
     const [first, second] = await engines(2, cluster.url, { STORE_TIMEOUT_MS: '500' });
     const [lost] = await cluster.masters();
     if (first === undefined || second === undefined || lost === undefined) throw new Error('too few');
@@ -154,7 +154,7 @@ describe('over a cluster of three masters with replicas', { timeout: TIME_LIMIT_
 });
 
 describe('behind three sentinels', { timeout: TIME_LIMIT_MS }, () => {
-  test('the replica takes over from a lost master, and the engines go on without a restart', async () => {
+  test('The replica takes over from a lost master, and the engines go on without a restart', async () => {
     const setUp = await startSentinels();
     try {
       const [first, second] = await engines(2, setUp.url, { STORE_TIMEOUT_MS: '500' });

@@ -57,7 +57,7 @@ describe('while a slot is half moved, a command that needs several of its keys i
     ['its baseline has moved and its counters have not', (s: string) => [baselineKey(s)]],
     ['both have moved', (s: string) => [subjectCountersKey(s), baselineKey(s)]],
     ['neither has moved', () => []],
-  ])('a subject is counted once and keeps its baseline where %s', async (what, movedOf) => {
+  ])('A subject is counted once and keeps its baseline where %s', async (what, movedOf) => {
     const subject = `half ${what}`;
     await store.updateBaseline(subject, learnOnce);
     expect(await attempts1m(subject)).toBe(1);
@@ -72,7 +72,7 @@ describe('while a slot is half moved, a command that needs several of its keys i
     expect(rebuilds).toBe(0);
   });
 
-  test('a subject that comes for the first time is counted, learned and erased', async () => {
+  test('A subject that comes for the first time is counted, learned and erased', async () => {
     const subject = 'newcomer';
     const move = await beginMove(subjectCountersKey(subject), []);
     expect(await attempts1m(subject)).toBe(1);
@@ -86,7 +86,7 @@ describe('while a slot is half moved, a command that needs several of its keys i
     expect(rebuilds).toBe(0);
   });
 
-  test('a known network takes new addresses, and its failures go on counting', async () => {
+  test('A known network takes new addresses, and its failures go on counting', async () => {
     const network = 'half-network';
     const failed = (key: string) =>
       store.recordOutcome({ kind: 'failure', atMs: NOON * 1000, keys: { ...NOBODY, address: key, network } });
@@ -104,7 +104,7 @@ describe('while a slot is half moved, a command that needs several of its keys i
     expect(rebuilds).toBe(0);
   });
 
-  test('a proof is spent once, wherever it lies', async () => {
+  test('A proof is spent once, wherever it lies', async () => {
     const move = await beginMove('sg:{p:half-proof}:spent', []);
     expect(await store.spendProof('half-proof', 600)).toBe(true);
     expect(await store.spendProof('half-proof', 600)).toBe(false);
@@ -112,7 +112,7 @@ describe('while a slot is half moved, a command that needs several of its keys i
     expect(await store.spendProof('half-proof', 600)).toBe(false);
   });
 
-  test('no key is left without an expiry', async () => {
+  test('No key is left without an expiry', async () => {
     for (const { admin } of await cluster.masters()) {
       for (const key of await admin.keys('*')) expect(await admin.pttl(key), key).toBeGreaterThan(0);
     }

@@ -26,11 +26,11 @@ const ONE = JSON.stringify({
 });
 const REFUSED = JSON.stringify({ message: '405 Method Not Allowed - POST https://registry.example/', statusCode: 405 });
 
-test('an audit that finds nothing passes', () => {
+test('An audit that finds nothing passes', () => {
   expect(audited(NOTHING)).toEqual({ code: 0, told: '0 production packages with a known vulnerability\n' });
 });
 
-test('a known vulnerability fails, and is named with its range', () => {
+test('A known vulnerability fails, and is named with its range', () => {
   const { code, told } = audited(ONE);
   expect(code).toBe(1);
   expect(told).toContain('leaky <1.2.3: high');

@@ -7,7 +7,7 @@ import { z } from 'zod';
 
 const ROOT = join(import.meta.dirname, '../../..');
 
-test('the bill of materials names every production package with its version, hash and licence', async () => {
+test('The bill of materials names every production package with its version, hash and licence', async () => {
   const component = z.object({
     name: z.string(),
     version: z.string(),

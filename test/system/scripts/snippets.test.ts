@@ -16,7 +16,7 @@ function faultsOf(...blocks: readonly (readonly [info: string, text: string])[])
 
 const RULE = { id: 'mine', when: { 'context.amount': { gte: 1 } }, then: { decision: 'deny', reason: 'mine' } };
 
-test('finds the blocks of a page with language, place and line', () => {
+test('The snippet check finds the blocks of a page with language, place and line', () => {
   const page = '# A page\n\n```ts server\nconst a = 1;\n```\n\n```\nno language\n```\n\n```json\n{}\n```\n';
   expect(snippetsOf('page.md', page)).toEqual([
     { page: 'page.md', line: 4, language: 'ts', place: 'server', text: 'const a = 1;\n' },
@@ -24,7 +24,7 @@ test('finds the blocks of a page with language, place and line', () => {
   ]);
 });
 
-test('takes what a reader can use: programs, rules, issuers, JSON that is shortened, shell', () => {
+test('The snippet check takes what a reader can use: programs, rules, issuers, JSON that is shortened, shell', () => {
   const faults = faultsOf(
     [
       'ts server',
@@ -41,7 +41,7 @@ test('takes what a reader can use: programs, rules, issuers, JSON that is shorte
   expect(faults).toEqual([]);
 }, 120_000);
 
-test('names page and line of what a reader could not use', () => {
+test('The snippet check names page and line of what a reader could not use', () => {
   const faults = faultsOf(
     ['ts server', "import { createStepgateClient } from '@stepgate/sdk';\ncreateStepgateClient({ url: 1 });"],
     ['ts server', 'document.title;'],

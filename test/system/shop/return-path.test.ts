@@ -60,7 +60,7 @@ describe('returnPath', () => {
     expect(landing(returnPath(asked, ORIGIN)).origin).toBe(ORIGIN);
   });
 
-  test('nothing at all leads to another site, or to the same page by another reading', () => {
+  test('Nothing at all leads to another site, or to the same page by another reading', () => {
     const pieces = fc.constantFrom(
       ...[
         '/',
@@ -126,13 +126,13 @@ describe('the shop', () => {
   const locationOf = (response: Response): string => response.headers.get('location') ?? 'none';
   const cookieOf = (response: Response): string => response.headers.getSetCookie()[0]?.split(';')[0] ?? '';
 
-  test.each(AWAY)('sends nobody elsewhere who chose colours with return_to=%j', async (return_to) => {
+  test.each(AWAY)('The shop sends nobody elsewhere who chose colours with return_to=%j', async (return_to) => {
     const answer = await post('/theme', { theme: 'dark', return_to });
     expect(answer.status).toBe(303);
     expect(landing(locationOf(answer)).origin).toBe(ORIGIN);
   });
 
-  test.each(AWAY)('sends nobody elsewhere who logs in, or steps up, with return_to=%j', async (return_to) => {
+  test.each(AWAY)('The shop sends nobody elsewhere who logs in, or steps up, with return_to=%j', async (return_to) => {
     const begun = await get(`/log-in?return_to=${encodeURIComponent(return_to)}`);
     const back = await get('/callback?state=s', cookieOf(begun));
     expect(back.status).toBe(303);

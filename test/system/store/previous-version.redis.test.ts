@@ -46,13 +46,13 @@ async function deviceOf(which: object, spaces: readonly string[] = ['default']) 
   return result.signals.device?.facts['device.state'];
 }
 
-test('a baseline and a device token of the version before are those of the user in the default space', async () => {
+test('A baseline and a device token of the version before are those of the user in the default space', async () => {
   expect(await deviceOf({})).toBe('trusted');
   expect(await deviceOf({ subject_type: 'user' })).toBe('trusted');
   expect(await deviceOf({ subject_space: 'default' }, ['bank', 'default'])).toBe('trusted');
 });
 
-test('they are nobody else’s who has the same id', async () => {
+test('They are nobody else’s who has the same id', async () => {
   expect(await deviceOf({ subject_type: 'service' })).toBe('mismatch');
   expect(await deviceOf({ subject_space: 'bank' }, ['bank', 'default'])).toBe('mismatch');
   expect(await deviceOf({}, ['bank'])).toBe('mismatch');

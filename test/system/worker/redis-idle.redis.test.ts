@@ -13,7 +13,7 @@ describe('a connection that is closed when idle', () => {
   const clients = async (): Promise<number> =>
     Number(/connected_clients:(\d+)/.exec(await redis.admin.info('clients'))?.[1]) - 1;
 
-  test('is made by the first call, shared by those that come with it, closed when nobody asks, and made anew', async () => {
+  test('A connection that is closed when idle is made by the first call, shared by those that come with it, closed when nobody asks, and made anew', async () => {
     const connection = idleClosingConnection({ url: redis.url, idleMs: 100 });
     expect(await clients()).toBe(0);
     for (let round = 0; round < 2; round += 1) {
@@ -24,7 +24,7 @@ describe('a connection that is closed when idle', () => {
     }
   });
 
-  test('does not try for ever to reach a server that is away', async () => {
+  test('A connection that is closed when idle does not try for ever to reach a server that is away', async () => {
     const problems: string[] = [];
     const connection = idleClosingConnection({
       url: redis.url,

@@ -51,13 +51,13 @@ const DENY_ROOT = JSON.stringify([
 
 const soon = { timeout: 20_000, interval: 200 };
 
-test('with every binding that wrangler.toml offers it answers over the pool', async () => {
+test('With every binding that wrangler.toml offers it answers over the pool', async () => {
   expect(await checked('ann')).toMatchObject({ degraded: [] });
   const ready = await (await fetch(`${worker.url}/readyz`)).json();
   expect(ready.store).toEqual({ driver: 'redis', reachable: true, problem: null });
 });
 
-test('rules in the namespace are taken over without a deploy, broken ones refused, deleted ones left', async () => {
+test('Rules in the namespace are taken over without a deploy, broken ones refused, deleted ones left', async () => {
   const bundled = await rulesNow();
   const kv = await namespace();
   await kv.put(RULES_KEY, DENY_ROOT);

@@ -20,7 +20,7 @@ beforeAll(async () => {
   code = readFileSync(join(folder, 'worker.js'), 'utf8');
 });
 
-test('the bundle of a deploy has nothing of Node that Workers lack', () => {
+test('The bundle of a deploy has nothing of Node that Workers lack', () => {
   const packages = new Set(
     [...code.matchAll(/^\s*\/\/ (?:.*\/)?node_modules\/((?:@[^/\s]+\/)?[^/\s]+)/gm)].map(([, name]) => name),
   );
@@ -34,7 +34,7 @@ test('the bundle of a deploy has nothing of Node that Workers lack', () => {
   expect(modules.filter((name) => NOT_ON_WORKERS.test(name))).toEqual([]);
 });
 
-test('the bundle is small enough to be loaded where a request comes', () => {
+test('The bundle is small enough to be loaded where a request comes', () => {
   const modules = readdirSync(folder).filter((name) => !name.endsWith('.map') && name !== 'README.md');
   expect(modules).toEqual(['worker.js']);
   const kib = gzipSync(code).length / 1024;

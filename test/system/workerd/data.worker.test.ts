@@ -45,7 +45,7 @@ describe('the bundled geo data in workerd', () => {
   }, 300_000);
   afterAll(() => harness.close());
 
-  test('answers for 100,000 random addresses of each family as geoip-lite does, in no more than 16 MiB of the isolate', async () => {
+  test('The bundled geo data in workerd answers for 100,000 random addresses of each family as geoip-lite does, in no more than 16 MiB of the isolate', async () => {
     const source = libraryGeo();
     // In their order, so that each shard is read once and not anew for every address.
     const addresses = randomAddresses(200_000, 8).sort((a, b) =>
@@ -104,7 +104,7 @@ describe('requests that read at the same time', () => {
 
   /** @see https://github.com/Laarryy/Anti-VPN/issues/47 */
   test(
-    'all get their answer, 200 of them on an isolate that has read nothing yet',
+    'All get their answer, 200 of them on an isolate that has read nothing yet',
     () =>
       cold(async (url, harness) => {
         const answers = await Promise.all(
@@ -124,7 +124,7 @@ describe('requests that read at the same time', () => {
   );
 
   test(
-    'do not hang on what one has begun whose client went away',
+    'Requests that read at the same time do not hang on what one has begun whose client went away',
     () =>
       cold(async (url, harness) => {
         const gone = new AbortController();
@@ -145,7 +145,7 @@ describe('requests that read at the same time', () => {
   );
 
   test(
-    'that were too slow for one are there for the next',
+    'Requests that read at the same time that were too slow for one are there for the next',
     () =>
       cold(async (url) => {
         const first = await ask(`${url}/?slow_ms=200&timeout_ms=50`, ['1.2.0.1']);

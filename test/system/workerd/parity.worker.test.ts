@@ -152,7 +152,7 @@ afterAll(async () => {
   await redis?.stop();
 });
 
-test('the same traffic gets the same decisions, scores, reasons and facts on every runtime and store', async () => {
+test('The same traffic gets the same decisions, scores, reasons and facts on every runtime and store', async () => {
   const steps = traffic(Date.now());
   const settings = {
     PRIVACY_KEY: 'p'.repeat(32),

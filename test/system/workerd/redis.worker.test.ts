@@ -90,18 +90,18 @@ for (const { way, size } of WAYS) {
       await redis.stop();
     });
 
-    test('the whole suite was found', () => expect(names.length).toBeGreaterThan(25));
+    test('The whole suite was found', () => expect(names.length).toBeGreaterThan(25));
 
     test.each(names.map((name, i) => [name, i] as const))('%s', async (_name, i) => {
       expect(await ask(workerd, `contract/${i}`)).toEqual({ failure: null });
     });
 
-    test('everything lies in the database of the URL', async () => {
+    test('Everything lies in the database of the URL', async () => {
       expect(await redis.admin.dbsize()).toBe(0);
       expect(await redis.admin.info('keyspace')).toMatch(/^db3:keys=/m);
     });
 
-    test('the runtime had nothing to complain of', () => expect(workerd.output()).toBe(''));
+    test('The runtime had nothing to complain of', () => expect(workerd.output()).toBe(''));
   });
 }
 
@@ -109,7 +109,7 @@ describe.each(WAYS.slice(0, 2))('from a Worker, $way', ({ size }) => {
   afterEach(tidy);
 
   /** @see https://github.com/unjs/db0/issues/253 */
-  test('the second request of an isolate is answered like the first, and so are those that come together', async () => {
+  test('The second request of an isolate is answered like the first, and so are those that come together', async () => {
     const redis = await redisStarted();
     const workerd = await started({ url: redis.url, size });
     for (let i = 1; i <= 2; i += 1) {
@@ -135,7 +135,7 @@ describe.each(WAYS.slice(0, 2))('from a Worker, $way', ({ size }) => {
     expect(workerd.output()).toBe('');
   });
 
-  test('scripts that the server has forgotten are sent again, and nothing is counted twice', async () => {
+  test('Scripts that the server has forgotten are sent again, and nothing is counted twice', async () => {
     const redis = await redisStarted();
     const workerd = await started({ url: redis.url, size });
     for (let i = 1; i <= 6; i += 1) {
@@ -170,7 +170,7 @@ describe.each(WAYS.slice(0, 2))('from a Worker, $way', ({ size }) => {
   );
 
   test.each<[RedisFault]>([['stalled'], ['reset mid-reply'], ['closed']])(
-    'a server whose answers are %s costs the request that asked, and none after it',
+    'A server whose answers are %s costs the request that asked, and none after it',
     async (fault) => {
       const redis = await redisStarted();
       const proxy = await startRedisProxy(redis.port);
@@ -192,7 +192,7 @@ describe.each(WAYS.slice(0, 2))('from a Worker, $way', ({ size }) => {
     },
   );
 
-  test('a password that is wrong is an outage, told without the password', async () => {
+  test('A password that is wrong is an outage, told without the password', async () => {
     const redis = await redisStarted({ password: 'right' });
     const workerd = await started({ url: `redis://:wrong-one@127.0.0.1:${redis.port}`, size, timeoutMs: 2000 });
     const { value } = await ask(workerd, 'attempt');
@@ -204,7 +204,7 @@ describe.each(WAYS.slice(0, 2))('from a Worker, $way', ({ size }) => {
   test.each([
     ['of an authority that the runtime does not know', '127.0.0.1', false],
     ['made for another host', '127.0.0.2', true],
-  ])('a certificate %s is refused', async (_why, host, isTrusted) => {
+  ])('A certificate %s is refused', async (_why, host, isTrusted) => {
     const redis = await redisStarted({ tls: certificates, args: ['--bind', '127.0.0.1', '127.0.0.2'] });
     const trusted = readFileSync(certificates.ca, 'utf8');
     const url = `rediss://${host}:${redis.port}`;
@@ -213,7 +213,7 @@ describe.each(WAYS.slice(0, 2))('from a Worker, $way', ({ size }) => {
     expect(slots.parse(value).subject).toEqual({ state: 'failed', why: 'unreachable' });
   });
 
-  test('an attempt waits for Redis once, and once more to spend a proof', async () => {
+  test('An attempt waits for Redis once, and once more to spend a proof', async () => {
     const redis = await redisStarted({ password: 'secret' });
     const proxy = await startTurnProxy(redis.port);
     cleanups.push(() => proxy.stop());
@@ -238,7 +238,7 @@ describe('connections', () => {
     ['was ended by its budget', async (workerd: Workerd) => ask(workerd, 'attempt?learn')],
     ['closed its store and goes on with other work', async (workerd: Workerd) => ask(workerd, 'attempt?learn&linger')],
     ['was given up by its client', (workerd: Workerd) => givenUp(`${workerd.url}/attempt?learn`)],
-  ])('none is left of a request that %s', async (how, request) => {
+  ])('None is left of a request that %s', async (how, request) => {
     const redis = await redisStarted({ tls: certificates });
     const proxy = await startRedisProxy(redis.port);
     cleanups.push(() => proxy.stop());
@@ -254,7 +254,7 @@ describe('connections', () => {
     await expectQuiet(workerd);
   });
 
-  test('a pool has one for each object, however many requests come', async () => {
+  test('A pool has one for each object, however many requests come', async () => {
     const redis = await redisStarted();
     const workerd = await started({ url: redis.url, size: '4' });
     await Promise.all(Array.from({ length: 200 }, (_, i) => ask(workerd, `attempt?learn&subject=s${i}`)));
@@ -264,7 +264,7 @@ describe('connections', () => {
     expect(await clientsOf(redis)).toBe(4);
   });
 
-  test('a pool connects anew when Redis was restarted, and its first command finds the scripts there', async () => {
+  test('A pool connects anew when Redis was restarted, and its first command finds the scripts there', async () => {
     const redis = await redisStarted();
     const workerd = await started({ url: redis.url, size: '1' });
     await untilRead(workerd);
@@ -305,7 +305,7 @@ describe('the Durable Object', () => {
 
   const SWAP = { key: 'sg:{s:a}:baseline', expected: null, next: 'x', ttlMs: 1000 };
 
-  test('takes the steps of the store', async () => {
+  test('The Durable Object takes the steps of the store', async () => {
     expect(await call('claim', ...CLAIM)).toEqual({ answer: { value: true } });
     expect(await call('claim', ...CLAIM)).toEqual({ answer: { value: false } });
     expect(await call('get', 'sg:{s:ann}:baseline')).toEqual({ answer: { value: null } });
@@ -329,13 +329,13 @@ describe('the Durable Object', () => {
     ['an event that is not counted', 'steps', [[{ ...READ, event: 'x' }]]],
     ['a field that does not exist', 'steps', [[{ ...READ, script: 'return 1' }]]],
     ['an argument where none is', 'ping', ['x']],
-  ])('refuses %s', async (_what, method, args) => {
+  ])('The Durable Object refuses %s', async (_what, method, args) => {
     expect(await call(method, ...args)).toEqual(REFUSED);
     expect(await redis.admin.get('session:secret')).toBe('not of the store');
   });
 
   test.each(['flushall', 'call', 'eval', 'fetch', 'alarm', 'constructor', 'open', '#connection', 'connection'])(
-    'has nothing that is called %s',
+    'The Durable Object has nothing that is called %s',
     async (method) => {
       const { thrown } = await call(method, 'sg:{s:a}:tally');
       expect(thrown).toMatch(/Error/);
@@ -357,7 +357,7 @@ describe('a Redis of several servers', () => {
     expect(thrown).toContain('REDIS_POOL');
   });
 
-  test('a pool serves a Redis Cluster', async () => {
+  test('A pool serves a Redis Cluster', async () => {
     const cluster = await startRedisCluster();
     cleanups.push(() => cluster.stop());
     const workerd = await started({ url: cluster.url, size: '2' });
@@ -370,7 +370,7 @@ describe('a Redis of several servers', () => {
     await expectQuiet(workerd);
   });
 
-  test('a pool finds the master through its sentinels', async () => {
+  test('A pool finds the master through its sentinels', async () => {
     const redis = await redisStarted();
     const sentinel = await redisStarted({ sentinel: `sentinel monitor mymaster 127.0.0.1 ${redis.port} 1\n` });
     const workerd = await started({ url: `redis+sentinel://127.0.0.1:${sentinel.port}/mymaster`, size: '1' });

@@ -67,7 +67,7 @@ describe.each(WAYS)('the Worker, with $way', ({ durableObjects }) => {
   }
 
   /** @see https://github.com/unjs/db0/issues/253 */
-  test('answers the first request of an isolate and those after it, one by one and together', async () => {
+  test('The Worker answers the first request of an isolate and those after it, one by one and together', async () => {
     await start();
     expect((await checked({ subject: 'a' })).degraded).toEqual([]);
     expect((await checked({ subject: 'a' })).degraded).toEqual([]);
@@ -75,7 +75,7 @@ describe.each(WAYS)('the Worker, with $way', ({ durableObjects }) => {
     expect(together.map(({ degraded }) => degraded)).toEqual([[], []]);
   });
 
-  test('answers 200 first requests that come at once to a cold isolate, and counts each of them', async () => {
+  test('The Worker answers 200 first requests that come at once to a cold isolate, and counts each of them', async () => {
     await start();
     const answers = await Promise.all(Array.from({ length: 200 }, (_, i) => checked({ subject: `s-${i % 2}` })));
     expect(answers.flatMap(({ degraded }) => degraded)).toEqual([]);
@@ -90,14 +90,14 @@ describe.each(WAYS)('the Worker, with $way', ({ durableObjects }) => {
     expect(stored).toEqual([100, 100]);
   });
 
-  test('leaves no more connections behind than it is meant to', async () => {
+  test('The Worker leaves no more connections behind than it is meant to', async () => {
     await start();
     await Promise.all(Array.from({ length: 50 }, (_, i) => checked({ subject: `s-${i}` })));
     const meant = 'REDIS_POOL' in durableObjects ? 4 : 0;
     await until(async () => (await connections()) <= meant);
   });
 
-  test('learns after the answer: what follows finds it', async () => {
+  test('The Worker learns after the answer: what follows finds it', async () => {
     await start();
     const seen = { subject: 'ann', ip: LOGIN.ip, device: { fingerprint: 'f'.repeat(32) } };
     const learned = async (): Promise<number | undefined> => {
@@ -111,7 +111,7 @@ describe.each(WAYS)('the Worker, with $way', ({ durableObjects }) => {
     await expect.poll(learned).toBe(2);
   });
 
-  test('answers within its budget while Redis is away, and in full once it is back', async () => {
+  test('The Worker answers within its budget while Redis is away, and in full once it is back', async () => {
     await start({ STORE_TIMEOUT_MS: '200' });
     await checked({ subject: 'ann' });
     await redis.kill();
@@ -124,7 +124,7 @@ describe.each(WAYS)('the Worker, with $way', ({ durableObjects }) => {
     await until(async () => (await checked({ subject: 'ann' })).degraded.length === 0);
   });
 
-  test('answers within its budget while Redis takes connections and says nothing, and in full once it speaks', async () => {
+  test('The Worker answers within its budget while Redis takes connections and says nothing, and in full once it speaks', async () => {
     await start({ STORE_TIMEOUT_MS: '200' });
     await checked({ subject: 'ann' });
     redis.freeze();
@@ -137,7 +137,7 @@ describe.each(WAYS)('the Worker, with $way', ({ durableObjects }) => {
     await until(async () => (await checked({ subject: 'ann' })).degraded.length === 0);
   });
 
-  test('tries Redis again although the client of the one request that was let through went away', async () => {
+  test('The Worker tries Redis again although the client of the one request that was let through went away', async () => {
     await start({ STORE_TIMEOUT_MS: '300' });
     redis.freeze();
     const isOpen = async () => (await checked({ subject: 'ann' })).degraded.some(({ why }) => why === 'circuit_open');

@@ -41,7 +41,7 @@ afterAll(async () => {
 const asked = ({ step_up }: Answer) => parseChallenge(step_up?.www_authenticate ?? '');
 const errorOf = ({ step_up }: Answer) => step_up?.error?.code;
 
-test('a person of a real provider is challenged, steps up as the challenge says, and is let through', async () => {
+test('A person of a real provider is challenged, steps up as the challenge says, and is let through', async () => {
   const session = await alice.authorize();
   const challenged = await bank.check('payment.transfer', session.accessToken);
   expect(challenged.decision).toBe('step-up');
@@ -53,7 +53,7 @@ test('a person of a real provider is challenged, steps up as the challenge says,
   expect(allowed).toMatchObject({ decision: 'allow', step_up: { satisfied: true }, degraded: [] });
 });
 
-test('a single-use proof serves one request, however many come at once', async () => {
+test('A single-use proof serves one request, however many come at once', async () => {
   const steppedUp = await alice.authorize(asked(await bank.check('payout.approve')));
   const answers = await Promise.all(
     Array.from({ length: 8 }, () => bank.check('payout.approve', steppedUp.accessToken)),
@@ -62,7 +62,7 @@ test('a single-use proof serves one request, however many come at once', async (
   expect(answers.filter(({ decision }) => decision === 'step-up').map(errorOf)).toEqual(Array(7).fill('replayed'));
 });
 
-test('the proof of one person is none of another, and a token that was changed is none at all', async () => {
+test('The proof of one person is none of another, and a token that was changed is none at all', async () => {
   const { accessToken } = await alice.authorize(asked(await bank.check('payment.transfer')));
   const foreign = await bank.check('payment.transfer', accessToken, { subject: 'bob' });
   expect(foreign.decision).toBe('step-up');

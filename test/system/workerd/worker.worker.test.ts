@@ -49,7 +49,7 @@ async function linesWith(server: WorkerServer, isWanted: (line: Record<string, u
 }
 
 describe('the bundle of a deploy, in development', () => {
-  test('starts in workerd and answers a check, but says that its memory is of no use beyond one isolate', async () => {
+  test('The bundle of a deploy, in development starts in workerd and answers a check, but says that its memory is of no use beyond one isolate', async () => {
     const server = await started();
     expect(await checked(server)).toMatchObject({ decision: 'step-up', degraded: [] });
     const { status, store } = await readiness(server);
@@ -58,7 +58,7 @@ describe('the bundle of a deploy, in development', () => {
     await linesWith(server, ({ level, msg }) => level === 40 && String(msg).includes('memory of its own'));
   });
 
-  test('writes what it decided to its log, in the shape of Node, with nobody’s name in it', async () => {
+  test('The bundle of a deploy, in development writes what it decided to its log, in the shape of Node, with nobody’s name in it', async () => {
     const server = await started();
     const answer = await checked(server, { ...LOGIN, subject: 'Secret.Person@example.com' }, { 'X-Request-ID': 'r-1' });
     const lines = await linesWith(server, ({ type }) => type === 'decision');
@@ -72,14 +72,14 @@ describe('the bundle of a deploy, in development', () => {
     expect(JSON.stringify(server.lines())).not.toMatch(/secret\.person|81\.2\.69\.160/i);
   });
 
-  test('keeps records and warnings to itself where LOG_LEVEL says so', async () => {
+  test('The bundle of a deploy, in development keeps records and warnings to itself where LOG_LEVEL says so', async () => {
     const server = await started({ vars: { LOG_LEVEL: 'error' } });
     await checked(server);
     await checked(server);
     expect(server.lines()).toEqual([]);
   });
 
-  test('reads variables that wrangler.toml writes as numbers, lists and tables', async () => {
+  test('The bundle of a deploy, in development reads variables that wrangler.toml writes as numbers, lists and tables', async () => {
     const issuer = { issuer: 'https://id.example', audience: 'app', jwks_uri: 'https://id.example/keys' };
     const server = await started({
       vars: { STORE_TIMEOUT_MS: 200, STEP_UP_ISSUERS: [{ ...issuer, algorithms: ['ES256'] }] },
@@ -87,7 +87,7 @@ describe('the bundle of a deploy, in development', () => {
     expect((await readiness(server)).issuers).toEqual({ missing_keys: ['https://id.example'] });
   });
 
-  test('names settings that mean nothing on Workers', async () => {
+  test('The bundle of a deploy, in development names settings that mean nothing on Workers', async () => {
     const server = await started({ vars: { PORT: '8787', RULES_DIR: 'mine', IP_LISTS_DIR: 'data/ip' } });
     await checked(server);
     const lines = await linesWith(server, ({ settings }) => settings !== undefined);
@@ -97,14 +97,14 @@ describe('the bundle of a deploy, in development', () => {
     });
   });
 
-  test('keeps no counters to be scraped, and says where to look', async () => {
+  test('The bundle of a deploy, in development keeps no counters to be scraped, and says where to look', async () => {
     const { url } = await started();
     const response = await fetch(`${url}/metrics`);
     expect(response.status).toBe(501);
     expect(await response.json()).toMatchObject({ code: 'no_metrics', detail: expect.stringContaining('DECISIONS') });
   });
 
-  test('counts bytes while it reads: a body beyond 64 KiB is a 413, whatever is announced', async () => {
+  test('The bundle of a deploy, in development counts bytes while it reads: a body beyond 64 KiB is a 413, whatever is announced', async () => {
     const { url } = await started();
     const { status, text } = await post(`${url}/v1/risk-check`, `{"action":"${'x'.repeat(70_000)}"}`);
     expect(status).toBe(413);
@@ -112,7 +112,7 @@ describe('the bundle of a deploy, in development', () => {
   });
 
   /** @see https://github.com/honojs/hono/issues/4432 */
-  test('header bytes beyond ASCII break nothing', async () => {
+  test('Header bytes beyond ASCII break nothing', async () => {
     const server = await started();
     const city = Buffer.from('Srīperumbūdūr').toString('latin1');
     expect(await checked(server, LOGIN, { 'CF-IPCity': city, 'X-Request-ID': city })).toMatchObject({
@@ -121,7 +121,7 @@ describe('the bundle of a deploy, in development', () => {
   });
 
   /** @see https://github.com/panther-labs/panther-analysis/pull/840 */
-  test('no request leaves anything of itself in the answer to another, however they come', async () => {
+  test('No request leaves anything of itself in the answer to another, however they come', async () => {
     const server = await started();
     const robot = { action: 'a', subject: 'robot', ip: '198.51.100.40', context: { vpn: true }, dry_run: true };
     const person = { action: 'b', subject: 'person', ip: '203.0.113.5', dry_run: true };
@@ -138,7 +138,7 @@ describe('the bundle of a deploy, in development', () => {
 });
 
 /** @see https://github.com/UsefulSoftwareCo/executor/pull/1665 */
-test('a cold isolate that cannot fetch the keys of an issuer decides, and says that it lacks them', async () => {
+test('A cold isolate that cannot fetch the keys of an issuer decides, and says that it lacks them', async () => {
   const issuer = 'https://id.example';
   const server = await started({
     vars: {
@@ -170,7 +170,7 @@ test('a cold isolate that cannot fetch the keys of an issuer decides, and says t
 });
 
 /** @see https://github.com/cloudflare/workers-sdk/issues/6821 */
-test('the configuration that is deployed pins the compatibility that is tested', () => {
+test('The configuration that is deployed pins the compatibility that is tested', () => {
   const config = readFileSync(join(import.meta.dirname, '../../../wrangler.toml'), 'utf8');
   expect(config).toContain(`compatibility_date = "${COMPATIBILITY_DATE}"`);
   expect(config).toContain('compatibility_flags = ["nodejs_compat"]');
@@ -185,7 +185,7 @@ describe('in production', () => {
     detail: 'the service cannot start; its log says why',
   };
 
-  test('without its secrets and a store it refuses every request, and its log alone names them all', async () => {
+  test('Without its secrets and a store it refuses every request, and its log alone names them all', async () => {
     const server = await started({ vars: { NODE_ENV: 'production', API_KEYS: '' } });
     for (const path of ['/v1/risk-check', '/forward-auth', '/healthz']) {
       const { status, headers, text } = await post(`${server.url}${path}`, '{"action":"login"}');
@@ -198,7 +198,7 @@ describe('in production', () => {
     }
   });
 
-  test('is what wrangler.toml says without a word more', async () => {
+  test('A Worker in production is what wrangler.toml says without a word more', async () => {
     const server = await started({ vars: { NODE_ENV: 'production' }, secrets: SECRETS });
     const { text } = await post(`${server.url}/v1/risk-check`, '{"action":"login"}');
     expect(JSON.parse(text)).toEqual(REFUSAL);
@@ -207,7 +207,7 @@ describe('in production', () => {
       .toMatch(/REDIS_URL is not set; on Workers with NODE_ENV=production it must be/);
   });
 
-  test('never tells a secret that it cannot use', async () => {
+  test('A Worker in production never tells a secret that it cannot use', async () => {
     const server = await started({
       vars: { NODE_ENV: 'production', REDIS_URL: 'redis://:hunter2@host/x' },
       secrets: { ...SECRETS, PRIVACY_KEY: 'hunter3' },
@@ -219,7 +219,7 @@ describe('in production', () => {
     expect(server.lines().join('\n')).not.toContain('hunter');
   });
 
-  test('with Redis away every check is answered, held to friction, and readiness is red', async () => {
+  test('With Redis away every check is answered, held to friction, and readiness is red', async () => {
     const redis = `redis://127.0.0.1:${await freePort()}`;
     const server = await started({
       vars: { NODE_ENV: 'production', API_KEYS: SECRETS.API_KEYS },

@@ -23,7 +23,7 @@ function faultsOf(environment: Environment): readonly { name: string; code: stri
 }
 
 describe('loadSettings', () => {
-  test('needs nothing in development and makes the three secrets', () => {
+  test('loadSettings needs nothing in development and makes the three secrets', () => {
     const settings = loadSettings({}, makeSecret);
     expect(settings).toMatchObject({
       production: false,
@@ -49,7 +49,7 @@ describe('loadSettings', () => {
     });
   });
 
-  test('refuses to start in production without each of the secrets and names all of them', () => {
+  test('loadSettings refuses to start in production without each of the secrets and names all of them', () => {
     expect(faultsOf({ NODE_ENV: 'production' }).map(({ name, code }) => [name, code])).toEqual([
       ['API_KEYS', 'missing'],
       ['DEVICE_TOKEN_SECRET', 'missing'],
@@ -60,7 +60,7 @@ describe('loadSettings', () => {
 
   /** @see https://github.com/UKHomeOfficeForms/hof/pull/108 */
   test.each(['prod', 'Production', 'PRODUCTION', 'staging', ' production', 'production ', 'dev', 'productionn', '1'])(
-    'refuses NODE_ENV=%j: a live system never starts in development mode by a slip of the pen',
+    'loadSettings refuses NODE_ENV=%j: a live system never starts in development mode by a slip of the pen',
     (value) => {
       expect(faultsOf({ NODE_ENV: value })).toEqual([
         {
@@ -73,14 +73,14 @@ describe('loadSettings', () => {
     },
   );
 
-  test('is in production only by that very word; development and test need no secrets, nor does an empty NODE_ENV', () => {
+  test('loadSettings is in production only by that very word; development and test need no secrets, nor does an empty NODE_ENV', () => {
     expect(loadSettings(production, makeSecret).production).toBe(true);
     for (const value of ['development', 'test', '', '  ', undefined]) {
       expect(loadSettings({ NODE_ENV: value }, makeSecret).production, value).toBe(false);
     }
   });
 
-  test('takes an empty variable for an unset one', () => {
+  test('loadSettings takes an empty variable for an unset one', () => {
     expect(loadSettings({ PORT: '', REDIS_URL: ' ', LOG_LEVEL: '' }, makeSecret)).toMatchObject({
       port: 8787,
       redisUrl: null,
@@ -88,7 +88,7 @@ describe('loadSettings', () => {
     });
   });
 
-  test('reads callers with a secret in clear and as a SHA-256', () => {
+  test('loadSettings reads callers with a secret in clear and as a SHA-256', () => {
     const hex = 'AB'.repeat(32);
     const { apiKeys } = loadSettings({ API_KEYS: `nginx:with:colons:0123456789, envoy:sha256:${hex},` }, makeSecret);
     expect(apiKeys).toEqual([
@@ -97,7 +97,7 @@ describe('loadSettings', () => {
     ]);
   });
 
-  test('reads a list of device token secrets, the first of which signs', () => {
+  test('loadSettings reads a list of device token secrets, the first of which signs', () => {
     const second = `${SECRET}-2`;
     expect(loadSettings({ DEVICE_TOKEN_SECRET: `${SECRET}, ${second}` }, makeSecret).deviceTokenSecrets).toEqual([
       SECRET,
@@ -105,7 +105,7 @@ describe('loadSettings', () => {
     ]);
   });
 
-  test('lists every fault at once, with what was found and what is allowed', () => {
+  test('Lists every fault at once, with what was found and what is allowed', () => {
     const faults = faultsOf({
       PORT: '80a',
       STORE_TIMEOUT_MS: '0',
@@ -140,7 +140,7 @@ describe('loadSettings', () => {
     ['DEVICE_TOKEN_SECRET', 'hunter2', 'hunter2'],
     ['PRIVACY_KEY', 'hunter2', 'hunter2'],
     ['REDIS_URL', 'postgres://:hunter2@db', 'hunter2'],
-  ])('refuses a bad %s (%s) without repeating the secret', (name, value, secret) => {
+  ])('loadSettings refuses a bad %s (%s) without repeating the secret', (name, value, secret) => {
     const faults = faultsOf({ [name]: value });
     expect(faults.map((fault) => fault.name)).toEqual([name]);
     expect(JSON.stringify(faults)).not.toContain(secret);
@@ -154,12 +154,12 @@ describe('loadSettings', () => {
       'STEP_UP_ISSUERS [0].preset has to be oidc, descope, auth0, keycloak, okta or entra, or left out',
     ],
     ['[7]', 'STEP_UP_ISSUERS [0] invalid input: expected object, received number'],
-  ])('says of the issuers %s where they are wrong, and how', (value, expected) => {
+  ])('loadSettings says of the issuers %s where they are wrong, and how', (value, expected) => {
     const said = faultsOf({ STEP_UP_ISSUERS: value }).map(({ name, message }) => `${name} ${message}`);
     expect(said).toContainEqual(expect.stringContaining(expected));
   });
 
-  test('takes countries only, or no geo data at all, and a limit for its age', () => {
+  test('loadSettings takes countries only, or no geo data at all, and a limit for its age', () => {
     expect(loadSettings({ GEO_DATA: 'country', GEO_MAX_AGE_DAYS: '30' }, makeSecret)).toMatchObject({
       geoData: 'country',
       geoMaxAgeDays: 30,
@@ -171,12 +171,12 @@ describe('loadSettings', () => {
     ]);
   });
 
-  test('counts the bytes of a secret, not its characters', () => {
+  test('loadSettings counts the bytes of a secret, not its characters', () => {
     expect(faultsOf({ PRIVACY_KEY: 'é'.repeat(15) })).toHaveLength(1);
     expect(faultsOf({ PRIVACY_KEY: 'é'.repeat(16) })).toHaveLength(0);
   });
 
-  test('every setting has a meaning and a default for the table of the README', () => {
+  test('Every setting has a meaning and a default for the table of the README', () => {
     for (const { meaning, fallback } of Object.values(SETTINGS)) {
       expect(meaning).not.toBe('');
       expect(fallback).not.toBe('');
@@ -185,7 +185,7 @@ describe('loadSettings', () => {
 });
 
 describe('what gateways need', () => {
-  test('is off by default', () => {
+  test('What gateways need is off by default', () => {
     expect(loadSettings({}, makeSecret)).toMatchObject({
       sessionCookie: null,
       stepUpUrl: null,
@@ -194,7 +194,7 @@ describe('what gateways need', () => {
     });
   });
 
-  test('is read', () => {
+  test('What gateways need is read', () => {
     const environment = {
       SESSION_COOKIE: '__Host-session',
       STEP_UP_URL: 'https://id.example/step-up?tenant=a',
@@ -232,7 +232,7 @@ describe('what gateways need', () => {
   });
 });
 
-test('a variable that looks like a setting and is none is named with the one that was meant', () => {
+test('A variable that looks like a setting and is none is named with the one that was meant', () => {
   const misspelt = {
     SESSION_COOKIE_NAME: 'SESSION_COOKIE',
     TRUSTED_PROXY: 'TRUSTED_PROXIES',

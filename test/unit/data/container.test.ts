@@ -21,7 +21,7 @@ const section: fc.Arbitrary<Section> = fc.oneof(
 );
 
 describe('A container', () => {
-  test('gives back its sections, wherever its bytes begin', () => {
+  test('A container gives back its sections, wherever its bytes begin', () => {
     fc.assert(
       fc.property(fc.array(section, { maxLength: 5 }), fc.nat({ max: 9 }), (sections, offset) => {
         const bytes = encodeContainer(KIND, sections);
@@ -35,7 +35,7 @@ describe('A container', () => {
     );
   });
 
-  test('is refused when any byte is another or any is missing', () => {
+  test('A container is refused when any byte is another or any is missing', () => {
     fc.assert(
       fc.property(
         fc.array(section, { maxLength: 4 }),
@@ -52,7 +52,7 @@ describe('A container', () => {
     );
   });
 
-  test('of an older format is refused with the command that writes it again', () => {
+  test('A container of an older format is refused with the command that writes it again', () => {
     const bytes = encodeContainer(KIND, []);
     new Uint32Array(bytes.buffer)[1] = 2;
     expect(() => openContainer(bytes, KIND)).toThrow(

@@ -26,7 +26,7 @@ async function published(): Promise<readonly string[]> {
 }
 
 describe('A file that is replaced', () => {
-  test('is the old one until the new one is whole, and nothing is left beside it when that fails', async () => {
+  test('A file that is replaced is the old one until the new one is whole, and nothing is left beside it when that fails', async () => {
     await replaceFile(join(dir, 'a'), 'old');
     await replaceFile(join(dir, 'a'), 'new');
     expect(await readFile(join(dir, 'a'), 'utf8')).toBe('new');
@@ -37,7 +37,7 @@ describe('A file that is replaced', () => {
 });
 
 describe('A published directory', () => {
-  test('is the old one as a whole when publishing is cut off, and the next time removes what was left', async () => {
+  test('A published directory is the old one as a whole when publishing is cut off, and the next time removes what was left', async () => {
     const before = [['a.sgip', fileOf('a1')] as const, ['b.sgip', fileOf('b1')] as const];
     await publish(dir, before, manifestOf({ name: 'first' }, before));
     const after = [['a-2.sgip', fileOf('a2')] as const, ['c.sgip', fileOf('c2')] as const];
@@ -52,7 +52,7 @@ describe('A published directory', () => {
     expect((await readdir(dir)).sort()).toEqual(['a-2.sgip', 'c.sgip', MANIFEST_FILE]);
   });
 
-  test('misses a file that is gone, and refuses one of another build or of another size', async () => {
+  test('A published directory misses a file that is gone, and refuses one of another build or of another size', async () => {
     const files = [['a.sgip', fileOf('a1')] as const];
     await publish(dir, files, manifestOf({ name: 'it' }, files));
     await writeFile(join(dir, 'a.sgip'), fileOf('a2'));
@@ -73,13 +73,13 @@ describe('The version of a directory', () => {
   const isText = (name: string): boolean => name.endsWith('.txt');
   const version = () => versionOf(dir, isText);
 
-  test('is null where nothing wanted is, also where there is no directory', async () => {
+  test('The version of a directory is null where nothing wanted is, also where there is no directory', async () => {
     await writeFile(join(dir, 'other'), '');
     expect(await version()).toBeNull();
     expect(await versionOf(join(dir, 'nowhere'), isText)).toBeNull();
   });
 
-  test('changes with every file that is wanted, and with no other', async () => {
+  test('The version of a directory changes with every file that is wanted, and with no other', async () => {
     await writeFile(join(dir, 'a.txt'), 'one');
     const first = await version();
     await writeFile(join(dir, 'other'), 'x');

@@ -86,7 +86,7 @@ describe.each(Object.entries(FOLLOWED))('A directory of %s', (_name, { put, foll
   const expectSoon = (current: () => unknown, version: string) =>
     expect.poll(current, { timeout: 20_000, interval: 2 }).toBe(version);
 
-  test('behind a symbolic link is followed when the link leads elsewhere', async () => {
+  test('A directory behind a symbolic link is followed when the link leads elsewhere', async () => {
     await made('one', 'a');
     await made('two', 'b');
     await symlink('one', join(root, 'link'));
@@ -97,7 +97,7 @@ describe.each(Object.entries(FOLLOWED))('A directory of %s', (_name, { put, foll
     await expectSoon(current, 'b');
   });
 
-  test('is followed when another directory takes its place, and never without a version in between', async () => {
+  test('A directory is followed when another directory takes its place, and never without a version in between', async () => {
     const dir = await made('dir', 'a');
     const next = await made('next', 'b');
     const current = await follow(dir);
@@ -113,7 +113,7 @@ describe.each(Object.entries(FOLLOWED))('A directory of %s', (_name, { put, foll
     expect([...seen].filter((version) => version !== 'a' && version !== 'b')).toEqual([]);
   });
 
-  test('whose files are links through ..data, as in a mounted ConfigMap, is followed when ..data is swapped', async () => {
+  test('A directory whose files are links through ..data, as in a mounted ConfigMap, is followed when ..data is swapped', async () => {
     await made('..1', 'a');
     await made('..2', 'b');
     await mkdir(join(root, 'mount'));
@@ -127,7 +127,7 @@ describe.each(Object.entries(FOLLOWED))('A directory of %s', (_name, { put, foll
     await expectSoon(current, 'b');
   });
 
-  test('is followed when a copy is put over it that keeps the times of its files', async () => {
+  test('A directory is followed when a copy is put over it that keeps the times of its files', async () => {
     const dir = await made('dir', 'a');
     const next = await made('next', 'b');
     const current = await follow(dir);
@@ -157,7 +157,7 @@ function rig(options: { readonly isSame?: (next: string, current: string) => boo
 }
 
 describe('What is followed', () => {
-  test('is not read again while its version stays the same, unless a reload is asked for', async () => {
+  test('What is followed is not read again while its version stays the same, unless a reload is asked for', async () => {
     const { source, said, following } = rig();
     await following.look();
     expect(source.loads).toBe(0);
@@ -169,7 +169,7 @@ describe('What is followed', () => {
     expect(said).toEqual(['version 2']);
   });
 
-  test('keeps its last good version, names the problem once, and tries again until the problem is gone', async () => {
+  test('What is followed keeps its last good version, names the problem once, and tries again until the problem is gone', async () => {
     const { source, said, following } = rig();
     source.version = 2;
     source.fault = new Error('the disk is away');
@@ -184,7 +184,7 @@ describe('What is followed', () => {
     expect(said).toEqual(['the disk is away', 'version 2']);
   });
 
-  test('announces nothing for a version that says the same', async () => {
+  test('What is followed announces nothing for a version that says the same', async () => {
     const { source, said, following } = rig({ isSame: () => true });
     source.version = 2;
     await following.look();
@@ -192,7 +192,7 @@ describe('What is followed', () => {
     expect(following.current()).toBe('version 1');
   });
 
-  test('reads one version at a time, and reads a version that comes meanwhile afterwards', async () => {
+  test('What is followed reads one version at a time, and reads a version that comes meanwhile afterwards', async () => {
     const { source, said, following } = rig();
     source.version = 2;
     const first = following.reload();
@@ -203,7 +203,7 @@ describe('What is followed', () => {
     expect(said).toEqual(['version 2', 'version 3']);
   });
 
-  test('announces nothing once it is closed', async () => {
+  test('What is followed announces nothing once it is closed', async () => {
     const { source, said, following } = rig();
     source.version = 2;
     const reading = following.reload();

@@ -27,7 +27,7 @@ const spans = (max: number): fc.Arbitrary<Span<number>[]> =>
   );
 
 describe('a set of ranges', () => {
-  it('holds exactly the IPv4 addresses of its ranges, up to both ends of the space', () => {
+  it('A set of ranges holds exactly the IPv4 addresses of its ranges, up to both ends of the space', () => {
     fc.assert(
       fc.property(spans(0xffffffff), fc.array(fc.integer({ min: 0, max: 0xffffffff })), (list, others) => {
         const ranges = compileV4(list, false);
@@ -41,7 +41,7 @@ describe('a set of ranges', () => {
     );
   });
 
-  it('holds exactly the IPv6 addresses of its ranges', () => {
+  it('A set of ranges holds exactly the IPv6 addresses of its ranges', () => {
     const start6 = fc.oneof(
       fc.bigInt({ min: 0n, max: (1n << 128n) - 1n }),
       // Close together, so that the words compared differ in the last only.
@@ -64,7 +64,7 @@ describe('a set of ranges', () => {
     );
   });
 
-  it('answers with the value of the range that starts last among those that hold the address', () => {
+  it('A set of ranges answers with the value of the range that starts last among those that hold the address', () => {
     fc.assert(
       fc.property(spans(200), (list) => {
         const ranges = compileV4(list, true);
@@ -83,7 +83,7 @@ describe('a set of ranges', () => {
     );
   });
 
-  it('is kept sorted, disjoint and as short as it can be', () => {
+  it('A set of ranges is kept sorted, disjoint and as short as it can be', () => {
     const step = { next: (at: number): number => at + 1, previous: (at: number): number => at - 1 };
     expect(
       flatten(
@@ -117,7 +117,7 @@ describe('a set of ranges', () => {
     ]);
   });
 
-  it('takes at most 16 bytes an IPv4 range and 40 an IPv6 range, values included', () => {
+  it('A set of ranges takes at most 16 bytes an IPv4 range and 40 an IPv6 range, values included', () => {
     const count = 50_000;
     const v4 = Array.from({ length: count }, (_, index) => ({
       start: index * 80_000,

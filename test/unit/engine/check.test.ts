@@ -24,7 +24,7 @@ const LAPTOP = { fingerprint: '5d41402abc4b2a76b9719d911017c592' };
 const codes = (result: { reasons: readonly { code: string }[] }) => result.reasons.map(({ code }) => code);
 
 describe('a proof', () => {
-  test('that meets the requirement turns a step-up into allow', async () => {
+  test('A proof that meets the requirement turns a step-up into allow', async () => {
     const { check, proof } = scene({ rules: RULES });
     const asked = await check({ ...ANN, action: 'pay' });
     expect(asked).toMatchObject({ decision: 'step-up', stepUp: { satisfied: false, error: null } });
@@ -33,7 +33,7 @@ describe('a proof', () => {
     expect(codes(let_in)).toContain('step_up_satisfied');
   });
 
-  test('that is too old, or of somebody else, leaves it a step-up and says why', async () => {
+  test('A proof that is too old, or of somebody else, leaves it a step-up and says why', async () => {
     const { check, proof } = scene({ rules: RULES });
     const old = await check({ ...ANN, action: 'pay', step_up_token: await proof('ann', 301) });
     expect(old).toMatchObject({ decision: 'step-up', stepUp: { error: { code: 'token_too_old' } } });
@@ -41,39 +41,39 @@ describe('a proof', () => {
     expect(foreign).toMatchObject({ decision: 'step-up', stepUp: { error: { code: 'subject_mismatch' } } });
   });
 
-  test('never turns a deny', async () => {
+  test('A proof never turns a deny', async () => {
     const { check, proof } = scene({ rules: RULES });
     const denied = await check({ ...ANN, ip: '9.9.9.9', action: 'pay', step_up_token: await proof('ann') });
     expect(denied).toMatchObject({ decision: 'deny', stepUp: null });
   });
 
-  test('names its subject in any spelling that is the same subject', async () => {
+  test('A proof names its subject in any spelling that is the same subject', async () => {
     const { check, proof } = scene({ rules: RULES });
     const body = { ...ANN, subject: 'ann@example.com', action: 'pay', step_up_token: await proof('Ann@Example.com') };
     expect(await check(body)).toMatchObject({ decision: 'allow' });
   });
 
-  test('for single use is spent by the first check and refused to the second', async () => {
+  test('A proof for single use is spent by the first check and refused to the second', async () => {
     const { check, proof } = scene({ rules: RULES });
     const body = { ...ANN, action: 'pay.once', step_up_token: await proof('ann') };
     expect(await check(body)).toMatchObject({ decision: 'allow' });
     expect(await check(body)).toMatchObject({ decision: 'step-up', stepUp: { error: { code: 'replayed' } } });
   });
 
-  test('is not spent by a dry run', async () => {
+  test('A proof is not spent by a dry run', async () => {
     const { check, proof } = scene({ rules: RULES });
     const body = { ...ANN, action: 'pay.once', step_up_token: await proof('ann') };
     expect(await check({ ...body, dry_run: true })).toMatchObject({ decision: 'allow' });
     expect(await check(body)).toMatchObject({ decision: 'allow' });
   });
 
-  test('of somebody else counts as a failure of the subject each time', async () => {
+  test('A proof of somebody else counts as a failure of the subject each time', async () => {
     const { check, proof } = scene({ rules: RULES });
     for (let i = 0; i < 3; i++) await check({ ...ANN, action: 'pay', step_up_token: await proof('bob') });
     expect(codes(await check({ ...ANN, action: 'pay' }))).toContain('too_many_failures');
   });
 
-  test('cannot be judged without an issuer, and says so', async () => {
+  test('A proof cannot be judged without an issuer, and says so', async () => {
     const { check, proof } = scene({ rules: RULES, verifier: null });
     const answer = await check({ ...ANN, action: 'pay', step_up_token: await proof('ann') });
     expect(answer).toMatchObject({ decision: 'step-up', stepUp: { error: { code: 'no_issuer' } } });
@@ -81,7 +81,7 @@ describe('a proof', () => {
 });
 
 describe('without the store', () => {
-  test('a check is decided at the floor of its action, and names what was missing', async () => {
+  test('A check is decided at the floor of its action, and names what was missing', async () => {
     const { check, breakStore } = scene({ rules: RULES });
     breakStore('timeout');
     const answer = await check({ ...ANN, action: 'read', device: LAPTOP });
@@ -93,13 +93,13 @@ describe('without the store', () => {
     expect(await check({ ...ANN, action: 'vault' })).toMatchObject({ decision: 'deny', stepUp: null });
   });
 
-  test('a deny from facts that need no store still denies', async () => {
+  test('A deny from facts that need no store still denies', async () => {
     const { check, breakStore } = scene({ rules: RULES });
     breakStore('unreachable');
     expect(await check({ ...ANN, ip: '9.9.9.9', action: 'browse' })).toMatchObject({ decision: 'deny' });
   });
 
-  test('a proof that needs no spending meets the floor, one that does is not accepted', async () => {
+  test('A proof that needs no spending meets the floor, one that does is not accepted', async () => {
     const { check, proof, breakStore } = scene({ rules: RULES });
     breakStore('circuit_open');
     expect(await check({ ...ANN, action: 'read', step_up_token: await proof('ann') })).toMatchObject({
@@ -112,7 +112,7 @@ describe('without the store', () => {
     });
   });
 
-  test('nothing is learned, and no device becomes trusted', async () => {
+  test('Nothing is learned, and no device becomes trusted', async () => {
     const { check, proof, breakStore, engine } = scene({ rules: RULES });
     breakStore('timeout');
     const answer = await check({ ...ANN, action: 'read', device: LAPTOP, step_up_token: await proof('ann') });
@@ -137,14 +137,14 @@ describe('where the data of the place has to be fetched', () => {
     source: 'shards',
   } as const;
 
-  test('a check waits for it, and judges and learns as it does with data in memory', async () => {
+  test('A check waits for it, and judges and learns as it does with data in memory', async () => {
     const { check } = scene({ rules: RULES, geo: geoFrom({ known: true, place }) });
     const first = await check({ ...ANN, action: 'any' });
     expect(first.signals.geo).toMatchObject({ state: 'measured', facts: { 'geo.city': 'Ely' } });
     expect((await check({ ...ANN, action: 'any' })).signals.geo?.facts).toMatchObject({ 'geo.new_country': false });
   });
 
-  test('data that does not come in time leaves the check at the floor of its action, and nothing is learned', async () => {
+  test('Data that does not come in time leaves the check at the floor of its action, and nothing is learned', async () => {
     const { check } = scene({ rules: RULES, geo: geoFrom({ known: false, why: 'source_unavailable' }) });
     const answer = await check({ ...ANN, device: LAPTOP, action: 'any' });
     expect(answer).toMatchObject({
@@ -163,7 +163,7 @@ describe('where address lists could not be read', () => {
   const standing = { categories: null, lists: [], asn: null, why: 'lists_unavailable' } as const;
   const reputation = { configured: true, standing: async () => standing, status: () => [] };
 
-  test('a check is decided at the floor of its action, and says that nothing is known of the address', async () => {
+  test('A check is decided at the floor of its action, and says that nothing is known of the address', async () => {
     const { check } = scene({ rules: RULES, reputation: () => reputation });
     const answer = await check({ ...ANN, action: 'any' });
     expect(answer).toMatchObject({
@@ -174,7 +174,7 @@ describe('where address lists could not be read', () => {
     expect(answer.signals.ip?.facts['ip.categories']).toBeUndefined();
   });
 
-  test('a reported login teaches no place, for the address may be anybody’s exit', async () => {
+  test('A reported login teaches no place, for the address may be anybody’s exit', async () => {
     const place = { lat: 52.2, lon: 0.48, country: 'GB', city: 'Newmarket', accuracy_km: 20 };
     const { check, tell } = scene({ rules: RULES, reputation: () => reputation });
     await tell('login.succeeded', { ...ANN, geo: place });
@@ -187,7 +187,7 @@ describe('what a check teaches', () => {
   const learned = async ({ engine }: Scene) =>
     (await engine.store.readSubject(engine.pseudonym('subject', 'ann'), engine.now()))?.baseline?.value ?? null;
 
-  test('an allowed request teaches its device and network', async () => {
+  test('An allowed request teaches its device and network', async () => {
     const it = scene({ rules: RULES });
     const { device } = await it.check({ ...ANN, action: 'read', device: LAPTOP });
     expect(device).toMatchObject({ id: expect.stringMatching(/^d-/), token: null });
@@ -209,14 +209,14 @@ describe('what a check teaches', () => {
     expect(await learned(it)).toBeNull();
   });
 
-  test('a dry run counts nothing either', async () => {
+  test('A dry run counts nothing either', async () => {
     const it = scene({ rules: RULES });
     await it.check({ ...ANN, action: 'read', dry_run: true });
     const counted = await it.check({ ...ANN, action: 'read' });
     expect(counted.signals.velocity?.facts).toMatchObject({ 'subject.attempts_1m': 1 });
   });
 
-  test('a deny counts against its address', async () => {
+  test('A deny counts against its address', async () => {
     const it = scene({ rules: RULES });
     await it.check({ ...ANN, ip: '9.9.9.9', action: 'read' });
     const next = await it.check({ ...ANN, ip: '9.9.9.9', action: 'read' });
@@ -228,7 +228,7 @@ describe('trust by proof', () => {
   const withProof = async (it: Scene, device: object) =>
     it.check({ ...ANN, action: 'pay', device, step_up_token: await it.proof('ann') });
 
-  test('a satisfied step-up makes the device trusted for the days of the rules', async () => {
+  test('A satisfied step-up makes the device trusted for the days of the rules', async () => {
     const it = scene({ rules: RULES });
     const { device } = await withProof(it, LAPTOP);
     expect(device?.expiresAtMs).toBe(it.clock.ms + 30 * DAY_MS);
@@ -237,7 +237,7 @@ describe('trust by proof', () => {
     expect(next.device).toEqual({ id: device?.id, token: null, expiresAtMs: null });
   });
 
-  test('runs out after its days, whatever use was made of it', async () => {
+  test('Trust by proof runs out after its days, whatever use was made of it', async () => {
     const it = scene({ rules: RULES });
     const { device } = await withProof(it, LAPTOP);
     const token = device?.token;
@@ -251,7 +251,7 @@ describe('trust by proof', () => {
     expect(late.signals.device?.facts).toMatchObject({ 'device.state': 'known', 'device.trusted': false });
   });
 
-  test('is renewed by a new proof once less than half of it is left, not before', async () => {
+  test('Trust by proof is renewed by a new proof once less than half of it is left, not before', async () => {
     const it = scene({ rules: RULES });
     const { device } = await withProof(it, LAPTOP);
     const trusted = { ...LAPTOP, token: device?.token };
@@ -266,7 +266,7 @@ describe('trust by proof', () => {
     expect(next.signals.device?.facts).toMatchObject({ 'device.state': 'trusted' });
   });
 
-  test('makes one device of the requests that a page sends with one proof at the same time', async () => {
+  test('Trust by proof makes one device of the requests that a page sends with one proof at the same time', async () => {
     const it = scene({ rules: RULES });
     const phone = { fingerprint: '7d793037a0760186574b0282f2f435e7' };
     const first = await withProof(it, phone);
@@ -284,14 +284,14 @@ describe('trust by proof', () => {
     expect(stored?.baseline?.value.devices).toHaveLength(2);
   });
 
-  test('is not granted where the rules say so', async () => {
+  test('Trust by proof is not granted where the rules say so', async () => {
     const it = scene({ rules: { ...RULES, trust: { on_step_up: false } } });
     expect((await withProof(it, LAPTOP)).device).toMatchObject({ token: null });
   });
 });
 
 describe('an anonymous request', () => {
-  test('is judged by what needs no subject, and no proof lets it in', async () => {
+  test('An anonymous request is judged by what needs no subject, and no proof lets it in', async () => {
     const { check, proof } = scene({ rules: RULES });
     const answer = await check({ ip: '81.2.69.160', action: 'pay', step_up_token: await proof('ann') });
     expect(answer).toMatchObject({ decision: 'step-up', device: null, degraded: [] });
@@ -301,7 +301,7 @@ describe('an anonymous request', () => {
 });
 
 /** @see https://github.com/panther-labs/panther-analysis/pull/840 */
-test('checks that run at the same time do not colour each other', async () => {
+test('Checks that run at the same time do not colour each other', async () => {
   const viaVpn: Standing = { categories: ['vpn'], lists: ['exits'], asn: null };
   const clean: Standing = { categories: [], lists: [], asn: null };
   const reputation = () => ({
@@ -325,7 +325,7 @@ test('checks that run at the same time do not colour each other', async () => {
 });
 
 /** @see https://github.com/zammad/zammad/issues/5665 */
-test('an inner subnet can be named by a rule; its addresses lie in no country, so in no new one', async () => {
+test('An inner subnet can be named by a rule; its addresses lie in no country, so in no new one', async () => {
   const it = scene({
     rules: {
       version: 1,
@@ -350,7 +350,7 @@ test('an inner subnet can be named by a rule; its addresses lie in no country, s
 });
 
 /** @see https://github.com/geoip-lite/node-geoip/issues/256 */
-test('an address whose country nobody knows is not taken for a foreign one, only for an unknown one', async () => {
+test('An address whose country nobody knows is not taken for a foreign one, only for an unknown one', async () => {
   const { check } = scene({
     rules: {
       version: 1,
@@ -373,7 +373,7 @@ describe('a request that may be several things', () => {
     resource: { type: null, id, properties: {} },
   });
 
-  test('is judged as the strictest, in whatever order they come, and counted once', async () => {
+  test('A request that may be several things is judged as the strictest, in whatever order they come, and counted once', async () => {
     const { checkAs } = scene({ rules: RULES });
     for (const actions of [
       ['read', 'pay', 'any'],
@@ -389,7 +389,7 @@ describe('a request that may be several things', () => {
     expect(result.signals.velocity?.facts['subject.attempts_1m']).toBe(3);
   });
 
-  test('spends a single-use proof where one of them asks for it, and spends it once', async () => {
+  test('A request that may be several things spends a single-use proof where one of them asks for it, and spends it once', async () => {
     const { checkAs, proof } = scene({ rules: RULES });
     const body = { ...ANN, step_up_token: await proof('ann') };
     const both = [under('pay'), under('pay.once')];
@@ -399,7 +399,7 @@ describe('a request that may be several things', () => {
 });
 
 /** @see https://github.com/firehol/blocklist-ipsets/issues/219 */
-test('an address on a list past its age is not clean: rules on its category are unknown, and nothing is learned from it', async () => {
+test('An address on a list past its age is not clean: rules on its category are unknown, and nothing is learned from it', async () => {
   const config = { column: 0, minCount: 0, maxCoverage: 1, licence: '', format: 'text', source: 'x.txt' } as const;
   const fresh = { updatedAtMs: NOW_MS, etag: null, lastModified: null };
   const lists = [

@@ -24,14 +24,14 @@ const stateOf = async (it: Scene, device: object): Promise<unknown> =>
   (await it.check({ ...ANN, action: 'login', device })).signals.device?.facts['device.state'];
 
 describe('a success', () => {
-  test('teaches the baseline, and trusts nothing unless it is asked to', async () => {
+  test('A success teaches the baseline, and trusts nothing unless it is asked to', async () => {
     const it = scene({ rules: RULES });
     const { device } = await it.tell('login.succeeded', { ...ANN, device: LAPTOP });
     expect(device).toMatchObject({ id: expect.stringMatching(/^d-/), token: null });
     expect(await stateOf(it, LAPTOP)).toBe('known');
   });
 
-  test('makes the device trusted for the days of its action', async () => {
+  test('A success makes the device trusted for the days of its action', async () => {
     const it = scene({ rules: RULES });
     const login = await it.tell('login.succeeded', { ...ANN, device: LAPTOP, trust_device: true });
     expect(login.device?.expiresAtMs).toBe(it.clock.ms + 7 * 86_400_000);
@@ -46,7 +46,7 @@ describe('a success', () => {
     expect(device?.expiresAtMs).toBe(it.clock.ms + 3 * 86_400_000);
   });
 
-  test('without a device has none to trust', async () => {
+  test('A success without a device has none to trust', async () => {
     const it = scene({ rules: RULES });
     expect(await it.tell('login.succeeded', { ...ANN, trust_device: true })).toEqual({ device: null });
   });
@@ -65,7 +65,7 @@ test.each(['login.failed', 'step_up.failed'] as const)(
 );
 
 describe('trust ends', () => {
-  test('for every device when a credential changed, and a token of before is never trusted again', async () => {
+  test('Trust ends for every device when a credential changed, and a token of before is never trusted again', async () => {
     const it = scene({ rules: RULES });
     const [laptop, phone] = [await trusted(it, LAPTOP), await trusted(it, PHONE)];
     it.clock.ms += 60_000;
@@ -78,7 +78,7 @@ describe('trust ends', () => {
     expect(await stateOf(it, laptop)).toBe('revoked');
   });
 
-  test('for the device of a revoked session, and for no other', async () => {
+  test('Trust ends for the device of a revoked session, and for no other', async () => {
     const it = scene({ rules: RULES });
     const [laptop, phone] = [await trusted(it, LAPTOP, { session: 's1' }), await trusted(it, PHONE, { session: 's2' })];
     it.clock.ms += 60_000;
@@ -87,7 +87,7 @@ describe('trust ends', () => {
     expect(await stateOf(it, phone)).toBe('trusted');
   });
 
-  test('for the device that the report names', async () => {
+  test('Trust ends for the device that the report names', async () => {
     const it = scene({ rules: RULES });
     const [laptop, phone] = [await trusted(it, LAPTOP), await trusted(it, PHONE)];
     it.clock.ms += 60_000;
@@ -96,7 +96,7 @@ describe('trust ends', () => {
     expect(await stateOf(it, phone)).toBe('trusted');
   });
 
-  test('for all records of a machine that the report names by its fingerprint alone', async () => {
+  test('Trust ends for all records of a machine that the report names by its fingerprint alone', async () => {
     const it = scene({ rules: RULES });
     const [laptop, phone] = [await trusted(it, LAPTOP), await trusted(it, PHONE)];
     await it.tell('login.succeeded', { ...ANN, device: LAPTOP });
@@ -106,7 +106,7 @@ describe('trust ends', () => {
     expect(await stateOf(it, phone)).toBe('trusted');
   });
 
-  test('for every device when nobody knows which one the session was on', async () => {
+  test('Trust ends for every device when nobody knows which one the session was on', async () => {
     const it = scene({ rules: RULES });
     const laptop = await trusted(it, LAPTOP, { session: 's1' });
     it.clock.ms += 60_000;
@@ -116,7 +116,7 @@ describe('trust ends', () => {
 });
 
 /** @see https://github.com/FusionAuth/fusionauth-issues/issues/3126 */
-test('two people on one browser with one cookie keep their own trust, and revoking one leaves the other', async () => {
+test('Two people on one browser with one cookie keep their own trust, and revoking one leaves the other', async () => {
   const it = scene({ rules: RULES });
   const ofAnn = await trusted(it, LAPTOP);
   const ofBob = await trusted(it, ofAnn, { subject: 'bob' });

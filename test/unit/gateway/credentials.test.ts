@@ -33,7 +33,7 @@ test.each([
   [`/api/pay?access_token="${ANN}"`, 'unread query_unreadable'],
   ['/api/pay?access_token=', [MAL]],
   [`/api/pay?token=${ANN}`, [MAL]],
-])('a token in the query counts beside others: %s', (target, expected) => {
+])('A token in the query counts beside others: %s', (target, expected) => {
   expect(read(null, `session=${MAL}`, 'session', 1, target)).toEqual(expected);
 });
 
@@ -62,13 +62,13 @@ describe('the Authorization header', () => {
   });
 
   test.each(['Basic eDp5', `DPoP ${ANN}`, 'Negotiate YII', `Token ${ANN}`])(
-    'of another scheme (%s) beside a session cookie leaves open which of the two an application goes by',
+    'The Authorization header of another scheme (%s) beside a session cookie leaves open which of the two an application goes by',
     (authorization) => {
       expect(read(authorization, `session=${MAL}`)).toBe('unread authorization_beside_cookie');
     },
   );
 
-  test('and a session cookie are both looked at, and one token in both is one', () => {
+  test('And a session cookie are both looked at, and one token in both is one', () => {
     expect(read(`Bearer ${ANN}`, `session=${MAL}`)).toEqual([ANN, MAL]);
     expect(read(`Bearer ${ANN}`, `session=${ANN}`)).toEqual([ANN]);
     expect(read(`Bearer ${ANN}`, `session="${MAL}"`)).toBe('unread cookie_unreadable');
@@ -86,18 +86,18 @@ describe('the session cookie', () => {
     `return_to=%2Fx%3Fsession%3D1; tab=session; session=${ANN}`,
     `quoted="x y"; session=${ANN}`,
     `; ;session=${ANN};`,
-  ])('is read from %j', (cookie) => {
+  ])('The session cookie is read from %j', (cookie) => {
     expect(read(null, cookie)).toEqual([ANN]);
   });
 
   test.each([null, 'theme=dark', 'sessions=1; a="session"', 'tab=session', '__proto__=1', ''])(
-    'is not in %j',
+    'The session cookie is not in %j',
     (cookie) => {
       expect(read(null, cookie)).toEqual([]);
     },
   );
 
-  test('is not looked for where none is set', () => {
+  test('The session cookie is not looked for where none is set', () => {
     expect(read(null, `session="${ANN}"`, null)).toEqual([]);
   });
 
@@ -136,7 +136,7 @@ describe('the session cookie', () => {
     'session',
     `a=b%3B session%3D${ANN}`,
     `a=b${'\t'.repeat(500)}session${' '.repeat(500)}=${ANN}`,
-  ])('is unread in %j, which parsers read in more than one way', (cookie) => {
+  ])('The session cookie is unread in %j, which parsers read in more than one way', (cookie) => {
     expect(read(null, cookie)).toBe('unread cookie_unreadable');
     expect(read(null, `session=${MAL}; ${cookie}`)).toBe('unread cookie_unreadable');
     expect(read(`Bearer ${MAL}`, `${cookie}; theme=dark`)).toBe('unread cookie_unreadable');
@@ -154,7 +154,7 @@ describe('the session cookie', () => {
     ['Session.0'],
     ['session%2E0'],
     ['session_chunks'],
-  ])('is unread in a piece of it (%s), also beside a whole one', (piece) => {
+  ])('The session cookie is unread in a piece of it (%s), also beside a whole one', (piece) => {
     expect(read(null, `${piece}=${ANN}`)).toBe('unread cookie_chunked');
     expect(read(null, `session=${MAL}; ${piece}=${ANN}`)).toBe('unread cookie_chunked');
     expect(read(`Bearer ${MAL}`, `theme=dark; ${piece}=${ANN}`)).toBe('unread cookie_chunked');
@@ -162,16 +162,16 @@ describe('the session cookie', () => {
     expect(read(null, `x${piece}=${ANN}; ${piece}x=${ANN}`)).toEqual([]);
   });
 
-  test('with two values is unread, since parsers take the first or the last', () => {
+  test('The session cookie with two values is unread, since parsers take the first or the last', () => {
     expect(read(null, `session=${ANN}; session=${MAL}`)).toBe('unread cookie_repeated');
   });
 
-  test('in one of several Cookie lines is unread, since servers take the first, the last or all', () => {
+  test('The session cookie in one of several Cookie lines is unread, since servers take the first, the last or all', () => {
     expect(read(null, `session=${ANN}; a=b`, 'session', 2)).toBe('unread cookie_lines');
     expect(read(null, 'a=b; c=d', 'session', 2)).toEqual([]);
   });
 
-  test('by a name that PHP rewrites is found in what PHP takes for it', () => {
+  test('The session cookie by a name that PHP rewrites is found in what PHP takes for it', () => {
     for (const cookie of ['my.session=1', 'my session=1', 'my[session=1', '.my_session=1']) {
       expect(read(null, cookie, cookie.startsWith('.') ? '_my_session' : 'my_session')).toBe(
         'unread cookie_unreadable',
@@ -180,7 +180,7 @@ describe('the session cookie', () => {
     expect(read(null, 'my.session=1', 'my.session')).toEqual(['1']);
   });
 
-  test('takes no longer to look for however the header is drawn out', () => {
+  test('The session cookie takes no longer to look for however the header is drawn out', () => {
     // Each of these took a pattern with a second look the square of its length: minutes, not the second that is left here.
     for (const piece of [' ', '\t', '[', '=', '%', '%25', '"', '\\', ';', 'session[', 'session ']) {
       expect(read(null, `${piece.repeat(60_000 / piece.length)}x`)).toBeDefined();

@@ -49,7 +49,7 @@ async function bearer(subject: string): Promise<Record<string, string>> {
  * @see https://github.com/kubernetes/ingress-nginx/issues/2292
  */
 describe('the status tells the decision to every gateway', () => {
-  test('an allow is exactly 200, without a body', async () => {
+  test('An allow is exactly 200, without a body', async () => {
     const answer = await rig.forward('GET', '/public/a');
     expectContract(answer);
     expect(answer.status).toBe(200);
@@ -57,7 +57,7 @@ describe('the status tells the decision to every gateway', () => {
     expect(answer.headers).toMatchObject({ 'x-stepgate-decision': 'allow', 'x-stepgate-action': 'catalogue' });
   });
 
-  test('a step-up is 401 with one challenge, and everything a client needs is in headers', async () => {
+  test('A step-up is 401 with one challenge, and everything a client needs is in headers', async () => {
     const answer = await rig.forward('POST', '/api/pay', await bearer('u1'));
     expectContract(answer);
     expect(answer.status).toBe(401);
@@ -76,7 +76,7 @@ describe('the status tells the decision to every gateway', () => {
     expect(JSON.parse(answer.body)).toMatchObject({ error: 'insufficient_user_authentication' });
   });
 
-  test('a deny is 403 without a challenge', async () => {
+  test('A deny is 403 without a challenge', async () => {
     const answer = await rig.forward('POST', '/upload/x');
     expectContract(answer);
     expect(answer.status).toBe(403);
@@ -91,7 +91,7 @@ describe('the status tells the decision to every gateway', () => {
     ['a target with NUL', { 'X-Forwarded-Uri': '/admin%00/x' }, 'path_invalid'],
     ['a target that is a whole URL', { 'X-Forwarded-Uri': 'https://app.example/public' }, 'path_invalid'],
     ['two targets', { 'X-Forwarded-Uri': '/public/a, /admin' }, 'path_invalid'],
-  ])('a call with %s is 403 and marked', async (_, headers, code) => {
+  ])('A call with %s is 403 and marked', async (_, headers, code) => {
     const answer = await rig.forward('GET', '/public/a', headers);
     expectContract(answer);
     expect(answer.status).toBe(403);
@@ -99,7 +99,7 @@ describe('the status tells the decision to every gateway', () => {
   });
 
   /** @see https://github.com/envoyproxy/envoy/issues/14001 */
-  test('rules that are not loaded are a marked 403, never a 5xx', async () => {
+  test('Rules that are not loaded are a marked 403, never a 5xx', async () => {
     const empty = { ...rig.engine.rules(), files: [] };
     const bare = await gatewayScene({ rules: () => empty });
     const answer = await bare.forward('GET', '/public/a');
@@ -108,7 +108,7 @@ describe('the status tells the decision to every gateway', () => {
     await bare.close();
   });
 
-  test('a fault inside is a marked 403, is logged, and tells nothing', async () => {
+  test('A fault inside is a marked 403, is logged, and tells nothing', async () => {
     const logged: string[] = [];
     const log = { ...rig.deps.log, error: (message: string) => logged.push(message) };
     const broken = await gatewayScene({
@@ -126,7 +126,7 @@ describe('the status tells the decision to every gateway', () => {
   });
 
   /** @see https://github.com/UsefulSoftwareCo/executor/pull/1665 */
-  test('keys of the issuer that cannot be had hold a session to the floor, and make nobody of it; never a 5xx', async () => {
+  test('Keys of the issuer that cannot be had hold a session to the floor, and make nobody of it; never a 5xx', async () => {
     const issuers = stepUpIssuers.parse([
       { issuer: 'https://issuer.test', audience: 'app', jwks_uri: 'https://issuer.test/keys', algorithms: ['ES256'] },
     ]);
@@ -164,7 +164,7 @@ describe('the status tells the decision to every gateway', () => {
     await cut.close();
   });
 
-  test('a deny by default for want of the store still has a requirement to challenge for', async () => {
+  test('A deny by default for want of the store still has a requirement to challenge for', async () => {
     const down = await gatewayScene({
       store: {
         ...rig.engine.store,
@@ -185,7 +185,7 @@ describe('the status tells the decision to every gateway', () => {
 
 /** @see https://github.com/caddyserver/caddy/pull/7545 */
 describe('headers of our own name', () => {
-  test('are set on every answer, so that a copy sent by a client is overwritten', async () => {
+  test('Headers of our own name are set on every answer, so that a copy sent by a client is overwritten', async () => {
     const spoofed = {
       'X-Stepgate-Decision': 'allow',
       'X-Stepgate-Score': '0',
@@ -205,7 +205,7 @@ describe('headers of our own name', () => {
     }
   });
 
-  test('stay ASCII and below 4 kB whatever subject, action and reasons are', async () => {
+  test('Headers of our own name stay ASCII and below 4 kB whatever subject, action and reasons are', async () => {
     const rules = {
       version: 1,
       actions: { ['é'.repeat(120)]: { routes: ['GET /long'] } },
@@ -232,7 +232,7 @@ describe('headers of our own name', () => {
 });
 
 describe('the caller', () => {
-  test('is not authenticated by the Authorization header, which is the end user’s', async () => {
+  test('The caller is not authenticated by the Authorization header, which is the end user’s', async () => {
     const answer = await rig.forward('GET', '/public/a', {
       'X-Stepgate-Key': '',
       Authorization: `Bearer ${API_KEY}`,
@@ -256,7 +256,7 @@ describe('the caller', () => {
     expect((await rig.ask(path, headers, method)).status).toBeGreaterThanOrEqual(400);
   });
 
-  test('a bodyless GET on the JSON route is 405 with a plain key too', async () => {
+  test('A bodyless GET on the JSON route is 405 with a plain key too', async () => {
     expect((await rig.ask('/v1/risk-check', { Authorization: `Bearer ${API_KEY}` })).status).toBe(405);
   });
 });
@@ -287,20 +287,20 @@ describe('method and path of the original request', () => {
   });
 
   /** @see https://github.com/dadrus/heimdall/issues/709 */
-  test('a missing method takes the strictest action of the path', async () => {
+  test('A missing method takes the strictest action of the path', async () => {
     const answer = await rig.forward('', '/api/pay', await bearer('u2'));
     expect(answer).toMatchObject({ status: 401, headers: { 'x-stepgate-action': 'pay' } });
   });
 
   /** @see https://github.com/apache/apisix/issues/11690 */
-  test('missing both, the hook’s own method and path never stand in', async () => {
+  test('Missing both, the hook’s own method and path never stand in', async () => {
     const answer = await rig.ask('/forward-auth', { 'X-Stepgate-Key': API_KEY, 'X-Forwarded-For': '81.2.69.160' });
     expectContract(answer);
     expect(answer).toMatchObject({ status: 403, headers: { 'x-stepgate-error': 'target_missing' } });
   });
 
   /** @see https://github.com/pomerium/pomerium/pull/1563 */
-  test('come from headers only: a query of the hook is never read', async () => {
+  test('Method and path of the original request come from headers only: a query of the hook is never read', async () => {
     const query = '?uri=https://app.example/public&method=GET&amount=900&user=admin';
     const base = { 'X-Stepgate-Key': API_KEY, 'X-Forwarded-Method': 'POST' };
     const without = await rig.ask(`/forward-auth${query}`, base);
@@ -318,7 +318,7 @@ describe('method and path of the original request', () => {
   });
 
   /** @see https://github.com/oauth2-proxy/oauth2-proxy/issues/735 */
-  test('another header that names another method is never taken, and is flagged', async () => {
+  test('Another header that names another method is never taken, and is flagged', async () => {
     for (const name of ['X-Original-Method', 'X-HTTP-Method-Override']) {
       const answer = await rig.forward('POST', '/api/pay', {
         [name]: 'OPTIONS',
@@ -340,7 +340,7 @@ describe('method and path of the original request', () => {
     expect(agreeing.headers['x-stepgate-reasons']).toBe('payment');
   });
 
-  test('two methods in one header are no method', async () => {
+  test('Two methods in one header are no method', async () => {
     const answer = await rig.forward('OPTIONS, POST', '/api/pay', await bearer('u4'));
     expect(answer).toMatchObject({ status: 401, headers: { 'x-stepgate-reasons': 'header_conflict,payment' } });
   });
@@ -350,7 +350,7 @@ describe('method and path of the original request', () => {
 describe('a CORS preflight', () => {
   const preflight = { Origin: 'https://app.example', 'Access-Control-Request-Method': 'POST' };
 
-  test('passes uncounted and unrecorded when the gateway itself states OPTIONS', async () => {
+  test('A CORS preflight passes uncounted and unrecorded when the gateway itself states OPTIONS', async () => {
     const asked: string[] = [];
     const store = new Proxy(rig.engine.store, {
       get: (target, name, receiver) => {
@@ -381,7 +381,7 @@ describe('a CORS preflight', () => {
     expect(answer.status).toBe(401);
   });
 
-  test('does not pass without the key of the gateway', async () => {
+  test('A CORS preflight does not pass without the key of the gateway', async () => {
     const answer = await rig.forward('OPTIONS', '/api/pay', { ...preflight, 'X-Stepgate-Key': '' });
     expect(answer.status).toBe(403);
   });
@@ -389,7 +389,7 @@ describe('a CORS preflight', () => {
 
 describe('the hook call itself', () => {
   /** @see https://github.com/thomseddon/traefik-forward-auth/pull/353 */
-  test('by HEAD has the same status and challenge and no body', async () => {
+  test('The hook call itself by HEAD has the same status and challenge and no body', async () => {
     const headers = { 'X-Stepgate-Key': API_KEY, 'X-Forwarded-Method': 'HEAD', 'X-Forwarded-Uri': '/reports/1' };
     const answer = await rig.ask('/forward-auth', headers, 'HEAD');
     expectContract(answer);
@@ -397,7 +397,7 @@ describe('the hook call itself', () => {
   });
 
   test.each(['GET', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'PROPFIND'])(
-    'by %s is answered alike',
+    'The hook call itself by %s is answered alike',
     async (method) => {
       const headers = { 'X-Stepgate-Key': API_KEY, 'X-Forwarded-Method': 'GET', 'X-Forwarded-Uri': '/admin' };
       const answer = await rig.ask('/forward-auth', headers, method);
@@ -410,7 +410,7 @@ describe('the hook call itself', () => {
    * @see https://github.com/traefik/traefik/pull/3907
    * @see https://github.com/caddyserver/caddy/issues/5430
    */
-  test('with the headers of a websocket handshake is a plain call with a plain answer', async () => {
+  test('The hook call itself with the headers of a websocket handshake is a plain call with a plain answer', async () => {
     const handshake = {
       Connection: 'Upgrade',
       Upgrade: 'websocket',
@@ -427,7 +427,7 @@ describe('the hook call itself', () => {
   });
 
   /** @see https://github.com/apache/apisix/issues/11020 */
-  test('that announces a body and sends none is answered at once and closed', async () => {
+  test('The hook call itself that announces a body and sends none is answered at once and closed', async () => {
     const text = [
       'GET /forward-auth HTTP/1.1',
       'Host: risk',
@@ -446,7 +446,7 @@ describe('the hook call itself', () => {
   });
 
   /** @see https://github.com/honojs/hono/issues/5191 */
-  test('is never answered from a cache, whatever the client says it has: the status is the decision', async () => {
+  test('The hook call itself is never answered from a cache, whatever the client says it has: the status is the decision', async () => {
     for (const match of [undefined, '*', '"x"', 'W/"x"']) {
       const headers =
         match === undefined ? {} : { 'If-None-Match': match, 'If-Modified-Since': new Date().toUTCString() };
@@ -464,7 +464,7 @@ describe('the hook call itself', () => {
     }
   });
 
-  test('does not read a body that does come', async () => {
+  test('The hook call itself does not read a body that does come', async () => {
     const body = 'x'.repeat(512);
     const received = await rig.raw(
       `POST /forward-auth HTTP/1.1\r\nHost: risk\r\nX-Stepgate-Key: ${API_KEY}\r\nContent-Length: 512\r\n` +
@@ -475,7 +475,7 @@ describe('the hook call itself', () => {
 });
 
 describe('who the request is of', () => {
-  test('a bearer token of a configured issuer that verifies names the subject', async () => {
+  test('A bearer token of a configured issuer that verifies names the subject', async () => {
     const answer = await rig.forward('GET', '/public/a', await bearer('Ann@Example.com'));
     expect(answer.headers['x-stepgate-subject']).toBe('ann%40example.com');
   });
@@ -485,7 +485,7 @@ describe('who the request is of', () => {
     expect((await rig.forward('GET', '/public/a', cookie)).headers['x-stepgate-subject']).toBe('bob');
   });
 
-  test('a token that does not verify names nobody, and a guarded action asks for a log-in', async () => {
+  test('A token that does not verify names nobody, and a guarded action asks for a log-in', async () => {
     for (const token of [await rig.forged({ sub: 'admin' }), 'e30.e30.e30', 'opaque']) {
       const answer = await rig.forward('GET', '/admin', { Authorization: `Bearer ${token}` });
       expect(answer).toMatchObject({ status: 401, headers: { 'x-stepgate-subject': '' } });
@@ -495,14 +495,14 @@ describe('who the request is of', () => {
     expect(answer.headers['x-stepgate-subject']).toBe('');
   });
 
-  test('session tokens of two subjects are refused: the origin may take the one that was not judged', async () => {
+  test('Session tokens of two subjects are refused: the origin may take the one that was not judged', async () => {
     const [bob, eve] = [await rig.token({ sub: 'bob' }), await rig.token({ sub: 'eve', su: true })];
     const ambiguous = { status: 403, headers: { 'x-stepgate-error': 'session_ambiguous', 'x-stepgate-subject': '' } };
     const mixed = { Authorization: `Bearer ${eve}`, Cookie: `session=${bob}` };
     expect(await rig.forward('GET', '/public/a', mixed)).toMatchObject(ambiguous);
   });
 
-  test('a bearer token and a session cookie of one subject are one session', async () => {
+  test('A bearer token and a session cookie of one subject are one session', async () => {
     const bob = await rig.token({ sub: 'bob' });
     const again = { Authorization: `Bearer ${bob}`, Cookie: `session=${await rig.token({ sub: 'bob' }, 20)}` };
     expect(await rig.forward('GET', '/public/a', again)).toMatchObject({ status: 200 });
@@ -515,7 +515,7 @@ describe('who the request is of', () => {
 });
 
 describe('a step-up proof', () => {
-  test('may be the session token itself', async () => {
+  test('A step-up proof may be the session token itself', async () => {
     const token = await rig.token({ sub: 'p1', su: true });
     expect((await rig.forward('GET', '/admin', { Authorization: `Bearer ${token}` })).status).toBe(200);
   });
@@ -523,13 +523,13 @@ describe('a step-up proof', () => {
   test.each([
     ['X-Step-Up-Token', (token: string) => ({ 'X-Step-Up-Token': token })],
     ['the cookie __Host-stepgate-su', (token: string) => ({ Cookie: `__Host-stepgate-su=${token}` })],
-  ])('may come in %s beside the session token', async (_, headersOf) => {
+  ])('A step-up proof may come in %s beside the session token', async (_, headersOf) => {
     const proof = await rig.token({ sub: 'p2', su: true });
     const answer = await rig.forward('GET', '/admin', { ...(await bearer('p2')), ...headersOf(proof) });
     expect(answer).toMatchObject({ status: 200, headers: { 'x-stepgate-reasons': 'guarded_route,step_up_satisfied' } });
   });
 
-  test('the newest one counts, so an old cookie does not hide a fresh token', async () => {
+  test('The newest one counts, so an old cookie does not hide a fresh token', async () => {
     const answer = await rig.forward('GET', '/admin', {
       Authorization: `Bearer ${await rig.token({ sub: 'p3', su: true })}`,
       Cookie: `__Host-stepgate-su=${await rig.token({ sub: 'p3', su: true }, 3000)}`,
@@ -537,7 +537,7 @@ describe('a step-up proof', () => {
     expect(answer.status).toBe(200);
   });
 
-  test('of the session counts before one that somebody else left in the browser, however new', async () => {
+  test('A step-up proof of the session counts before one that somebody else left in the browser, however new', async () => {
     const answer = await rig.forward('GET', '/admin', {
       Authorization: `Bearer ${await rig.token({ sub: 'p3', su: true }, 300)}`,
       Cookie: `__Host-stepgate-su=${await rig.token({ sub: 'bob', su: true })}`,
@@ -545,7 +545,7 @@ describe('a step-up proof', () => {
     expect(answer.status).toBe(200);
   });
 
-  test('of somebody else, forged, too old or without a session is not taken, and the challenge says why', async () => {
+  test('A step-up proof of somebody else, forged, too old or without a session is not taken, and the challenge says why', async () => {
     const cases: [Record<string, string>, RegExp][] = [
       [{ ...(await bearer('p4')), 'X-Step-Up-Token': await rig.token({ sub: 'eve', su: true }) }, /subject_mismatch/],
       [{ ...(await bearer('p4')), 'X-Step-Up-Token': await rig.forged({ sub: 'p4', su: true }) }, /signature/],
@@ -560,7 +560,7 @@ describe('a step-up proof', () => {
     }
   });
 
-  test('for single use is spent once, also where the path can be read in two ways', async () => {
+  test('A step-up proof for single use is spent once, also where the path can be read in two ways', async () => {
     const spend = async (subject: string, uri: string) => {
       const proof = { 'X-Step-Up-Token': await rig.token({ sub: subject, su: true, jti: `once-${subject}` }) };
       const headers = { ...(await bearer(subject)), ...proof };
@@ -574,7 +574,7 @@ describe('a step-up proof', () => {
 });
 
 describe('several candidate actions', () => {
-  test('count as one attempt, and one decision is recorded', async () => {
+  test('Count as one attempt, and one decision is recorded', async () => {
     const fresh = await gatewayScene();
     const headers = { Authorization: `Bearer ${await fresh.token({ sub: 'counted' })}` };
     await fresh.forward('', '/public/..%2fadmin', headers);
@@ -586,7 +586,7 @@ describe('several candidate actions', () => {
     await fresh.close();
   });
 
-  test('beyond what is checked for one request are refused as ambiguous', async () => {
+  test('Several candidate actions beyond what is checked for one request are refused as ambiguous', async () => {
     const below = (depth: number): string => '/a'.repeat(depth);
     const actions = Object.fromEntries(
       Array.from({ length: 17 }, (_, i) => [`a${i}`, { routes: [`GET ${below(i)}/*`] }]),
@@ -605,7 +605,7 @@ describe('the device', () => {
   const FINGERPRINT = { 'X-Stepgate-Device': 'v=1;fp=b1946ac92492d2347c6235b4d2611184' };
 
   /** @see https://github.com/traefik/traefik/issues/3660 */
-  test('that earns trust gets a __Host- cookie; lost on its way, the user is only asked again', async () => {
+  test('The device that earns trust gets a __Host- cookie; lost on its way, the user is only asked again', async () => {
     const proven = async (secondsAgo: number) => ({
       ...(await bearer('d1')),
       ...FINGERPRINT,
@@ -638,7 +638,7 @@ describe('the device', () => {
     expect(rig.records.at(-1)?.facts).toMatchObject({ 'device.state': 'unconfirmed', 'device.trusted': false });
   });
 
-  test('is told by its header with all that the collector says', async () => {
+  test('The device is told by its header with all that the collector says', async () => {
     const header = 'v=1;fp=b1946ac92492d2347c6235b4d2611184;confidence=0.7;bot=1;c.canvas=a1b2';
     await rig.forward('GET', '/public/a', { ...(await bearer('d3')), 'X-Stepgate-Device': header });
     await rig.settled();
@@ -654,7 +654,7 @@ describe('the device', () => {
     ['that is too long', [`v=1;fp=${'a'.repeat(5000)}`]],
     ['that is none', ['ü%00,;=']],
     ['of a blocked collector', ['v=1;fp=undefined;confidence=0.9;c.canvas=a1b2']],
-  ])('with a header %s counts as absent, says why, and fails nothing', async (_case, lines) => {
+  ])('The device with a header %s counts as absent, says why, and fails nothing', async (_case, lines) => {
     const answer = await rig.forward('GET', '/public/a', { ...(await bearer('d4')), 'X-Stepgate-Device': lines });
     expectContract(answer);
     expect(answer.status).toBe(200);
@@ -666,7 +666,7 @@ describe('the device', () => {
     expect(rig.records.at(-1)?.erased).not.toContain('device.fingerprint');
   });
 
-  test('cookie on an answer that is no allow is never set', async () => {
+  test('Cookie on an answer that is no allow is never set', async () => {
     const answer = await rig.forward('POST', '/api/pay', { ...(await bearer('d2')), ...FINGERPRINT });
     expect(answer.headers).not.toHaveProperty('set-cookie');
   });
@@ -684,12 +684,12 @@ describe('the client address', () => {
     return { address: record?.address === null ? null : (named ?? 'other') };
   }
 
-  test('is the last entry that the trusted gateway appended, not what a client wrote before it', async () => {
+  test('The client address is the last entry that the trusted gateway appended, not what a client wrote before it', async () => {
     const headers = { 'X-Forwarded-For': '203.0.113.7, 81.2.69.160' };
     expect(await addressOf('127.0.0.0/8', headers)).toEqual({ address: '81.2.69.160' });
   });
 
-  test('is unknown, and never the gateway’s own, where the gateway is not trusted', async () => {
+  test('The client address is unknown, and never the gateway’s own, where the gateway is not trusted', async () => {
     expect(await addressOf('', { 'X-Forwarded-For': '81.2.69.160' })).toEqual({ address: null });
     expect(await addressOf('192.0.2.0/24', { 'X-Forwarded-For': '81.2.69.160' })).toEqual({ address: null });
   });
@@ -699,7 +699,7 @@ describe('the client address', () => {
     ['192.0.2.0/24', 1],
     ['127.0.0.0/8', 0],
   ])(
-    'that cannot be told with TRUSTED_PROXIES=%s is warned of %i times, however many calls come',
+    'The client address that cannot be told with TRUSTED_PROXIES=%s is warned of %i times, however many calls come',
     async (trusted, times) => {
       const warnings: string[] = [];
       const own = await gatewayScene({
@@ -713,7 +713,7 @@ describe('the client address', () => {
   );
 
   /** @see https://github.com/envoyproxy/envoy/issues/21519 */
-  test('comes from X-Envoy-External-Address only where that header is declared', async () => {
+  test('The client address comes from X-Envoy-External-Address only where that header is declared', async () => {
     const headers = { 'X-Forwarded-For': '127.0.0.9', 'X-Envoy-External-Address': '203.0.113.7' };
     expect(await addressOf('127.0.0.0/8', headers)).toEqual({ address: null });
     const declared = await gatewayScene({
@@ -728,7 +728,7 @@ describe('the client address', () => {
   });
 
   /** @see https://github.com/cloudflare/cloudflare-docs/pull/10293 */
-  test('and its country are not taken from what an edge says about the calling Worker', async () => {
+  test('And its country are not taken from what an edge says about the calling Worker', async () => {
     const own = await gatewayScene();
     await own.forward('GET', '/public/a', {
       'CF-Worker': 'gateway.example',
@@ -747,7 +747,7 @@ describe('the client address', () => {
  * @see https://github.com/authelia/authelia/issues/3506
  * @see https://github.com/authelia/authelia/issues/939
  */
-test('many and large cookies are no reason for the service to fail', async () => {
+test('Many and large cookies are no reason for the service to fail', async () => {
   const rules = fileURLToPath(new URL('../../contract/authzen/fixtures/authzen-interop', import.meta.url));
   const environment = { PORT: '0', API_KEYS: `gateway:${API_KEY}`, RULES_DIR: rules, LOG_LEVEL: 'silent' };
   const service = await startServer(loadSettings(environment, () => 'a-secret-made-for-one-run-of-this-test'));
@@ -769,7 +769,7 @@ test('many and large cookies are no reason for the service to fail', async () =>
 describe('/ext-authz', () => {
   const KEY = { 'X-Stepgate-Key': API_KEY };
 
-  test('takes method and path of the request itself, behind the prefix', async () => {
+  test('/ext-authz takes method and path of the request itself, behind the prefix', async () => {
     expect(await rig.ask('/ext-authz/admin/x?y=1', KEY, 'DELETE')).toMatchObject({
       status: 401,
       headers: { 'x-stepgate-action': 'admin' },
@@ -779,13 +779,13 @@ describe('/ext-authz', () => {
     expect((await rig.ask('/ext-authz/', KEY)).headers['x-stepgate-action']).toBe('request');
   });
 
-  test('by HEAD follows GET and has no body', async () => {
+  test('/ext-authz by HEAD follows GET and has no body', async () => {
     const answer = await rig.ask('/ext-authz/reports/1', KEY, 'HEAD');
     expectContract(answer);
     expect(answer).toMatchObject({ status: 401, body: '' });
   });
 
-  test('passes a preflight, whose method is the request’s own', async () => {
+  test('/ext-authz passes a preflight, whose method is the request’s own', async () => {
     const headers = { ...KEY, Origin: 'https://app.example', 'Access-Control-Request-Method': 'POST' };
     expect((await rig.ask('/ext-authz/api/pay', headers, 'OPTIONS')).status).toBe(200);
   });
@@ -821,7 +821,7 @@ describe('/ext-authz', () => {
     expect(answer.status).toBeGreaterThanOrEqual(400);
   });
 
-  test('never reads X-Forwarded-Method or -Uri, which there are a client’s word', async () => {
+  test('/ext-authz never reads X-Forwarded-Method or -Uri, which there are a client’s word', async () => {
     const headers = { ...KEY, 'X-Forwarded-Method': 'GET', 'X-Forwarded-Uri': '/public/a' };
     expect((await rig.ask('/ext-authz/upload/x', headers, 'POST')).status).toBe(403);
   });
@@ -837,7 +837,7 @@ describe('a navigation', () => {
   });
   afterAll(() => pages.close());
 
-  test('that needs a step-up is told the page in a header, the status stays 401', async () => {
+  test('A navigation that needs a step-up is told the page in a header, the status stays 401', async () => {
     const answer = await pages.forward('GET', '/account?tab=2', HTML);
     expectContract(answer);
     expect(answer.status).toBe(401);
@@ -852,7 +852,7 @@ describe('a navigation', () => {
     expect(answer.headers).not.toHaveProperty('location');
   });
 
-  test('is redirected where the gateway can pass a redirect on', async () => {
+  test('A navigation is redirected where the gateway can pass a redirect on', async () => {
     const answer = await pages.forward('GET', '/account', { ...HTML, 'X-Stepgate-Redirect': '1' });
     expectContract(answer);
     expect(answer.status).toBe(302);
@@ -877,7 +877,7 @@ test.each([
   'admin.example.',
   'admin.example.:80',
   'admin.example:',
-])('a rule on the host sees the site that servers choose by it: %s', async (host) => {
+])('A rule on the host sees the site that servers choose by it: %s', async (host) => {
   const own = await gatewayScene({
     rules: {
       actions: { request: { floor: 'allow' } },

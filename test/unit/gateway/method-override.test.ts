@@ -48,13 +48,13 @@ test.each([
   expect(queryNamesOtherMethod(target, 'POST')).toBe(false);
 });
 
-test('the query of a gateway that tells no method is in conflict too', () => {
+test('The query of a gateway that tells no method is in conflict too', () => {
   expect(queryNamesOtherMethod('/x?_method=DELETE', null)).toBe(true);
   expect(namesOtherMethod(() => null, null, null)).toBe(false);
   expect(namesOtherMethod((name) => (name === 'x-http-method-override' ? 'PUT' : null), '/x', 'POST')).toBe(true);
 });
 
-test('any target is read, in bounded work', () => {
+test('Any target is read, in bounded work', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary-ascii', maxLength: 30 }), (text) => {
       expect(queryNamesOtherMethod(`/?${text}&_method=DELETE`, 'POST')).toBe(true);

@@ -33,7 +33,7 @@ describe('a path without anything that origins dispute has exactly one reading',
   });
 });
 
-test('the longest run of dots is read in a moment, however many readings the path has', () => {
+test('The longest run of dots is read in a moment, however many readings the path has', () => {
   const target = `/a;b/c.\\%2f/${'.'.repeat(7_900)}a`;
   const tries = Array.from({ length: 3 }, () => {
     const startedMs = performance.now();
@@ -107,11 +107,11 @@ describe('where origins differ every reading is there, the plain one first', () 
   test.each([
     ['/files/a;v=1%2F2', '/files/a;v=1%2f2', '/files/a;v=1/2', '/files/a', '/files/a/2'],
     ['/files/C:\\a/b;v=1', '/files/c:\\a/b;v=1', '/files/c:/a/b;v=1', '/files/c:\\a/b', '/files/c:/a/b'],
-  ])('several of them where nothing leads up: %s', (target, ...readings) => {
+  ])('Several of them where nothing leads up: %s', (target, ...readings) => {
     expect(readingsOf(target)).toEqual(expect.arrayContaining(readings));
   });
 
-  test('an encoded slash that belongs to a segment keeps the segment whole', () => {
+  test('An encoded slash that belongs to a segment keeps the segment whole', () => {
     expect(readingsOf('/files/a%2Fb')).toEqual(['/files/a%2fb', '/files/a/b']);
   });
 });
@@ -183,7 +183,7 @@ const spellingOfAdminX = fc
   .map((parts) => `/${parts.join('')}`);
 
 describe('for any target', () => {
-  test('nothing is thrown, and no more than the bound comes back', () => {
+  test('Nothing is thrown, and no more than the bound comes back', () => {
     const piece = fc.constantFrom(
       '/',
       '..',
@@ -220,7 +220,7 @@ describe('for any target', () => {
     );
   });
 
-  test('the first reading holds no dot segment, and one without disputed parts is its own only reading', () => {
+  test('The first reading holds no dot segment, and one without disputed parts is its own only reading', () => {
     const piece = fc.constantFrom('/', '..', '.', ';', '%2f', '%5c', '%2e', 'a', 'B', 'c-d', '%61');
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 12 }), (parts) => {
@@ -236,7 +236,7 @@ describe('for any target', () => {
     );
   });
 
-  test('every spelling of /admin/x has the reading /admin/x', () => {
+  test('Every spelling of /admin/x has the reading /admin/x', () => {
     let read = 0;
     fc.assert(
       fc.property(spellingOfAdminX, (target) => {
@@ -250,7 +250,7 @@ describe('for any target', () => {
     expect(read).toBeGreaterThan(2500);
   });
 
-  test('the longest target is read in bounded work', () => {
+  test('The longest target is read in bounded work', () => {
     for (const unit of ['%2f', '..;/', '\\', '%252e', '//', 'a/']) {
       const target = `/${unit.repeat(Math.floor((MAX_TARGET_LENGTH - 1) / unit.length))}`;
       const paths = pathReadings(target);

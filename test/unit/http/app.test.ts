@@ -30,7 +30,7 @@ function unreachableStore(): Store {
 }
 
 describe('POST /v1/risk-check', () => {
-  test('answers with the decision, why, and the revision of the rules', async () => {
+  test('POST /v1/risk-check answers with the decision, why, and the revision of the rules', async () => {
     const { post, engine } = scene();
     const response = await post('/v1/risk-check', {
       subject: 'user-123',
@@ -58,13 +58,13 @@ describe('POST /v1/risk-check', () => {
     );
   });
 
-  test('answers 200 to a deny: a decision is not an error', async () => {
+  test('POST /v1/risk-check answers 200 to a deny: a decision is not an error', async () => {
     const response = await scene().post('/v1/risk-check', { subject: 'root', action: 'login' });
     expect(response.status).toBe(200);
     expect(await response.json()).toMatchObject({ decision: 'deny', rule: { id: 'no-root' } });
   });
 
-  test('takes null for what a caller does not know', async () => {
+  test('POST /v1/risk-check takes null for what a caller does not know', async () => {
     const nothing = {
       subject: null,
       ip: null,
@@ -77,7 +77,7 @@ describe('POST /v1/risk-check', () => {
     expect((await scene().post('/v1/risk-check', { action: 'login', ...nothing })).status).toBe(200);
   });
 
-  test('reads the device of the client’s own header where the body tells none', async () => {
+  test('POST /v1/risk-check reads the device of the client’s own header where the body tells none', async () => {
     const claim = 'v=1;fp=b1946ac92492d234;confidence=0.7;bot=1';
     const askedWith = async (body: object) => {
       const response = await scene().post('/v1/risk-check', { subject: 'u', action: 'login', ...body });
@@ -100,7 +100,7 @@ describe('POST /v1/risk-check', () => {
     expect(await askedWith({ headers: { 'X-Stepgate-Device': '' } })).toMatchObject({ state: 'measured' });
   });
 
-  test('with the store out of reach still answers 200, names what is missing and holds to the floor', async () => {
+  test('POST /v1/risk-check with the store out of reach still answers 200, names what is missing and holds to the floor', async () => {
     const { post } = scene({ store: unreachableStore() });
     const response = await post('/v1/risk-check', { subject: 'u', action: 'login', ip: '81.2.69.160' });
     expect(response.status).toBe(200);
@@ -111,7 +111,7 @@ describe('POST /v1/risk-check', () => {
 
   /** @see https://github.com/TecharoHQ/anubis/issues/472 */
   test.each(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'])(
-    'refuses %s with 405, so that it cannot be a gateway hook by mistake',
+    'POST /v1/risk-check refuses %s with 405, so that it cannot be a gateway hook by mistake',
     async (method) => {
       const response = await scene().app.request('/v1/risk-check', { method, headers: AUTHORIZED });
       expect(response.status).toBe(405);
@@ -120,7 +120,7 @@ describe('POST /v1/risk-check', () => {
   );
 
   /** @see https://github.com/honojs/hono/issues/5191 */
-  test('is never answered from a cache: no-store, no ETag, If-None-Match is ignored', async () => {
+  test('POST /v1/risk-check is never answered from a cache: no-store, no ETag, If-None-Match is ignored', async () => {
     const { post } = scene();
     for (const match of ['*', '"x"', 'W/"x"']) {
       const response = await post('/v1/risk-check', { subject: 'root', action: 'login' }, { 'If-None-Match': match });
@@ -131,7 +131,7 @@ describe('POST /v1/risk-check', () => {
   });
 
   /** @see https://github.com/honojs/hono/issues/4432 */
-  test('takes names of any script and puts none of them into a header', async () => {
+  test('POST /v1/risk-check takes names of any script and puts none of them into a header', async () => {
     const response = await scene().post('/v1/risk-check', {
       action: 'login',
       subject: 'Srīperumbūdūr',
@@ -178,7 +178,7 @@ describe('the fields of a body', () => {
     expect(await pathsOf(body)).toEqual(paths);
   });
 
-  test('a key that is not there is called missing, one of another type is told both types', async () => {
+  test('A key that is not there is called missing, one of another type is told both types', async () => {
     const errors = async (path: string, body: object) => (await (await scene().post(path, body)).json()).errors;
     expect(await errors('/v1/risk-check', { subject: 7 })).toEqual([
       { path: 'subject', message: 'invalid input: expected string, received number' },
@@ -189,7 +189,7 @@ describe('the fields of a body', () => {
     ]);
   });
 
-  test('free keys take any JSON', async () => {
+  test('Free keys take any JSON', async () => {
     const context = { amount: 1, nested: { list: [1, 'a', null, true] }, 'strange key "\u2028': 'x' };
     const resource = { type: 'account', id: '42', properties: context };
     const response = await scene().post('/v1/risk-check', {
@@ -239,7 +239,7 @@ describe('the fields of a body', () => {
   });
 
   /** @see https://github.com/rack/rack-attack/issues/493 */
-  test('respellings of one mail address share one counter', async () => {
+  test('Respellings of one mail address share one counter', async () => {
     const { post, engine, settled } = scene();
     for (const subject of ['User@Example.com', ' user@example.com', 'user@example.com\t', 'u\u017fer@example.com']) {
       await post('/v1/events', { type: 'login.failed', subject });
@@ -250,7 +250,7 @@ describe('the fields of a body', () => {
   });
 
   /** @see https://github.com/maxmind/geoip-api-c/issues/119 */
-  test('a country is refused although the gateway wrote a port after the address; one that cannot be read is no allow', async () => {
+  test('A country is refused although the gateway wrote a port after the address; one that cannot be read is no allow', async () => {
     const rules = {
       version: 1,
       actions: { login: {} },
@@ -283,7 +283,7 @@ describe('the fields of a body', () => {
   });
 
   /** @see https://github.com/migadu/alps/pull/18 */
-  test('a client that invents the left end of X-Forwarded-For fills one counter, its own, and nobody else’s', async () => {
+  test('A client that invents the left end of X-Forwarded-For fills one counter, its own, and nobody else’s', async () => {
     const { post, settled } = scene({
       deps: { trust: { trusted: parseTrustedProxies('192.0.2.0/28'), declared: null } },
     });
@@ -343,7 +343,7 @@ describe('the fields of a body', () => {
     expect(records.at(-1)?.address).toBeNull();
   });
 
-  test('the address of a trusted proxy is no client’s, also where the caller states it; a private one beside it is', async () => {
+  test('The address of a trusted proxy is no client’s, also where the caller states it; a private one beside it is', async () => {
     const { post } = scene({ deps: { trust: { trusted: parseTrustedProxies('10.0.0.0/24'), declared: null } } });
     const ipSignal = async (ip: string) => {
       const answer = await post('/v1/risk-check', { action: 'a', subject: 'u', ip });
@@ -353,7 +353,7 @@ describe('the fields of a body', () => {
     expect((await ipSignal('10.0.1.7')).facts).toMatchObject({ 'ip.address': '10.0.1.7', 'ip.kind': 'private' });
   });
 
-  test('without ip, the address comes from the headers through the trusted proxies', async () => {
+  test('Without ip, the address comes from the headers through the trusted proxies', async () => {
     const cidrs = scene({ deps: { trust: { trusted: { kind: 'hops', hops: 1 }, declared: null } } });
     const body = { action: 'login', headers: { 'X-Forwarded-For': 'spoofed, 81.2.69.160' }, peer_ip: '10.0.0.9' };
     await cidrs.post('/v1/risk-check', body);
@@ -391,7 +391,7 @@ describe('callers', () => {
     expect(await response.text()).not.toContain(API_KEY.slice(2));
   });
 
-  test('are told apart by their keys, in clear or hashed', () => {
+  test('Callers are told apart by their keys, in clear or hashed', () => {
     // printf %s second-key-0123456789 | sha256sum
     const hex = 'cdc8bf8583da505da0340b103c182d172408e4a68698993e485475e2f7e74b36';
     const find = callers([
@@ -408,7 +408,7 @@ describe('callers', () => {
   const asksForKey = ({ access }: Route): boolean => access !== 'public' && access !== 'own';
   const guarded = routesOf(deps).filter(asksForKey);
 
-  test('every route under /v1 and /access asks for the key', () => {
+  test('Every route under /v1 and /access asks for the key', () => {
     const open = routesOf(deps).filter((route) => /^\/(v1|access)\//.test(route.path) && !asksForKey(route));
     expect(open).toEqual([]);
     expect(guarded.length).toBeGreaterThanOrEqual(8);
@@ -444,34 +444,34 @@ describe('callers', () => {
 });
 
 describe('every answer', () => {
-  test('echoes a printable X-Request-ID', async () => {
+  test('Every answer echoes a printable X-Request-ID', async () => {
     for (const id of ['abc', 'a b', '~'.repeat(128), '01JDEADBEEF']) {
       const response = await scene().app.request('/healthz', { headers: { 'X-Request-ID': id } });
       expect(response.headers.get('x-request-id')).toBe(id);
     }
   });
 
-  test('carries a fresh X-Request-ID when the one sent is too long or not printable ASCII', async () => {
+  test('Every answer carries a fresh X-Request-ID when the one sent is too long or not printable ASCII', async () => {
     for (const id of ['', 'x'.repeat(129), 'caf\u00e9', 'a\tb']) {
       const response = await scene().app.request('/nowhere', { headers: { 'X-Request-ID': id } });
       expect(response.headers.get('x-request-id')).toBe('id-1');
     }
   });
 
-  test('to an unknown path is a 404 problem', async () => {
+  test('Every answer to an unknown path is a 404 problem', async () => {
     const response = await scene().app.request('/v2/risk-check', { method: 'POST' });
     expect(response.status).toBe(404);
     expect(await response.json()).toMatchObject({ code: 'not_found', status: 404 });
   });
 
-  test('to the wrong method is a 405 problem that lists the right ones', async () => {
+  test('Every answer to the wrong method is a 405 problem that lists the right ones', async () => {
     const response = await scene().app.request('/v1/subjects/u', { method: 'PATCH', headers: AUTHORIZED });
     expect(response.status).toBe(405);
     expect(response.headers.get('allow')).toBe('DELETE, GET, HEAD');
     expect(await response.json()).toMatchObject({ code: 'method_not_allowed' });
   });
 
-  test('to a fault of the service is a 500 problem that tells nothing of its inside', async () => {
+  test('Every answer to a fault of the service is a 500 problem that tells nothing of its inside', async () => {
     const messages: string[] = [];
     const { post } = scene({
       rules: () => {
@@ -485,7 +485,7 @@ describe('every answer', () => {
     expect(messages).toHaveLength(1);
   });
 
-  test('is below 500 for any JSON at all', async () => {
+  test('Every answer is below 500 for any JSON at all', async () => {
     const { post } = scene();
     await fc.assert(
       fc.asyncProperty(
@@ -498,7 +498,7 @@ describe('every answer', () => {
     );
   });
 
-  test('is below 500 for any text at all', async () => {
+  test('Every answer is below 500 for any text at all', async () => {
     const { post } = scene();
     await fc.assert(
       fc.asyncProperty(fc.string({ unit: 'binary' }), async (body) => {
@@ -507,7 +507,7 @@ describe('every answer', () => {
     );
   });
 
-  test('is 200 or 400 for anything of the shape of a check, and 202 or 400 for an event', async () => {
+  test('Every answer is 200 or 400 for anything of the shape of a check, and 202 or 400 for an event', async () => {
     const { post, settled } = scene();
     const text = fc.oneof(
       fc.string(),
@@ -585,7 +585,7 @@ describe('every answer', () => {
 });
 
 describe('what follows an answer', () => {
-  test('does not hold the answer back: learning that never ends is not waited for', async () => {
+  test('What follows an answer does not hold the answer back: learning that never ends is not waited for', async () => {
     const waiting: (() => Promise<void>)[] = [];
     const { post } = scene({ later: (work) => waiting.push(work) });
     const response = await post('/v1/risk-check', { subject: 'u', action: 'login', ip: '81.2.69.160' });
@@ -593,7 +593,7 @@ describe('what follows an answer', () => {
     expect(waiting).toHaveLength(1);
   });
 
-  test('a record that cannot be written changes nothing and is counted', async () => {
+  test('A record that cannot be written changes nothing and is counted', async () => {
     let failures = 0;
     const { post, settled, deps } = scene({
       deps: {
@@ -612,7 +612,7 @@ describe('what follows an answer', () => {
     expect(failures).toBe(1);
   });
 
-  test('learning that the store refuses is counted with its code', async () => {
+  test('Learning that the store refuses is counted with its code', async () => {
     const codes: string[] = [];
     const store = memoryStore({ now: () => NOW_MS });
     const plain = scene();
@@ -635,7 +635,7 @@ describe('what follows an answer', () => {
 describe('POST /v1/events', () => {
   const device = { fingerprint: 'b1946ac92492d2347c6235b4d2611184' };
 
-  test('answers 202 with the device once trust is granted', async () => {
+  test('POST /v1/events answers 202 with the device once trust is granted', async () => {
     const { post } = scene();
     const event = { type: 'login.succeeded', subject: 'u', device, trust_device: true };
     const response = await post('/v1/events', event);
@@ -645,19 +645,19 @@ describe('POST /v1/events', () => {
     expect(granted.expires_at).toBe('2026-12-25T02:00:00Z');
   });
 
-  test('answers 202 without a device to a failure', async () => {
+  test('POST /v1/events answers 202 without a device to a failure', async () => {
     const response = await scene().post('/v1/events', { type: 'login.failed', subject: 'u', device });
     expect(response.status).toBe(202);
     expect(await response.json()).toEqual({});
   });
 
-  test('refuses an unknown type and a missing subject with their paths', async () => {
+  test('POST /v1/events refuses an unknown type and a missing subject with their paths', async () => {
     const response = await scene().post('/v1/events', { type: 'login.maybe' });
     const { errors } = await response.json();
     expect(errors.map((fault: { path: string }) => fault.path)).toEqual(['type', 'subject']);
   });
 
-  test('says 503 when the store did not take it, so that it is reported again', async () => {
+  test('POST /v1/events says 503 when the store did not take it, so that it is reported again', async () => {
     const { post } = scene({ store: unreachableStore() });
     const response = await post('/v1/events', { type: 'login.failed', subject: 'u', ip: '81.2.69.160' });
     expect(response.status).toBe(503);
@@ -678,7 +678,7 @@ describe('/v1/subjects', () => {
     trust_device: true,
   };
 
-  test('shows the baseline in any spelling of the id, and no raw address', async () => {
+  test('/v1/subjects shows the baseline in any spelling of the id, and no raw address', async () => {
     const app = scene();
     await app.post('/v1/events', login);
     const response = await get(app, `/v1/subjects/${encodeURIComponent(' USER@example.com')}`);
@@ -697,7 +697,7 @@ describe('/v1/subjects', () => {
     });
   });
 
-  test('an id may hold slashes and percent signs', async () => {
+  test('An id may hold slashes and percent signs', async () => {
     const app = scene();
     const subject = 'a/b%2Fc?d#e';
     await app.post('/v1/events', { ...login, subject });
@@ -705,20 +705,20 @@ describe('/v1/subjects', () => {
     expect(await response.json()).toMatchObject({ subject });
   });
 
-  test('says 404 where nothing is stored', async () => {
+  test('/v1/subjects says 404 where nothing is stored', async () => {
     expect((await get(scene(), '/v1/subjects/nobody')).status).toBe(404);
     expect((await get(scene(), '/v1/subjects/nobody/devices')).status).toBe(404);
     expect((await get(scene(), '/v1/subjects/nobody/devices/d-1', 'DELETE')).status).toBe(404);
   });
 
-  test('erases a subject', async () => {
+  test('/v1/subjects erases a subject', async () => {
     const app = scene();
     await app.post('/v1/events', login);
     expect((await get(app, '/v1/subjects/user@example.com', 'DELETE')).status).toBe(204);
     expect((await get(app, '/v1/subjects/user@example.com')).status).toBe(404);
   });
 
-  test('lists devices and revokes one, then all', async () => {
+  test('Lists devices and revokes one, then all', async () => {
     const app = scene();
     const path = '/v1/subjects/user@example.com/devices';
     await app.post('/v1/events', login);
@@ -736,7 +736,7 @@ describe('/v1/subjects', () => {
     expect((await list()).some(({ trusted }) => trusted)).toBe(false);
   });
 
-  test('says 503 while the store is out of reach', async () => {
+  test('/v1/subjects says 503 while the store is out of reach', async () => {
     const app = scene({ store: unreachableStore() });
     expect((await get(app, '/v1/subjects/u')).status).toBe(503);
     expect((await get(app, '/v1/subjects/u', 'DELETE')).status).toBe(503);
@@ -779,7 +779,7 @@ describe('health', () => {
 });
 
 describe('/openapi.json', () => {
-  test('is OpenAPI 3.1 and names every route with its security', async () => {
+  test('/openapi.json is OpenAPI 3.1 and names every route with its security', async () => {
     const { app, deps } = scene();
     const document = await (await app.request('/openapi.json')).json();
     expect(document.openapi).toBe('3.1.0');
@@ -794,7 +794,7 @@ describe('/openapi.json', () => {
     expect(body.additionalProperties).toBe(false);
   });
 
-  test.each(['/v1/risk-check', '/v1/events'])('says of each key of %s what it means', async (path) => {
+  test.each(['/v1/risk-check', '/v1/events'])('/openapi.json says of each key of %s what it means', async (path) => {
     const document = await (await scene().app.request('/openapi.json')).json();
     const { properties } = document.paths[path].post.requestBody.content['application/json'].schema;
     for (const [key, schema] of Object.entries(properties)) {

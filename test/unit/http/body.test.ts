@@ -74,12 +74,12 @@ describe('a body that is no JSON object', () => {
     expect((await problemIn(response)).code).toBe(code);
   });
 
-  test('is refused without an excerpt, since it may hold a token', async () => {
+  test('A body that is no JSON object is refused without an excerpt, since it may hold a token', async () => {
     const response = await scene().post('/v1/risk-check', '{"step_up_token": eyJhbGciOi}');
     expect(await response.text()).not.toContain('eyJ');
   });
 
-  test('bytes that are not UTF-8 are a 400 problem', async () => {
+  test('Bytes that are not UTF-8 are a 400 problem', async () => {
     const response = await scene().app.request('/v1/risk-check', {
       method: 'POST',
       headers: AUTHORIZED,
@@ -89,14 +89,14 @@ describe('a body that is no JSON object', () => {
     expect((await problemIn(response)).code).toBe('invalid_encoding');
   });
 
-  test('a missing body is a 400 problem', async () => {
+  test('A missing body is a 400 problem', async () => {
     const response = await scene().app.request('/v1/risk-check', { method: 'POST', headers: AUTHORIZED });
     expect(response.status).toBe(400);
     expect((await problemIn(response)).code).toBe('empty_body');
   });
 
   test.each(['text/plain', 'application/x-www-form-urlencoded', 'application/json; charset=latin1'])(
-    'the media type %s is a 415 problem',
+    'The media type %s is a 415 problem',
     async (mediaType) => {
       const response = await scene().post('/v1/risk-check', '{"action":"a"}', { 'Content-Type': mediaType });
       expect(response.status).toBe(415);
@@ -109,7 +109,7 @@ describe('a body that is no JSON object', () => {
     'application/json; charset=UTF-8',
     'application/json;charset="utf-8"',
     'APPLICATION/JSON',
-  ])('the media type %s is taken', async (mediaType) => {
+  ])('The media type %s is taken', async (mediaType) => {
     const response = await scene().post('/v1/risk-check', '{"action":"a"}', { 'Content-Type': mediaType });
     expect(response.status).toBe(200);
   });
@@ -117,7 +117,7 @@ describe('a body that is no JSON object', () => {
 
 describe('a body that JSON.parse would take', () => {
   /** @see https://github.com/honojs/hono/issues/562 */
-  test('may begin with a byte order mark', async () => {
+  test('A body that JSON.parse would take may begin with a byte order mark', async () => {
     expect((await scene().post('/v1/risk-check', '\ufeff{"action":"a"}')).status).toBe(200);
   });
 
@@ -126,24 +126,24 @@ describe('a body that JSON.parse would take', () => {
     ['{"action":"a","\\u0061ction":"b"}', 'action'],
     ['{"action":"a","context":{"list":[{"x":1},{"y":1,"y":1}]}}', 'context.list[1].y'],
     ['{"a":{"x":1},"b":{"x":1,"y":{},"x":2}}', 'b.x'],
-  ])('is refused with the path when it names a key twice: %s', (text, path) => {
+  ])('A body that JSON.parse would take is refused with the path when it names a key twice: %s', (text, path) => {
     const refusal = refusalOf(text);
     expect(refusal?.code).toBe('duplicate_key');
     expect(refusal?.faults[0]?.path).toBe(path);
   });
 
-  test('is not taken for one with a double key because of colons, braces and quotes in its strings', () => {
+  test('A body that JSON.parse would take is not taken for one with a double key because of colons, braces and quotes in its strings', () => {
     const value = { 'a:b"{': ':::"\\', list: ['{"x":1,"x":2}', { x: { x: { x: '\\"' } } }] };
     expect(parseObject(JSON.stringify(value))).toEqual(value);
   });
 
-  test('numbers beyond double precision are refused with their path', () => {
+  test('Numbers beyond double precision are refused with their path', () => {
     expect(refusalOf('{"context":{"amount":[1,1e999]}}')?.faults).toEqual([
       { path: 'context.amount[1]', message: 'is too large for a double-precision number' },
     ]);
   });
 
-  test('unpaired surrogates are refused with their path', () => {
+  test('Unpaired surrogates are refused with their path', () => {
     expect(refusalOf('{"subject":"\\ud800"}')?.faults[0]?.path).toBe('subject');
     expect(refusalOf('{"context":{"\\ud800":1}}')?.faults[0]?.path).toBe('context');
   });
@@ -155,14 +155,14 @@ describe('a body that JSON.parse would take', () => {
     ['{"action":"a","context":{"constructor":{"prototype":{"trusted":true}}}}', 'context.constructor'],
     ['{"action":"a","headers":{"prototype":"x"}}', 'headers.prototype'],
     ['{"action":"a","context":{"\\u005f_proto__":{"trusted":true}}}', 'context.__proto__'],
-  ])('a key that reaches a prototype is refused with its path: %s', async (text, path) => {
+  ])('A key that reaches a prototype is refused with its path: %s', async (text, path) => {
     const response = await scene().post('/v1/risk-check', text);
     expect(response.status).toBe(400);
     expect((await problemIn(response)).errors).toContainEqual({ path, message: 'is a forbidden key' });
     expect(({} as { trusted?: boolean }).trusted).toBeUndefined();
   });
 
-  test('any JSON object within the limits comes through unchanged', () => {
+  test('Any JSON object within the limits comes through unchanged', () => {
     const forbidden = ['__proto__', 'constructor', 'prototype'];
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 6 })), (value) => {
@@ -190,18 +190,18 @@ describe('nesting', () => {
     expect((await post('/v1/risk-check', { action: 'a' })).status).toBe(200);
   });
 
-  test('a hundred thousand brackets exceed the size as well and are refused by it', async () => {
+  test('A hundred thousand brackets exceed the size as well and are refused by it', async () => {
     expect((await scene().post('/v1/risk-check', '['.repeat(100_000))).status).toBe(413);
     expect(refusalOf('['.repeat(100_000))?.code).toBe('nesting_too_deep');
   });
 
-  test(`up to ${MAX_JSON_NESTING} levels parse, one more does not`, () => {
+  test(`Nesting up to ${MAX_JSON_NESTING} levels parse, one more does not`, () => {
     const nested = (levels: number) => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`;
     expect(refusalOf(nested(MAX_JSON_NESTING))).toBeNull();
     expect(refusalOf(nested(MAX_JSON_NESTING + 1))?.code).toBe('nesting_too_deep');
   });
 
-  test('brackets inside strings do not count', () => {
+  test('Brackets inside strings do not count', () => {
     expect(refusalOf(JSON.stringify({ a: '[{'.repeat(100), b: '\\"[['.repeat(50) }))).toBeNull();
   });
 });
@@ -209,7 +209,7 @@ describe('nesting', () => {
 describe('the size of a body', () => {
   const padded = (bytes: number) => `{"action":"a","context":{"pad":"${'x'.repeat(bytes - 35)}"}}`;
 
-  test('may be 64 KiB to the byte, and not one more', async () => {
+  test('The size of a body may be 64 KiB to the byte, and not one more', async () => {
     const { post } = scene();
     expect(padded(MAX_BODY_BYTES)).toHaveLength(MAX_BODY_BYTES);
     expect((await post('/v1/risk-check', padded(MAX_BODY_BYTES))).status).toBe(200);
@@ -220,7 +220,7 @@ describe('the size of a body', () => {
 
   /** @see https://github.com/honojs/hono/pull/5278 */
   test.each([undefined, 'abc', '1e3', '10', '0x10', '-1', '99999999999'])(
-    'is counted while reading, whatever Content-Length says: %s',
+    'The size of a body is counted while reading, whatever Content-Length says: %s',
     async (contentLength) => {
       const { body, read } = streamOf(1000, new Uint8Array(1000).fill(0x20));
       const response = await scene().app.request('/v1/risk-check', {

@@ -48,7 +48,7 @@ describe('a credential is compared with every byte of every key', () => {
     ['is nobody’s', 'a-key-that-nobody-has', null],
     ['is one character', 'x', null],
     ['is as long as one may be', 'x'.repeat(512), null],
-  ])('where it %s', (_what, credential = '', name) => {
+  ])('A credential is compared with every byte of every key where it %s', (_what, credential = '', name) => {
     const find = callers(
       SECRETS.map((secret, i): ApiKey => ({ name: `caller-${i}`, rights: RIGHTS, kind: 'secret', secret })),
     );
@@ -66,20 +66,23 @@ describe('a credential is compared with every byte of every key', () => {
     }
   });
 
-  test.each([0, 15, 31])('where its digest differs from that of a key in byte %i alone', (at) => {
-    const near = digestOf('presented').with(at, (digestOf('presented')[at] ?? 0) ^ 1);
-    const keys: ApiKey[] = [near, digestOf('other')].map((bytes, i) => ({
-      name: `caller-${i}`,
-      rights: RIGHTS,
-      kind: 'sha256',
-      hex: hexOf(bytes),
-    }));
-    expect(callers(keys)('presented')).toBeNull();
-    expect(reads).toEqual([everyByte(keys.length)]);
-  });
+  test.each([0, 15, 31])(
+    'A credential is compared with every byte of every key where its digest differs from that of a key in byte %i alone',
+    (at) => {
+      const near = digestOf('presented').with(at, (digestOf('presented')[at] ?? 0) ^ 1);
+      const keys: ApiKey[] = [near, digestOf('other')].map((bytes, i) => ({
+        name: `caller-${i}`,
+        rights: RIGHTS,
+        kind: 'sha256',
+        hex: hexOf(bytes),
+      }));
+      expect(callers(keys)('presented')).toBeNull();
+      expect(reads).toEqual([everyByte(keys.length)]);
+    },
+  );
 });
 
-test('a key given by its digest is found among those given as they are', () => {
+test('A key given by its digest is found among those given as they are', () => {
   const find = callers([
     { name: 'plain', rights: RIGHTS, kind: 'secret', secret: 'a-secret-of-its-own' },
     { name: 'hashed', rights: RIGHTS, kind: 'sha256', hex: hexOf(digestOf('never-written-down')) },
@@ -89,7 +92,7 @@ test('a key given by its digest is found among those given as they are', () => {
   expect(find(hexOf(digestOf('never-written-down')))).toBeNull();
 });
 
-test('what is empty or longer than any key is not even hashed', () => {
+test('What is empty or longer than any key is not even hashed', () => {
   const find = callers([{ name: 'plain', rights: RIGHTS, kind: 'secret', secret: 'a-secret-of-its-own' }]);
   reads.length = 0;
   expect(find('')).toBeNull();

@@ -8,7 +8,7 @@ describe('the browser’s client', () => {
   test.each([
     ['/client.js', SCRIPTS.plain],
     ['/client.mjs', SCRIPTS.module],
-  ])('is served as %s to pages of any origin, without a key', async (path, text) => {
+  ])('The browser’s client is served as %s to pages of any origin, without a key', async (path, text) => {
     const response = await app.request(path);
     expect(response.status).toBe(200);
     expect(await response.text()).toBe(text);
@@ -23,7 +23,7 @@ describe('the browser’s client', () => {
     expect((await app.request(path, { method: 'HEAD' })).status).toBe(200);
   });
 
-  test('is not sent again to who has it, and its tag changes with it', async () => {
+  test('The browser’s client is not sent again to who has it, and its tag changes with it', async () => {
     const { headers } = await app.request('/client.js');
     const etag = headers.get('etag') ?? '';
     for (const tag of [etag, `W/${etag}`, `"x", ${etag}`, '*']) {
@@ -37,14 +37,14 @@ describe('the browser’s client', () => {
     expect((await newer.app.request('/client.js')).headers.get('etag')).not.toBe(etag);
   });
 
-  test('that was not built says how it is', async () => {
+  test('The browser’s client that was not built says how it is', async () => {
     const response = await scene().app.request('/client.js');
     expect(response.status).toBe(404);
     expect(response.headers.get('cache-control')).toBe('no-store');
     expect(await response.json()).toMatchObject({ code: 'not_found', detail: expect.stringContaining('build:client') });
   });
 
-  test('is only read', async () => {
+  test('The browser’s client is only read', async () => {
     const response = await app.request('/client.js', { method: 'POST' });
     expect(response.status).toBe(405);
     expect(response.headers.get('allow')).toBe('GET, HEAD');

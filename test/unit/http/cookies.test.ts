@@ -15,7 +15,7 @@ describe('cookieValue', () => {
     ['b', 'b', null],
     ['', 'b', null],
     [null, 'b', null],
-  ])('of %j by the name %s is %j', (header, name, value) => {
+  ])('cookieValue of %j by the name %s is %j', (header, name, value) => {
     expect(cookieValue(header, name)).toBe(value);
   });
 });

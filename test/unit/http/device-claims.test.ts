@@ -42,7 +42,7 @@ async function trusted(subject: string, device: object): Promise<string> {
 describe('the placeholder of a blocked collector', () => {
   /** @see https://github.com/fingerprintjs/fingerprintjs/issues/781 */
   test.each(['undefined', 'null', '[object Object]', '0'.repeat(32), '', 'd41d8cd98f00b204e9800998ecf8427e'])(
-    'enrols no device, earns no token, and makes nobody known by it: %j',
+    'The placeholder of a blocked collector enrols no device, earns no token, and makes nobody known by it: %j',
     async (fingerprint) => {
       const subject = `v-${Buffer.from(fingerprint).toString('hex')}`;
       const event = {
@@ -62,7 +62,7 @@ describe('the placeholder of a blocked collector', () => {
     },
   );
 
-  test('is none in the header and in the context of AuthZEN either', async () => {
+  test('The placeholder of a blocked collector is none in the header and in the context of AuthZEN either', async () => {
     const headers = { 'X-Stepgate-Device': 'v=1;fp=undefined;c.canvas=a1b2' };
     const told = await checked({ action: 'login', subject: 'w', headers });
     expect(told.signals.device).toMatchObject({ state: 'unknown', why: 'malformed_claim' });
@@ -78,7 +78,7 @@ describe('the placeholder of a blocked collector', () => {
     expect(JSON.parse(text).context.stepgate.signals.device).toEqual({ state: 'unknown', why: 'malformed_claim' });
   });
 
-  test('takes nothing from a genuine token beside it, which still names its device', async () => {
+  test('The placeholder of a blocked collector takes nothing from a genuine token beside it, which still names its device', async () => {
     const token = await trusted('x', { fingerprint: GENUINE, components: COMPONENTS });
     const { signals, device } = await checked({
       action: 'login',
@@ -99,7 +99,7 @@ describe('a device token', () => {
   const pays = (subject: string, device: object) =>
     checked({ action: 'payment.transfer', subject, device, session: 's', context: { amount: 10 } });
 
-  test('copied without the traits on record, or with fewer of them, is unconfirmed, and a payment is asked for', async () => {
+  test('Copied without the traits on record, or with fewer of them, is unconfirmed, and a payment is asked for', async () => {
     const full = { fingerprint: GENUINE, components: COMPONENTS };
     const token = await trusted('alice', full);
     expect(await pays('alice', { ...full, token })).toMatchObject({ decision: 'allow', score: 0 });
@@ -130,7 +130,7 @@ describe('a device token', () => {
     }
   });
 
-  test('of a client that never had traits is trusted alone, and more traits than on record take nothing away', async () => {
+  test('A device token of a client that never had traits is trusted alone, and more traits than on record take nothing away', async () => {
     const bare = await trusted('app', { fingerprint: GENUINE });
     expect((await pays('app', { fingerprint: GENUINE, components: COMPONENTS, token: bare })).decision).toBe('allow');
     const other = await trusted('owner', { fingerprint: GENUINE });
@@ -145,7 +145,7 @@ describe('a device token', () => {
     expect(decision).toBe('allow');
   });
 
-  test('that comes without its traits lets pages and the log-in at home through, and asks at a log-in elsewhere', async () => {
+  test('A device token that comes without its traits lets pages and the log-in at home through, and asks at a log-in elsewhere', async () => {
     const token = await trusted('carl', { fingerprint: GENUINE, components: COMPONENTS });
     const alone = (action: string, ip: string) => checked({ action, subject: 'carl', ip, device: { token } });
     expect(await alone('profile.view', CAFE)).toMatchObject({ decision: 'allow', score: 15 });
@@ -160,7 +160,7 @@ describe('a device token', () => {
   test.each([
     ['puts a known constant for its canvas', 'dora', SKIPPED],
     ['puts a constant for its canvas that is not known yet', 'emil', 'beef'],
-  ])('moved to another machine with the same browser, which %s, is not trusted', async (_what, subject, canvas) => {
+  ])('Moved to another machine with the same browser, which %s, is not trusted', async (_what, subject, canvas) => {
     const browser = { audio: '0a0a', browser: '1b1b', fonts: '2c2c' };
     const own = {
       fingerprint: GENUINE,
@@ -187,7 +187,7 @@ describe('a device token', () => {
     }
   });
 
-  test('goes on being trusted when its collector no longer sends the constant', async () => {
+  test('A device token goes on being trusted when its collector no longer sends the constant', async () => {
     const groups = { audio: '0a0a', browser: '1b1b', fonts: '2c2c', screen: '3d3d', webgl: '4e4e', machine: '5f5f' };
     const token = await trusted('fred', { fingerprint: GENUINE, components: { ...groups, canvas: SKIPPED } });
     for (const components of [groups, { ...groups, canvas: SKIPPED }, groups]) {

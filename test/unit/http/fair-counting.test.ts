@@ -62,35 +62,38 @@ const deviceOf = (name: string) => ({ fingerprint: fingerprintOf(name) });
 
 describe('what strangers do from an exit that many share', () => {
   /** @see https://github.com/openstreetmap/operations/issues/709 */
-  test.each(EXITS)('asks an innocent at %s and denies nobody, and leaves trusted devices alone', async (_exit, ip) => {
-    const victim = `known-${ip}`;
-    await happened({ type: 'login.succeeded', subject: victim, ip: HOME, device: deviceOf(victim) });
-    const people = await Promise.all(
-      Array.from({ length: 5 }, async (_, n) => {
-        const subject = `trusting-${ip}-${n}`;
-        const known = { subject, ip: HOME, device: deviceOf(subject) };
-        const { device } = await happened({ type: 'login.succeeded', ...known, trust_device: true });
-        return { subject, device: { ...known.device, token: device.token } };
-      }),
-    );
-    for (let n = 0; n < 12; n++) {
-      const stranger = { subject: `stranger-${ip}-${n}`, ip, device: deviceOf(`stranger-${n}`) };
-      await checked(stranger);
-      await happened({ type: 'login.failed', ...stranger });
-      await happened({ type: 'login.failed', subject: victim, ip, device: deviceOf('thief') });
-    }
-    const customer = await checked({ subject: `new-${ip}`, ip, device: deviceOf('a new phone') });
-    expect(customer.signals.ip.facts['ip.failures_10m']).toBe(24);
-    expect(customer.decision).toBe('step-up');
-    expect((await checked({ subject: victim, ip, device: deviceOf(victim) })).decision).toBe('step-up');
-    expect((await checked({ subject: victim, ip, device: deviceOf('another phone') })).decision).toBe('step-up');
-    expect((await checked({ subject: victim, ip })).decision).toBe('step-up');
-    for (const person of people) expect((await checked({ ...person, ip })).decision).not.toBe('deny');
-    // Nor is the victim denied at home, where the attempts in the victim's name are not from.
-    expect((await checked({ subject: victim, ip: HOME, device: deviceOf(victim) })).decision).not.toBe('deny');
-  });
+  test.each(EXITS)(
+    'What strangers do from an exit that many share asks an innocent at %s and denies nobody, and leaves trusted devices alone',
+    async (_exit, ip) => {
+      const victim = `known-${ip}`;
+      await happened({ type: 'login.succeeded', subject: victim, ip: HOME, device: deviceOf(victim) });
+      const people = await Promise.all(
+        Array.from({ length: 5 }, async (_, n) => {
+          const subject = `trusting-${ip}-${n}`;
+          const known = { subject, ip: HOME, device: deviceOf(subject) };
+          const { device } = await happened({ type: 'login.succeeded', ...known, trust_device: true });
+          return { subject, device: { ...known.device, token: device.token } };
+        }),
+      );
+      for (let n = 0; n < 12; n++) {
+        const stranger = { subject: `stranger-${ip}-${n}`, ip, device: deviceOf(`stranger-${n}`) };
+        await checked(stranger);
+        await happened({ type: 'login.failed', ...stranger });
+        await happened({ type: 'login.failed', subject: victim, ip, device: deviceOf('thief') });
+      }
+      const customer = await checked({ subject: `new-${ip}`, ip, device: deviceOf('a new phone') });
+      expect(customer.signals.ip.facts['ip.failures_10m']).toBe(24);
+      expect(customer.decision).toBe('step-up');
+      expect((await checked({ subject: victim, ip, device: deviceOf(victim) })).decision).toBe('step-up');
+      expect((await checked({ subject: victim, ip, device: deviceOf('another phone') })).decision).toBe('step-up');
+      expect((await checked({ subject: victim, ip })).decision).toBe('step-up');
+      for (const person of people) expect((await checked({ ...person, ip })).decision).not.toBe('deny');
+      // Nor is the victim denied at home, where the attempts in the victim's name are not from.
+      expect((await checked({ subject: victim, ip: HOME, device: deviceOf(victim) })).decision).not.toBe('deny');
+    },
+  );
 
-  test('lets people on trusted devices in at once where the exit itself is nothing to ask for', async () => {
+  test('What strangers do from an exit that many share lets people on trusted devices in at once where the exit itself is nothing to ask for', async () => {
     const [, ip] = EXITS[0];
     const subject = `trusting-${ip}-0`;
     const { device } = await happened({
@@ -120,7 +123,7 @@ describe('a batch', () => {
       200,
     );
 
-  test('is one attempt and one bad end of its subject, however many of its items are denied', async () => {
+  test('A batch is one attempt and one bad end of its subject, however many of its items are denied', async () => {
     const [subject, ip] = ['batcher', '146.75.5.77'];
     const script = { user_agent: 'python-requests/2.32.3' };
     const items = ['profile.view', ...Array.from({ length: 11 }, () => 'login')];

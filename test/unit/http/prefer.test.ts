@@ -6,7 +6,7 @@ const TRANSFER = { subject: 'ann', action: 'payment.transfer', ip: '81.2.69.160'
 const MINIMAL = { Prefer: 'return=minimal' };
 
 describe('a caller that prefers return=minimal', () => {
-  test('is answered with id, decision, score and the step-up, as in the full answer', async () => {
+  test('A caller that prefers return=minimal is answered with id, decision, score and the step-up, as in the full answer', async () => {
     const whole = await (await scene().post('/v1/risk-check', TRANSFER)).json();
     const response = await scene().post('/v1/risk-check', TRANSFER, MINIMAL);
     expect(response.status).toBe(200);
@@ -16,12 +16,12 @@ describe('a caller that prefers return=minimal', () => {
     expect(decision).toBe('step-up');
   });
 
-  test('is answered with id, decision and score alone where no step-up is asked for', async () => {
+  test('A caller that prefers return=minimal is answered with id, decision and score alone where no step-up is asked for', async () => {
     const response = await scene().post('/v1/risk-check', { subject: 'ann', action: 'report.view' }, MINIMAL);
     expect(await response.json()).toEqual({ id: expect.any(String), decision: 'allow', score: 0 });
   });
 
-  test('leaves the same decision record as a caller that does not', async () => {
+  test('A caller that prefers return=minimal leaves the same decision record as a caller that does not', async () => {
     const recordFor = async (headers: Record<string, string>) => {
       const it = scene();
       await it.post('/v1/risk-check', TRANSFER, headers);
@@ -33,7 +33,7 @@ describe('a caller that prefers return=minimal', () => {
   });
 
   test.each(['return="minimal"', 'respond-async, return=minimal', 'Return=minimal; x=1', 'wait=10,return = minimal'])(
-    'may write it as %s',
+    'A caller that prefers return=minimal may write it as %s',
     async (prefer) => {
       const response = await scene().post('/v1/risk-check', TRANSFER, { Prefer: prefer });
       expect(response.headers.get('preference-applied')).toBe('return=minimal');
@@ -48,21 +48,21 @@ describe('any other caller', () => {
     'xreturn=minimal',
     'return=minimally',
     'return=representation, return=minimal',
-  ])('gets the full answer (Prefer: %s)', async (prefer) => {
+  ])('Any other caller gets the full answer (Prefer: %s)', async (prefer) => {
     const response = await scene().post('/v1/risk-check', TRANSFER, { Prefer: prefer });
     expect(response.headers.get('preference-applied')).toBeNull();
     expect(await response.json()).toHaveProperty('signals');
   });
 });
 
-test('the answer says that it depends on the preference, whatever was preferred', async () => {
+test('The answer says that it depends on the preference, whatever was preferred', async () => {
   for (const headers of [{}, MINIMAL]) {
     const response = await scene().post('/v1/risk-check', TRANSFER, headers);
     expect(response.headers.get('vary')).toBe('Prefer');
   }
 });
 
-test('a device comes with the minimal answer where it has a token, which is given out once', async () => {
+test('A device comes with the minimal answer where it has a token, which is given out once', async () => {
   const result = await scene().check({ subject: 'ann', action: 'login' });
   const device = { id: 'd-1', token: 'new', expiresAtMs: 0 };
   expect(minimalAnswerOf({ ...result, device })).toMatchObject({ device: { id: 'd-1', token: 'new' } });

@@ -59,7 +59,7 @@ describe('a token that is bound to a key of its holder', () => {
     {},
     null,
     'jkt',
-  ])('is refused where nobody has asked for that key: %j', async (cnf) => {
+  ])('A token that is bound to a key of its holder is refused where nobody has asked for that key: %j', async (cnf) => {
     const { verify, check } = bench();
     const bound = await token({ cnf });
     expect(await verify({ token: bound, subject: 'u1' })).toMatchObject({ valid: false, code: 'sender_constrained' });
@@ -83,7 +83,7 @@ describe('trust that was taken away', () => {
   ];
 
   describe.each(events)('by %s', (_what, revoke) => {
-    test('takes the proofs of before with it, and the device that one of them would earn trust for', async () => {
+    test('Trust that was taken away takes the proofs of before with it, and the device that one of them would earn trust for', async () => {
       const app = bench();
       const body = { device: DEVICE, step_up_token: await token({ sid: 'sid-1', auth_time: NOW - 60 }) };
       expect(await app.check('transfer', body)).toMatchObject({
@@ -98,7 +98,7 @@ describe('trust that was taken away', () => {
       expect(app.records.at(-1)?.step_up).toEqual({ satisfied: false, error: 'proof_before_revocation' });
     });
 
-    test('is remembered of a subject of whom nothing else is known', async () => {
+    test('Trust that was taken away is remembered of a subject of whom nothing else is known', async () => {
       const app = bench();
       const before = await app.check('browse', { ip: '81.2.69.160' });
       expect((await revoke(app)).ok).toBe(true);
@@ -113,7 +113,7 @@ describe('trust that was taken away', () => {
       expect(signals.ip.facts['ip.known']).toBe(before.signals.ip.facts['ip.known']);
     });
 
-    test('leaves a proof of after, but none of the same second', async () => {
+    test('Trust that was taken away leaves a proof of after, but none of the same second', async () => {
       const app = bench();
       expect((await revoke(app)).ok).toBe(true);
       app.clock.ms += 2000;
@@ -126,7 +126,7 @@ describe('trust that was taken away', () => {
     });
   });
 
-  test('leaves the first visit of somebody else what it was: nothing known is not nothing seen', async () => {
+  test('Trust that was taken away leaves the first visit of somebody else what it was: nothing known is not nothing seen', async () => {
     const app = bench();
     await app.post('/v1/events', { type: 'credential.changed', subject: 'u1' });
     const [revoked, stranger] = [await app.check('browse', { ip: '81.2.69.160' }), bench()];
@@ -136,7 +136,7 @@ describe('trust that was taken away', () => {
     );
   });
 
-  test('makes a proof of after the clock of its provider wait until that moment is past', async () => {
+  test('Trust that was taken away makes a proof of after the clock of its provider wait until that moment is past', async () => {
     const app = bench();
     const ahead = await token({ auth_time: NOW + 4, iat: NOW + 4 });
     await app.post('/v1/events', { type: 'credential.changed', subject: 'u1' });
@@ -145,7 +145,7 @@ describe('trust that was taken away', () => {
 });
 
 describe('a single-use requirement', () => {
-  test('spends the act of proving: another token of the same log-in is no new proof', async () => {
+  test('A single-use requirement spends the act of proving: another token of the same log-in is no new proof', async () => {
     const { check } = bench();
     const one = await token({ sid: 'S', auth_time: NOW - 20, jti: 'a' });
     const two = await token({ sid: 'S', auth_time: NOW - 20, jti: 'b' });
@@ -158,7 +158,7 @@ describe('a single-use requirement', () => {
     expect(await check('payee', { step_up_token: other })).toMatchObject({ decision: 'allow' });
   });
 
-  test('is spent for verify and check alike, however the subject is spelled', async () => {
+  test('A single-use requirement is spent for verify and check alike, however the subject is spelled', async () => {
     const { check, verify } = bench();
     const [one, two] = [await token({ sub: 'Ann@Example.com', jti: 'a' }), await token({ sub: 'ann@example.com' })];
     expect(await verify({ token: one, subject: 'ann@example.com', single_use: true })).toMatchObject({ valid: true });
@@ -166,7 +166,7 @@ describe('a single-use requirement', () => {
     expect(again).toMatchObject({ step_up: { error: { code: 'replayed' } } });
   });
 
-  test('stays spent after the first token has run out, for as long as any token of that log-in is young enough', async () => {
+  test('A single-use requirement stays spent after the first token has run out, for as long as any token of that log-in is young enough', async () => {
     const { check, clock } = bench();
     const spent = await token({ exp: NOW + 30, jti: 'a' });
     expect(await check('payee', { step_up_token: spent })).toMatchObject({ decision: 'allow' });
@@ -175,7 +175,7 @@ describe('a single-use requirement', () => {
     expect(await check('payee', { step_up_token: late })).toMatchObject({ step_up: { error: { code: 'replayed' } } });
   });
 
-  test('asks for a log-in of now, and takes one that is as old as its rule says', async () => {
+  test('A single-use requirement asks for a log-in of now, and takes one that is as old as its rule says', async () => {
     const { check, verify } = bench();
     const asked = await check('payee');
     expect(asked.step_up.www_authenticate).toContain('max_age="0"');
@@ -191,7 +191,7 @@ describe('a single-use requirement', () => {
     expect(judged.step_up.www_authenticate).toContain('max_age="0"');
   });
 
-  test('counts a replay of the same person within a minute as no attack, and a later one as one', async () => {
+  test('A single-use requirement counts a replay of the same person within a minute as no attack, and a later one as one', async () => {
     const { check, clock } = bench();
     const body = { step_up_token: await token() };
     const failures = async () => (await check('browse')).signals.velocity.facts['subject.failures_10m'];
@@ -204,7 +204,7 @@ describe('a single-use requirement', () => {
     expect(await failures()).toBe(1);
   });
 
-  test('is met once for a whole batch: the items share one spending', async () => {
+  test('A single-use requirement is met once for a whole batch: the items share one spending', async () => {
     const app = bench();
     const ask = async (body: object) => (await app.post('/access/v1/evaluations', body)).json();
     const item = (name: string) => ({ action: { name }, resource: { type: 'account', id: '1' } });
@@ -223,7 +223,7 @@ describe('a single-use requirement', () => {
 });
 
 describe('max_age 0 in a verification', () => {
-  test('asks for a log-in made for this request: it is taken once, and while it is young', async () => {
+  test('max_age 0 in a verification asks for a log-in made for this request: it is taken once, and while it is young', async () => {
     const { verify, clock } = bench();
     const asked = await verify({ max_age: 0, subject: 'u1' });
     expect(asked.step_up).toMatchObject({ max_age: 0, single_use: true });
@@ -244,7 +244,7 @@ describe('where a token does not say when its subject authenticated', () => {
     ['amr', { amr: ['mfa'] }, { amr: ['pwd', 'mfa'] }],
     ['acr by its claim', { claim: 'acr', equals: '2' }, { acr: '2' }],
     ['amr by its claim', { claim: 'amr', includes: 'mfa' }, { amr: ['pwd', 'mfa'] }],
-  ])('its time of issue never stands in for a step-up shown by %s', async (_mark, step_up, claims) => {
+  ])('Its time of issue never stands in for a step-up shown by %s', async (_mark, step_up, claims) => {
     const { verify, check } = bench({ step_up });
     const silent = await token({ ...claims, auth_time: undefined });
     expect(await verify({ token: silent, max_age: 300 })).toMatchObject({ valid: false, code: 'auth_time_missing' });
@@ -262,7 +262,7 @@ describe('methods that are listed with their moments', () => {
   const at = (method: string, secondsAgo: number) => ({ method, timestamp: NOW - secondsAgo });
   const supabase = (...amr: unknown[]) => token({ aal: 'aal2', amr, auth_time: undefined });
 
-  test('tell when the step-up was made, whenever the token was issued', async () => {
+  test('Methods that are listed with their moments tell when the step-up was made, whenever the token was issued', async () => {
     const { verify, check } = bench(AAL);
     const stale = await supabase(at('totp', 3 * HOURS), at('password', 3 * HOURS));
     expect(await verify({ token: stale, max_age: 600 })).toMatchObject({ valid: false, code: 'token_too_old' });
@@ -284,7 +284,7 @@ describe('methods that are listed with their moments', () => {
     expect(await verify({ token: await supabase(...amr) })).toMatchObject({ code: 'token_too_old' });
   });
 
-  test('count for what a rule or the issuer names: each of those has to be young', async () => {
+  test('Count for what a rule or the issuer names: each of those has to be young', async () => {
     const { check, verify } = bench({ step_up: { amr: ['password', 'totp'] } });
     const amr = [at('password', 0), at('totp', HOURS)];
     expect(await verify({ token: await token({ amr }) })).toMatchObject({ code: 'token_too_old' });
@@ -298,7 +298,7 @@ describe('methods that are listed with their moments', () => {
     ).toMatchObject({ decision: 'allow' });
   });
 
-  test('that one of them does not tell is not taken from the time of issue', async () => {
+  test('Methods that are listed with their moments that one of them does not tell is not taken from the time of issue', async () => {
     const { verify } = bench(AAL);
     const silent = await supabase({ method: 'totp' }, at('password', 10));
     expect(await verify({ token: silent })).toMatchObject({ valid: false, code: 'auth_time_missing' });
@@ -316,7 +316,7 @@ describe('methods that are listed with their moments', () => {
     ['a moment in milliseconds', [{ method: 'totp', timestamp: NOW_MS }]],
     ['a moment to come', [{ method: 'totp', timestamp: NOW + 60 }]],
     ['a moment before time', [{ method: 'totp', timestamp: -1 }]],
-  ])('are told to be unreadable where they are %s', async (_what, amr) => {
+  ])('Methods that are listed with their moments are told to be unreadable where they are %s', async (_what, amr) => {
     const { verify, check } = bench({ step_up: { amr: ['mfa'] } });
     const odd = await token({ amr });
     const answer = await verify({ token: odd });
@@ -325,7 +325,7 @@ describe('methods that are listed with their moments', () => {
     expect(signals.step_up.facts['step_up.amr']).toBeUndefined();
   });
 
-  test('are unknown where the token does not tell them', async () => {
+  test('Methods that are listed with their moments are unknown where the token does not tell them', async () => {
     const { check } = bench();
     const { signals } = await check('transfer', { step_up_token: await token() });
     expect(signals.step_up.facts).not.toHaveProperty('step_up.amr');
@@ -348,14 +348,14 @@ describe('a token by which software acts for somebody', () => {
     [{ sub: '' }, 'actor_invalid'],
     [null, 'actor_invalid'],
     [true, 'actor_invalid'],
-  ])('is no proof of the person: act %j', async (act, code) => {
+  ])('A token by which software acts for somebody is no proof of the person: act %j', async (act, code) => {
     const { verify, check } = bench();
     const acting = await token({ act });
     expect(await verify({ token: acting, subject: 'u1' })).toMatchObject({ valid: false, code });
     expect(await check('transfer', { step_up_token: acting })).toMatchObject({ step_up: { error: { code } } });
   });
 
-  test('teaches nothing about the person, whatever is allowed', async () => {
+  test('A token by which software acts for somebody teaches nothing about the person, whatever is allowed', async () => {
     const app = bench();
     const acting = { ip: '52.95.110.1', device: DEVICE, step_up_token: await token({ act: { sub: 'assistant-7' } }) };
     expect(await app.check('browse', acting)).toMatchObject({ decision: 'allow' });
@@ -366,7 +366,7 @@ describe('a token by which software acts for somebody', () => {
     expect(learned.baseline).toMatchObject({ networks: 1, learned: 1 });
   });
 
-  test('as a session confirms nothing at a gateway, and its network is not learned', async () => {
+  test('A token by which software acts for somebody as a session confirms nothing at a gateway, and its network is not learned', async () => {
     const rig = await gatewayScene();
     try {
       const acting = await rig.token({ sub: 'u1', su: true, act: { sub: 'assistant-7' } });
@@ -387,7 +387,7 @@ describe('a token by which software acts for somebody', () => {
 });
 
 /** @see https://github.com/Azure/data-api-builder/pull/788 */
-test('a token that lives for a week says who somebody is, and proves nothing', async () => {
+test('A token that lives for a week says who somebody is, and proves nothing', async () => {
   const rig = await gatewayScene({ issuers: [idp.entry()] });
   try {
     const week = await token({ auth_time: NOW - 86_400, iat: NOW - 86_400, exp: NOW + 6 * 86_400 });

@@ -33,13 +33,13 @@ describe('behind a gateway with the shipped rules', () => {
   test.each([
     ['/assets/app.min.js', 'request'],
     ['/api/accounts/7.json', 'profile.view'],
-  ])('a format that changes nothing changes nothing: %s is %s', async (uri, action) => {
+  ])('A format that changes nothing changes nothing: %s is %s', async (uri, action) => {
     const { headers } = await rig.forward('GET', uri);
     expect(headers['x-stepgate-action']).toBe(action);
   });
 });
 
-test('a method in the query is a conflict, as one in a header is, and the strictest route decides', async () => {
+test('A method in the query is a conflict, as one in a header is, and the strictest route decides', async () => {
   const rig = await gatewayScene({
     rules: {
       actions: { 'account.delete': { routes: ['DELETE /account/*'] } },
@@ -58,7 +58,7 @@ test('a method in the query is a conflict, as one in a header is, and the strict
   await rig.close();
 });
 
-test('a rule on resource.id sees every reading of the path, and the attempt is counted once', async () => {
+test('A rule on resource.id sees every reading of the path, and the attempt is counted once', async () => {
   const rig = await gatewayScene({
     rules: {
       default: 'allow',
@@ -121,19 +121,19 @@ describe('a question of the AuthZEN API-gateway profile', () => {
     expect(record).toMatchObject({ action });
   });
 
-  test('that no route matches is the action request, as at a gateway', async () => {
+  test('A question of the AuthZEN API-gateway profile that no route matches is the action request, as at a gateway', async () => {
     const { body } = await ask('GET', '/about');
     expect(body).toMatchObject({ decision: true, context: { stepgate: { action: 'request' } } });
   });
 
-  test('whose path cannot be read is refused, and is told where', async () => {
+  test('A question of the AuthZEN API-gateway profile whose path cannot be read is refused, and is told where', async () => {
     const { status, body } = await ask('GET', '/a%00b');
     expect(status).toBe(400);
     expect(body.errors).toMatchObject([{ path: 'resource.id' }]);
     expect((await ask('GET', 'a-name')).body.errors).toMatchObject([{ path: 'resource.id' }]);
   });
 
-  test('is an action of its own as well where rules name the method', async () => {
+  test('A question of the AuthZEN API-gateway profile is an action of its own as well where rules name the method', async () => {
     const rules = {
       default: 'deny',
       actions: { pay: { routes: ['POST /pay'] } },

@@ -68,7 +68,7 @@ describe('a key', () => {
     }
   });
 
-  test('of the gateway erases nobody: what is stored stays', async () => {
+  test('A key of the gateway erases nobody: what is stored stays', async () => {
     const app = appFor(['check', 'events']);
     expect((await send(app, 'POST', '/v1/events', LOGIN)).status).toBe(202);
     expect((await send(app, 'DELETE', '/v1/subjects/ann', null)).status).toBe(403);
@@ -76,7 +76,7 @@ describe('a key', () => {
     expect(stored?.baseline).not.toBeNull();
   });
 
-  test('without the right to check is refused by the gateway routes too, which say so', async () => {
+  test('A key without the right to check is refused by the gateway routes too, which say so', async () => {
     const app = appFor(['events', 'subjects.read']);
     const headers = { 'X-Stepgate-Key': SECRET, 'X-Forwarded-Method': 'GET', 'X-Forwarded-Uri': '/' };
     const response = await app.app.request('/forward-auth', { headers });
@@ -90,7 +90,7 @@ describe('the rights of API_KEYS', () => {
   const rightsIn = (environment: NodeJS.ProcessEnv) =>
     loadSettings(environment, () => 'x'.repeat(48)).apiKeys.map(({ name, rights }) => [name, rights]);
 
-  test('are check and events in the short form', () => {
+  test('The rights of API_KEYS are check and events in the short form', () => {
     const hex = 'ab'.repeat(32);
     expect(rightsIn({ API_KEYS: `nginx:0123456789abcdef,envoy:sha256:${hex}` })).toEqual([
       ['nginx', ['check', 'events']],
@@ -98,11 +98,11 @@ describe('the rights of API_KEYS', () => {
     ]);
   });
 
-  test('are all where a key is made for a newcomer', () => {
+  test('The rights of API_KEYS are all where a key is made for a newcomer', () => {
     expect(rightsIn({})).toEqual([['development', ['admin']]]);
   });
 
-  test('are those that it says where it is the text of a keys file', () => {
+  test('The rights of API_KEYS are those that it says where it is the text of a keys file', () => {
     const keys = [{ name: 'desk', sha256: 'cd'.repeat(32), rights: ['subjects.read'] }];
     expect(rightsIn({ API_KEYS: JSON.stringify({ version: 1, keys }) })).toEqual([['desk', ['subjects.read']]]);
   });

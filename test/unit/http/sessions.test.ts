@@ -127,7 +127,7 @@ describe('a session that cannot be read as every application reads it', () => {
     },
   );
 
-  test('is also one of several Cookie lines, of which servers take the first, the last or all', async () => {
+  test('A session that cannot be read as every application reads it is also one of several Cookie lines, of which servers take the first, the last or all', async () => {
     const answer = await rig.raw(
       [
         'GET /forward-auth HTTP/1.1',
@@ -147,7 +147,7 @@ describe('a session that cannot be read as every application reads it', () => {
     expect(await recorded()).toMatchObject({ state: 'unread', code: 'cookie_lines' });
   });
 
-  test('holds a request up where only one of the actions that it may be is guarded', async () => {
+  test('A session that cannot be read as every application reads it holds a request up where only one of the actions that it may be is guarded', async () => {
     const headers = withTokens({ Authorization: 'Bearer ANN x', 'X-Step-Up-Token': 'MALLORY' });
     for (const uri of ['/api/catalogue/..%2f..%2fadmin/x', '/api/catalogue/x/../../../admin']) {
       expect(await rig.forward('GET', uri, headers)).toMatchObject({
@@ -157,7 +157,7 @@ describe('a session that cannot be read as every application reads it', () => {
     }
   });
 
-  test('is never milder than the readable form of the same request', async () => {
+  test('A session that cannot be read as every application reads it is never milder than the readable form of the same request', async () => {
     const own = await shipped();
     const login = { type: 'login.succeeded', subject: 'ann', ip: '81.2.69.160', session: 's1' };
     await own.post('/v1/events', { ...login, device: { fingerprint: '7d793037a0760186574b0282f2f435e7' } });
@@ -176,7 +176,7 @@ describe('a session that cannot be read as every application reads it', () => {
   });
 });
 
-test('sessions of two persons pass no guarded action and are a fact on open pages', async () => {
+test('Sessions of two persons pass no guarded action and are a fact on open pages', async () => {
   const headers = { Authorization: `Bearer ${mallory}`, Cookie: `session=${ann}` };
   const guarded = await rig.forward('POST', '/api/transfers', headers);
   expect(guarded).toMatchObject({
@@ -189,7 +189,7 @@ test('sessions of two persons pass no guarded action and are a fact on open page
 });
 
 describe('a token in the query', () => {
-  test('is a session like any other: of somebody else it passes no guarded action beside a stepped-up one', async () => {
+  test('A token in the query is a session like any other: of somebody else it passes no guarded action beside a stepped-up one', async () => {
     for (const own of [{ Cookie: `session=${mallory}` }, { Authorization: `Bearer ${mallory}` }]) {
       for (const [method, uri] of GUARDED) {
         const answer = await rig.forward(method, `${uri}?access_token=${ann}`, { ...NEW_DEVICE, ...own });
@@ -202,7 +202,7 @@ describe('a token in the query', () => {
     expect(await recorded()).toMatchObject({ state: 'ambiguous', code: 'two_subjects' });
   });
 
-  test('names its subject where it is alone, and is told where it is refused or cannot be read', async () => {
+  test('A token in the query names its subject where it is alone, and is told where it is refused or cannot be read', async () => {
     const by = (token: string) => rig.forward('POST', `/api/transfers?access_token=${token}`, NEW_DEVICE);
     expect((await by(ann)).headers['x-stepgate-subject']).toBe('ann');
     expect(await by('2YotnFZFEjr1zCsicMWpAA')).toMatchObject({
@@ -215,7 +215,7 @@ describe('a token in the query', () => {
     });
   });
 
-  test('is something that an application could act upon, so that OPTIONS with one is no preflight', async () => {
+  test('A token in the query is something that an application could act upon, so that OPTIONS with one is no preflight', async () => {
     const preflight = { Origin: 'https://app.example', 'Access-Control-Request-Method': 'POST' };
     const at = (uri: string) => rig.forward('OPTIONS', uri, preflight);
     expect((await at('/admin/users')).status).toBe(200);
@@ -223,7 +223,7 @@ describe('a token in the query', () => {
   });
 });
 
-test('a session keeps its facts whoever’s proof comes along', async () => {
+test('A session keeps its facts whoever’s proof comes along', async () => {
   const own = await shipped();
   const device = { fingerprint: '7d793037a0760186574b0282f2f435e7' };
   await own.post('/v1/events', { type: 'login.succeeded', subject: 'ann', ip: '81.2.69.160', session: 'j1', device });
@@ -259,7 +259,7 @@ describe('a session that was refused', () => {
 
   /** @see https://github.com/IdentityServer/IdentityServer3.AccessTokenValidation/issues/150 */
   test.each(refusals)(
-    'because it %s asks for a new log-in on a guarded action, and is no anonymous one',
+    'A session that was refused because it %s asks for a new log-in on a guarded action, and is no anonymous one',
     async (_case, code, make) => {
       const token = await make();
       for (const client of [{ Authorization: `Bearer ${token}` }, { Cookie: `session=${token}` }]) {
@@ -293,7 +293,7 @@ describe('a session that was refused', () => {
     },
   );
 
-  test('by its audience or issuer is told too, and DPoP has a code of its own', async () => {
+  test('A session that was refused by its audience or issuer is told too, and DPoP has a code of its own', async () => {
     const own = await shipped({ issuers: [issuer({ name: 'https://other.test' }).entry()] });
     for (const [authorization, code] of [
       [`Bearer ${ann}`, 'issuer_unknown'],
@@ -311,13 +311,13 @@ describe('a session that was refused', () => {
     await none.close();
   });
 
-  test('does not keep anybody from logging in', async () => {
+  test('A session that was refused does not keep anybody from logging in', async () => {
     const answer = await rig.forward('POST', '/api/login', { Cookie: 'session=opaque' });
     expect(answer.headers['x-stepgate-error']).toBe('');
     expect(answer.headers['x-stepgate-reasons']).not.toContain('session_not_accepted');
   });
 
-  test('beside one that is accepted leaves open whom the application serves, unless it has merely run out and is of the same person', async () => {
+  test('A session that was refused beside one that is accepted leaves open whom the application serves, unless it has merely run out and is of the same person', async () => {
     const bearer = { Authorization: `Bearer ${mallory}` };
     const cases: readonly (readonly [string, number])[] = [
       ['opaque', 401],
@@ -331,7 +331,7 @@ describe('a session that was refused', () => {
     }
   });
 
-  test('by a rule that denies stays denied', async () => {
+  test('A session that was refused by a rule that denies stays denied', async () => {
     const rules = {
       version: 1,
       default: 'deny',
@@ -344,7 +344,7 @@ describe('a session that was refused', () => {
     await own.close();
   });
 
-  test('is counted by state and code', async () => {
+  test('A session that was refused is counted by state and code', async () => {
     const metrics = prometheusMetrics({
       rules: rig.engine.rules,
       reputation: () => NO_REPUTATION,
@@ -369,7 +369,7 @@ describe('a session that was refused', () => {
   });
 
   /** @see https://github.com/agentgateway/agentgateway/issues/3057 */
-  test('as opaque is warned of once, since nothing here can read such tokens', async () => {
+  test('A session that was refused as opaque is warned of once, since nothing here can read such tokens', async () => {
     const warnings: string[] = [];
     const own = await shipped({ deps: { log: { ...noLog, warn: (message) => warnings.push(message) } } });
     for (let call = 0; call < 3; call += 1) await own.forward('GET', '/', { Authorization: 'Bearer opaque' });
@@ -417,7 +417,7 @@ describe('a session of a key that came up just after the keys were fetched', () 
     };
   }
 
-  test('is held up, told when to come again, and then taken; it is never anonymous', async () => {
+  test('A session of a key that came up just after the keys were fetched is held up, told when to come again, and then taken; it is never anonymous', async () => {
     const { own, ask, token, at } = await rotated();
     at(6);
     for (const uri of ['/api/profile', '/admin/x']) {
@@ -440,7 +440,7 @@ describe('a session of a key that came up just after the keys were fetched', () 
     await own.close();
   });
 
-  test('as proof in a check is degraded, and counts as nobody’s failure', async () => {
+  test('A session of a key that came up just after the keys were fetched as proof in a check is degraded, and counts as nobody’s failure', async () => {
     const { own, proof, at } = await rotated();
     at(6);
     for (let call = 0; call < 3; call += 1) {
@@ -478,7 +478,7 @@ describe('a session of a key that came up just after the keys were fetched', () 
     await own.close();
   });
 
-  test('waits for as long as the entry says', async () => {
+  test('A session of a key that came up just after the keys were fetched waits for as long as the entry says', async () => {
     const { own, ask, token, at } = await rotated({ keys_cooldown_s: 5 });
     at(3);
     expect((await ask(token)).headers['retry-after']).toBe('2');
@@ -489,7 +489,7 @@ describe('a session of a key that came up just after the keys were fetched', () 
 });
 
 /** @see https://github.com/Azure/data-api-builder/pull/788 */
-test('a session that lives for a week says who it is, and its age is the business of the requirement', async () => {
+test('A session that lives for a week says who it is, and its age is the business of the requirement', async () => {
   const day = 86_400;
   const long = await rig.token({ sub: 'ann', auth_time: NOW_MS / 1000 - day, exp: NOW_MS / 1000 + 6 * day }, day);
   const client = { Authorization: `Bearer ${long}` };
@@ -502,7 +502,7 @@ test('a session that lives for a week says who it is, and its age is the busines
 });
 
 /** @see https://github.com/openid/authzen/issues/492 */
-test('who acts for a person is a fact, and passes nothing that takes the person', async () => {
+test('Who acts for a person is a fact, and passes nothing that takes the person', async () => {
   const acting = await rig.token({ sub: 'u1', su: true, act: { sub: 'assistant-7' } });
   for (const client of [
     { Authorization: `Bearer ${acting}` },
@@ -520,7 +520,7 @@ test('who acts for a person is a fact, and passes nothing that takes the person'
   }
 });
 
-test('each distinct token is verified once for one call, however many actions it may be', async () => {
+test('Each distinct token is verified once for one call, however many actions it may be', async () => {
   const asked: string[] = [];
   const verifier: ProofVerifier = {
     spaces: ['default'],
@@ -554,7 +554,7 @@ describe('a CORS preflight', () => {
     'https://[2001:db8::1]:8443',
     'capacitor://localhost',
     'null',
-  ])('of %s passes', async (origin) => {
+  ])('A CORS preflight of %s passes', async (origin) => {
     const answer = await rig.forward('OPTIONS', '/admin/x', {
       ...PREFLIGHT,
       Origin: origin,
@@ -578,7 +578,7 @@ describe('a CORS preflight', () => {
     ['a body by the gateway’s word', { 'X-Stepgate-Has-Body': '1' }],
     ['a length by the gateway’s word', { 'X-Stepgate-Has-Body': '8' }],
     ['a body of eight bytes', { 'Content-Length': '8' }],
-  ])('with %s is judged like any request, deny rules included', async (_case, headers) => {
+  ])('A CORS preflight with %s is judged like any request, deny rules included', async (_case, headers) => {
     const sent = { ...PREFLIGHT, ...withTokens(headers) };
     const guarded = await rig.forward('OPTIONS', '/admin/x', sent);
     expect(guarded.status).toBeGreaterThanOrEqual(401);

@@ -26,7 +26,7 @@ function returnTo(original: Partial<Original>, gateway = GATEWAY): string | null
 }
 
 describe('the address of the step-up page', () => {
-  test('carries what is asked for and where to go back to', () => {
+  test('The address of the step-up page carries what is asked for and where to go back to', () => {
     const location = stepUpLocation(GATEWAY, REQUIREMENT, {
       proto: 'https',
       host: 'shop.example:8443',
@@ -39,13 +39,13 @@ describe('the address of the step-up page', () => {
     });
   });
 
-  test('is absent without a page, and on the way to the page itself', () => {
+  test('The address of the step-up page is absent without a page, and on the way to the page itself', () => {
     const original = { proto: 'https', host: 'id.example', target: '/step-up?x' };
     expect(stepUpLocation({ ...GATEWAY, stepUpUrl: null }, REQUIREMENT, original)).toBeNull();
     expect(stepUpLocation({ ...GATEWAY, returnHosts: [] }, REQUIREMENT, original)).toBeNull();
   });
 
-  test('leads back to the host of the page where no other host is listed', () => {
+  test('The address of the step-up page leads back to the host of the page where no other host is listed', () => {
     const gateway = { ...GATEWAY, returnHosts: [] };
     expect(returnTo({ host: 'id.example', target: '/a' }, gateway)).toBe('https://id.example/a');
     expect(returnTo({ host: 'app.example', target: '/a' }, gateway)).toBeNull();
@@ -66,7 +66,7 @@ describe('the address of the step-up page', () => {
     ['a target that is a URL', { target: 'https://evil.example/' }],
     ['a target without a slash', { target: '@evil.example/' }],
     ['a target that continues the host', { target: '.evil.example/' }],
-  ])('has no way back to %s', (_, original) => {
+  ])('The address of the step-up page has no way back to %s', (_, original) => {
     expect(returnTo(original)).toBeNull();
   });
 
@@ -77,15 +77,15 @@ describe('the address of the step-up page', () => {
     ['/%2f%2fevil.example', 'https://app.example/%2f%2fevil.example'],
     ['/@evil.example', 'https://app.example/@evil.example'],
     ['/a\tb', 'https://app.example/ab'],
-  ])('the target %j stays on its own host', (target, back) => {
+  ])('The target %j stays on its own host', (target, back) => {
     expect(returnTo({ target })).toBe(back);
   });
 
-  test('leaves the way back out rather than growing without end', () => {
+  test('The address of the step-up page leaves the way back out rather than growing without end', () => {
     expect(returnTo({ target: `/${'a'.repeat(2000)}` })).toBeNull();
   });
 
-  test('never leads back to a host that is not listed, whatever is told', () => {
+  test('The address of the step-up page never leads back to a host that is not listed, whatever is told', () => {
     const text = fc.oneof(
       fc.string(),
       fc.constantFrom('https', 'http', 'app.example', '//evil.example', '/\\evil.example'),

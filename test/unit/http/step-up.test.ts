@@ -12,7 +12,7 @@ const sign = (claims: object = {}) =>
 const appWithIssuer = () => scene({ issuers: [idp.entry()] });
 
 describe('POST /v1/step-up/verify', () => {
-  test('answers with the evidence of a valid proof', async () => {
+  test('POST /v1/step-up/verify answers with the evidence of a valid proof', async () => {
     const response = await appWithIssuer().post('/v1/step-up/verify', { token: await sign(), subject: 'user-123' });
     expect(response.status).toBe(200);
     expect(await response.json()).toMatchObject({
@@ -21,7 +21,7 @@ describe('POST /v1/step-up/verify', () => {
     });
   });
 
-  test('answers 200 with a code and a message to one that is not, and never repeats it', async () => {
+  test('POST /v1/step-up/verify answers 200 with a code and a message to one that is not, and never repeats it', async () => {
     const { post } = appWithIssuer();
     const token = await sign();
     const cases: [object, string][] = [
@@ -39,12 +39,12 @@ describe('POST /v1/step-up/verify', () => {
     }
   });
 
-  test('without a subject takes anybody’s proof', async () => {
+  test('POST /v1/step-up/verify without a subject takes anybody’s proof', async () => {
     const response = await appWithIssuer().post('/v1/step-up/verify', { token: await sign() });
     expect(await response.json()).toMatchObject({ valid: true });
   });
 
-  test('spends a single-use proof, for the check as well', async () => {
+  test('POST /v1/step-up/verify spends a single-use proof, for the check as well', async () => {
     const { post } = appWithIssuer();
     const token = await sign({ jti: 'once' });
     const verify = async () => (await post('/v1/step-up/verify', { token, single_use: true })).json();
@@ -52,19 +52,19 @@ describe('POST /v1/step-up/verify', () => {
     expect(await verify()).toMatchObject({ valid: false, code: 'replayed' });
   });
 
-  test('says no_issuer where none is configured', async () => {
+  test('POST /v1/step-up/verify says no_issuer where none is configured', async () => {
     const response = await scene({ issuers: [] }).post('/v1/step-up/verify', { token: await sign() });
     expect(await response.json()).toMatchObject({ valid: false, code: 'no_issuer' });
   });
 
-  test('refuses unknown keys', async () => {
+  test('POST /v1/step-up/verify refuses unknown keys', async () => {
     const response = await appWithIssuer().post('/v1/step-up/verify', { token: await sign(), singleUse: true });
     expect(response.status).toBe(400);
     const { errors } = await response.json();
     expect(errors.map(({ path }: { path: string }) => path)).toEqual(['singleUse']);
   });
 
-  test('takes no token for no proof, and says what to ask for as a risk check does: within the terms of the issuer', async () => {
+  test('POST /v1/step-up/verify takes no token for no proof, and says what to ask for as a risk check does: within the terms of the issuer', async () => {
     const { post } = appWithIssuer();
     const asked = { subject: 'user-123', acr_values: ['gold'], max_age: 86_400, single_use: true };
     for (const token of [undefined, null, 'not.a.token']) {
@@ -82,7 +82,7 @@ describe('POST /v1/step-up/verify', () => {
     expect(reusable.www_authenticate).toContain('acr_values="gold", max_age="600"');
   });
 
-  test('holds a proof that names a session to the one that is asked for', async () => {
+  test('POST /v1/step-up/verify holds a proof that names a session to the one that is asked for', async () => {
     const { post } = appWithIssuer();
     const token = await sign({ sid: 's-1' });
     const verify = async (session: string | null) => (await post('/v1/step-up/verify', { token, session })).json();
@@ -95,14 +95,14 @@ describe('POST /v1/step-up/verify', () => {
 describe('POST /v1/risk-check with a proof', () => {
   const transfer = { subject: 'user-123', action: 'payment.transfer', context: { amount: 1200 } };
 
-  test('allows what asked for a step-up', async () => {
+  test('POST /v1/risk-check with a proof allows what asked for a step-up', async () => {
     const { post } = appWithIssuer();
     expect(await (await post('/v1/risk-check', transfer)).json()).toMatchObject({ decision: 'step-up' });
     const response = await post('/v1/risk-check', { ...transfer, step_up_token: await sign() });
     expect(await response.json()).toMatchObject({ decision: 'allow', step_up: { required: true, satisfied: true } });
   });
 
-  test('says in body and challenge why a proof was not taken', async () => {
+  test('POST /v1/risk-check with a proof says in body and challenge why a proof was not taken', async () => {
     const token = await sign({ auth_time: NOW - 400 });
     const response = await appWithIssuer().post('/v1/risk-check', { ...transfer, step_up_token: token });
     const answer = await response.json();

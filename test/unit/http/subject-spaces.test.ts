@@ -34,7 +34,7 @@ describe('forward auth with two issuers that both know a person number 1001', ()
   });
   afterAll(() => rig.close());
 
-  test('a step-up at the one does not confirm the session of the other’s', async () => {
+  test('A step-up at the one does not confirm the session of the other’s', async () => {
     const answer = await rig.forward('PUT', '/api/password', {
       Authorization: `Bearer ${await token(BANK)}`,
       'X-Step-Up-Token': await stepUp(SHOP),
@@ -45,7 +45,7 @@ describe('forward auth with two issuers that both know a person number 1001', ()
     expect(answer.headers['www-authenticate']).toContain('subject_mismatch');
   });
 
-  test('a step-up at their own does', async () => {
+  test('A step-up at their own does', async () => {
     const answer = await rig.forward('PUT', '/api/password', {
       Authorization: `Bearer ${await token(BANK)}`,
       'X-Step-Up-Token': await stepUp(BANK),
@@ -54,7 +54,7 @@ describe('forward auth with two issuers that both know a person number 1001', ()
     expect(answer.headers['x-stepgate-reasons']).toContain('step_up_satisfied');
   });
 
-  test('of two proofs, the one of the session’s own space is taken, however much newer the other is', async () => {
+  test('Of two proofs, the one of the session’s own space is taken, however much newer the other is', async () => {
     const answer = await rig.forward('PUT', '/api/password', {
       Authorization: `Bearer ${await token(BANK)}`,
       'X-Step-Up-Token': await stepUp(SHOP, {}, 1),
@@ -63,7 +63,7 @@ describe('forward auth with two issuers that both know a person number 1001', ()
     expect(answer).toMatchObject({ status: 200 });
   });
 
-  test('sessions of both are sessions of two people', async () => {
+  test('Sessions of both are sessions of two people', async () => {
     const answer = await rig.forward('PUT', '/api/password', {
       Authorization: `Bearer ${await stepUp(BANK)}`,
       Cookie: `session=${await stepUp(SHOP)}`,
@@ -125,7 +125,7 @@ describe('one id of two spaces and types', () => {
     return answer;
   };
 
-  test('have each a history and a trust of their own', async () => {
+  test('Subjects of one id in two spaces and types have each a history and a trust of their own', async () => {
     const own = await trusted({ subject: 'alice', subject_space: 'bank' });
     expect(await checked({ subject: 'alice', subject_space: 'bank' }, own)).toMatchObject({ decision: 'allow' });
     for (const other of [
@@ -164,7 +164,7 @@ describe('one id of two spaces and types', () => {
     expect(await paths({ type: 'user', id: 'alice' }, { subject_space: 'club' })).toEqual(['context.subject_space']);
   });
 
-  test('a batch counts an attempt of each of them', async () => {
+  test('A batch counts an attempt of each of them', async () => {
     const subjects = [
       { type: 'user', id: 'alice' },
       { type: 'service', id: 'alice' },
@@ -183,7 +183,7 @@ describe('one id of two spaces and types', () => {
     }
   });
 
-  test('the support desk sees and erases the one that it names', async () => {
+  test('The support desk sees and erases the one that it names', async () => {
     await trusted({ subject: 'alice', subject_space: 'bank' });
     const at = async (query: string, method = 'GET') =>
       (await app.app.request(`/v1/subjects/alice${query}`, { method, headers: AUTHORIZED })).status;
@@ -214,7 +214,7 @@ describe('a caller that names no space', () => {
     expect(response.status).toBe(200);
   });
 
-  test('where there are several and none is the default is told which there are', async () => {
+  test('A caller that names no space where there are several and none is the default is told which there are', async () => {
     const app = scene({ issuers: TWO });
     for (const [path, body] of [
       ['/v1/risk-check', { subject: 'ann', action: 'login' }],
@@ -230,13 +230,13 @@ describe('a caller that names no space', () => {
     }
   });
 
-  test('may ask for nobody', async () => {
+  test('A caller that names no space may ask for nobody', async () => {
     const app = scene({ issuers: TWO });
     expect((await app.post('/v1/risk-check', { action: 'login' })).status).toBe(200);
   });
 });
 
-test('a proof judged by itself is of the space that is asked for, and says which it is of', async () => {
+test('A proof judged by itself is of the space that is asked for, and says which it is of', async () => {
   const app = scene({ issuers: TWO });
   const verify = async (more: object) =>
     (await app.post('/v1/step-up/verify', { token: await stepUp(SHOP), ...more })).json();

@@ -8,7 +8,7 @@ import { AUTHORIZED, NOW_MS, scene } from '../../support/scene.ts';
 const rules = JSON.parse(readFileSync(new URL('../../../rules/default.json', import.meta.url), 'utf8'));
 
 /** @see https://github.com/temporalio/deputy/issues/157 */
-test('a misspelt action is asked, told what it was probably meant to be, and counted', async () => {
+test('A misspelt action is asked, told what it was probably meant to be, and counted', async () => {
   const metrics = prometheusMetrics({
     rules: scene({ rules }).engine.rules,
     reputation: () => NO_REPUTATION,
@@ -35,7 +35,7 @@ test('a misspelt action is asked, told what it was probably meant to be, and cou
   expect((await metrics.render())?.text).toContain('stepgate_undeclared_actions_total 1');
 });
 
-test('a page that nobody declared teaches no network and no place, so the log-in from there is asked as before', async () => {
+test('A page that nobody declared teaches no network and no place, so the log-in from there is asked as before', async () => {
   const { app, post, settled } = scene({ rules });
   const at = (ip: string, lat: number) => ({
     subject: 'bob',

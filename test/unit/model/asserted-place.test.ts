@@ -10,12 +10,12 @@ describe('a place asserted by the caller', () => {
     ['an empty object', {}],
     ['empty texts', { lat: '', lon: '', country: '', city: '' }],
     ['blank texts', { lat: ' ', lon: ' ' }],
-  ])('is unknown when the platform sends %s', (_name, geo) => {
+  ])('A place asserted by the caller is unknown when the platform sends %s', (_name, geo) => {
     expect(assertedPlace(geo)).toBeNull();
   });
 
   /** @see https://github.com/boywithkeyboard-archive/cheetah1/pull/160 */
-  it('reads numbers that come as text', () => {
+  it('A place asserted by the caller reads numbers that come as text', () => {
     expect(assertedPlace({ lat: '51.50740', lon: '-0.12780', city: 'London' })).toMatchObject({
       lat: 51.5074,
       lon: -0.1278,
@@ -23,19 +23,22 @@ describe('a place asserted by the caller', () => {
     });
   });
 
-  it.each(['12abc', '0x10', '1e3', 'NaN', 'Infinity', '--1', '1.'])('takes %j for no number', (lat) => {
-    expect(assertedPlace({ lat, lon: '4', country: 'NL' })).toMatchObject({ lat: null, lon: null });
-  });
+  it.each(['12abc', '0x10', '1e3', 'NaN', 'Infinity', '--1', '1.'])(
+    'A place asserted by the caller takes %j for no number',
+    (lat) => {
+      expect(assertedPlace({ lat, lon: '4', country: 'NL' })).toMatchObject({ lat: null, lon: null });
+    },
+  );
 
   /** @see https://github.com/MushroomObserver/mushroom-observer/issues/5014 */
-  it('keeps a point on the prime meridian or the equator, and drops the one that is both', () => {
+  it('A place asserted by the caller keeps a point on the prime meridian or the equator, and drops the one that is both', () => {
     expect(assertedPlace({ lat: 51.4779, lon: 0 })).toMatchObject({ lat: 51.4779, lon: 0 });
     expect(assertedPlace({ lat: 0, lon: 32.5825 })).toMatchObject({ lat: 0, lon: 32.5825 });
     expect(assertedPlace({ lat: 0, lon: 0 })).toBeNull();
     expect(assertedPlace({ lat: 0, lon: -0, country: 'GH' })).toMatchObject({ lat: null, lon: null, country: 'GH' });
   });
 
-  it('drops coordinates out of range and half a pair', () => {
+  it('A place asserted by the caller drops coordinates out of range and half a pair', () => {
     for (const geo of [
       { lat: 91, lon: 0 },
       { lat: 0, lon: 180.5 },
@@ -48,7 +51,7 @@ describe('a place asserted by the caller', () => {
   });
 
   /** @see https://github.com/snowplow/enrich/issues/105 */
-  it('takes the stated radius, assumes 50 km for a city and country precision for anything else', () => {
+  it('A place asserted by the caller takes the stated radius, assumes 50 km for a city and country precision for anything else', () => {
     const paris = { lat: 48.8566, lon: 2.3522 };
     expect(assertedPlace({ ...paris, accuracyKm: 5 })?.accuracyKm).toBe(5);
     expect(assertedPlace({ ...paris, accuracyKm: 0 })?.accuracyKm).toBe(0);
@@ -57,7 +60,7 @@ describe('a place asserted by the caller', () => {
     expect(assertedPlace({ ...paris, accuracyKm: -5 })?.accuracyKm).toBe(1000);
   });
 
-  it('is never precise when it names only a country', () => {
+  it('A place asserted by the caller is never precise when it names only a country', () => {
     expect(assertedPlace({ country: 'nl', accuracyKm: 1 })).toMatchObject({
       country: 'NL',
       lat: null,
@@ -65,11 +68,14 @@ describe('a place asserted by the caller', () => {
     });
   });
 
-  it.each(['XX', 'T1', 'ZZ', 'A1', 'EU', 'Netherlands', '1'])('takes country %s for none', (country) => {
-    expect(assertedPlace({ lat: 52, lon: 4, country })?.country).toBeNull();
-  });
+  it.each(['XX', 'T1', 'ZZ', 'A1', 'EU', 'Netherlands', '1'])(
+    'A place asserted by the caller takes country %s for none',
+    (country) => {
+      expect(assertedPlace({ lat: 52, lon: 4, country })?.country).toBeNull();
+    },
+  );
 
-  it('never yields a coordinate out of range, whatever is sent', () => {
+  it('A place asserted by the caller never yields a coordinate out of range, whatever is sent', () => {
     const value = fc.oneof(fc.double(), fc.string(), fc.constant(null), fc.constant(undefined), fc.constant(0));
     fc.assert(
       fc.property(value, value, value, fc.string(), (lat, lon, accuracyKm, country) => {

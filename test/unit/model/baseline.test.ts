@@ -43,7 +43,7 @@ function learn(lessons: readonly Lesson[], before: Baseline | null = null): Base
 }
 
 describe('places', () => {
-  it('are one where the radii meet or the fixes lie within 25 km, and the last fix stands for it', () => {
+  it('Places are one where the radii meet or the fixes lie within 25 km, and the last fix stands for it', () => {
     const known = learn([
       lesson({ at: NOON - DAY, place: place(51.5, 0, 5) }),
       lesson({ at: NOON, place: place(51.6, 0.2, 5) }),
@@ -54,7 +54,7 @@ describe('places', () => {
   });
 
   /** @see https://github.com/opendatasoft/elasticsearch-aggregation-geoclustering/issues/15 */
-  it('are never averaged: two fixes across the date line are the later one', () => {
+  it('Places are never averaged: two fixes across the date line are the later one', () => {
     const known = learn([
       lesson({ at: NOON - DAY, place: place(-17, 179.95) }),
       lesson({ at: NOON, place: place(-17, -179.95) }),
@@ -62,12 +62,12 @@ describe('places', () => {
     expect(known.places).toMatchObject([{ lat: -17, lon: -179.95 }]);
   });
 
-  it('belong to the nearest when a fix could belong to two', () => {
+  it('Places belong to the nearest when a fix could belong to two', () => {
     const near = knownPlace({ lat: 51.5, lon: 0.1 });
     expect(placeAt([knownPlace({ lat: 51.5, lon: 0.5 }), near], place(51.5, 0))).toBe(near);
   });
 
-  it('keep a newer sighting when an older one arrives late, and count the visit', () => {
+  it('Places keep a newer sighting when an older one arrives late, and count the visit', () => {
     const known = learn([
       lesson({ at: NOON, place: place(51.5, 0) }),
       lesson({ at: NOON - 5 * HOUR, place: place(51.51, 0) }),
@@ -77,7 +77,7 @@ describe('places', () => {
     expect(known).toMatchObject({ firstSeen: NOON - 5 * HOUR, lastSeen: NOON, learned: 3 });
   });
 
-  it('count visits that lie an hour apart, and keep the oldest of two weeks beside the two newest', () => {
+  it('Count visits that lie an hour apart, and keep the oldest of two weeks beside the two newest', () => {
     const every = (step: number, times: number) =>
       learn(Array.from({ length: times }, (_, i) => lesson({ at: NOON + i * step, place: place(51.5, 0) }))).places[0];
     expect(every(10 * MINUTE, 6)?.visits).toEqual([NOON]);
@@ -88,7 +88,7 @@ describe('places', () => {
 });
 
 describe('devices', () => {
-  it('that hold trust are kept before those that do not, however long ago they were seen', () => {
+  it('Devices that hold trust are kept before those that do not, however long ago they were seen', () => {
     const trusted = knownDevice({ id: 'd-old', lastSeen: NOON - 20 * DAY, trustedUntil: NOON + DAY });
     const crowd = Array.from({ length: 20 }, (_, i) => lesson({ at: NOON + i, device: seenDevice(`d-${i}`) }));
     const known = learn(crowd, baseline({ devices: [trusted] }));
@@ -97,7 +97,7 @@ describe('devices', () => {
     expect(known.devices.map(({ id }) => id)).toContain('d-19');
   });
 
-  it('keep the one seen last even where all the others hold trust', () => {
+  it('Devices keep the one seen last even where all the others hold trust', () => {
     const full = Array.from({ length: BASELINE_CAPS.devices }, (_, i) =>
       knownDevice({ id: `d-old-${i}`, lastSeen: NOON - (i + 1) * DAY, trustedUntil: NOON + DAY }),
     );
@@ -106,13 +106,13 @@ describe('devices', () => {
     expect(known.devices.map(({ id }) => id)).toContain('d-here');
   });
 
-  it('with trust that has run out make room again', () => {
+  it('Devices with trust that has run out make room again', () => {
     const expired = knownDevice({ id: 'd-old', lastSeen: NOON - 20 * DAY, trustedUntil: NOON - DAY });
     const crowd = Array.from({ length: 20 }, (_, i) => lesson({ at: NOON + i, device: seenDevice(`d-${i}`) }));
     expect(learn(crowd, baseline({ devices: [expired] })).devices.map(({ id }) => id)).not.toContain('d-old');
   });
 
-  it('remember where each of them was last seen', () => {
+  it('Devices remember where each of them was last seen', () => {
     const known = learn([
       lesson({ at: NOON - HOUR, place: place(51.5, 0), device: seenDevice('d-1', true) }),
       lesson({ at: NOON, place: place(48.9, 2.4), device: seenDevice('d-2', true) }),
@@ -125,7 +125,7 @@ describe('devices', () => {
     });
   });
 
-  it('keep their newest traits when an older lesson arrives late', () => {
+  it('Devices keep their newest traits when an older lesson arrives late', () => {
     const traits = (at: number, fingerprint: string, canvas: string, client: string) =>
       lesson({ at, device: { id: 'd-1', proven: true, fingerprint, components: { canvas }, client } });
     const known = learn([
@@ -143,12 +143,12 @@ describe('devices', () => {
     ]);
   });
 
-  it('that two checks name at once by one fingerprint become one record', () => {
+  it('Devices that two checks name at once by one fingerprint become one record', () => {
     const twin = (id: string) => lesson({ device: { ...seenDevice(id), fingerprint: 'fp' } });
     expect(learn([twin('d-a'), twin('d-b')]).devices.map(({ id }) => id)).toEqual(['d-a']);
   });
 
-  it('are trusted until the moment that was granted, which use does not move', () => {
+  it('Devices are trusted until the moment that was granted, which use does not move', () => {
     const granted = grantTrust(null, { at: NOON, until: NOON + 30 * DAY, provenAt: NOON, device: seenDevice('d-1') });
     const used = learn([lesson({ at: NOON + 20 * DAY, device: seenDevice('d-1', true) })], granted);
     const [device] = used.devices;
@@ -157,7 +157,7 @@ describe('devices', () => {
     expect([hasLiveTrust(device, NOON + 30 * DAY - 1), hasLiveTrust(device, NOON + 30 * DAY)]).toEqual([true, false]);
   });
 
-  it('are revoked one by one, all at once, or with the session they were seen in', () => {
+  it('Devices are revoked one by one, all at once, or with the session they were seen in', () => {
     const two = baseline({
       devices: ['d-1', 'd-2'].map((id) => knownDevice({ id, trustedUntil: NOON + DAY })),
       sessions: [knownSession({ key: 's-1', device: 'd-2' }), knownSession({ key: 's-2' })],
@@ -174,7 +174,7 @@ describe('devices', () => {
 });
 
 describe('sessions', () => {
-  it('gather their networks, and follow the newest device and country', () => {
+  it('Sessions gather their networks, and follow the newest device and country', () => {
     const inSession = (at: number, network: string, country: string, device: string) =>
       lesson({ at, session: { key: 's', network, country }, device: seenDevice(device, true) });
     const known = learn([
@@ -225,7 +225,7 @@ const lessons = fc.array(
 );
 
 describe('any number of lessons', () => {
-  it('stays within the caps', () => {
+  it('Any number of lessons stays within the caps', () => {
     fc.assert(
       fc.property(lessons, (all) => {
         const known = learn(all);
@@ -245,7 +245,7 @@ describe('any number of lessons', () => {
     );
   });
 
-  it('in any order leave the same newest sighting, span, countries and networks', () => {
+  it('Any number of lessons in any order leave the same newest sighting, span, countries and networks', () => {
     const shuffled = lessons.chain((all) =>
       fc.tuple(fc.constant(all), fc.shuffledSubarray(all, { minLength: all.length })),
     );
@@ -267,7 +267,7 @@ describe('any number of lessons', () => {
     );
   });
 
-  it('change nothing that was handed in', () => {
+  it('Change nothing that was handed in', () => {
     fc.assert(
       fc.property(lessons, (all) => {
         const before = learn(all.slice(1));
@@ -289,7 +289,7 @@ describe('what a clock that was ahead has stored', () => {
     NOON + YEAR,
   );
 
-  it('counts as seen by now, so that the next sighting is the newest', () => {
+  it('What a clock that was ahead has stored counts as seen by now, so that the next sighting is the newest', () => {
     const right = withoutFuture(ahead, NOON);
     expect(JSON.stringify(right)).not.toContain(String(NOON + YEAR));
     expect(right).toMatchObject({ firstSeen: NOON - HOUR, lastSeen: NOON, trustNotBefore: NOON, learned: 2 });
@@ -299,7 +299,7 @@ describe('what a clock that was ahead has stored', () => {
     expect(newestPlace(next)).toMatchObject({ lat: -33, at: NOON + 1 });
   });
 
-  it('is left as it is where it lies within the difference of two clocks, or in the past', () => {
+  it('What a clock that was ahead has stored is left as it is where it lies within the difference of two clocks, or in the past', () => {
     expect(withoutFuture(ahead, NOON + YEAR - 5 * MINUTE)).toBe(ahead);
     expect(withoutFuture(ahead, NOON + 2 * YEAR)).toBe(ahead);
   });

@@ -31,7 +31,7 @@ function forge(parts: {
 describe('a device token', () => {
   const tokens = deviceTokens({ secrets: [secret(1)] });
 
-  it('names the device and the subject that it was issued to', async () => {
+  it('A device token names the device and the subject that it was issued to', async () => {
     const token = await tokens.issue(CLAIMS);
     const verdict = {
       state: 'genuine',
@@ -45,7 +45,7 @@ describe('a device token', () => {
     expect(await tokens.verify(token, NOW)).toEqual(verdict);
   });
 
-  it('carries on those who held the one before it in the same browser, and still fits into its length', async () => {
+  it('A device token carries on those who held the one before it in the same browser, and still fits into its length', async () => {
     const others = ['a', 'b', 'c', 'd'].map((letter) => ({
       subject: letter.repeat(22),
       issuedAt: ISSUED - 86_400,
@@ -57,7 +57,7 @@ describe('a device token', () => {
     expect(await tokens.verify(five, NOW)).toEqual({ state: 'invalid', why: 'bad_claim' });
   });
 
-  it('takes the place of another only for those whose trust in the very device is live', () => {
+  it('A device token takes the place of another only for those whose trust in the very device is live', () => {
     const first = { subject: 'u1', issuedAt: ISSUED - 100, expiresAt: ISSUED + 100 };
     const gone = { subject: 'u0', issuedAt: ISSUED - 100, expiresAt: ISSUED };
     const presented = { state: 'genuine', device: 'd-1', ...first, others: [gone] } as const;
@@ -67,7 +67,7 @@ describe('a device token', () => {
     expect(othersOn({ state: 'absent' }, 'd-1', 'u2', ISSUED)).toEqual([]);
   });
 
-  it('expires to the second, also when it was seen genuine a moment ago', async () => {
+  it('A device token expires to the second, also when it was seen genuine a moment ago', async () => {
     const token = await tokens.issue(CLAIMS);
     expect((await tokens.verify(token, CLAIMS.expiresAt * 1000 - 1)).state).toBe('genuine');
     const late = { state: 'invalid', why: 'expired' };
@@ -96,7 +96,7 @@ describe('a device token', () => {
     expect(await tokens.verify(await make(), NOW)).toEqual({ state: 'invalid', why });
   });
 
-  it('is refused when a single character was changed', async () => {
+  it('A device token is refused when a single character was changed', async () => {
     const token = await tokens.issue(CLAIMS);
     for (const at of [5, token.indexOf('.') + 5, token.lastIndexOf('.') + 5]) {
       const changed = token.slice(0, at) + (token[at] === 'A' ? 'B' : 'A') + token.slice(at + 1);
@@ -104,7 +104,7 @@ describe('a device token', () => {
     }
   });
 
-  it('is never genuine and never an error when it is arbitrary text', async () => {
+  it('A device token is never genuine and never an error when it is arbitrary text', async () => {
     const text = fc.oneof(
       fc.string({ unit: 'binary' }),
       fc.array(fc.base64String(), { minLength: 1, maxLength: 5 }).map((parts) => parts.join('.')),
@@ -114,7 +114,7 @@ describe('a device token', () => {
 });
 
 describe('secrets', () => {
-  it('are replaced without ending the tokens that are about: the first signs, all verify', async () => {
+  it('Secrets are replaced without ending the tokens that are about: the first signs, all verify', async () => {
     const before = deviceTokens({ secrets: [secret(1)] });
     const after = deviceTokens({ secrets: [secret(2), secret(1)] });
     expect((await after.verify(await before.issue(CLAIMS), NOW)).state).toBe('genuine');
@@ -123,7 +123,7 @@ describe('secrets', () => {
     expect((await done.verify(await before.issue(CLAIMS), NOW)).state).toBe('invalid');
   });
 
-  it('shorter than 32 bytes, or none, are refused with what to do', () => {
+  it('Shorter than 32 bytes, or none, are refused with what to do', () => {
     expect(() => deviceTokens({ secrets: [secret(1), new Uint8Array(31)] })).toThrow(DeviceSecretError);
     expect(() => deviceTokens({ secrets: [secret(1), new Uint8Array(31)] })).toThrow(
       /secret 2 .* 31 bytes, at least 32/,

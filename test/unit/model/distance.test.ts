@@ -13,16 +13,16 @@ describe('great-circle distance', () => {
     ['New York to London', { lat: 40.7128, lon: -74.006 }, { lat: 51.5074, lon: -0.1278 }, 5570],
     ['across the date line', { lat: -17, lon: 179.649556 }, { lat: -17, lon: -176.131694 }, 449],
     ['over the pole', { lat: 89, lon: 0 }, { lat: 89, lon: 180 }, 222],
-  ])('knows the way from %s', (_name, a, b, km) => {
+  ])('The great-circle distance knows the way from %s', (_name, a, b, km) => {
     expect(Math.round(greatCircleKm(a, b))).toBe(km);
   });
 
   /** @see https://github.com/JuliaEarth/GeoStats.jl/issues/14 */
-  it('is half the circumference between opposite points, where rounding lifts the half-chord above 1', () => {
+  it('The great-circle distance is half the circumference between opposite points, where rounding lifts the half-chord above 1', () => {
     expect(greatCircleKm({ lat: -15.625, lon: 1 }, { lat: 15.625, lon: -179 })).toBeCloseTo(20_015.1, 1);
   });
 
-  it('is finite, symmetric, never negative and never beyond half the circumference', () => {
+  it('The great-circle distance is finite, symmetric, never negative and never beyond half the circumference', () => {
     fc.assert(
       fc.property(point, point, (a, b) => {
         const km = greatCircleKm(a, b);
@@ -35,7 +35,7 @@ describe('great-circle distance', () => {
     );
   });
 
-  it('is half the circumference for any opposite points', () => {
+  it('The great-circle distance is half the circumference for any opposite points', () => {
     fc.assert(
       fc.property(point, (a) => {
         const opposite = { lat: -a.lat, lon: a.lon > 0 ? a.lon - 180 : a.lon + 180 };
@@ -45,7 +45,7 @@ describe('great-circle distance', () => {
     );
   });
 
-  it('is never longer than a detour', () => {
+  it('The great-circle distance is never longer than a detour', () => {
     fc.assert(
       fc.property(point, point, point, (a, b, c) => {
         expect(greatCircleKm(a, c)).toBeLessThanOrEqual(greatCircleKm(a, b) + greatCircleKm(b, c) + 1e-3);
@@ -55,13 +55,13 @@ describe('great-circle distance', () => {
 });
 
 describe('travel distance', () => {
-  it('takes off what both ends do not know about themselves', () => {
+  it('The travel distance takes off what both ends do not know about themselves', () => {
     const london = { lat: 51.5074, lon: -0.1278, accuracyKm: 100 };
     const paris = { lat: 48.8566, lon: 2.3522, accuracyKm: 44 };
     expect(travelDistanceKm(london, paris)).toBeCloseTo(greatCircleKm(london, paris) - 144, 6);
   });
 
-  it('is 0 where the radii meet, and never below', () => {
+  it('The travel distance is 0 where the radii meet, and never below', () => {
     const here = { lat: 51.5, lon: 0, accuracyKm: 300 };
     expect(travelDistanceKm(here, { lat: 48.8566, lon: 2.3522, accuracyKm: 300 })).toBe(0);
   });

@@ -70,14 +70,14 @@ describe('a fingerprint that a blocked collector sends', () => {
     ...['deadbeef', 'DeadBeef'.repeat(4), 'dead-beef-cafe-babe', 'c0ffee00'.repeat(4), 'ababababab', '0001'.repeat(8)],
     ...['ffffffff00000000ffffffff00000001', 'xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx'],
     ...[digest('md5').toUpperCase(), digest('md5', 'undefined'), digest('sha256', '{}'), hashComponents({})],
-  ])('is a placeholder: %j', (text) => {
+  ])('A fingerprint that a blocked collector sends is a placeholder: %j', (text) => {
     expect(isPlaceholder(text)).toBe(true);
     expect(withoutPlaceholders(claim({ fingerprint: text, components: { canvas: 'a1b2' } }))).toEqual(
       claim({ confidence: null, bot: null, malformed: true }),
     );
   });
 
-  test('is none where it is the digest of anything, shortened or not, or an id', () => {
+  test('A fingerprint that a blocked collector sends is none where it is the digest of anything, shortened or not, or an id', () => {
     const made = fc
       .tuple(fc.constantFrom('md5', 'sha1', 'sha256'), fc.string({ minLength: 2 }), fc.constantFrom('hex', 'base64url'))
       .filter(([, text]) => !isPlaceholder(text))
@@ -102,7 +102,7 @@ describe('a fingerprint that a blocked collector sends', () => {
       expect(isPlaceholder(text)).toBe(false);
   });
 
-  test('is one however it is written: its letters in any case, its parts joined by anything', () => {
+  test('A fingerprint that a blocked collector sends is one however it is written: its letters in any case, its parts joined by anything', () => {
     const word = fc.constantFrom('undefined', 'null', 'NaN', 'unknown', '0000');
     const written = fc.tuple(
       fc.array(word, { minLength: 1, maxLength: 4 }),
@@ -123,7 +123,7 @@ describe('a fingerprint that a blocked collector sends', () => {
 });
 
 describe('a component', () => {
-  test('that says nothing is left out, and the rest of the claim stays', () => {
+  test('A component that says nothing is left out, and the rest of the claim stays', () => {
     const telling = { fonts: 'c3d4', hdr: 'true', dark: 'false', touch: '0', model: 'x', canvas: 'a1b2' };
     const nothing = {
       audio: 'undefined',
@@ -139,7 +139,7 @@ describe('a component', () => {
     expect(withoutPlaceholders(claim({ components: nothing }))).toEqual(claim({ components: {} }));
   });
 
-  test('of the canvas is left out where every browser of a kind sends it, as digest, shortened and in words', () => {
+  test('A component of the canvas is left out where every browser of a kind sends it, as digest, shortened and in words', () => {
     const constants = ['skipped', 'unstable', 'unsupported', ''].flatMap((picture) =>
       [true, false].map((winding) =>
         hashComponents({ canvas: { value: { winding, geometry: picture, text: picture }, duration: 1 } }),
@@ -159,7 +159,7 @@ describe('a component', () => {
     });
   });
 
-  test('is never invented, and a claim without placeholders is the same object', () => {
+  test('A component is never invented, and a claim without placeholders is the same object', () => {
     const components = fc.dictionary(fc.string(), fc.string());
     fc.assert(
       fc.property(components, (given) => {

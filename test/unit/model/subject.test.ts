@@ -10,7 +10,7 @@ import {
 
 describe('normaliseSubject', () => {
   /** @see https://github.com/rack/rack-attack/issues/493 */
-  test('gives one spelling to every respelling of one mail address', () => {
+  test('normaliseSubject gives one spelling to every respelling of one mail address', () => {
     const spellings = [
       'User@Example.com',
       ' user@example.com',
@@ -24,23 +24,23 @@ describe('normaliseSubject', () => {
     expect(new Set(spellings.map(normaliseSubject))).toEqual(new Set(['user@example.com']));
   });
 
-  test('keeps the case of opaque ids', () => {
+  test('normaliseSubject keeps the case of opaque ids', () => {
     expect(normaliseSubject('auth0|aB3')).toBe('auth0|aB3');
     expect(normaliseSubject('auth0|Ab3')).not.toBe(normaliseSubject('auth0|aB3'));
   });
 
-  test('keeps letters of another script that only look alike apart', () => {
+  test('normaliseSubject keeps letters of another script that only look alike apart', () => {
     expect(normaliseSubject('p\u0430ul@example.com')).not.toBe(normaliseSubject('paul@example.com'));
   });
 
-  test('is null where nothing visible is left, or too much', () => {
+  test('normaliseSubject is null where nothing visible is left, or too much', () => {
     expect(normaliseSubject('')).toBeNull();
     expect(normaliseSubject(' \t\u200b\ufeff\u00a0')).toBeNull();
     expect(normaliseSubject('x'.repeat(MAX_SUBJECT_LENGTH))).toHaveLength(MAX_SUBJECT_LENGTH);
     expect(normaliseSubject('x'.repeat(MAX_SUBJECT_LENGTH + 1))).toBeNull();
   });
 
-  test('changes nothing when applied again', () => {
+  test('normaliseSubject changes nothing when applied again', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
         const once = normaliseSubject(text);
@@ -54,7 +54,7 @@ describe('normaliseSubject', () => {
 
 describe('isPlainSubject', () => {
   test.each(['user-1', 'auth0|aB3', 'Ann@Example.com', 'José', 'Ünal@Exämple.com', '李雷', 'İ@x.org'])(
-    'takes %s',
+    'isPlainSubject takes %s',
     (text) => {
       expect(isPlainSubject(text)).toBe(true);
     },
@@ -70,7 +70,7 @@ describe('isPlainSubject', () => {
     ['a separate accent', 'Jose\u0301'],
     ['nothing visible', '\u200b'],
     ['too much', 'x'.repeat(MAX_SUBJECT_LENGTH + 1)],
-  ])('takes no %s', (_what, text) => {
+  ])('isPlainSubject takes no %s', (_what, text) => {
     expect(isPlainSubject(text)).toBe(false);
   });
 });
@@ -91,11 +91,11 @@ describe('the text that a subject goes by', () => {
   );
   const names = fc.record({ space, type, id: normalised });
 
-  test('is the bare id for a user of the default space, as before there were spaces', () => {
+  test('The text that a subject goes by is the bare id for a user of the default space, as before there were spaces', () => {
     expect(subjectText({ space: 'default', type: 'user', id: 'ann@example.com' })).toBe('ann@example.com');
   });
 
-  test('is no other subject’s', () => {
+  test('The text that a subject goes by is no other subject’s', () => {
     fc.assert(
       fc.property(names, names, (one, other) => {
         const isSame = one.space === other.space && one.type === other.type && one.id === other.id;
@@ -104,7 +104,7 @@ describe('the text that a subject goes by', () => {
     );
   });
 
-  test('is not made by an id that spells out space and type: no id holds what sets the parts apart', () => {
+  test('The text that a subject goes by is not made by an id that spells out space and type: no id holds what sets the parts apart', () => {
     expect(normaliseSubject('bank\0user\x001001')).toBe('bankuser1001');
   });
 });

@@ -31,7 +31,7 @@ function read(arrival: Arrival): string {
 }
 
 describe('without a trusted peer', () => {
-  it('the peer is the client whatever the headers say', () => {
+  it('The peer is the client whatever the headers say', () => {
     expect(read({ peer: '81.2.69.160', xff: '1.1.1.1' })).toBe('81.2.69.160');
     expect(read({ peer: '81.2.69.160', forwarded: 'for=1.1.1.1' })).toBe('81.2.69.160');
     expect(read({ peer: '81.2.69.160', trusted: '', xff: 'rubbish' })).toBe('81.2.69.160');
@@ -41,18 +41,18 @@ describe('without a trusted peer', () => {
   });
 
   /** @see https://github.com/autocracy/python-ipy/issues/28 */
-  it('a link-local peer loses its zone', () => {
+  it('A link-local peer loses its zone', () => {
     expect(read({ peer: 'fe80::a00:27ff:fe4c:3982%eth0' })).toBe('fe80::a00:27ff:fe4c:3982');
   });
 
-  it('there is no address when the runtime tells no peer, or nonsense', () => {
+  it('There is no address when the runtime tells no peer, or nonsense', () => {
     expect(read({ peer: null, xff: '1.1.1.1' })).toBe('absent');
     expect(read({ peer: '' })).toBe('absent');
     expect(read({ peer: 'nonsense' })).toBe('malformed!');
   });
 
   /** @see https://github.com/miantiao-me/Sink/pull/136 */
-  it('a socket file is no address, nor is its name in a header', () => {
+  it('A socket file is no address, nor is its name in a header', () => {
     expect(read({ peer: 'unix:', headers: { 'x-real-ip': 'unix:' } })).toBe('absent');
     expect(read({ peer: 'unix:', trusted: 'unix:', headers: { 'x-real-ip': 'unix:' }, declared: 'x-real-ip' })).toBe(
       'malformed!',
@@ -63,13 +63,13 @@ describe('without a trusted peer', () => {
 
 describe('X-Forwarded-For from a trusted peer', () => {
   /** @see https://github.com/akka/akka-http/issues/3790 */
-  it('may carry a port, but not one above 65535', () => {
+  it('X-Forwarded-For from a trusted peer may carry a port, but not one above 65535', () => {
     expect(read({ xff: '203.0.113.7:51234' })).toBe('203.0.113.7');
     expect(read({ xff: '203.0.113.7:99999' })).toBe('malformed!');
   });
 
   /** @see https://github.com/maxmind/geoip-api-c/issues/119 */
-  it('with a port gives the public address that a place can be found for', () => {
+  it('X-Forwarded-For from a trusted peer with a port gives the public address that a place can be found for', () => {
     const client = clientAddress({
       peer: '192.0.2.10',
       headers: { 'x-forwarded-for': '8.8.8.8:55220' },
@@ -79,44 +79,44 @@ describe('X-Forwarded-For from a trusted peer', () => {
   });
 
   /** @see https://github.com/migadu/alps/pull/18 */
-  it('is read from the right, so an invented left end neither resets nor burns a counter', () => {
+  it('X-Forwarded-For from a trusted peer is read from the right, so an invented left end neither resets nor burns a counter', () => {
     for (const invented of ['198.51.100.1', '198.51.100.2', '198.51.100.3', 'rubbish', '']) {
       expect(read({ xff: `${invented}, 203.0.113.66` })).toBe('203.0.113.66');
     }
   });
 
-  it('is walked on while the hop is trusted', () => {
+  it('X-Forwarded-For from a trusted peer is walked on while the hop is trusted', () => {
     const trusted = '192.0.2.0/28, 10.0.0.0/8, 2a00:1450::/32';
     expect(read({ trusted, xff: '1.1.1.1, 81.2.69.160, 10.0.0.7, [2a00:1450::7]:443' })).toBe('81.2.69.160');
     expect(read({ trusted, xff: '1.1.1.1,81.2.69.160,10.0.0.7' })).toBe('81.2.69.160');
   });
 
   /** @see https://github.com/forgekeep/nebula-mesh/pull/232 */
-  it('ends as unknown at an entry that does not parse and never steps over it', () => {
+  it('X-Forwarded-For from a trusted peer ends as unknown at an entry that does not parse and never steps over it', () => {
     expect(read({ xff: '198.51.100.9, not-an-ip' })).toBe('malformed!');
     expect(read({ xff: '198.51.100.9, not-an-ip, 192.0.2.3' })).toBe('malformed!');
     expect(read({ xff: '198.51.100.9, unknown' })).toBe('malformed!');
   });
 
   /** @see https://github.com/Netflix/zuul/issues/364 */
-  it('with an empty last entry is malformed, and the entry before is not promoted', () => {
+  it('X-Forwarded-For from a trusted peer with an empty last entry is malformed, and the entry before is not promoted', () => {
     for (const xff of [',', '', ' , ,', '203.0.113.7,', '203.0.113.7, ']) expect(read({ xff }), xff).toBe('malformed!');
   });
 
   /** @see https://github.com/whitequark/ipaddr.js/issues/43 */
-  it('with an impossible mapped address is malformed', () => {
+  it('X-Forwarded-For from a trusted peer with an impossible mapped address is malformed', () => {
     for (const xff of ['::ffff:203.0.113.9000', '::ffff:300.1.1.1', '::ffff:1.2.3']) {
       expect(read({ xff }), xff).toBe('malformed!');
     }
   });
 
   /** @see https://github.com/cyanheads/toolkit-mcp-server/issues/14 */
-  it('gives one address for all spellings of a mapped one', () => {
+  it('X-Forwarded-For from a trusted peer gives one address for all spellings of a mapped one', () => {
     expect(read({ xff: '::FFFF:203.0.113.7' })).toBe('203.0.113.7');
     expect(read({ xff: '0:0:0:0:0:ffff:cb00:7107' })).toBe('203.0.113.7');
   });
 
-  it('has IPv6 with a port in brackets; without them the last group is part of the address, and the counted /64 is one for all ports', () => {
+  it('X-Forwarded-For from a trusted peer has IPv6 with a port in brackets; without them the last group is part of the address, and the counted /64 is one for all ports', () => {
     expect(read({ xff: '[2a00:1450:4001::1]:443' })).toBe('2a00:1450:4001::1');
     expect(read({ xff: '2a00:1450:4001::1' })).toBe('2a00:1450:4001::1');
     expect(read({ xff: '2a00:1450:4001:0:0:0:0:1:443' })).toBe('malformed!');
@@ -139,18 +139,18 @@ describe('X-Forwarded-For from a trusted peer', () => {
     );
   });
 
-  it('of trusted addresses only, or without any header, leaves the client unknown', () => {
+  it('X-Forwarded-For from a trusted peer of trusted addresses only, or without any header, leaves the client unknown', () => {
     expect(read({ xff: '192.0.2.3, 192.0.2.4' })).toBe('no_trusted_hop');
     expect(read({})).toBe('absent');
   });
 
   /** @see https://github.com/honojs/hono/issues/3723 */
-  it('is believed from a peer in mapped form when its IPv4 block is trusted', () => {
+  it('X-Forwarded-For from a trusted peer is believed from a peer in mapped form when its IPv4 block is trusted', () => {
     expect(read({ peer: '::ffff:127.0.0.1', trusted: '127.0.0.1, ::1', xff: '81.2.69.160' })).toBe('81.2.69.160');
     expect(read({ peer: '::ffff:7f00:1', trusted: '127.0.0.0/8', xff: '81.2.69.160' })).toBe('81.2.69.160');
   });
 
-  it('never gives an address that stands left of the first untrusted or unreadable entry', () => {
+  it('X-Forwarded-For from a trusted peer never gives an address that stands left of the first untrusted or unreadable entry', () => {
     const left = fc.array(fc.constantFrom('6.6.6.6', '192.0.2.5', 'x', '', '"', '7.7.7.7:1'), { maxLength: 5 });
     const right = fc.array(fc.constantFrom('192.0.2.1', '192.0.2.2:80', '192.0.2.14'), { maxLength: 4 });
     fc.assert(
@@ -163,29 +163,29 @@ describe('X-Forwarded-For from a trusted peer', () => {
 });
 
 describe('a number of hops', () => {
-  it('takes the entry that the outermost of exactly so many proxies wrote', () => {
+  it('A number of hops takes the entry that the outermost of exactly so many proxies wrote', () => {
     expect(read({ trusted: 'hops:1', peer: '10.0.0.1', xff: '6.6.6.6, 81.2.69.160' })).toBe('81.2.69.160');
     expect(read({ trusted: 'hops:2', peer: '10.0.0.1', xff: '6.6.6.6, 81.2.69.160, 10.0.0.9' })).toBe('81.2.69.160');
     expect(read({ trusted: 'hops:1', peer: 'unix:', xff: '81.2.69.160' })).toBe('81.2.69.160');
   });
 
-  it('leaves the client unknown when the chain is shorter: the request went round a proxy', () => {
+  it('A number of hops leaves the client unknown when the chain is shorter: the request went round a proxy', () => {
     expect(read({ trusted: 'hops:2', peer: '10.0.0.1', xff: '81.2.69.160' })).toBe('no_trusted_hop');
     expect(read({ trusted: 'hops:1', peer: '10.0.0.1' })).toBe('absent');
   });
 
-  it('is unknown where the entry is the address of the proxy itself', () => {
+  it('A number of hops is unknown where the entry is the address of the proxy itself', () => {
     expect(read({ trusted: 'hops:1', peer: '10.0.0.1', xff: '81.2.69.160, 10.0.0.1' })).toBe('no_trusted_hop');
     expect(read({ trusted: 'hops:1', peer: '::ffff:10.0.0.1', xff: '10.0.0.1:4711' })).toBe('no_trusted_hop');
   });
 
-  it('ends at an unreadable entry on the way', () => {
+  it('A number of hops ends at an unreadable entry on the way', () => {
     expect(read({ trusted: 'hops:2', peer: '10.0.0.1', xff: '81.2.69.160, rubbish' })).toBe('malformed!');
   });
 });
 
 describe('Forwarded from a trusted peer', () => {
-  it('is read from the right with quotes, brackets, ports and any case', () => {
+  it('Forwarded from a trusted peer is read from the right with quotes, brackets, ports and any case', () => {
     expect(read({ forwarded: 'for=6.6.6.6, for=81.2.69.160;proto=https;by=10.0.0.1' })).toBe('81.2.69.160');
     expect(read({ forwarded: 'For="[2a00:1450::1]:4711"' })).toBe('2a00:1450::1');
     expect(read({ forwarded: 'proto=http; FOR="81.2.69.160:80"' })).toBe('81.2.69.160');
@@ -193,14 +193,14 @@ describe('Forwarded from a trusted peer', () => {
     expect(read({ forwarded: 'for="81.2.69.160:_port"' })).toBe('81.2.69.160');
   });
 
-  it('is unknown where the hop withholds the address', () => {
+  it('Forwarded from a trusted peer is unknown where the hop withholds the address', () => {
     expect(read({ forwarded: 'for=6.6.6.6, for=unknown' })).toBe('absent');
     expect(read({ forwarded: 'for=6.6.6.6, for=_hidden' })).toBe('absent');
     expect(read({ forwarded: 'for=6.6.6.6, for="_hidden:_p"' })).toBe('absent');
     expect(read({ forwarded: 'for=6.6.6.6, proto=https' })).toBe('absent');
   });
 
-  it('is unknown where the last element is no element', () => {
+  it('Forwarded from a trusted peer is unknown where the last element is no element', () => {
     for (const forwarded of [
       '',
       ',',
@@ -217,7 +217,7 @@ describe('Forwarded from a trusted peer', () => {
   });
 
   /** @see https://github.com/sozu-proxy/sozu/issues/1254 */
-  it('is malformed where IPv6 stands without brackets, with a port or without: nobody can tell where the address ends', () => {
+  it('Forwarded from a trusted peer is malformed where IPv6 stands without brackets, with a port or without: nobody can tell where the address ends', () => {
     for (const node of [
       '2001:db8::1:8080',
       '2a00:1450:4001::1:443',
@@ -234,7 +234,7 @@ describe('Forwarded from a trusted peer', () => {
     }
   });
 
-  it('reads an IPv6 address in brackets, and never one whose text depends on the port', () => {
+  it('Forwarded from a trusted peer reads an IPv6 address in brackets, and never one whose text depends on the port', () => {
     const group = fc.integer({ min: 0, max: 0xffff }).map((value) => value.toString(16));
     const address = fc
       .tuple(fc.array(group, { minLength: 1, maxLength: 2 }), fc.array(group, { maxLength: 4 }))
@@ -249,7 +249,7 @@ describe('Forwarded from a trusted peer', () => {
     );
   });
 
-  it('keeps the element of the trusted proxy whatever a client wrote before it', () => {
+  it('Forwarded from a trusted peer keeps the element of the trusted proxy whatever a client wrote before it', () => {
     const invented = fc.string({ unit: fc.constantFrom(...'for=61.";,\\ '), maxLength: 20 });
     fc.assert(
       fc.property(invented, (text) => {
@@ -259,7 +259,7 @@ describe('Forwarded from a trusted peer', () => {
     );
   });
 
-  it('has to say the same as X-Forwarded-For when both are there', () => {
+  it('Forwarded from a trusted peer has to say the same as X-Forwarded-For when both are there', () => {
     expect(read({ xff: '81.2.69.160', forwarded: 'for=81.2.69.160' })).toBe('81.2.69.160');
     expect(read({ xff: '81.2.69.160', forwarded: 'for=6.6.6.6' })).toBe('malformed!');
     expect(read({ xff: '81.2.69.160', forwarded: 'for=_x' })).toBe('malformed!');
@@ -271,33 +271,33 @@ describe('Forwarded from a trusted peer', () => {
 describe('a declared header', () => {
   const declared = 'cf-connecting-ip';
 
-  it('is the only one read', () => {
+  it('A declared header is the only one read', () => {
     expect(read({ declared, headers: { [declared]: '81.2.69.160' }, xff: '6.6.6.6' })).toBe('81.2.69.160');
     expect(read({ declared, xff: '6.6.6.6' })).toBe('absent');
     expect(read({ headers: { [declared]: '6.6.6.6' }, xff: '81.2.69.160' })).toBe('81.2.69.160');
   });
 
-  it('that holds the address of a trusted proxy names no client', () => {
+  it('A declared header that holds the address of a trusted proxy names no client', () => {
     expect(read({ declared, headers: { [declared]: '192.0.2.3' } })).toBe('no_trusted_hop');
     expect(read({ declared, headers: { [declared]: '192.0.2.10:443' } })).toBe('no_trusted_hop');
     expect(read({ declared, trusted: 'hops:1', headers: { [declared]: '192.0.2.10' } })).toBe('no_trusted_hop');
     expect(read({ declared, trusted: 'hops:1', headers: { [declared]: '192.0.2.3' } })).toBe('192.0.2.3');
   });
 
-  it('holds exactly one address', () => {
+  it('A declared header holds exactly one address', () => {
     expect(read({ declared, headers: { [declared]: '81.2.69.160, 6.6.6.6' } })).toBe('malformed!');
     expect(read({ declared, headers: { [declared]: '' } })).toBe('malformed!');
   });
 });
 
 describe('TRUSTED_PROXIES', () => {
-  it('takes blocks, addresses, unix: and a number of hops', () => {
+  it('TRUSTED_PROXIES takes blocks, addresses, unix: and a number of hops', () => {
     expect(parseTrustedProxies(' ')).toEqual({ kind: 'none' });
     expect(parseTrustedProxies('hops:3')).toEqual({ kind: 'hops', hops: 3 });
     expect(parseTrustedProxies('10.0.0.0/8 ::1,unix:')).toMatchObject({ kind: 'cidrs', unix: true });
   });
 
-  it('is refused with the part that is wrong', () => {
+  it('TRUSTED_PROXIES is refused with the part that is wrong', () => {
     for (const [text, part] of [
       ['10.0.0.0/8, proxy.local', 'proxy.local'],
       ['10.0.0.0/33', '10.0.0.0/33'],

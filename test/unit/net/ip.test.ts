@@ -26,7 +26,7 @@ const publicGroups = fc
   .map(([first, rest]) => [first, ...rest]);
 
 describe('an address', () => {
-  it('is refused when it is written in any but the strict form', () => {
+  it('An address is refused when it is written in any but the strict form', () => {
     for (const input of [
       '',
       '010.0.0.1',
@@ -68,7 +68,7 @@ describe('an address', () => {
   });
 
   /** @see https://github.com/whitequark/ipaddr.js/issues/43 */
-  it('is refused when the IPv4 part of a mapped address is impossible', () => {
+  it('An address is refused when the IPv4 part of a mapped address is impossible', () => {
     for (const input of ['::ffff:203.0.113.9000', '::ffff:300.1.1.1', '::ffff:1.2.3', '::ffff:010.0.0.1']) {
       expect(parseAddress(input), input).toBeNull();
       expect(parseForwardedEntry(input), input).toBeNull();
@@ -76,7 +76,7 @@ describe('an address', () => {
   });
 
   /** @see https://github.com/cyanheads/toolkit-mcp-server/issues/14 */
-  it('is the IPv4 inside a mapped address, dotted or hexadecimal', () => {
+  it('An address is the IPv4 inside a mapped address, dotted or hexadecimal', () => {
     expect(parseAddress('::ffff:7f00:1')).toMatchObject({ text: '127.0.0.1', kind: 'loopback', version: 4 });
     expect(parseAddress('::ffff:a00:1')).toMatchObject({ text: '10.0.0.1', kind: 'private' });
     expect(text('::FFFF:203.0.113.7')).toBe('203.0.113.7');
@@ -85,7 +85,7 @@ describe('an address', () => {
   });
 
   /** @see https://github.com/jtdowney/private_address_check/issues/11 */
-  it('is never public when a transition or special form hides an inner address', () => {
+  it('An address is never public when a transition or special form hides an inner address', () => {
     expect(parseAddress('64:ff9b::10.0.0.1')).toMatchObject({ text: '10.0.0.1', kind: 'private' });
     expect(parseAddress('2002:0a00:0001::1')).toMatchObject({ text: '10.0.0.1', kind: 'private' });
     for (const input of ['::10.0.0.1', '::ffff:0:10.0.0.1', '64:ff9b:1::1', '5f00::1', '100::1', '::']) {
@@ -93,12 +93,12 @@ describe('an address', () => {
     }
   });
 
-  it('keeps a public IPv4 address public through NAT64 and 6to4', () => {
+  it('An address keeps a public IPv4 address public through NAT64 and 6to4', () => {
     expect(parseAddress('64:ff9b::808:808')).toMatchObject({ text: '8.8.8.8', kind: 'public' });
     expect(parseAddress('2002:808:808:1::1')).toMatchObject({ text: '8.8.8.8', kind: 'public', version: 4 });
   });
 
-  it('has the kind of its range up to both ends', () => {
+  it('An address has the kind of its range up to both ends', () => {
     const kinds: readonly (readonly [string, string])[] = [
       ['0.255.255.255', 'special'],
       ['1.0.0.0', 'public'],
@@ -150,7 +150,7 @@ describe('an address', () => {
     for (const [input, expected] of kinds) expect(kind(input), input).toBe(expected);
   });
 
-  it('counts by itself for IPv4 and by the /64 for IPv6, and belongs to a /24 or a /48', () => {
+  it('An address counts by itself for IPv4 and by the /64 for IPv6, and belongs to a /24 or a /48', () => {
     expect(parseAddress('81.2.69.160')).toMatchObject({ counterKey: '81.2.69.160', networkKey: '81.2.69.0/24' });
     expect(parseAddress('2A00:1450:4001:0801:0:0:0:200e')).toMatchObject({
       text: '2a00:1450:4001:801::200e',
@@ -162,7 +162,7 @@ describe('an address', () => {
     );
   });
 
-  it('gives back every IPv4 address that it is given', () => {
+  it('An address gives back every IPv4 address that it is given', () => {
     fc.assert(
       fc.property(word, (value) => {
         const address = parseAddress(formatV4(value));
@@ -172,7 +172,7 @@ describe('an address', () => {
     );
   });
 
-  it('has the text and bytes that ipaddr.js finds in an IPv6 address', () => {
+  it('An address has the text and bytes that ipaddr.js finds in an IPv6 address', () => {
     fc.assert(
       fc.property(publicGroups, fc.boolean(), (parts, upper) => {
         const long = parts.map((part) => part.toString(16).padStart(4, '0')).join(':');
@@ -186,7 +186,7 @@ describe('an address', () => {
     );
   });
 
-  it('compresses any eight groups as RFC 5952 asks', () => {
+  it('An address compresses any eight groups as RFC 5952 asks', () => {
     fc.assert(
       fc.property(groups, (parts) => {
         const words = [0, 2, 4, 6].map((at) => (((parts[at] ?? 0) << 16) | (parts[at + 1] ?? 0)) >>> 0);
@@ -196,7 +196,7 @@ describe('an address', () => {
     );
   });
 
-  it('is never found in text that ipaddr.js refuses, and no text makes the parser throw', () => {
+  it('An address is never found in text that ipaddr.js refuses, and no text makes the parser throw', () => {
     const noise = fc.string({ unit: fc.constantFrom(...'0123456789abcf:.%/[] x'), maxLength: 24 });
     fc.assert(
       fc.property(fc.oneof(noise, fc.string()), (input) => {
@@ -227,7 +227,7 @@ describe('an address that is nobody’s', () => {
     expect(whyNobodys(addressOf(text))).toBe(why);
   });
 
-  it('is not a private, carrier, documentation, tunnel or public one', () => {
+  it('An address that is nobody’s is not a private, carrier, documentation, tunnel or public one', () => {
     for (const text of ['10.1.2.3', '100.64.0.1', 'fc00::1', '203.0.113.7', '2001::1', '81.2.69.160', '::2']) {
       expect(whyNobodys(addressOf(text)), text).toBeNull();
     }
@@ -236,23 +236,23 @@ describe('an address that is nobody’s', () => {
 
 describe('a peer', () => {
   /** @see https://github.com/autocracy/python-ipy/issues/28 */
-  it('loses its zone id', () => {
+  it('A peer loses its zone id', () => {
     const peer = parsePeer('fe80::a00:27ff:fe4c:3982%eth0');
     expect(peer).toMatchObject({ text: 'fe80::a00:27ff:fe4c:3982', kind: 'link_local', counterKey: 'fe80::/64' });
   });
 
-  it('of a Unix socket has no address', () => {
+  it('A peer of a Unix socket has no address', () => {
     expect(parsePeer('unix:')).toBeNull();
     expect(parsePeer('unix:/run/stepgate.sock')).toBeNull();
   });
 
-  it('may not have a zone id on an IPv4 address, or an empty one', () => {
+  it('A peer may not have a zone id on an IPv4 address, or an empty one', () => {
     expect(parsePeer('1.2.3.4%eth0')).toBeNull();
     expect(parsePeer('fe80::1%')).toBeNull();
   });
 
   /** @see https://github.com/netaddr/netaddr/issues/140 */
-  it('may have a zone id on a link-local address alone', () => {
+  it('A peer may have a zone id on a link-local address alone', () => {
     for (const entry of ['2001:db8::1%eth0', '2001:db8::1%25', '[2a00:1450:4001::1%25eth0]:443', 'fc00::1%eth0']) {
       expect(parsePeer(entry), entry).toBeNull();
       expect(parseForwardedEntry(entry), entry).toBeNull();
@@ -261,7 +261,7 @@ describe('a peer', () => {
 });
 
 describe('a forwarded entry', () => {
-  it('loses brackets, zone and port', () => {
+  it('A forwarded entry loses brackets, zone and port', () => {
     const read = (entry: string): string | null => parseForwardedEntry(entry)?.text ?? null;
     expect(read(' 81.2.69.160:51234 ')).toBe('81.2.69.160');
     expect(read('[2a00:1450::1]:443')).toBe('2a00:1450::1');
@@ -271,7 +271,7 @@ describe('a forwarded entry', () => {
     expect(read('[fe80::1%eth0]:80')).toBe('fe80::1');
   });
 
-  it('is refused with a port that is none, or brackets that do not fit', () => {
+  it('A forwarded entry is refused with a port that is none, or brackets that do not fit', () => {
     for (const entry of [
       '81.2.69.160:99999',
       '81.2.69.160:65536',
@@ -300,7 +300,7 @@ describe('a CIDR', () => {
     return cidrContains(block, inside);
   };
 
-  it('holds what a slow bitwise comparison says it holds', () => {
+  it('A CIDR holds what a slow bitwise comparison says it holds', () => {
     fc.assert(
       fc.property(word, word, fc.integer({ min: 0, max: 32 }), (base, other, prefix) => {
         // Half of the probes are made to share the prefix, or nearly so.
@@ -324,7 +324,7 @@ describe('a CIDR', () => {
   });
 
   /** @see https://github.com/hrbrmstr/iptools/issues/26 */
-  it('of a single host holds that host only', () => {
+  it('A CIDR of a single host holds that host only', () => {
     expect(contains('81.2.69.160/32', '81.2.69.160')).toBe(true);
     expect(contains('81.2.69.160/32', '81.2.69.161')).toBe(false);
     expect(contains('2a00:bad::1/128', '2a00:bad::1')).toBe(true);
@@ -333,20 +333,20 @@ describe('a CIDR', () => {
   });
 
   /** @see https://github.com/honojs/hono/issues/3723 */
-  it('written in IPv4 holds mapped addresses, and written mapped holds IPv4', () => {
+  it('Written in IPv4 holds mapped addresses, and written mapped holds IPv4', () => {
     expect(contains('127.0.0.1', '::ffff:127.0.0.1')).toBe(true);
     expect(contains('10.0.0.0/8', '::ffff:a01:203')).toBe(true);
     expect(contains('::ffff:10.0.0.0/104', '10.1.2.3')).toBe(true);
     expect(contains('::ffff:10.0.0.0/104', '11.1.2.3')).toBe(false);
   });
 
-  it('of a whole transition mechanism never becomes the whole internet', () => {
+  it('A CIDR of a whole transition mechanism never becomes the whole internet', () => {
     expect(contains('64:ff9b::/96', '8.8.8.8')).toBe(false);
     expect(contains('2002::/16', '8.8.8.8')).toBe(false);
     expect(contains('2002:808:808::/48', '8.8.8.8')).toBe(true);
   });
 
-  it('clears host bits and refuses lengths that are none', () => {
+  it('A CIDR clears host bits and refuses lengths that are none', () => {
     const cidr = parseCidr('10.1.2.3/8');
     expect(cidr === null ? null : formatCidr(cidr)).toBe('10.0.0.0/8');
     for (const bad of [

@@ -22,7 +22,7 @@ describe('a keys file', () => {
   const key = { name: 'a', sha256: digest, rights: ['check'] };
   const file = (...keys: object[]) => JSON.stringify({ version: 1, keys });
 
-  test('may be empty of keys: whoever takes out the last one means it', async () => {
+  test('A keys file may be empty of keys: whoever takes out the last one means it', async () => {
     await writeFile(path, file());
     expect(await loadKeys(path)).toEqual([]);
   });
@@ -42,14 +42,14 @@ describe('a keys file', () => {
     ['names a caller twice', file(key, { ...key, sha256: 'cd'.repeat(32) }), '.keys[1].name names the caller a again'],
     ['gives one key two names', file(key, { ...key, name: 'b' }), '.keys[1].sha256 is the key of a already'],
     ['names a caller of API_KEYS', file({ ...key, name: 'nginx' }), 'nginx is in API_KEYS too'],
-  ])('that %s is refused, with the place', async (_what, text, message) => {
+  ])('A keys file that %s is refused, with the place', async (_what, text, message) => {
     await writeFile(path, text);
     const refused = loadKeys(path, ['nginx']);
     await expect(refused).rejects.toThrow(message);
     await expect(refused).rejects.not.toThrow('hunter2');
   });
 
-  test('that is missing is refused with what makes one', async () => {
+  test('A keys file that is missing is refused with what makes one', async () => {
     await expect(loadKeys(path)).rejects.toThrow('stepgate keys add');
   });
 });
@@ -69,7 +69,7 @@ describe('a keys file under watch', () => {
   });
   afterEach(() => watched.close());
 
-  test('is taken over when it changed, and only then', async () => {
+  test('A keys file under watch is taken over when it changed, and only then', async () => {
     await watched.reload();
     expect(said).toEqual([]);
     await writeFile(path, SECOND);
@@ -79,7 +79,7 @@ describe('a keys file under watch', () => {
     expect(said).toEqual(['live: desk']);
   });
 
-  test('that is broken or gone leaves the old keys in force, and is told of once', async () => {
+  test('A keys file under watch that is broken or gone leaves the old keys in force, and is told of once', async () => {
     await writeFile(path, '{');
     await watched.reload();
     await watched.reload();
@@ -93,7 +93,7 @@ describe('a keys file under watch', () => {
     expect(names()).toEqual(['desk']);
   });
 
-  test('is looked at by itself', async () => {
+  test('A keys file under watch is looked at by itself', async () => {
     watched.close();
     watched = await watchKeys(path, { intervalMs: 5, onSwap: () => undefined, onRefused: () => undefined });
     await writeFile(path, SECOND);
@@ -111,7 +111,7 @@ describe('a service with a keys file', () => {
   const statusOf = async (url: string, secret: string, method = 'GET') =>
     (await fetch(`${url}/v1/subjects/nobody`, { method, headers: { Authorization: `Bearer ${secret}` } })).status;
 
-  test('knows its callers beside those of API_KEYS, forgets a revoked one, and survives a broken file', async () => {
+  test('A service with a keys file knows its callers beside those of API_KEYS, forgets a revoked one, and survives a broken file', async () => {
     await writeFile(path, SECOND);
     const environment = { API_KEYS_FILE: path, API_KEYS: 'gateway:the-secret-of-the-gateway' };
     const { server, lines } = await shop.start(environment);
@@ -132,14 +132,14 @@ describe('a service with a keys file', () => {
     expect(await statusOf(server.url, 'the-secret-of-the-gateway')).toBe(403);
   });
 
-  test('needs no API_KEYS, and makes no key', async () => {
+  test('A service with a keys file needs no API_KEYS, and makes no key', async () => {
     await writeFile(path, FIRST);
     expect(shop.settings({ API_KEYS: '', API_KEYS_FILE: path })).toMatchObject({ apiKeys: [], apiKeysFile: path });
     const production = { NODE_ENV: 'production', DEVICE_TOKEN_SECRET: 'x'.repeat(48), PRIVACY_KEY: 'x'.repeat(48) };
     expect(shop.settings({ ...production, API_KEYS: '', API_KEYS_FILE: path }).made).toEqual([]);
   });
 
-  test('does not start without it', async () => {
+  test('A service with a keys file does not start without it', async () => {
     await expect(shop.start({ API_KEYS_FILE: path })).rejects.toMatchObject({
       code: 'invalid_settings',
       faults: [{ name: 'API_KEYS_FILE', message: expect.stringContaining('cannot be read') }],

@@ -73,7 +73,7 @@ const PACKAGES = ['packages/browser', 'packages/sdk'];
 describe.each(PACKAGES)('the source of %s', (folder) => {
   const { dependencies, devDependencies, peerDependencies } = manifestOf(folder);
 
-  test('imports its own files, the rooms that are shared, and what its manifest names', () => {
+  test('The source of a package imports its own files, the rooms that are shared, and what its manifest names', () => {
     const declared = Object.keys({ ...dependencies, ...devDependencies, ...peerDependencies });
     expect(undeclared(folder, declared)).toEqual([]);
     const foreign = importsBelow(folder).filter(
@@ -82,7 +82,7 @@ describe.each(PACKAGES)('the source of %s', (folder) => {
     expect(foreign.map(shown)).toEqual([]);
   });
 
-  test('uses no module of Node', () => {
+  test('The source of a package uses no module of Node', () => {
     expect(
       importsBelow(folder)
         .filter(({ specifier }) => specifier.startsWith('node:'))
@@ -91,14 +91,14 @@ describe.each(PACKAGES)('the source of %s', (folder) => {
   });
 });
 
-test('the service imports nothing of the packages, and from the registry only what its manifest depends on', () => {
+test('The service imports nothing of the packages, and from the registry only what its manifest depends on', () => {
   const { dependencies } = manifestOf('.');
   expect(undeclared('src', Object.keys(dependencies))).toEqual([]);
   const outside = importsBelow('src').filter(({ file }) => file !== null && !file.startsWith('src/'));
   expect(outside.map(shown)).toEqual([]);
 });
 
-test('the shop imports the packages by their names, what its manifest names, and nothing of the service', () => {
+test('The shop imports the packages by their names, what its manifest names, and nothing of the service', () => {
   const { devDependencies } = manifestOf('examples/shop');
   expect(undeclared('examples/shop', Object.keys(devDependencies))).toEqual([]);
   const outside = importsBelow('examples/shop').filter(
@@ -110,7 +110,7 @@ test('the shop imports the packages by their names, what its manifest names, and
 describe('the manifests', () => {
   const published = ['.', ...PACKAGES].map((folder) => ({ folder, ...manifestOf(folder) }));
 
-  test('say the same version, where the source is, and that everybody may install it', () => {
+  test('The manifests say the same version, where the source is, and that everybody may install it', () => {
     for (const { folder, version, repository, publishConfig, ...more } of published) {
       expect(version, folder).toBe(manifestOf('.').version);
       expect(repository?.url, folder).toBe('git+https://github.com/stepgate/stepgate.git');
@@ -120,7 +120,7 @@ describe('the manifests', () => {
     }
   });
 
-  test('leave frameworks to the application: each is an optional peer', () => {
+  test('The manifests leave frameworks to the application: each is an optional peer', () => {
     for (const { name, peerDependencies, peerDependenciesMeta } of published) {
       const demanded = Object.keys(peerDependencies).filter((peer) => peerDependenciesMeta[peer]?.optional !== true);
       expect(demanded, name).toEqual([]);
@@ -128,11 +128,11 @@ describe('the manifests', () => {
     expect(Object.keys(manifestOf('packages/sdk').peerDependencies)).toEqual(['express', 'hono', 'jose']);
   });
 
-  test('name no folder that users put files into', () => {
+  test('The manifests name no folder that users put files into', () => {
     expect(manifestOf('.').files.filter((path) => !/\.\w+$/.test(path))).toEqual(['dist']);
   });
 
-  test('have each export found by its source before anything is built', () => {
+  test('The manifests have each export found by its source before anything is built', () => {
     const { compilerOptions } = z
       .object({ compilerOptions: z.object({ paths: z.record(z.string(), z.array(z.string())) }) })
       .parse(JSON.parse(readFileSync(join(ROOT, 'tsconfig.json'), 'utf8')));

@@ -30,7 +30,7 @@ async function rendered(metrics: Metrics) {
 }
 
 describe('the Prometheus exposition', () => {
-  test('counts checks by decision and rule, their latency, and degraded parts', async () => {
+  test('The Prometheus exposition counts checks by decision and rule, their latency, and degraded parts', async () => {
     const metrics = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
     const { post, settled } = scene({ deps: { metrics } });
     await post('/v1/risk-check', { subject: 'root', action: 'login' });
@@ -45,7 +45,7 @@ describe('the Prometheus exposition', () => {
   });
 
   /** @see https://github.com/fingerprintjs/fingerprintjs/issues/515 */
-  test('counts the states of devices, so that a browser update that drifts all of them can be told from an attack', async () => {
+  test('The Prometheus exposition counts the states of devices, so that a browser update that drifts all of them can be told from an attack', async () => {
     const metrics = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
     const { post, settled } = scene({ deps: { metrics } });
     const traits = Object.fromEntries(Array.from({ length: 5 }, (_, i) => [`trait${i}`, 'a']));
@@ -60,7 +60,7 @@ describe('the Prometheus exposition', () => {
     expect(text).toContain('stepgate_devices_total{state="drifted"} 1');
   });
 
-  test('counts the checks that were decided without a part of their input, by part', async () => {
+  test('The Prometheus exposition counts the checks that were decided without a part of their input, by part', async () => {
     const metrics = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
     const failed = { state: 'failed', why: 'timeout' } as const;
     const store = {
@@ -75,7 +75,7 @@ describe('the Prometheus exposition', () => {
     expect(text).toContain('stepgate_checks_total{decision="step-up",rule="none"} 2');
   });
 
-  test('counts failures of the store, of learning and of records', async () => {
+  test('The Prometheus exposition counts failures of the store, of learning and of records', async () => {
     const metrics = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
     metrics.storeFailed('recordAttempt', 'timeout');
     metrics.storeFailed('recordAttempt', 'timeout');
@@ -87,14 +87,14 @@ describe('the Prometheus exposition', () => {
     expect(text).toContain('stepgate_record_failures_total 1');
   });
 
-  test('counts what the embedded store gave up', async () => {
+  test('The Prometheus exposition counts what the embedded store gave up', async () => {
     const metrics = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
     metrics.storeEvicted('tally');
     expect((await rendered(metrics)).text).toContain('stepgate_store_evictions_total{kind="tally"} 1');
   });
 
   /** @see https://github.com/auth0/node-jwks-rsa/issues/385 */
-  test('counts how issuers were asked for their keys, and when those of before went on', async () => {
+  test('The Prometheus exposition counts how issuers were asked for their keys, and when those of before went on', async () => {
     const metrics = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
     metrics.keysAsked('https://idp.example', 'fetched');
     metrics.keysAsked('https://idp.example', 'stale');
@@ -104,7 +104,7 @@ describe('the Prometheus exposition', () => {
     expect(text).toContain('stepgate_key_fetches_total{issuer="https://idp.example",outcome="stale"} 2');
   });
 
-  test('shows age and size of the lists in force, and forgets those that went away', async () => {
+  test('The Prometheus exposition shows age and size of the lists in force, and forgets those that went away', async () => {
     let lists: readonly ListStatus[] = [list];
     const metrics = prometheusMetrics(sourcesWith(() => ({ ...NO_REPUTATION, status: () => lists })));
     const before = (await rendered(metrics)).text;
@@ -116,7 +116,7 @@ describe('the Prometheus exposition', () => {
   });
 
   /** @see https://github.com/geoip-lite/node-geoip/issues/209 */
-  test('shows the age of the geo data at the moment of the scrape, and none where there is no data', async () => {
+  test('The Prometheus exposition shows the age of the geo data at the moment of the scrape, and none where there is no data', async () => {
     const aging = { ...noGeo(), status: () => ({ name: 'geoip-lite', ageDays: 799.5, problem: null }) };
     const metrics = prometheusMetrics({ ...sourcesWith(() => NO_REPUTATION), geo: aging });
     expect((await rendered(metrics)).text).toContain('stepgate_geo_age_days{source="geoip-lite"} 799.5');
@@ -124,7 +124,7 @@ describe('the Prometheus exposition', () => {
     expect((await rendered(without)).text).not.toMatch(/^stepgate_geo_age_days\{/m);
   });
 
-  test('of two servers in one process is not mixed', async () => {
+  test('Of two servers in one process is not mixed', async () => {
     const one = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
     const other = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
     one.recordFailed();

@@ -38,7 +38,7 @@ const INDISCREET = {
 };
 
 describe('a decision record', () => {
-  test('says what was decided, by which rule of which revision, for whom by pseudonym', async () => {
+  test('A decision record says what was decided, by which rule of which revision, for whom by pseudonym', async () => {
     const { record, answer, engine } = await recordOf(BODY, { issuers: [] });
     expect(record).toMatchObject({
       type: 'decision',
@@ -64,14 +64,14 @@ describe('a decision record', () => {
     expect(record.signals.geo).toEqual({ state: 'measured' });
   });
 
-  test('holds no subject, address, token, fingerprint or context value, even where a rule compared them', async () => {
+  test('A decision record holds no subject, address, token, fingerprint or context value, even where a rule compared them', async () => {
     const { record, answer } = await recordOf(BODY, { rules: INDISCREET });
     expect(answer.reasons[0].code).toBe('nosy');
     const text = JSON.stringify(record).toLowerCase();
     for (const secret of ['secret', '81.2.69', 'person@', '1234.5']) expect(text).not.toContain(secret);
   });
 
-  test('names what was left out', async () => {
+  test('A decision record names what was left out', async () => {
     const { record } = await recordOf(BODY);
     expect(record.erased).toEqual(
       expect.arrayContaining([
@@ -93,14 +93,14 @@ describe('a decision record', () => {
     expect(record.erased).toEqual([...record.erased].sort());
   });
 
-  test('of an anonymous dry run says so', async () => {
+  test('A decision record of an anonymous dry run says so', async () => {
     const { record } = await recordOf({ action: 'login', dry_run: true });
     expect(record).toMatchObject({ subject: null, address: null, dry_run: { request: true } });
   });
 });
 
 describe('redact', () => {
-  test('keeps measured facts and erases free ones and ids', () => {
+  test('The redaction keeps measured facts and erases free ones and ids', () => {
     const erased: string[] = ['subject.id'];
     const facts = { 'travel.speed_kmh': 900, 'subject.id': 'u', 'context.x': 1, 'ip.address': '1.2.3.4' };
     expect(JSON.stringify(redact(facts, erased))).toBe('{"travel.speed_kmh":900}');
@@ -110,7 +110,7 @@ describe('redact', () => {
 });
 
 describe('sinks', () => {
-  test('that fail do not keep the others from theirs', async () => {
+  test('Record sinks that fail do not keep the others from theirs', async () => {
     const { record } = await recordOf({ action: 'login' });
     const taken: string[] = [];
     const broken = () => {
@@ -127,7 +127,7 @@ describe('sinks', () => {
     ['warn', false],
     ['error', false],
     ['silent', false],
-  ] as const)('at LOG_LEVEL %s records are written: %s', async (level, written) => {
+  ] as const)('At LOG_LEVEL %s records are written: %s', async (level, written) => {
     const { record } = await recordOf({ action: 'login' });
     const lines: string[] = [];
     pinoLines(level, { write: (line) => lines.push(line) }).records(record);

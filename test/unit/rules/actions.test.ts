@@ -7,7 +7,7 @@ describe('an action that no rule file names', () => {
     actions: { login: {} },
   });
 
-  it('is decided as a step-up at least, and the answer names what was probably meant', () => {
+  it('An action that no rule file names is decided as a step-up at least, and the answer names what was probably meant', () => {
     const verdict = set.evaluate(factsOf({ action: 'payment.transfr' }));
     expect(verdict).toMatchObject({ decision: 'step-up', rule: null, requirement: { acrValues: [] } });
     expect(verdict.dryRun.decision).toBe('step-up');
@@ -16,24 +16,27 @@ describe('an action that no rule file names', () => {
         code: 'action_undeclared',
         rule: null,
         points: 0,
-        message: 'no rule file declares the action payment.transfr; the nearest that is declared is payment.transfer',
+        message: 'no rule file declares the action payment.transfr; the closest declared action is payment.transfer',
         facts: { action: 'payment.transfr' },
       },
     ]);
   });
 
-  it('teaches nothing and earns no trust', () => {
+  it('An action that no rule file names teaches nothing and earns no trust', () => {
     expect(set.policyFor('payment.transfr')).toMatchObject({ learn: 'event', trust: { onStepUp: false } });
     expect(set.policyFor('payment.transfer')).toMatchObject({ learn: 'decision', trust: { onStepUp: true } });
   });
 
-  it.each([['allow'], ['step-up'], ['deny']])('is decided as %s at least where the file says so', (undeclared) => {
-    const verdict = setOf([deny({ action: 'a' })], { undeclared }).evaluate(factsOf({ action: 'page.view' }));
-    expect(verdict.decision).toBe(undeclared);
-    expect(verdict.reasons.map(({ code }) => code)).toEqual(['action_undeclared']);
-  });
+  it.each([['allow'], ['step-up'], ['deny']])(
+    'An action that no rule file names is decided as %s at least where the file says so',
+    (undeclared) => {
+      const verdict = setOf([deny({ action: 'a' })], { undeclared }).evaluate(factsOf({ action: 'page.view' }));
+      expect(verdict.decision).toBe(undeclared);
+      expect(verdict.reasons.map(({ code }) => code)).toEqual(['action_undeclared']);
+    },
+  );
 
-  it('keeps a stricter decision, and the rule that made it', () => {
+  it('An action that no rule file names keeps a stricter decision, and the rule that made it', () => {
     const verdict = setOf([deny({ 'subject.id': 'eve' })]).evaluate(factsOf({ action: 'x', 'subject.id': 'eve' }));
     expect(verdict).toMatchObject({ decision: 'deny', rule: { id: 'deny' } });
   });
@@ -43,7 +46,7 @@ describe('an action that no rule file names', () => {
     ['eq', { action: 'payment.transfer' }],
     ['the catch-all of gateways', { action: 'request' }],
     ['no action at all', {}],
-  ])('is not one that is named by %s', (_, facts) => {
+  ])('An action that no rule file names is not one that is named by %s', (_, facts) => {
     expect(set.evaluate(factsOf(facts))).toMatchObject({ decision: 'allow', reasons: [] });
   });
 
@@ -53,12 +56,12 @@ describe('an action that no rule file names', () => {
     ['not_in', { action: { not_in: ['admin.any'] } }],
     ['a prefix', { action: { starts_with: 'admin.' } }],
     ['a pattern', { any: [{ action: { matches: '^admin' } }, { 'subject.id': 'x' }] }],
-  ])('is not one that a rule names by %s', (_, when) => {
+  ])('An action that no rule file names is not one that a rule names by %s', (_, when) => {
     expect(setOf([points(when, 1)]).declares('admin.any')).toBe(true);
     expect(setOf([points(when, 1)]).declares('amdin.any')).toBe(false);
   });
 
-  it('is agreed on by several files', () => {
+  it('An action that no rule file names is agreed on by several files', () => {
     const file = (name: string, undeclared: string) => ({
       name,
       text: JSON.stringify({ undeclared, rules: [deny({}, name)] }),
@@ -77,19 +80,19 @@ describe('a slip of the finger in the name of an action is refused', () => {
     ['another case', { action: 'Payment.Transfer' }, 'rules[0].when.action'],
     ['in', { action: { in: ['login', 'payments.transfer'] } }, 'rules[0].when.action.in'],
     ['not_in', { not: { action: { in: ['paymnet.transfer'] } } }, 'rules[0].when.not.action.in'],
-  ])('in a rule, by %s', (_, when, path) => {
+  ])('A slip of the finger in the name of an action is refused in a rule, by %s', (_, when, path) => {
     expect(withRules({ login: {}, 'payment.transfer': {} }, deny(when))).toMatchObject([
       { path, code: 'unknown_action', nearest: 'payment.transfer', rule: 'deny' },
     ]);
   });
 
-  it('in the beginning of a name', () => {
+  it('A slip of the finger in the name of an action is refused in the beginning of a name', () => {
     expect(withRules({ 'admin.any': {} }, deny({ action: { starts_with: 'amdin.' } }))).toMatchObject([
       { code: 'unknown_action', nearest: 'admin.' },
     ]);
   });
 
-  it('in actions, where a rule names the other', () => {
+  it('A slip of the finger in the name of an action is refused in actions, where a rule names the other', () => {
     const actions = { 'payment.transfer': {}, 'payment.transfr': { routes: ['POST /pay'] } };
     expect(withRules(actions, deny({ action: 'payment.transfer' }))).toMatchObject([
       { path: 'actions["payment.transfr"]', code: 'unknown_action', nearest: 'payment.transfer' },
@@ -106,18 +109,18 @@ describe('a slip of the finger in the name of an action is refused', () => {
     ],
     ['two names that rules name', { lock: {}, unlock: {} }, { action: { in: ['lock', 'unlock'] } }],
     ['names where nothing is declared', {}, { action: { in: ['order.create', 'order.created'] } }],
-  ])('but not %s', (_, actions, when) => {
+  ])('But not %s', (_, actions, when) => {
     expect(withRules(actions, deny(when))).toEqual([]);
   });
 });
 
-it('an index into a list is refused, since rules read no list by index', () => {
+it('An index into a list is refused, since rules read no list by index', () => {
   expect(problemsOf([deny({ 'context.items.1.sku': 'x' })])).toMatchObject([
     { path: 'rules[0].when["context.items.1.sku"]', code: 'unknown_fact' },
   ]);
 });
 
-it('a pattern on a text of any length is warned of, unless a rule looks at the length', () => {
+it('A pattern on a text of any length is warned of, unless a rule looks at the length', () => {
   const k = { id: 'k', when: { 'resource.id': { matches: '^[a-z/]+$' } }, then: { decision: 'allow', over: ['all'] } };
   const keys = deny({ 'context.file': { matches: '\\.key$' } }, 'keys');
   const all = { id: 'all', when: {}, then: { decision: 'step-up' } };
@@ -139,7 +142,7 @@ it('a pattern on a text of any length is warned of, unless a rule looks at the l
   expect(decisionFor(`${'a'.repeat(520)}9`)).toBe('step-up');
 });
 
-it('a path that no request behind a gateway has is warned of, with the one that was meant', () => {
+it('A path that no request behind a gateway has is warned of, with the one that was meant', () => {
   const path = (operand: object | string, id: string) => deny({ 'resource.id': operand }, id);
   const { warnings } = setOf([
     path({ starts_with: '/Admin/' }, 'case'),

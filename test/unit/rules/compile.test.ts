@@ -24,7 +24,7 @@ function problemOf(when: unknown) {
 }
 
 describe('errors', () => {
-  it('are all told at once, each with file, rule, path and the nearest word', () => {
+  it('The errors of a rule file are all told at once, each with file, rule, path and the nearest word', () => {
     const text = JSON.stringify({
       levels: { medium: 40, high: 30 },
       actoins: {},
@@ -52,17 +52,17 @@ describe('errors', () => {
     expect((error as RulesError).code).toBe('rules_invalid');
     expect((error as RulesError).problems.map(describeProblem)).toEqual([
       'bad.json › levels: medium must be below high. Found {"medium":40,"high":30}. [shape]',
-      'bad.json › actoins: The key "actoins" means nothing here. Remove it or correct its spelling. Did you mean "actions"? [unknown_key]',
+      'bad.json › actoins: The key "actoins" is not allowed here. Remove it or correct its spelling. Did you mean "actions"? [unknown_key]',
       'bad.json › rules[0].when["travel.sped_kmh"] (rule a): No signal declares a fact "travel.sped_kmh". Allowed are declared facts and paths below context, resource.properties, subject.properties. Did you mean "travel.speed_kmh"? [unknown_fact]',
       'bad.json › rules[1].then.decision (rule b): Expected one of allow, deny, step-up; found "alow". Did you mean "allow"? [shape]',
       'bad.json › rules[1].when["travel.speed_kmh"].gtt (rule b): No operator "gtt". Allowed here: eq, ne, gt, gte, lt, lte, between, in, not_in, known. Did you mean "gt"? [unknown_operator]',
       'bad.json › rules[1].when["travel.speed_kmh"].gt (rule b): gt of "travel.speed_kmh": Invalid input: expected number, received string. Found "9". [operand]',
-      'bad.json › rules[2].modes (rule c): The key "modes" means nothing here. Remove it or correct its spelling. Did you mean "mode"? [unknown_key]',
+      'bad.json › rules[2].modes (rule c): The key "modes" is not allowed here. Remove it or correct its spelling. Did you mean "mode"? [unknown_key]',
       'bad.json › rules[2].then.points (rule c): Too big: expected number to be <=100. Found 101. [shape]',
       'bad.json › rules[2].when["device.state"] (rule c): "device.state" is never "nwe". Its values are trusted, known, new. Did you mean "new"? [unknown_value]',
       'bad.json › rules[3].when["ip.categories"].has_any[1] (rule d): "ip.categories" is never "vnp". Its values are tor, vpn, attack. Did you mean "vpn"? [unknown_value]',
-      'bad.json › rules[3].when["device.trusted"].gt (rule d): gt cannot be put to the boolean fact "device.trusted". Allowed here: eq, ne, known. [operator_type]',
-      'bad.json › rules[4].when.score (rule e): A scoring rule cannot test score: it is the sum that scoring rules make. Use a decision rule. [score_in_scoring_rule]',
+      'bad.json › rules[3].when["device.trusted"].gt (rule d): gt cannot be used with the boolean fact "device.trusted". Allowed here: eq, ne, known. [operator_type]',
+      'bad.json › rules[4].when.score (rule e): A scoring rule cannot test score: the score is the sum of scoring rules. Use a decision rule. [score_in_scoring_rule]',
     ]);
   });
 
@@ -112,7 +112,7 @@ describe('errors', () => {
       'unknown_fact',
       'rules[0].description',
     ],
-  ])('refuse %s', (_name, text, code, path) => {
+  ])('The errors of a rule file refuse %s', (_name, text, code, path) => {
     expect(problemsOf(text)).toMatchObject([{ code, path }]);
   });
 
@@ -126,19 +126,19 @@ describe('errors', () => {
     'context.__proto__.trusted',
     'context.constructor.name',
     'toString',
-  ])('refuse the fact %s', (fact) => {
+  ])('The errors of a rule file refuse the fact %s', (fact) => {
     expect(problemOf({ [fact]: 1 })).toMatchObject({ code: 'unknown_fact' });
   });
 
   /** @see https://github.com/CacheControl/json-rules-engine/issues/318 */
   it.each(['context.events[?(@.type=="login")].country', 'context.events[0]', 'context.', 'context..a', 'context.a b'])(
-    'take %s for no path of plain keys',
+    'The errors of a rule file take %s for no path of plain keys',
     (fact) => {
       expect(problemOf({ [fact]: 'DE' })).toMatchObject({ code: 'unknown_fact' });
     },
   );
 
-  it('offer eq to no list and has to no string', () => {
+  it('The errors of a rule file offer eq to no list and has to no string', () => {
     expect(problemOf({ 'ip.categories': 'tor' })).toMatchObject({ code: 'operator_type' });
     expect(problemOf({ 'geo.country': { has: 'NL' } })).toMatchObject({ code: 'operator_type' });
   });
@@ -151,11 +151,11 @@ describe('errors', () => {
     [{ 'ip.address': { in_cidr: { fact: 'context.net' } } }, 'operand'],
     [{ 'resource.id': { eq: { fact: 'resource.id' } } }, 'operand'],
     [{ 'resource.id': { eq: { fact: 'subject.id', or: 1 } } }, 'operand'],
-  ])('check a fact as operand: %j', (when, code) => {
+  ])('Check a fact as operand: %j', (when, code) => {
     expect(problemOf(when)).toMatchObject({ code });
   });
 
-  it('do not blame an over for a rule that stands in an unreadable file', () => {
+  it('The errors of a rule file do not blame an over for a rule that stands in an unreadable file', () => {
     const files = [
       file('a.json', { rules: [decides('a', always, { decision: 'allow', over: ['b'] })] }),
       { name: 'b.json', text: '{' },
@@ -196,18 +196,18 @@ describe('a rule that can never bind is refused', () => {
     [{ 'geo.country': { known: false }, not: { 'geo.country': 'NL' } }],
     [{ score: { gte: 100 } }],
     [{ 'context.a': { gt: 1, lt: 3 } }],
-  ])('but not %j', (when) => {
+  ])('But not %j', (when) => {
     expect(problemsOf([decides('r', when, { decision: 'deny' })])).toEqual([]);
   });
 
   it.each([[{ not: {} }], [{ any: [] }], [{ all: [] }], [{ any: [{}] }], [{ 'geo.country': {} }]])(
-    'and no empty condition: %j',
+    'And no empty condition: %j',
     (when) => {
       expect(problemOf(when)).toMatchObject({ code: 'empty_condition' });
     },
   );
 
-  it('when another overrules it whenever it matches', () => {
+  it('A rule that can never bind is refused when another overrules it whenever it matches', () => {
     const narrow = deny({ 'device.state': 'new', action: 'login' }, 'narrow');
     const over = (when: object) => decides('wide', when, { decision: 'allow', over: ['narrow'] });
     expect(problemsOf([narrow, over({ action: 'login' })])).toMatchObject([{ code: 'never_binds', rule: 'narrow' }]);
@@ -216,7 +216,7 @@ describe('a rule that can never bind is refused', () => {
     expect(problemsOf([narrow, { ...over({}), mode: 'dry_run' }])).toEqual([]);
   });
 
-  it('when it overrules itself, nothing, a scoring rule or in a circle', () => {
+  it('A rule that can never bind is refused when it overrules itself, nothing, a scoring rule or in a circle', () => {
     const over = (id: string, target: string) =>
       decides(id, { 'subject.id': id }, { decision: 'allow', over: [target] });
     expect(problemsOf([over('aa', 'aa')])).toMatchObject([{ code: 'over_unknown', path: 'rules[0].then.over[0]' }]);
@@ -232,13 +232,13 @@ describe('a rule that can never bind is refused', () => {
 });
 
 describe('several files', () => {
-  it('are one set: ids are unique over all', () => {
+  it('Several files are one set: ids are unique over all', () => {
     const problems = problemsOfFiles([file('b.json', { rules: one }), file('a.json', { rules: one })]);
     expect(problems).toMatchObject([{ code: 'duplicate_id', file: 'b.json', path: 'rules[0].id' }]);
     expect(problems[0]?.message).toContain('a.json');
   });
 
-  it('may say a thing twice, but not in two ways', () => {
+  it('Several files may say a thing twice, but not in two ways', () => {
     const a = { default: 'step-up', floor: 'deny', levels: { medium: 10, high: 20 }, trust: { days: 7 }, rules: one };
     expect(problemsOfFiles([file('a.json', a), file('b.json', { ...a, rules: [] })])).toEqual([]);
     const b = { default: 'allow', floor: 'allow', levels: { medium: 10, high: 21 }, trust: { days: 8 } };
@@ -252,7 +252,7 @@ describe('several files', () => {
     expect(problems.every(({ message }) => message.includes('a.json') && message.includes('b.json'))).toBe(true);
   });
 
-  it('add up the routes of an action and agree on the rest', () => {
+  it('Several files add up the routes of an action and agree on the rest', () => {
     const set = compileRules(
       [
         file('a.json', {
@@ -287,14 +287,14 @@ describe('several files', () => {
     expect([...set.files, set.ruleCount]).toEqual(['a.json', 'b.json', 1]);
   });
 
-  it('give one route to one action only, whatever its parameters are called', () => {
+  it('Several files give one route to one action only, whatever its parameters are called', () => {
     const problems = problemsOf(
       JSON.stringify({ actions: { a: { routes: ['GET /x/{id}'] }, b: { routes: ['GET /X/{key}'] } }, rules: one }),
     );
     expect(problems).toMatchObject([{ code: 'conflict', path: 'actions.b.routes[0]' }]);
   });
 
-  it('have names of their own', () => {
+  it('Several files have names of their own', () => {
     expect(problemsOfFiles([file('a.json', { rules: one }), file('a.json', {})])).toMatchObject([
       { code: 'duplicate_file' },
     ]);
@@ -305,7 +305,7 @@ describe('revision', () => {
   const revision = (body: object, name = 'a.json', space = 0) =>
     compileRules([{ name, text: JSON.stringify(body, null, space) }], catalog).revision;
 
-  it('is a hash of what the files say, not of how they are laid out', () => {
+  it('The revision is a hash of what the files say, not of how they are laid out', () => {
     const body = { default: 'deny', rules: one };
     expect(revision(body)).toMatch(/^sha256-[0-9a-f]{64}$/);
     expect(revision({ $schema: './rules.schema.json', rules: one, default: 'deny' }, 'a.json', 2)).toBe(revision(body));
@@ -314,21 +314,21 @@ describe('revision', () => {
   });
 });
 
-it('gives a rule without a reason a code made of its id', () => {
+it('The compiler gives a rule without a reason a code made of its id', () => {
   const codes = setOf([points(always, 1, 'New-Device.2'), points(always, 1, '2nd')])
     .evaluate(factsOf())
     .reasons.map((reason) => reason.code);
   expect(codes).toEqual(['rule_2nd', 'new_device_2']);
 });
 
-it('finds a misspelt word and leaves a strange one alone', () => {
+it('The compiler finds a misspelt word and leaves a strange one alone', () => {
   expect(nearestWord('devcie.state', ['device.state', 'device.trusted'])).toBe('device.state');
   expect(nearestWord('GTE', ['gt', 'gte'])).toBe('gte');
   expect(nearestWord('zzz', ['gt', 'gte', 'known'])).toBeUndefined();
 });
 
 /** @see https://github.com/keycloak/keycloak/issues/8724 */
-it('refuses a step-up rule that demands an acr value no issuer ranks', () => {
+it('The compiler refuses a step-up rule that demands an acr value no issuer ranks', () => {
   const text = JSON.stringify({
     rules: [decides('r', always, { decision: 'step-up', acr_values: ['gold', 'phishing-resistant'] })],
   });

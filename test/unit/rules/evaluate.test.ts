@@ -8,7 +8,7 @@ const always = {};
 const fast = factsOf({ action: 'payment', 'travel.speed_kmh': 10780, 'travel.distance_km': 5570.128 });
 
 describe('score', () => {
-  it('adds up all matching points and clamps the sum once', () => {
+  it('The score adds up all matching points and clamps the sum once', () => {
     const set = setOf([
       points(always, 90, 'a'),
       points(always, 60, 'b'),
@@ -20,7 +20,7 @@ describe('score', () => {
     expect(setOf([points(always, 99, 'a'), points(always, 99, 'b')]).evaluate(factsOf()).score).toBe(100);
   });
 
-  it('stays within 0..100 and never falls when a rule gives more points', () => {
+  it('The score stays within 0..100 and never falls when a rule gives more points', () => {
     const some = fc.array(fc.integer({ min: -100, max: 100 }), { minLength: 1, maxLength: 8 });
     fc.assert(
       fc.property(some, fc.nat(), fc.nat(100), (values, at, more) => {
@@ -36,7 +36,7 @@ describe('score', () => {
     );
   });
 
-  it('gives the level by the least scores of the file', () => {
+  it('The score gives the level by the least scores of the file', () => {
     const level = (value: number, levels?: object) =>
       setOf([points(always, value)], levels ? { levels } : {}).evaluate(factsOf()).level;
     expect([29, 30, 69, 70].map((value) => level(value))).toEqual(['low', 'medium', 'medium', 'high']);
@@ -47,7 +47,7 @@ describe('score', () => {
 describe('decision', () => {
   const rule = (decision: string, id: string = decision, when: object = always) => decides(id, when, { decision });
 
-  it('is the strictest that matches, else the default', () => {
+  it('The decision is the strictest that matches, else the default', () => {
     const all = [rule('allow'), rule('deny'), rule('step-up')];
     expect(setOf(all).evaluate(factsOf())).toMatchObject({
       decision: 'deny',
@@ -65,7 +65,7 @@ describe('decision', () => {
   });
 
   /** @see https://github.com/CacheControl/json-rules-engine/issues/350 */
-  it('does not depend on the order of rules, files or keys', () => {
+  it('The decision does not depend on the order of rules, files or keys', () => {
     const conditions = [
       { 'travel.speed_kmh': { gt: 1000 }, action: 'payment', 'device.state': { known: false } },
       { 'travel.distance_km': { gt: 1 }, 'context.amount': 1 },
@@ -104,7 +104,7 @@ describe('decision', () => {
     }
   });
 
-  it('is never milder than any rule that binds', () => {
+  it('The decision is never milder than any rule that binds', () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...DECISIONS), { minLength: 1, maxLength: 6 }), (decisions) => {
         const verdict = setOf(decisions.map((decision, i) => rule(decision, `r${i}`))).evaluate(factsOf());
@@ -113,7 +113,7 @@ describe('decision', () => {
     );
   });
 
-  it('names the strictest rule, by file and then by id where several are as strict', () => {
+  it('The decision names the strictest rule, by file and then by id where several are as strict', () => {
     const files = [
       { name: 'b.json', text: JSON.stringify({ rules: [rule('deny', 'a')] }) },
       { name: 'a.json', text: JSON.stringify({ rules: [rule('deny', 'z'), rule('deny', 'c'), rule('allow', 'b')] }) },
@@ -122,7 +122,7 @@ describe('decision', () => {
   });
 
   /** @see https://github.com/CacheControl/json-rules-engine/issues/247 */
-  it('passes over a rule whose fact is unknown and lets the others decide', () => {
+  it('The decision passes over a rule whose fact is unknown and lets the others decide', () => {
     const set = setOf([deny({ 'ip.asn': { in: [64500] } }, 'r1'), rule('allow', 'r2', { 'device.trusted': true })], {
       default: 'deny',
     });
@@ -133,7 +133,7 @@ describe('decision', () => {
     ]);
   });
 
-  it('looks at rules of other actions not at all and at those for several actions in each', () => {
+  it('The decision looks at rules of other actions not at all and at those for several actions in each', () => {
     const set = setOf(
       [
         rule('deny', 'one', { action: 'login' }),
@@ -163,7 +163,7 @@ describe('over', () => {
   const excused = (then: object) => decides('excused', { 'subject.id': 'pager' }, { decision: 'allow', ...then });
   const pager = factsOf({ 'subject.id': 'pager' });
 
-  it('takes out the rules it names, and only while it matches', () => {
+  it('Over takes out the rules it names, and only while it matches', () => {
     const set = setOf([medium, stepUp, excused({ over: ['step-up-at-medium'] })]);
     expect(set.evaluate(pager)).toMatchObject({ decision: 'allow', requirement: null, rule: { id: 'excused' } });
     expect(set.evaluate(pager).reasons.map((reason) => reason.rule)).toEqual(['fifty', 'excused']);
@@ -171,12 +171,12 @@ describe('over', () => {
     expect(setOf([medium, stepUp, excused({})]).evaluate(pager).decision).toBe('step-up');
   });
 
-  it('can name a deny', () => {
+  it('Over can name a deny', () => {
     const set = setOf([deny({ score: { gte: 30 } }), medium, excused({ over: ['deny'] })]);
     expect(set.evaluate(pager).decision).toBe('allow');
   });
 
-  it('has no effect when the rule that says it is itself taken out', () => {
+  it('Over has no effect when the rule that says it is itself taken out', () => {
     const third = decides('audit', { 'geo.country': 'NL' }, { decision: 'allow', over: ['excused'] });
     const set = setOf([medium, stepUp, excused({ over: ['step-up-at-medium'] }), third]);
     expect(set.evaluate(factsOf({ 'subject.id': 'pager', 'geo.country': 'NL' }))).toMatchObject({
@@ -188,7 +188,7 @@ describe('over', () => {
 describe('requirement', () => {
   const asks = (id: string, then: object) => decides(id, always, { decision: 'step-up', ...then });
 
-  it('is the sum of all step-up rules that bind', () => {
+  it('The requirement is the sum of all step-up rules that bind', () => {
     const set = setOf([
       asks('a', { acr_values: ['gold', 'silver'], amr_values: ['hwk'], max_age: 300 }),
       asks('b', { acr_values: ['silver', 'bronze'], amr_values: ['pin', 'hwk'], max_age: 900, single_use: true }),
@@ -203,18 +203,18 @@ describe('requirement', () => {
     });
   });
 
-  it('lists all classes and says so when no class satisfies each rule', () => {
+  it('Lists all classes and says so when no class satisfies each rule', () => {
     const set = setOf([asks('a', { acr_values: ['gold'] }), asks('b', { acr_values: ['silver'] })]);
     expect(set.evaluate(factsOf()).requirement).toMatchObject({ acrValues: ['gold', 'silver'], unsatisfiable: true });
   });
 
-  it('is absent under a deny', () => {
+  it('The requirement is absent under a deny', () => {
     expect(setOf([asks('a', {}), deny(always)]).evaluate(factsOf()).requirement).toBeNull();
   });
 });
 
 describe('dry run', () => {
-  it('reports what would have been decided and binds nothing', () => {
+  it('A dry run reports what would have been decided and binds nothing', () => {
     const set = setOf([
       decides('step', { score: { gte: 30 } }, { decision: 'step-up' }),
       { ...points(always, 40, 'trial'), mode: 'dry_run' },
@@ -233,7 +233,7 @@ describe('dry run', () => {
     });
   });
 
-  it('holds for a whole file and keeps its exceptions from taking anything out', () => {
+  it('A dry run holds for a whole file and keeps its exceptions from taking anything out', () => {
     const files = [
       { name: 'live.json', text: JSON.stringify({ rules: [deny(always)] }) },
       {
@@ -250,13 +250,13 @@ describe('dry run', () => {
     });
   });
 
-  it('is the decision itself where nothing is in dry run', () => {
+  it('A dry run is the decision itself where nothing is in dry run', () => {
     expect(setOf([deny(always)]).evaluate(factsOf()).dryRun).toEqual({ decision: 'deny', rules: [] });
   });
 });
 
 describe('reasons', () => {
-  it('say the values that were compared', () => {
+  it('Reasons say the values that were compared', () => {
     const actions = { payment: {} };
     const set = setOf([points({ 'travel.speed_kmh': { gt: 1000 } }, 40, 'impossible-travel')], { actions });
     expect(set.evaluate(fast).reasons).toEqual([
@@ -270,7 +270,7 @@ describe('reasons', () => {
     ]);
   });
 
-  it('put facts into the description and list them with those compared', () => {
+  it('Reasons put facts into the description and list them with those compared', () => {
     const description = '{travel.distance_km} km from the last sighting, {travel.speed_kmh} km/h, in {geo.country}';
     const set = setOf([{ ...points({ 'travel.speed_kmh': { gt: 1000 } }, 40), description }]);
     expect(set.evaluate(fast).reasons[0]).toMatchObject({
@@ -279,7 +279,7 @@ describe('reasons', () => {
     });
   });
 
-  it('leave out the alternatives that did not hold', () => {
+  it('Reasons leave out the alternatives that did not hold', () => {
     const when = {
       any: [{ 'travel.speed_kmh': { gt: 1000 } }, { 'geo.country': 'KP' }],
       not: { any: [{ 'device.trusted': true }, { 'device.age_days': { gt: 30 } }] },
@@ -296,7 +296,7 @@ describe('reasons', () => {
     });
   });
 
-  it('come heaviest first, then by strictness', () => {
+  it('Reasons come heaviest first, then by strictness', () => {
     const set = setOf([
       points(always, -10, 'trust'),
       points({ action: 'payment' }, 50, 'heavy'),
@@ -314,7 +314,7 @@ describe('free facts', () => {
   const context = (when: object, value: object) =>
     setOf([deny(when)]).evaluate(factsOf({}, { context: value as never })).decision;
 
-  it('are read below their own root', () => {
+  it('Free facts are read below their own root', () => {
     const set = setOf([
       points({ 'context.order.amount': { gte: 1000 } }, 1, 'a'),
       points({ 'resource.properties.owner': 'ann' }, 2, 'b'),
@@ -326,14 +326,14 @@ describe('free facts', () => {
   });
 
   /** @see https://github.com/CacheControl/json-rules-engine/issues/285 */
-  it('are unknown where the path goes through something that is no object', () => {
+  it('Free facts are unknown where the path goes through something that is no object', () => {
     expect(context({ 'context.age.days': { gt: 30 } }, { age: 9999 })).toBe('allow');
     expect(context({ not: { 'context.age.days': { gt: 30 } } }, { age: 9999 })).toBe('allow');
     expect(context({ 'context.age.days': { known: false } }, { age: 9999 })).toBe('deny');
   });
 
   /** @see https://github.com/CacheControl/json-rules-engine/issues/380 */
-  it('are own properties only: nothing inherited, no length, no index', () => {
+  it('Free facts are own properties only: nothing inherited, no length, no index', () => {
     for (const path of ['toString', 'device.toString.length', 'list.length', 'name.length', 'hasOwnProperty']) {
       expect(context({ [`context.${path}`]: { known: true } }, { device: {}, list: ['a'], name: 'x' }), path).toBe(
         'allow',
@@ -341,13 +341,13 @@ describe('free facts', () => {
     }
   });
 
-  it('are not what a polluted prototype lends them', () => {
+  it('Free facts are not what a polluted prototype lends them', () => {
     const lent = Object.create({ role: 'admin' });
     expect(context({ 'context.role': 'admin' }, lent)).toBe('allow');
     expect(context({ 'context.nested.role': 'admin' }, { nested: lent })).toBe('allow');
   });
 
-  it('are lists only when all they hold is strings', () => {
+  it('Free facts are lists only when all they hold is strings', () => {
     expect(context({ 'context.tags': { has: 'a' } }, { tags: ['a', 'b'] })).toBe('deny');
     expect(context({ 'context.tags': { has: 'a' } }, { tags: ['a', 1] })).toBe('allow');
     expect(context({ 'context.tags': { known: false } }, { tags: ['a', 1] })).toBe('deny');
@@ -355,7 +355,7 @@ describe('free facts', () => {
   });
 });
 
-it('never throws, whatever the facts', () => {
+it('An evaluation never throws, whatever the facts', () => {
   const set = setOf([
     points({ 'travel.speed_kmh': { between: [1, 2] }, 'device.state': { in: ['new'] } }, 5, 'a'),
     points({ any: [{ 'ip.categories': { has_any: ['tor'] } }, { 'ip.address': { in_cidr: '10.0.0.0/8' } }] }, 5, 'b'),
@@ -377,7 +377,7 @@ it('never throws, whatever the facts', () => {
 });
 
 /** @see https://github.com/cerbos/cerbos/issues/3382 */
-it('gives the same bytes for fifty files in any order of the directory', () => {
+it('An evaluation gives the same bytes for fifty files in any order of the directory', () => {
   const files = Array.from({ length: 50 }, (_, i) => ({
     name: `f${i}.json`,
     text: JSON.stringify({

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { decides, deny, factsOf, points, setOf } from '../../support/sample-rules.ts';
 
-it('tells what became of every rule and comparison', () => {
+it('An explanation tells what became of every rule and comparison', () => {
   const set = setOf([
     points({ 'travel.speed_kmh': { gt: 1000 }, 'device.state': 'new' }, 40, 'a-points'),
     deny({ 'travel.speed_kmh': { gt: 20_000 } }, 'b-missed'),

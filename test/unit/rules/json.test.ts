@@ -7,7 +7,7 @@ function codes(text: string): string[] {
   return parsed.ok ? [] : parsed.problems.map((problem) => `${problem.code} ${problem.path}`.trim());
 }
 
-it('takes whatever JSON.stringify writes and gives back the same value', () => {
+it('The JSON reader takes whatever JSON.stringify writes and gives back the same value', () => {
   fc.assert(
     fc.property(fc.json({ maxDepth: 5 }), (text) => {
       fc.pre(!/"(__proto__|constructor|prototype)"/.test(text));
@@ -16,13 +16,13 @@ it('takes whatever JSON.stringify writes and gives back the same value', () => {
   );
 });
 
-it('never throws, whatever the text', () => {
+it('The JSON reader never throws, whatever the text', () => {
   fc.assert(fc.property(fc.string(), (text) => void parseStrictJson(text)));
   fc.assert(fc.property(fc.string({ unit: fc.constantFrom(...'{}[],:"\\a1 ') }), (text) => void parseStrictJson(text)));
 });
 
 /** @see https://github.com/openchamber/openchamber/pull/2927 */
-it('refuses an empty, cut or commented text and takes a byte order mark', () => {
+it('The JSON reader refuses an empty, cut or commented text and takes a byte order mark', () => {
   const whole = '{"rules": [{"id": "r1"}, {"id": "r2"}, {"id": "r3"}]}';
   for (let length = 1; length < whole.length; length++) {
     expect(codes(whole.slice(0, length)), whole.slice(0, length)).toEqual(['json_syntax']);
@@ -35,7 +35,7 @@ it('refuses an empty, cut or commented text and takes a byte order mark', () => 
 });
 
 /** @see https://github.com/node-config/node-config/issues/906 */
-it('refuses keys that reach a prototype, however they are spelt, and says where they stand', () => {
+it('The JSON reader refuses keys that reach a prototype, however they are spelt, and says where they stand', () => {
   expect(codes('{"rules":[],"__proto__":{"trusted":true}}')).toEqual(['json_forbidden_key __proto__']);
   expect(codes('{"constructor":{"prototype":{"trusted":true}}}')).toEqual([
     'json_forbidden_key constructor',
@@ -48,14 +48,14 @@ it('refuses keys that reach a prototype, however they are spelt, and says where 
   expect(parsed.ok ? '' : parsed.problems[0]?.message).toContain('line 3, column 3');
 });
 
-it('refuses a key that is given twice in one object but not in two', () => {
+it('The JSON reader refuses a key that is given twice in one object but not in two', () => {
   expect(codes('{"a":1,"b":{"a":1},"\\u0061":2}')).toEqual(['json_duplicate_key a']);
   expect(codes('[{"a":1},{"a":1}]')).toEqual([]);
   expect(codes('{"a":{"b":[0,{"c":"x","c":"y"}]}}')).toEqual(['json_duplicate_key a.b[1].c']);
 });
 
 /** @see https://github.com/ralfstx/minimal-json/issues/61 */
-it('refuses deep nesting before anything recurses into it', () => {
+it('The JSON reader refuses deep nesting before anything recurses into it', () => {
   expect(codes(`${'{"all":['.repeat(5000)}true${']}'.repeat(5000)}`)).toEqual(['json_nesting']);
   expect(codes('['.repeat(100_000))).toEqual(['json_nesting']);
   expect(codes(`${'['.repeat(32)}${']'.repeat(32)}`)).toEqual([]);

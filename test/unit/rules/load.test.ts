@@ -16,7 +16,7 @@ afterEach(() => rm(dir, { recursive: true, force: true }));
 const text = (...rules: object[]) => JSON.stringify({ rules });
 const write = (name: string, content: string | Uint8Array) => writeFile(join(dir, name), content);
 
-it('reads rule files by name and leaves tests, schemas, hidden files and others alone', async () => {
+it('The rule loader reads rule files by name and leaves tests, schemas, hidden files and others alone', async () => {
   await write('b.json', text(points({}, 1, 'b')));
   await write('a.json', `\uFEFF${text(points({}, 1, 'a'))}`);
   await write('a.test.json', '{}');
@@ -28,7 +28,7 @@ it('reads rule files by name and leaves tests, schemas, hidden files and others 
   expect((await loadRules(dir, catalog)).ruleCount).toBe(2);
 });
 
-it('refuses what cannot be read: no directory, no file, no UTF-8', async () => {
+it('The rule loader refuses what cannot be read: no directory, no file, no UTF-8', async () => {
   await expect(loadRules(join(dir, 'absent'), catalog)).rejects.toThrow(RulesError);
   await expect(loadRules('absent', catalog)).rejects.toMatchObject({
     problems: [{ file: join(process.cwd(), 'absent'), message: expect.stringContaining('RULES_DIR') }],
@@ -64,7 +64,7 @@ describe('a directory under watch', () => {
 
   const scoreNow = () => live.evaluate(factsOf()).score;
 
-  it('takes a valid change over by itself', async () => {
+  it('A directory under watch takes a valid change over by itself', async () => {
     await write('a.json', text(points({}, 50, 'r1')));
     await vi.waitFor(() => expect(scoreNow()).toBe(50), { timeout: 10_000 });
     await write('new.json.tmp', text(points({}, 20, 'r2')));
@@ -76,7 +76,7 @@ describe('a directory under watch', () => {
   });
 
   /** @see https://github.com/openchamber/openchamber/pull/2927 */
-  it('keeps the old rules under a half-written, empty, commented or rule-less file', async () => {
+  it('A directory under watch keeps the old rules under a half-written, empty, commented or rule-less file', async () => {
     const whole = text(points({}, 9, 'r1'), points({}, 9, 'r2'), points({}, 9, 'r3'));
     for (const broken of [
       whole.slice(0, whole.length * 0.6),
@@ -100,7 +100,7 @@ describe('a directory under watch', () => {
   });
 
   /** @see https://github.com/Azure/data-api-builder/issues/2396 */
-  it('tells why a change was refused until it is mended, and goes on without a restart', async () => {
+  it('A directory under watch tells why a change was refused until it is mended, and goes on without a restart', async () => {
     await write('a.json', text(points({}, 8, 'r1'), points({}, 8, 'r1'), decides('r2', {}, { decision: 'alow' })));
     await watched.reload();
     expect(refused).toHaveBeenCalled();
@@ -112,7 +112,7 @@ describe('a directory under watch', () => {
     expect(scoreNow()).toBe(8);
   });
 
-  it('forgets the error when the old text comes back, without announcing a set', async () => {
+  it('A directory under watch forgets the error when the old text comes back, without announcing a set', async () => {
     const before = (await readRuleFiles(dir))[0]?.text ?? '';
     await write('a.json', '{');
     await watched.reload();
@@ -123,7 +123,7 @@ describe('a directory under watch', () => {
   });
 
   /** @see https://github.com/open-policy-agent/opa/issues/5737 */
-  it('never shows old and new rules mixed while it reloads under way', async () => {
+  it('A directory under watch never shows old and new rules mixed while it reloads under way', async () => {
     const seen = new Set<string>();
     const revisions = new Set([live.revision]);
     for (let i = 1; i <= 10; i++) {
@@ -143,7 +143,7 @@ describe('a directory under watch', () => {
     expect(watched.problem()).toBeNull();
   });
 
-  it('announces nothing after it is closed', async () => {
+  it('A directory under watch announces nothing after it is closed', async () => {
     watched.close();
     await write('a.json', text(points({}, 77, 'r1')));
     await watched.reload();

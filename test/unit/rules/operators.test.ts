@@ -61,7 +61,7 @@ it.each([
 });
 
 /** @see https://github.com/jwadhams/json-logic-js/issues/60 */
-it('lets only a number be smaller than a limit', () => {
+it('The rule language lets only a number be smaller than a limit', () => {
   const when = { 'subject.attempts_1m': { lt: 2 } };
   expect(truthOf(when, factsOf({ 'subject.attempts_1m': 1 }))).toBe('true');
   for (const value of [null, undefined, '1', 'NaN', Number.NaN, -Infinity, false, [], [1], {}]) {
@@ -71,14 +71,14 @@ it('lets only a number be smaller than a limit', () => {
 });
 
 /** @see https://github.com/jwadhams/json-logic-js/issues/109 */
-it('takes between to include both ends and no value that is not a finite number', () => {
+it('The rule language takes between to include both ends and no value that is not a finite number', () => {
   const when = { 'travel.speed_kmh': { between: [0, 900] } };
   const results = [0, 900, -1, 900.5, null, Number.NaN, Infinity].map((value) => truthOf(when, speed(value)));
   expect(results).toEqual(['true', 'true', 'false', 'false', 'unknown', 'unknown', 'unknown']);
 });
 
 /** @see https://github.com/diegoholiveira/jsonlogic/pull/17 */
-it('never compares text with numbers', () => {
+it('The rule language never compares text with numbers', () => {
   expect(problemsOf([points({ 'travel.speed_kmh': { gte: '9' } }, 1)])).toMatchObject([
     { code: 'operand', path: 'rules[0].when["travel.speed_kmh"].gte' },
   ]);
@@ -117,14 +117,14 @@ describe('is and is_not', () => {
     expect(truthOf({ 'context.v': { is_not: 'number' } }, factsOf({}, { context }))).toBe('true');
   });
 
-  it('stand beside a limit on the same fact', () => {
+  it('Stand beside a limit on the same fact', () => {
     expect(problemsOf([points({ 'context.v': { is: 'number', gte: 5 } }, 1)])).toEqual([]);
   });
 });
 
 describe('matches', () => {
   /** @see https://github.com/AkashaCorporation/HikariSystem-HexCore/issues/41 */
-  it('answers at once where a backtracking engine needs years', () => {
+  it('The operator matches answers at once where a backtracking engine needs years', () => {
     const facts = factsOf({ 'client.agent': `${'a'.repeat(400)}!` });
     expect(truthOf({ 'client.agent': { matches: '^(a+)+$' } }, facts)).toBe('false');
     expect(truthOf({ 'client.agent': { matches: '(x+x+)+y' } }, factsOf({ 'client.agent': 'x'.repeat(500) }))).toBe(
@@ -132,7 +132,7 @@ describe('matches', () => {
     );
   });
 
-  it('does not know a text of more than 512 characters, whatever it begins or ends with', () => {
+  it('The operator matches does not know a text of more than 512 characters, whatever it begins or ends with', () => {
     const long = { 'client.agent': `${'a'.repeat(512)}z` };
     expect(truthOf({ 'client.agent': { matches: 'z' } }, factsOf({ 'client.agent': `${'a'.repeat(511)}z` }))).toBe(
       'true',
@@ -147,7 +147,7 @@ describe('matches', () => {
   });
 
   it.each(['[', '(a)\\1', '(?=a)b', '(a{1000}){1000}', '(a?){900}b', 'a'.repeat(513), ''])(
-    'refuses the pattern %s',
+    'The operator matches refuses the pattern %s',
     (pattern) => {
       expect(problemsOf([points({ 'client.agent': { matches: pattern } }, 1)])).toHaveLength(1);
     },
@@ -195,23 +195,26 @@ describe('in_cidr', () => {
     'fe80::%1/64',
     '10.0.0.0/-1',
     'lan',
-  ])('refuses the network %s', (network) => {
+  ])('in_cidr refuses the network %s', (network) => {
     expect(problemsOf([points({ 'ip.address': { in_cidr: network } }, 1)])).toMatchObject([{ code: 'operand' }]);
   });
 
-  it('says how a network with host bits is written', () => {
+  it('in_cidr says how a network with host bits is written', () => {
     expect(problemsOf([points({ 'ip.address': { in_cidr: '10.1.2.3/8' } }, 1)])[0]?.message).toContain('10.0.0.0/8');
   });
 });
 
 /** @see https://github.com/418sec/huntr/pull/720 */
-it.each(['constructor', 'toString', '__proto__', 'hasOwnProperty', 'method'])('knows no operator %s', (word) => {
-  expect(OPERATORS[word]).toBeUndefined();
-  const text = `{"rules":[{"id":"r","when":{"travel.speed_kmh":{"${word}":1}},"then":{"points":1}}]}`;
-  const [problem] = problemsOf(text);
-  expect(problem?.code).toMatch(/unknown_operator|json_forbidden_key/);
-  expect(problem?.path).toBe(`rules[0].when["travel.speed_kmh"].${word}`);
-});
+it.each(['constructor', 'toString', '__proto__', 'hasOwnProperty', 'method'])(
+  'The rule language knows no operator %s',
+  (word) => {
+    expect(OPERATORS[word]).toBeUndefined();
+    const text = `{"rules":[{"id":"r","when":{"travel.speed_kmh":{"${word}":1}},"then":{"points":1}}]}`;
+    const [problem] = problemsOf(text);
+    expect(problem?.code).toMatch(/unknown_operator|json_forbidden_key/);
+    expect(problem?.path).toBe(`rules[0].when["travel.speed_kmh"].${word}`);
+  },
+);
 
 describe('three-valued logic', () => {
   const atom = fc.constantFrom('true', 'false', 'unknown');
@@ -225,7 +228,7 @@ describe('three-valued logic', () => {
   const word = (truth: number) => (truth === TRUE ? 'true' : truth === FALSE ? 'false' : 'unknown');
   const ranks = (values: readonly string[]) => values.map((value) => rank[value as keyof typeof rank]);
 
-  it('takes not of unknown for unknown', () => {
+  it('Three-valued logic takes not of unknown for unknown', () => {
     expect([TRUE, UNKNOWN, FALSE].map((truth) => not(truth as 1 | 0 | -1))).toEqual([FALSE, UNKNOWN, TRUE]);
     fc.assert(
       fc.property(atom, (value) => {
@@ -234,7 +237,7 @@ describe('three-valued logic', () => {
     );
   });
 
-  it('takes any for the maximum and not any for the minimum of the negations, as Kleene does', () => {
+  it('Three-valued logic takes any for the maximum and not any for the minimum of the negations, as Kleene does', () => {
     fc.assert(
       fc.property(fc.array(atom, { minLength: 1, maxLength: 4 }), (values) => {
         const parts = values.map(condition);

@@ -14,7 +14,7 @@ test.each([
   expect(showValue(value)).toBe(shown);
 });
 
-test('whole numbers are grouped as people in English write them', () => {
+test('Whole numbers are grouped as people in English write them', () => {
   const english = new Intl.NumberFormat('en-US');
   fc.assert(
     fc.property(fc.maxSafeInteger(), (value) => {

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { pathReadings } from '../../../src/gateway/path.ts';
-import { compileRoutes } from '../../../src/gateway/route-table.ts';
 import { ROUTE_SHAPE, routeProblem } from '../../../src/rules/route.ts';
+import { compileRoutes } from '../../../src/rules/route-table.ts';
 import { problemsOf } from '../../support/sample-rules.ts';
 
 describe('a route that no request could ever match', () => {
@@ -67,7 +67,7 @@ it.each([
   expect(routeProblem(route)).toBeNull();
 });
 
-it('a route that is taken is matched by the path that it writes, whatever it is', () => {
+it('A route that is taken is matched by the path that it writes, whatever it is', () => {
   const piece = fc.constantFrom(
     'a',
     'B',

@@ -13,7 +13,7 @@ const schema = rulesJsonSchema(catalog) as {
   readonly $defs: { readonly condition: JsonSchema };
 };
 
-it('tells editors every fact with its meaning and unit', () => {
+it('The schema tells editors every fact with its meaning and unit', () => {
   expect(schema.$schema).toBe('https://json-schema.org/draft/2020-12/schema');
   const properties = schema.$defs.condition.properties ?? {};
   expect(Object.keys(properties)).toEqual([...Object.keys(catalog), 'score', 'all', 'any', 'not']);
@@ -22,7 +22,7 @@ it('tells editors every fact with its meaning and unit', () => {
   expect(schema.$defs.condition.additionalProperties).toBe(false);
 });
 
-it('agrees with the compiler on what is a rule', () => {
+it('The schema agrees with the compiler on what is a rule', () => {
   const editor = z.fromJSONSchema(schema as never);
   const verdicts = [
     [
@@ -46,7 +46,7 @@ it('agrees with the compiler on what is a rule', () => {
   expect(verdicts.filter(([editing]) => editing)).toHaveLength(4);
 });
 
-it('describes test files too', () => {
+it('The schema describes test files too', () => {
   const tests = z.fromJSONSchema(ruleTestsJsonSchema(catalog) as never);
   const body = (facts: object) => ({
     now: '2026-11-25T02:00:00Z',

@@ -14,7 +14,7 @@ const file = (cases: readonly object[], name = 'default.test.json') => ({
 });
 const run = (cases: readonly object[], play = noPlay) => runRuleTests(set, [file(cases)], play, catalog);
 
-it('passes cases that hold and lists the rules that none of them hit', async () => {
+it('A test run passes cases that hold and lists the rules that none of them hit', async () => {
   const report = await run([
     {
       name: 'fast',
@@ -27,7 +27,7 @@ it('passes cases that hold and lists the rules that none of them hit', async () 
   expect(report.neverHit).toEqual([{ id: 'attack', file: 'test.json' }]);
 });
 
-it('shows for each expectation that fails what was compared', async () => {
+it('A test run shows for each expectation that fails what was compared', async () => {
   const report = await run([
     {
       name: 'slow',
@@ -55,7 +55,7 @@ it('shows for each expectation that fails what was compared', async () => {
   );
 });
 
-it('is not ok when no case ran', async () => {
+it('A test run is not ok when no case ran', async () => {
   expect(await runRuleTests(set, [], noPlay, catalog)).toMatchObject({
     ok: false,
     passed: 0,
@@ -91,13 +91,13 @@ it.each([
     'shape',
     'cases[0].at',
   ],
-])('refuses %s', async (_name, each, code, path) => {
+])('A test run refuses %s', async (_name, each, code, path) => {
   const report = await run([each]);
   expect(report.ok).toBe(false);
   expect(report.problems).toMatchObject([{ file: 'default.test.json', code, path }]);
 });
 
-it('refuses a test file that is no JSON and still runs the others', async () => {
+it('A test run refuses a test file that is no JSON and still runs the others', async () => {
   const good = file([{ name: 'n', facts: {}, expect: { decision: 'allow' } }], 'b.test.json');
   const report = await runRuleTests(set, [good, { name: 'a.test.json', text: '{' }], noPlay, catalog);
   expect(report).toMatchObject({ ok: false, passed: 1, problems: [{ file: 'a.test.json', code: 'json_syntax' }] });
@@ -115,7 +115,7 @@ describe('a case with a whole request', () => {
     expect: { decision: 'deny', reasons: ['attack'] },
   };
 
-  it('is played with its moments resolved and its free facts untouched', async () => {
+  it('A case with a whole request is played with its moments resolved and its free facts untouched', async () => {
     const played: PlayedCase[] = [];
     const facts = factsOf({ 'ip.categories': ['attack'] });
     const report = await run(
@@ -141,7 +141,7 @@ describe('a case with a whole request', () => {
     expect(played[1]?.atMs).toBe(Date.parse('2026-11-25T04:00:00Z'));
   });
 
-  it('fails by itself when it cannot be played', async () => {
+  it('A case with a whole request fails by itself when it cannot be played', async () => {
     const report = await run([whole, { name: 'n', facts: {}, expect: { decision: 'allow' } }]);
     expect(report).toMatchObject({ ok: false, passed: 1, failed: 1 });
     expect(report.cases[0]?.mismatches).toMatchObject([{ what: 'run', actual: 'nothing to play' }]);

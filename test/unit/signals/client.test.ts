@@ -18,21 +18,21 @@ describe('the client', () => {
   const SAFARI =
     'Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4 Mobile/15E148 Safari/604.1';
 
-  it('is the family of browser and system', () => {
+  it('The client is the family of browser and system', () => {
     expect(clientTraits(CHROME)).toEqual({ browser: 'chrome', os: 'windows', bot: false });
     expect(clientTraits(SAFARI)).toEqual({ browser: 'safari', os: 'ios', bot: false });
     expect(clientTraits('curl/8.5.0')).toMatchObject({ bot: true });
     expect(clientTraits('  ')).toEqual({ browser: null, os: null, bot: false });
   });
 
-  it('names only families that a rule may test', () => {
+  it('The client names only families that a rule may test', () => {
     const browsers = FACT_CATALOG['client.browser']?.values ?? [];
     const systems = FACT_CATALOG['client.os']?.values ?? [];
     expect(browsers).toContain(clientTraits(CHROME).browser);
     expect(systems).toContain(clientTraits(SAFARI).os);
   });
 
-  it('changes with the family, not with the version', () => {
+  it('The client changes with the family, not with the version', () => {
     const known = baseline({ devices: [knownDevice({ client: 'chrome/windows' })] });
     const changed = (userAgent: string) =>
       measure(client, observation({ fingerprint: 'fp-1', userAgent }), history(known), null).facts['client.changed'];
@@ -41,7 +41,7 @@ describe('the client', () => {
     expect(changed(SAFARI)).toBe(true);
   });
 
-  it('is compared with that of the session when no device is recognised, and with nothing when there is neither', () => {
+  it('The client is compared with that of the session when no device is recognised, and with nothing when there is neither', () => {
     const known = baseline({
       devices: [knownDevice({ client: 'chrome/windows' })],
       sessions: [knownSession({ device: 'd-1' })],
@@ -52,11 +52,11 @@ describe('the client', () => {
     expect(changed({})).toBeUndefined();
   });
 
-  it('is unknown without a user agent', () => {
+  it('The client is unknown without a user agent', () => {
     expect(measure(client, observation(), history(), null)).toMatchObject({ state: 'unknown', why: 'no_user_agent' });
   });
 
-  it('survives any text, and reads only the first 512 characters', () => {
+  it('The client survives any text, and reads only the first 512 characters', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 2000 }), (text) => void clientTraits(text)));
     const padded = 'x'.repeat(512);
     expect(clientTraits(`${padded}Googlebot`)).toEqual(clientTraits(padded));

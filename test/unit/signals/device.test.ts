@@ -46,7 +46,7 @@ const TRAITS = { ua: 'chrome', canvas: 'h1', fonts: 'f1', tz: 'Europe/Berlin', g
 
 describe('a fingerprint without a token', () => {
   /** @see https://github.com/fingerprintjs/fingerprintjs/issues/539 */
-  it('makes nobody trusted: an identical phone of somebody else is new, and the owner keeps his trust', () => {
+  it('A fingerprint without a token makes nobody trusted: an identical phone of somebody else is new, and the owner keeps his trust', () => {
     const alice = baseline({ devices: [knownDevice({ fingerprint: 'fp-iphone', trustedUntil: LIVE })] });
     expect(stateOf({ subject: 'bob', fingerprint: 'fp-iphone' }, null)).toBe('new');
     expect(stateOf({ subject: 'alice', fingerprint: 'fp-iphone', token: genuine({ subject: 'alice' }) }, alice)).toBe(
@@ -55,7 +55,7 @@ describe('a fingerprint without a token', () => {
   });
 
   /** @see https://github.com/fingerprintjs/fingerprintjs/issues/547 */
-  it('tells how many subjects share it, and takes nothing from one who holds a token', () => {
+  it('A fingerprint without a token tells how many subjects share it, and takes nothing from one who holds a token', () => {
     const known = baseline({ devices: [knownDevice({ trustedUntil: LIVE })] });
     const shared = { ...history(known), device: { state: 'read', value: { subjects24h: 41 } } } as const;
     expect(measure(device, observation({ fingerprint: 'fp-1', token: genuine() }), shared, null).facts).toMatchObject({
@@ -65,7 +65,7 @@ describe('a fingerprint without a token', () => {
   });
 
   /** @see https://github.com/fingerprintjs/fingerprintjs/issues/913 */
-  it('is known but not trusted when it equals that of a trusted browser, and the missing token is said', () => {
+  it('A fingerprint without a token is known but not trusted when it equals that of a trusted browser, and the missing token is said', () => {
     const known = baseline({ devices: [knownDevice({ trustedUntil: LIVE })] });
     expect(measureDevice({ fingerprint: 'fp-1' }, known).facts).toMatchObject({
       'device.state': 'known',
@@ -74,7 +74,7 @@ describe('a fingerprint without a token', () => {
     });
   });
 
-  it('gets a record of its own beside that of the trusted browser, which it cannot change', () => {
+  it('A fingerprint without a token gets a record of its own beside that of the trusted browser, which it cannot change', () => {
     const known = baseline({ devices: [knownDevice({ trustedUntil: LIVE, client: 'chrome/windows' })] });
     const edge: Given = {
       fingerprint: 'fp-1',
@@ -87,19 +87,19 @@ describe('a fingerprint without a token', () => {
     expect(twice?.devices).toHaveLength(2);
   });
 
-  it('is known when it was seen before, and new when it was not', () => {
+  it('A fingerprint without a token is known when it was seen before, and new when it was not', () => {
     const known = baseline({ devices: [knownDevice()] });
     expect(stateOf({ fingerprint: 'fp-1' }, known)).toBe('known');
     expect(stateOf({ fingerprint: 'fp-2' }, known)).toBe('new');
     expect(measureDevice({ fingerprint: 'fp-1' }, known).facts['device.age_days']).toBe(40);
   });
 
-  it('of a revoked device is new', () => {
+  it('A fingerprint without a token of a revoked device is new', () => {
     const known = revokeDevice(baseline({ devices: [knownDevice({ trustedUntil: LIVE })] }), 'd-1', NOON - HOUR);
     expect(stateOf({ fingerprint: 'fp-1' }, known)).toBe('new');
   });
 
-  it('has drifted when most components are still those of a known device', () => {
+  it('A fingerprint without a token has drifted when most components are still those of a known device', () => {
     const known = baseline({ devices: [knownDevice({ components: TRAITS })] });
     const drifted: Given = { fingerprint: 'fp-2', components: { ...TRAITS, canvas: 'h2', gpu: 'g2' } };
     expect(measureDevice(drifted, known).facts).toMatchObject({ 'device.state': 'drifted', 'device.similarity': 0.67 });
@@ -107,7 +107,7 @@ describe('a fingerprint without a token', () => {
     expect(measureDevice(other, known).facts).toMatchObject({ 'device.state': 'new', 'device.similarity': 0.5 });
   });
 
-  it('cannot pass for another by sending only the components that everybody shares', () => {
+  it('A fingerprint without a token cannot pass for another by sending only the components that everybody shares', () => {
     expect(similarityOf({ tz: 'Europe/Berlin' }, TRAITS)).toBeCloseTo(1 / 6);
     expect(similarityOf(TRAITS, { tz: 'Europe/Berlin' })).toBeCloseTo(1 / 6);
   });
@@ -117,7 +117,7 @@ describe('a device token', () => {
   const known = baseline({ devices: [knownDevice({ trustedUntil: LIVE, components: TRAITS })] });
 
   /** @see https://github.com/fingerprintjs/fingerprintjs/issues/515 */
-  it('keeps a device trusted through a browser update, and the stored value rolls forward', () => {
+  it('A device token keeps a device trusted through a browser update, and the stored value rolls forward', () => {
     const updated: Given = { token: genuine(), fingerprint: 'fp-2', components: { ...TRAITS, canvas: 'h2' } };
     expect(stateOf(updated, known)).toBe('trusted');
     const after = learnedFrom([observation(updated)], known);
@@ -129,7 +129,7 @@ describe('a device token', () => {
   });
 
   /** @see https://github.com/fingerprintjs/fingerprintjs/issues/809 */
-  it('or enough other components keep a phone itself when low-power mode changes one of them', () => {
+  it('A device token or enough other components keep a phone itself when low-power mode changes one of them', () => {
     const traits = { ...TRAITS, hdr: 'true' };
     const phone = baseline({ devices: [knownDevice({ components: traits, trustedUntil: LIVE })] });
     const dimmed: Given = { fingerprint: 'fp-dim', components: { ...traits, hdr: 'false' } };
@@ -139,7 +139,7 @@ describe('a device token', () => {
   });
 
   /** @see https://github.com/fingerprintjs/fingerprintjs/issues/725 */
-  it('carries a device through another monitor in the middle of a session', () => {
+  it('A device token carries a device through another monitor in the middle of a session', () => {
     let now = baseline({
       devices: [knownDevice({ fingerprint: 'm1', trustedUntil: LIVE })],
       sessions: [knownSession({ device: 'd-1' })],
@@ -155,7 +155,7 @@ describe('a device token', () => {
   });
 
   /** @see https://github.com/rappasoft/laravel-authentication-log/issues/40 */
-  it('and no version in the user agent decides what a device is', () => {
+  it('And no version in the user agent decides what a device is', () => {
     const chrome = (version: number): Given => ({
       userAgent: `Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/${version}.0.0.0 Safari/537.36`,
       fingerprint: 'fp-1',
@@ -168,7 +168,7 @@ describe('a device token', () => {
   });
 
   /** @see https://github.com/FusionAuth/fusionauth-issues/issues/3126 */
-  it('names a computer that two people share, and each keeps his own trust in it', () => {
+  it('A device token names a computer that two people share, and each keeps his own trust in it', () => {
     const first = trustedAfter({ subject: 'u1', fingerprint: 'fp' }, null, 'd-pc');
     const ofFirst = genuine({ device: 'd-pc', subject: 'u1' });
     expect(stateOf({ subject: 'u2', fingerprint: 'fp', token: ofFirst }, null)).toBe('mismatch');
@@ -180,7 +180,7 @@ describe('a device token', () => {
     expect(stateOf({ subject: 'u1', fingerprint: 'fp', token }, first)).toBe('trusted');
   });
 
-  it('that was left in a browser does not follow whoever earns trust there', () => {
+  it('A device token that was left in a browser does not follow whoever earns trust there', () => {
     const planted = genuine({ device: 'd-kiosk', subject: 'attacker' });
     const victim = trustedAfter({ subject: 'u2', fingerprint: 'fp', token: planted }, null);
     expect(victim.devices).toMatchObject([{ id: 'd-kiosk', trustedUntil: NOON + 30 * DAY }]);
@@ -189,7 +189,7 @@ describe('a device token', () => {
     expect(learnedFrom([observation(copied)], victim)?.devices).toContainEqual(victim.devices[0]);
   });
 
-  it('cannot be exchanged for one that outlives what it was stolen with', () => {
+  it('A device token cannot be exchanged for one that outlives what it was stolen with', () => {
     const stolen = genuine({ issuedAt: NOON - DAY, expiresAt: NOON + HOUR });
     const laundered = genuine({
       subject: 'attacker',
@@ -205,11 +205,11 @@ describe('a device token', () => {
     expect(stateOf({ token: genuine({ subject: 'attacker', issuedAt: NOON + HOUR }) }, again)).toBe('mismatch');
   });
 
-  it('of another subject is a mismatch, even where this one has devices', () => {
+  it('A device token of another subject is a mismatch, even where this one has devices', () => {
     expect(stateOf({ token: genuine({ device: 'd-9', subject: 'u9' }) }, known)).toBe('mismatch');
   });
 
-  it('on a machine that resembles its own in less than half is a mismatch, and the machine gets an id of its own', () => {
+  it('A device token on a machine that resembles its own in less than half is a mismatch, and the machine gets an id of its own', () => {
     const carried: Given = {
       token: genuine(),
       fingerprint: 'fp-thief',
@@ -225,22 +225,22 @@ describe('a device token', () => {
     expect(after?.devices.find(({ id }) => id === 'd-1')).toEqual(known.devices[0]);
   });
 
-  it('is not called carried away by fewer than four components', () => {
+  it('A device token is not called carried away by fewer than four components', () => {
     const few = { canvas: 'x', fonts: 'x', gpu: 'x' };
     expect(stateOf({ token: genuine(), fingerprint: 'fp-2', components: few }, known)).toBe('unconfirmed');
   });
 
-  it('trusts for as long as was granted and no longer', () => {
+  it('A device token trusts for as long as was granted and no longer', () => {
     const whole = { token: genuine(), fingerprint: 'fp-1', components: TRAITS };
     expect(stateOf({ ...whole, nowMs: LIVE * 1000 - 1 }, known)).toBe('trusted');
     expect(stateOf({ ...whole, nowMs: LIVE * 1000 }, known)).toBe('known');
   });
 
-  it('trusts by the real clock, whatever moment is replayed', () => {
+  it('A device token trusts by the real clock, whatever moment is replayed', () => {
     expect(stateOf({ token: genuine(), at: LIVE - 60 * DAY, nowMs: LIVE * 1000 }, known)).toBe('known');
   });
 
-  it('of a revoked device is revoked, and stays so when the device is trusted anew with a fresh token', () => {
+  it('A device token of a revoked device is revoked, and stays so when the device is trusted anew with a fresh token', () => {
     const revoked = revokeDevice(known, 'd-1', NOON - HOUR);
     const stolen = genuine({ issuedAt: NOON - DAY });
     expect(stateOf({ token: stolen, fingerprint: 'fp-1' }, revoked)).toBe('revoked');
@@ -249,13 +249,13 @@ describe('a device token', () => {
     expect(stateOf({ token: genuine({ issuedAt: NOON }), fingerprint: 'fp-1' }, again)).toBe('trusted');
   });
 
-  it('issued before all devices were revoked is revoked', () => {
+  it('Issued before all devices were revoked is revoked', () => {
     const all = revokeAllDevices(known, NOON - HOUR);
     expect(stateOf({ token: genuine({ issuedAt: NOON - HOUR - 1 }) }, all)).toBe('revoked');
     expect(stateOf({ token: genuine({ device: 'd-forgotten', issuedAt: NOON - HOUR - 1 }) }, all)).toBe('revoked');
   });
 
-  it('alone holds no trust once the store has forgotten the device', () => {
+  it('A device token alone holds no trust once the store has forgotten the device', () => {
     expect(stateOf({ token: genuine() }, null)).toBe('new');
     expect(
       stateOf(
@@ -265,7 +265,7 @@ describe('a device token', () => {
     ).toBe('known');
   });
 
-  it('that is invalid counts for nothing, and that it came is said', () => {
+  it('A device token that is invalid counts for nothing, and that it came is said', () => {
     const invalid = { state: 'invalid', why: 'bad_signature' } as const;
     expect(measureDevice({ token: invalid }, known)).toMatchObject({
       state: 'unknown',
@@ -275,7 +275,7 @@ describe('a device token', () => {
     expect(stateOf({ token: invalid, fingerprint: 'fp-1' }, known)).toBe('known');
   });
 
-  it('of each of three devices of one person keeps its own trust', () => {
+  it('A device token of each of three devices of one person keeps its own trust', () => {
     const three = baseline({
       devices: ['a', 'b', 'c'].map((id) => knownDevice({ id, fingerprint: `fp-${id}`, trustedUntil: LIVE })),
     });
@@ -290,7 +290,7 @@ describe('a device token beside the traits on record', () => {
     devices: [knownDevice({ trustedUntil: LIVE, components: TRAITS, client: 'chrome/linux' })],
   });
 
-  it('is unconfirmed where they are left out or fewer, names its device all the same, and changes nothing of what is on record', () => {
+  it('A device token beside the traits on record is unconfirmed where they are left out or fewer, names its device all the same, and changes nothing of what is on record', () => {
     const { audio: _audio, ...five } = TRAITS;
     const less: Given[] = [
       {},
@@ -312,7 +312,7 @@ describe('a device token beside the traits on record', () => {
     expect(stateOf({ token: genuine() }, revokeDevice(known, 'd-1', NOON))).toBe('revoked');
   });
 
-  it('is trusted alone where the device never had any, and where more is shown than is on record', () => {
+  it('A device token beside the traits on record is trusted alone where the device never had any, and where more is shown than is on record', () => {
     const bare = baseline({ devices: [knownDevice({ fingerprint: null, trustedUntil: LIVE })] });
     expect(stateOf({ token: genuine() }, bare)).toBe('trusted');
     expect(stateOf({ token: genuine(), fingerprint: 'fp-9', components: TRAITS }, bare)).toBe('trusted');
@@ -320,7 +320,7 @@ describe('a device token beside the traits on record', () => {
     expect(stateOf({ token: genuine(), fingerprint: 'fp-9', components: TRAITS }, few)).toBe('trusted');
   });
 
-  it('is confirmed by a step-up, with the traits that are shown then, or else with those on record', () => {
+  it('A device token beside the traits on record is confirmed by a step-up, with the traits that are shown then, or else with those on record', () => {
     const blocked: Given = { token: genuine(), fingerprint: 'fp-blocked' };
     expect(stateOf(blocked, known)).toBe('unconfirmed');
     expect(stateOf(blocked, trustedAfter(blocked, known))).toBe('trusted');
@@ -329,7 +329,7 @@ describe('a device token beside the traits on record', () => {
     expect(stateOf({ token: genuine() }, navigation)).toBe('unconfirmed');
   });
 
-  it('takes groups that strangers with the same browser share for no sign of the same machine', () => {
+  it('A device token beside the traits on record takes groups that strangers with the same browser share for no sign of the same machine', () => {
     const groups = { audio: 'a', browser: 'b', locale: 'l', fonts: 'f', machine: 'm', screen: 's', webgl: 'w' };
     const firefox = baseline({ devices: [knownDevice({ trustedUntil: LIVE, components: groups })] });
     const stolen = observation({
@@ -346,7 +346,7 @@ describe('a device token beside the traits on record', () => {
     expect(measure(device, stolen, history(firefox), null).facts).toMatchObject({ 'device.state': 'trusted' });
   });
 
-  it('does not miss a constant that was learned before it was known to be one', () => {
+  it('A device token beside the traits on record does not miss a constant that was learned before it was known to be one', () => {
     const learned = baseline({
       devices: [knownDevice({ trustedUntil: LIVE, components: { ...TRAITS, canvas: 'CONST' } })],
     });
@@ -358,7 +358,7 @@ describe('a device token beside the traits on record', () => {
     expect(stateNow(['CONST'])).toBe('trusted');
   });
 
-  it('is never believed more for showing less', () => {
+  it('A device token beside the traits on record is never believed more for showing less', () => {
     const names = ['a', 'b', 'c', 'd', 'e', 'f'];
     const components = fc.dictionary(fc.constantFrom(...names), fc.constantFrom('1', '2'));
     const traits = fc.record({ fingerprint: fc.constantFrom(null, 'fp-1', 'fp-2'), components });
@@ -395,7 +395,7 @@ describe('no device at all', () => {
    * @see https://github.com/QuackbackIO/quackback/pull/525
    * @see https://github.com/wp-slimstat/wp-slimstat/issues/210
    */
-  it('has no identity made of user agent and network', () => {
+  it('No device at all has no identity made of user agent and network', () => {
     const visit = (subject: string, ip: string): Given => ({ subject, ip, userAgent: 'UA1' });
     const known = learnedFrom([observation(visit('u1', '81.2.69.160'))]);
     for (const given of [visit('u1', '81.2.69.160'), visit('u1', '198.51.100.5'), visit('u2', '81.2.69.161')]) {
@@ -410,7 +410,7 @@ describe('no device at all', () => {
     expect(known?.devices).toEqual([]);
   });
 
-  it('misses the token in a session of a trusted device, whatever else the client leaves out', () => {
+  it('No device at all misses the token in a session of a trusted device, whatever else the client leaves out', () => {
     const trusted = baseline({
       devices: [knownDevice({ trustedUntil: LIVE })],
       sessions: [knownSession({ device: 'd-1' })],
@@ -426,7 +426,7 @@ describe('no device at all', () => {
   });
 
   /** @see https://github.com/fingerprintjs/fingerprintjs/issues/698 */
-  it('on plain http, where the cookie stays away, makes another value a new device', () => {
+  it('No device at all on plain http, where the cookie stays away, makes another value a new device', () => {
     const known = baseline({ devices: [knownDevice({ fingerprint: 's1', trustedUntil: LIVE })] });
     expect(stateOf({ fingerprint: 'i1' }, known)).toBe('new');
     const after = learnedFrom([observation({ fingerprint: 'i1' })], known);
@@ -435,7 +435,7 @@ describe('no device at all', () => {
 });
 
 describe('claims of the client', () => {
-  it('are facts of their own, known even without store and subject', () => {
+  it('Claims of the client are facts of their own, known even without store and subject', () => {
     const claim = { confidence: 0.4, bot: true };
     const facts = { 'device.confidence': 0.4, 'device.bot': true };
     const seen = observation({ fingerprint: 'fp-1', claim });
@@ -450,7 +450,7 @@ describe('claims of the client', () => {
   });
 });
 
-it('counts the subject by checks, not by fingerprints', () => {
+it('The device signal counts the subject by checks, not by fingerprints', () => {
   expect(measure(velocity, observation({ fingerprint: 'm2' }), history(baseline()), null).facts).toEqual({
     'subject.attempts_1m': 1,
     'subject.failures_10m': 0,

@@ -6,7 +6,7 @@ import { baseline, history, measure, NOON, observation, STORE_DOWN } from '../..
 describe('the place', () => {
   const nl = { country: 'NL', region: 'NH', city: 'Amsterdam', lat: 52.4, lon: 4.9, accuracyKm: 4.6 };
 
-  it('is told with its source, and whether the country is new', () => {
+  it('The place is told with its source, and whether the country is new', () => {
     const home = baseline({ countries: [{ code: 'NL', lastSeen: NOON }] });
     expect(measure(geo, observation({ place: nl }), history(home), null).facts).toEqual({
       'geo.country': 'NL',
@@ -20,21 +20,21 @@ describe('the place', () => {
     expect(measure(geo, brazil, history(home), null).facts['geo.new_country']).toBe(true);
   });
 
-  it('has no new country on a cold start, nor where the country itself is unknown', () => {
+  it('The place has no new country on a cold start, nor where the country itself is unknown', () => {
     const home = baseline({ countries: [{ code: 'NL', lastSeen: NOON }] });
     expect(measure(geo, observation({ place: nl }), history(null), null).facts['geo.new_country']).toBeUndefined();
     const nowhere = observation({ place: { lat: 1, lon: 1 } });
     expect(measure(geo, nowhere, history(home), null).facts['geo.new_country']).toBeUndefined();
   });
 
-  it('stays told when the store is down, without the comparison', () => {
+  it('The place stays told when the store is down, without the comparison', () => {
     const { state, facts } = measure(geo, observation({ place: nl }), STORE_DOWN, null);
     expect(state).toBe('failed');
     expect(facts['geo.country']).toBe('NL');
     expect(facts['geo.new_country']).toBeUndefined();
   });
 
-  it('is missed like a store where its source did not answer in time, and simply unknown where it has none', () => {
+  it('The place is missed like a store where its source did not answer in time, and simply unknown where it has none', () => {
     const without = (why: NoPlace) =>
       measure(geo, observation({ located: { known: false, why } }), history(null), null);
     expect(without('source_unavailable')).toEqual({ state: 'failed', why: 'source_unavailable', facts: {} });

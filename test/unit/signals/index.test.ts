@@ -20,7 +20,7 @@ import {
 } from '../../support/signals/given.ts';
 
 describe('all signals together', () => {
-  it('stand in the answer under their names, their facts under full names beside those of the request', () => {
+  it('Stand in the answer under their names, their facts under full names beside those of the request', () => {
     const { signals, facts } = measureEach(observation({ at: Date.UTC(2026, 10, 29, 23, 59, 59) / 1000 }), history());
     expect(Object.keys(signals)).toEqual(['device', 'ip', 'geo', 'travel', 'velocity', 'client', 'session', 'step_up']);
     expect(facts).toMatchObject({ action: 'login', 'subject.id': 'u1', 'request.hour': 23, 'request.weekday': 7 });
@@ -31,12 +31,12 @@ describe('all signals together', () => {
     ['2026-11-23T00:00:00Z', 0, 1],
     ['2025-03-10T12:00:00Z', 12, 1],
     ['2024-02-29T05:30:00Z', 5, 4],
-  ])('take hour and weekday of %s in UTC', (text, hour, weekday) => {
+  ])('All signals together take hour and weekday of %s in UTC', (text, hour, weekday) => {
     const { facts } = measureEach(observation({ at: Date.parse(text) / 1000 }), history());
     expect([facts['request.hour'], facts['request.weekday']]).toEqual([hour, weekday]);
   });
 
-  it('declare each fact once', () => {
+  it('All signals together declare each fact once', () => {
     const names = SIGNALS.flatMap(({ facts }) => Object.keys(facts));
     expect(new Set(names).size).toBe(names.length);
     expect(Object.keys(FACT_CATALOG).length).toBe(names.length + 8);
@@ -95,7 +95,7 @@ describe('all signals together', () => {
     device: fc.constantFrom(history().device, STORE_DOWN.device, null),
   });
 
-  it('never throw, and measure only facts that they declare, of the declared type', () => {
+  it('All signals together never throw, and measure only facts that they declare, of the declared type', () => {
     fc.assert(
       fc.property(givens, histories, (given, slots) => {
         const { facts, signals } = measureEach(observation(given as Given), slots);
@@ -113,7 +113,7 @@ describe('all signals together', () => {
     );
   });
 
-  it('teach a baseline that stays within its caps', () => {
+  it('All signals together teach a baseline that stays within its caps', () => {
     fc.assert(
       fc.property(fc.array(givens, { maxLength: 30 }), (all) => {
         const known = learnedFrom(all.map((given) => observation(given as Given)));
@@ -123,7 +123,7 @@ describe('all signals together', () => {
     );
   });
 
-  it('teach nothing of a device that the request does not name', () => {
+  it('All signals together teach nothing of a device that the request does not name', () => {
     expect(lessonOf(observation(), null).device).toBeNull();
   });
 });

@@ -17,7 +17,7 @@ import {
 describe('the address', () => {
   const known = baseline({ networks: [{ key: '45.83.1.0/24', lastSeen: NOON - DAY }] });
 
-  it('shows what lists, counters and the subject’s own past say', () => {
+  it('The address shows what lists, counters and the subject’s own past say', () => {
     const seen = observation({ ip: '81.2.69.161', categories: ['attack'], asn: 20712 });
     const slots = {
       ...history(baseline({ networks: [{ key: seen.keys.network ?? '', lastSeen: NOON - DAY }] })),
@@ -46,7 +46,7 @@ describe('the address', () => {
     });
   });
 
-  it('is called off, not clean, while no list is in force; what needs none is still told', () => {
+  it('The address is called off, not clean, while no list is in force; what needs none is still told', () => {
     const { state, why, facts } = measure(ip, observation({ lists: 'none', asn: 14593 }), history(known), null);
     expect([state, why]).toEqual(['off', 'no_lists']);
     expect(facts).toMatchObject({ 'ip.failures_10m': 0, 'ip.known': false, 'ip.asn': 14593 });
@@ -55,7 +55,7 @@ describe('the address', () => {
   });
 
   /** @see https://github.com/firehol/blocklist-ipsets/issues/219 */
-  it('is measured with the word that lists are past their age, and says which and of what categories nobody knows', () => {
+  it('The address is measured with the word that lists are past their age, and says which and of what categories nobody knows', () => {
     const seen = observation({ ip: '34.5.6.66' });
     const stale = { lists: ['f1'], categories: ['attack'], holds: true } as const;
     const partly = { ...seen, standing: { categories: [], lists: [], asn: null, stale } };
@@ -76,7 +76,7 @@ describe('the address', () => {
     expect(lessonOf(partly, null)).toMatchObject({ place: null, country: null, network: null, address: null });
   });
 
-  it('tells what it is when the store gives no answer', () => {
+  it('The address tells what it is when the store gives no answer', () => {
     const { state, why, facts } = measure(ip, observation({ categories: ['tor'] }), STORE_DOWN, null);
     expect([state, why]).toEqual(['failed', 'timeout']);
     expect(facts).toEqual({
@@ -90,7 +90,7 @@ describe('the address', () => {
   });
 
   it.each<NoAddress>(['absent', 'malformed', 'no_trusted_hop'])(
-    'that is %s is unknown with that reason',
+    'The address that is %s is unknown with that reason',
     (noAddress) => {
       expect(measure(ip, observation({ ip: null, noAddress }), { ...history(), address: null }, null)).toEqual({
         state: 'unknown',
@@ -100,7 +100,7 @@ describe('the address', () => {
     },
   );
 
-  it('is told from its neighbours in a network that the subject knows', () => {
+  it('The address is told from its neighbours in a network that the subject knows', () => {
     const home = learnedFrom([observation({ ip: '81.2.69.160' })]);
     const factsAt = (address: string) => measure(ip, observation({ ip: address }), history(home), null).facts;
     expect(factsAt('81.2.69.160')).toMatchObject({ 'ip.known': true, 'ip.address_known': true });
@@ -108,7 +108,7 @@ describe('the address', () => {
     expect(factsAt('81.2.70.160')).toMatchObject({ 'ip.known': false, 'ip.address_known': false });
   });
 
-  it('is neither known nor unknown to somebody without a past', () => {
+  it('The address is neither known nor unknown to somebody without a past', () => {
     expect(measure(ip, observation(), history(null), null).facts['ip.known']).toBeUndefined();
   });
 });

@@ -29,7 +29,7 @@ describe('the session', () => {
   const measureSession = (given: Given) =>
     measure(session, observation({ session: 's-1', ...given }), history(known), null);
 
-  it('that goes on where it was is unchanged', () => {
+  it('The session that goes on where it was is unchanged', () => {
     expect(measureSession({ fingerprint: 'fp-1', place: { country: 'NL' } })).toEqual({
       state: 'measured',
       facts: {
@@ -41,7 +41,7 @@ describe('the session', () => {
     });
   });
 
-  it('that moves to another device, network and country is the mark of a stolen cookie', () => {
+  it('The session that moves to another device, network and country is the mark of a stolen cookie', () => {
     expect(measureSession({ fingerprint: 'fp-thief', ip: '45.83.1.1', place: { country: 'BR' } }).facts).toMatchObject({
       'session.ip_changed': true,
       'session.device_changed': true,
@@ -49,22 +49,22 @@ describe('the session', () => {
     });
   });
 
-  it('cannot say whether the device changed when none is named', () => {
+  it('The session cannot say whether the device changed when none is named', () => {
     expect(measureSession({}).facts['session.device_changed']).toBeUndefined();
   });
 
-  it('is moved by a token that names another device, whatever the fingerprint', () => {
+  it('The session is moved by a token that names another device, whatever the fingerprint', () => {
     const other = { fingerprint: 'fp-1', token: genuine({ device: 'd-2' }) };
     expect(measureSession(other).facts['session.device_changed']).toBe(true);
   });
 
-  it('is unknown when it is new, when there is none and without a subject', () => {
+  it('The session is unknown when it is new, when there is none and without a subject', () => {
     expect(measureSession({ session: 's-new' })).toMatchObject({ state: 'unknown', why: 'new_session' });
     expect(measure(session, observation(), history(known), null)).toMatchObject({ why: 'no_session' });
     expect(measureSession({ subject: null })).toMatchObject({ why: 'no_subject' });
   });
 
-  it('learns a network even through a VPN, for within the session it is a legitimate one', () => {
+  it('The session learns a network even through a VPN, for within the session it is a legitimate one', () => {
     const viaVpn = observation({ session: 's-1', ip: '45.83.1.1', categories: ['vpn'] });
     const after = learnedFrom([viaVpn], known);
     expect(after?.sessions[0]?.networks).toContain(viaVpn.keys.network);

@@ -23,7 +23,7 @@ describe('the step-up proof', () => {
   const measureProof = (verdict: ProofVerdict | null, given: Given = {}) =>
     measure(stepUp, observation(given), history(), verdict);
 
-  it('is told with its age by the real clock, its class and its methods', () => {
+  it('The step-up proof is told with its age by the real clock, its class and its methods', () => {
     expect(measureProof({ valid: true, proof }, { at: NOON - 30 * DAY, nowMs: NOON * 1000 }).facts).toEqual({
       'step_up.present': true,
       'step_up.age_s': 300,
@@ -32,7 +32,7 @@ describe('the step-up proof', () => {
     });
   });
 
-  it('is not present when none came, when it is refused, of somebody else or no step-up', () => {
+  it('The step-up proof is not present when none came, when it is refused, of somebody else or no step-up', () => {
     const error = { code: 'expired', message: '', suspicious: false };
     expect(measureProof(null)).toEqual({ state: 'measured', facts: { 'step_up.present': false } });
     expect(measureProof({ valid: false, error })).toEqual({

@@ -41,7 +41,7 @@ function travelFrom(place: Partial<KnownPlace> & { lat: number; lon: number }, s
 }
 
 describe('speed', () => {
-  it('is the distance less both radii over the time between the sightings', () => {
+  it('The speed is the distance less both radii over the time between the sightings', () => {
     const { state, facts } = travelFrom(NEW_YORK, 31 * MINUTE, { place: { ...LONDON, accuracyKm: 0 } });
     expect(state).toBe('measured');
     expect(facts).toEqual({
@@ -54,13 +54,13 @@ describe('speed', () => {
   });
 
   /** @see https://github.com/KanishJebaMathewM/Truxify/pull/4594 */
-  it('of a long honest flight stays below that of an aeroplane', () => {
+  it('The speed of a long honest flight stays below that of an aeroplane', () => {
     const { facts } = travelFrom(PARIS, 14 * HOUR, { place: { lat: 35.6762, lon: 139.6503 } });
     expect(facts).toMatchObject({ 'travel.state': 'measured', 'travel.speed_kmh': 691 });
   });
 
   /** @see https://github.com/JuliaEarth/GeoStats.jl/issues/14 */
-  it('is known between opposite points of the Earth', () => {
+  it('The speed is known between opposite points of the Earth', () => {
     const { facts } = travelFrom({ lat: -15.625, lon: 1, accuracyKm: 0 }, HOUR, {
       place: { lat: 15.625, lon: -179, accuracyKm: 0 },
     });
@@ -68,26 +68,26 @@ describe('speed', () => {
   });
 
   /** @see https://github.com/MushroomObserver/mushroom-observer/issues/5014 */
-  it('is known from the prime meridian to the equator, for one zero is a coordinate', () => {
+  it('The speed is known from the prime meridian to the equator, for one zero is a coordinate', () => {
     const { facts } = travelFrom({ lat: 51.4779, lon: 0 }, 20 * MINUTE, { place: { lat: 0, lon: 32.5825 } });
     expect(facts['travel.state']).toBe('measured');
     expect(facts['travel.speed_kmh']).toBeGreaterThan(18_000);
   });
 
-  it('is unknown at (0, 0), which is no coordinate', () => {
+  it('The speed is unknown at (0, 0), which is no coordinate', () => {
     const { state, facts } = travelFrom(LONDON, HOUR, { place: { lat: 0, lon: 0 } });
     expect(state).toBe('unknown');
     expect(facts).toEqual({ 'travel.state': 'no_place' });
   });
 
-  it('counts an event that arrives late by the same distance in time', () => {
+  it('The speed counts an event that arrives late by the same distance in time', () => {
     expect(travelFrom(NEW_YORK, -31 * MINUTE, { place: LONDON }).facts).toEqual(
       travelFrom(NEW_YORK, 31 * MINUTE, { place: LONDON }).facts,
     );
   });
 
   /** @see https://github.com/consuldemocracy/consuldemocracy/pull/3678 */
-  it('is finite when the clock steps back within a second', () => {
+  it('The speed is finite when the clock steps back within a second', () => {
     const known = learnedFrom([observation({ at: NOON + 0.3, place: LONDON })]);
     expect(measureTravel({ at: NOON + 0.1, place: LONDON }, known).facts).toEqual({
       'travel.state': 'near',
@@ -101,7 +101,7 @@ describe('speed', () => {
 
 describe('distance that is no evidence', () => {
   /** @see https://github.com/FusionAuth/fusionauth-issues/issues/3014 */
-  it('does not let a carrier whose addresses are homed in two cities look like travel', () => {
+  it('Distance that is no evidence does not let a carrier whose addresses are homed in two cities look like travel', () => {
     const houston = { lat: 29.7604, lon: -95.3698, accuracyKm: 100 };
     const sanAntonio = { lat: 29.4241, lon: -98.4936 };
     expect(travelFrom(houston, 2 * MINUTE, { place: { ...sanAntonio, accuracyKm: 199 } }).facts).toEqual({
@@ -116,13 +116,13 @@ describe('distance that is no evidence', () => {
   });
 
   /** @see https://github.com/panther-labs/panther-analysis/pull/783 */
-  it('is all that lies under 100 km, whatever the speed', () => {
+  it('Distance that is no evidence is all that lies under 100 km, whatever the speed', () => {
     const facts = travelFrom(BERLIN, 10, { place: { lat: 52.52, lon: 14.069 } }).facts;
     expect(facts).toMatchObject({ 'travel.state': 'near', 'travel.elapsed_s': 60 });
     expect(facts['travel.speed_kmh']).toBeUndefined();
   });
 
-  it('ends at 100 km exactly', () => {
+  it('Distance that is no evidence ends at 100 km exactly', () => {
     const degreesFor = (km: number) => km / (6371.0088 * (Math.PI / 180));
     const start = { lat: 10, lon: 20, accuracyKm: 0 };
     const at = (km: number) =>
@@ -131,7 +131,7 @@ describe('distance that is no evidence', () => {
   });
 
   /** @see https://github.com/opendatasoft/elasticsearch-aggregation-geoclustering/issues/15 */
-  it('lies on both sides of the date line', () => {
+  it('Distance that is no evidence lies on both sides of the date line', () => {
     const known = learnedFrom([
       observation({ at: NOON - DAY, place: { lat: -17, lon: 179.649556, accuracyKm: 50 } }),
       observation({ at: NOON - HOUR, place: { lat: -17, lon: -176.131694, accuracyKm: 50 } }),
@@ -140,7 +140,7 @@ describe('distance that is no evidence', () => {
     expect(facts).toMatchObject({ 'travel.state': 'near', 'travel.distance_km': 67 });
   });
 
-  it('joins IPv4 and IPv6 of one household when the radii overlap', () => {
+  it('Distance that is no evidence joins IPv4 and IPv6 of one household when the radii overlap', () => {
     const v4 = observation({ at: NOON - MINUTE, ip: '81.2.69.160', place: { ...LONDON, accuracyKm: 100 } });
     const known = learnedFrom([v4]);
     const ipswich = { lat: 52.0611, lon: 1.1576, accuracyKm: 20 };
@@ -152,7 +152,7 @@ describe('distance that is no evidence', () => {
 
 describe('a place that says little', () => {
   /** @see https://github.com/snowplow/enrich/issues/105 */
-  it('takes part only as far as its radius allows, and the radius is remembered', () => {
+  it('A place that says little takes part only as far as its radius allows, and the radius is remembered', () => {
     const ten = 10 * MINUTE;
     expect(travelFrom(BERLIN, ten, { place: { ...PARIS, accuracyKm: 5 } }).facts['travel.speed_kmh']).toBe(5115);
     expect(travelFrom(BERLIN, ten, { place: { ...PARIS, accuracyKm: 1000 } })).toMatchObject({
@@ -164,7 +164,7 @@ describe('a place that says little', () => {
   });
 
   /** @see https://github.com/geoip-lite/node-geoip/issues/173 */
-  it('neither counts as travel nor replaces a city that is known', () => {
+  it('Neither counts as travel nor replaces a city that is known', () => {
     const spring = observation({ at: NOON - 20 * MINUTE, place: { lat: 30.0799, lon: -95.4172, city: 'Spring' } });
     const countryOnly = { lat: 37.751, lon: -97.822, accuracyKm: 1000, country: 'US' };
     const home = learnedFrom([spring]);
@@ -176,7 +176,7 @@ describe('a place that says little', () => {
 
   /** @see https://github.com/maxmind/GeoIP2-node/issues/441 */
   it.each(['127.0.0.1', '::1', '10.1.2.3', '169.254.10.10', '100.64.0.9'])(
-    'is that of %s: no travel, no lesson',
+    'A place that says little is that of %s: no travel, no lesson',
     (text) => {
       const home = learnedFrom([observation({ at: NOON - HOUR, place: LONDON })]);
       const given: Given = { ip: text, located: { known: false, why: 'private_address' } };
@@ -196,7 +196,7 @@ describe('a place that says little', () => {
   );
 
   /** @see https://github.com/maxmind/MaxMind-DB/issues/27 */
-  it('is that of a Teredo tunnel', () => {
+  it('A place that says little is that of a Teredo tunnel', () => {
     const teredo: Given = {
       ip: '2001:0:4136:e378:8000:63bf:3fff:fdd2',
       located: { known: false, why: 'tunnel_address' },
@@ -204,22 +204,25 @@ describe('a place that says little', () => {
     expect(travelFrom(LONDON, HOUR, teredo)).toMatchObject({ state: 'unknown', why: 'placeless' });
   });
 
-  it('is unknown for a public address that no source knows', () => {
+  it('A place that says little is unknown for a public address that no source knows', () => {
     const facts = travelFrom(LONDON, HOUR, { located: { known: false, why: 'not_found' } }).facts;
     expect(facts).toEqual({ 'travel.state': 'no_place' });
   });
 });
 
 describe('an address that hides the place', () => {
-  it.each<Category>(['tor', 'vpn', 'relay', 'proxy', 'datacenter'])('as %s yields no speed', (category) => {
-    expect(travelFrom(LONDON, HOUR, { place: SINGAPORE, categories: [category] })).toEqual({
-      state: 'unknown',
-      why: 'placeless',
-      facts: { 'travel.state': 'placeless' },
-    });
-  });
+  it.each<Category>(['tor', 'vpn', 'relay', 'proxy', 'datacenter'])(
+    'An address that hides the place as %s yields no speed',
+    (category) => {
+      expect(travelFrom(LONDON, HOUR, { place: SINGAPORE, categories: [category] })).toEqual({
+        state: 'unknown',
+        why: 'placeless',
+        facts: { 'travel.state': 'placeless' },
+      });
+    },
+  );
 
-  it('yields a speed again where a list of category allow vouches for it', () => {
+  it('An address that hides the place yields a speed again where a list of category allow vouches for it', () => {
     expect(travelFrom(LONDON, HOUR, { place: SINGAPORE, categories: ['allow'] }).facts['travel.state']).toBe(
       'measured',
     );
@@ -229,7 +232,7 @@ describe('an address that hides the place', () => {
   });
 
   /** @see https://github.com/panther-labs/panther-analysis/pull/908 */
-  it('is not remembered, so the way home from it is no travel', () => {
+  it('An address that hides the place is not remembered, so the way home from it is no travel', () => {
     const known = learnedFrom([
       observation({ at: NOON - 10 * MINUTE, place: LONDON }),
       observation({ at: NOON - 5 * MINUTE, place: SINGAPORE, categories: ['vpn'], ip: '45.83.1.1' }),
@@ -240,14 +243,14 @@ describe('an address that hides the place', () => {
   });
 
   /** @see https://github.com/panther-labs/panther-analysis/pull/912 */
-  it('is no place to be even for somebody never seen before', () => {
+  it('An address that hides the place is no place to be even for somebody never seen before', () => {
     const first = observation({ place: SINGAPORE, categories: ['vpn'] });
     expect(measure(travel, first, history(null), null)).toMatchObject({ state: 'unknown', why: 'placeless' });
     expect(learnedFrom([first])).toMatchObject({ learned: 1, places: [], countries: [], networks: [] });
   });
 
   /** @see https://github.com/panther-labs/panther-analysis/pull/1358 */
-  it('belongs to a satellite operator as well: the aeroplane is not at his office', () => {
+  it('An address that hides the place belongs to a satellite operator as well: the aeroplane is not at his office', () => {
     const known = learnedFrom([observation({ at: NOON - 30 * MINUTE, place: LOS_ANGELES })]);
     const onBoard: Given = { asn: 22351, place: { lat: 38.918, lon: -77.231, accuracyKm: 50, country: 'US' } };
     expect(measureTravel(onBoard, known).facts).toEqual({ 'travel.state': 'satellite' });
@@ -255,7 +258,7 @@ describe('an address that hides the place', () => {
   });
 
   /** @see https://github.com/mpolden/echoip/issues/155 */
-  it('may be a satellite line at home', () => {
+  it('An address that hides the place may be a satellite line at home', () => {
     const known = learnedFrom([observation({ at: NOON - 5 * MINUTE, place: { lat: 50.0755, lon: 14.4378 } })]);
     const dish: Given = { asn: 14593, place: { ...LONDON, accuracyKm: 100 }, ip: '143.105.1.1' };
     expect(measureTravel(dish, known).facts).toEqual({ 'travel.state': 'satellite' });
@@ -264,7 +267,7 @@ describe('an address that hides the place', () => {
   });
 
   /** @see https://github.com/zammad/zammad/issues/5665 */
-  it('inside the office is never a new country', () => {
+  it('An address that hides the place inside the office is never a new country', () => {
     const office = observation({ ip: '10.25.0.24', located: { known: false, why: 'private_address' } });
     const known = history(baseline({ countries: [{ code: 'AU', lastSeen: NOON - DAY }] }));
     expect(measure(geo, office, known, null).facts['geo.new_country']).toBeUndefined();
@@ -276,7 +279,7 @@ describe('a second home', () => {
   const at = (place: typeof LONDON, days: number): Given => ({ at: NOON - days * DAY, place });
   const alternating = [at(LONDON, 9), at(PARIS, 8), at(LONDON, 7), at(PARIS, 6), at(LONDON, 5), at(PARIS, 4)];
 
-  it('is excused once it was visited three times in 30 days while the other was visited too', () => {
+  it('A second home is excused once it was visited three times in 30 days while the other was visited too', () => {
     const stays = [...alternating, { at: NOON - HOUR, place: LONDON }];
     expect(measureTravel({ place: PARIS }, learnedFrom(stays.map(observation))).facts).toEqual({
       'travel.state': 'excused',
@@ -288,7 +291,7 @@ describe('a second home', () => {
     expect(measureTravel({ place: PARIS }, twice).facts['travel.state']).toBe('measured');
   });
 
-  it('is excused no longer when the visits lie further back than 30 days', () => {
+  it('A second home is excused no longer when the visits lie further back than 30 days', () => {
     const long = learnedFrom(
       [...alternating.map((stay) => ({ ...stay, at: (stay.at ?? 0) - 40 * DAY }))].map(observation),
     );
@@ -296,18 +299,18 @@ describe('a second home', () => {
     expect(measureTravel({ place: PARIS }, known).facts['travel.state']).toBe('measured');
   });
 
-  it('is not the home that a single journey left behind', () => {
+  it('A second home is not the home that a single journey left behind', () => {
     const home = [5, 4, 3, 2].map((days) => observation(at(LONDON, days)));
     const abroad = observation({ at: NOON - HOUR, place: SINGAPORE });
     expect(measureTravel({ place: LONDON }, learnedFrom([...home, abroad])).facts['travel.state']).toBe('measured');
   });
 
-  it('excuses nothing against a third place', () => {
+  it('A second home excuses nothing against a third place', () => {
     const known = learnedFrom([...alternating.map(observation), observation({ at: NOON - HOUR, place: SINGAPORE })]);
     expect(measureTravel({ place: PARIS }, known).facts['travel.state']).toBe('measured');
   });
 
-  it('stays excused over a weekend spent wholly at the other', () => {
+  it('A second home stays excused over a weekend spent wholly at the other', () => {
     const weeks = [21, 20, 19, 18, 17, 14, 13, 12, 11, 10, 7, 6, 5, 4, 3].flatMap((days) => [
       observation({ at: NOON - days * DAY - 4 * HOUR, place: LONDON }),
       observation({ at: NOON - days * DAY, place: PARIS }),
@@ -329,7 +332,7 @@ describe('devices', () => {
   });
 
   /** @see https://github.com/oauth-wg/oauth-cross-device-security/issues/202 */
-  it('travel by themselves: a phone that tunnels home and a laptop on the local network do not flap', () => {
+  it('Travel by themselves: a phone that tunnels home and a laptop on the local network do not flap', () => {
     let known = learnedFrom(
       [
         observation({ ...phone, at: NOON - 2 * MINUTE, place: NEW_YORK }),
@@ -348,7 +351,7 @@ describe('devices', () => {
     }
   });
 
-  it('are compared with the subject while they have no sighting of their own', () => {
+  it('Devices are compared with the subject while they have no sighting of their own', () => {
     const known = { ...trusted, places: [knownPlace({ ...NEW_YORK, at: NOON - HOUR })] };
     expect(measureTravel({ ...laptop, place: BERLIN }, known).facts).toMatchObject({
       'travel.state': 'measured',
@@ -356,7 +359,7 @@ describe('devices', () => {
     });
   });
 
-  it('do not choose what they are compared with by a copied fingerprint', () => {
+  it('Devices do not choose what they are compared with by a copied fingerprint', () => {
     const known = learnedFrom(
       [
         observation({ ...laptop, at: NOON - 20 * DAY, place: BERLIN }),
@@ -373,7 +376,7 @@ describe('devices', () => {
 
 describe('a session on a dual-stack line', () => {
   /** @see https://github.com/mailcow/mailcow-dockerized/pull/295 */
-  it('has both its networks after each was seen once', () => {
+  it('A session on a dual-stack line has both its networks after each was seen once', () => {
     const v6: Given = { session: 's-1', ip: '2a00:23c4::1' };
     const v4: Given = { session: 's-1', ip: '::ffff:81.2.69.160' };
     const changed = (given: Given, known: Baseline | null) =>
@@ -387,7 +390,7 @@ describe('a session on a dual-stack line', () => {
 });
 
 describe('what is missing', () => {
-  it('is said: no sighting yet, no subject, no store', () => {
+  it('What is missing is said: no sighting yet, no subject, no store', () => {
     expect(measureTravel({ place: LONDON }, null)).toMatchObject({ state: 'unknown', why: 'no_baseline' });
     expect(measureTravel({ place: LONDON }, baseline())).toMatchObject({ state: 'unknown', why: 'no_baseline' });
     expect(measureTravel({ place: LONDON, subject: null }, null)).toMatchObject({
@@ -403,7 +406,7 @@ describe('what is missing', () => {
 });
 
 /** @see https://github.com/panther-labs/panther-analysis/pull/840 */
-it('measures one subject as if no other had been measured before', () => {
+it('The travel signal measures one subject as if no other had been measured before', () => {
   const viaVpn = observation({ subject: 'A', place: SINGAPORE, categories: ['vpn'] });
   const plain = observation({ subject: 'B', place: LONDON });
   const known = history(baseline({ places: [knownPlace({ ...BERLIN, at: NOON - HOUR })] }));
@@ -415,7 +418,7 @@ it('measures one subject as if no other had been measured before', () => {
   }
 });
 
-it('is finite and known only when measured, for any two sightings', () => {
+it('The travel signal is finite and known only when measured, for any two sightings', () => {
   const place: fc.Arbitrary<Partial<Place>> = fc.record({
     lat: fc.double({ min: -90, max: 90, noNaN: true }),
     lon: fc.double({ min: -180, max: 180, noNaN: true }),

@@ -3,7 +3,7 @@ import { velocity } from '../../../src/signals/velocity.ts';
 import { baseline, DAY, history, measure, NOON, observation, STORE_DOWN } from '../../support/signals/given.ts';
 
 describe('the subject’s velocity', () => {
-  it('knows a cold start as one, and how long somebody has been away', () => {
+  it('The subject’s velocity knows a cold start as one, and how long somebody has been away', () => {
     expect(measure(velocity, observation(), history(null), null).facts).toEqual({
       'subject.attempts_1m': 1,
       'subject.failures_10m': 0,
@@ -18,7 +18,7 @@ describe('the subject’s velocity', () => {
     });
   });
 
-  it('has failed when the store gave no answer', () => {
+  it('The subject’s velocity has failed when the store gave no answer', () => {
     expect(measure(velocity, observation(), STORE_DOWN, null)).toEqual({ state: 'failed', why: 'timeout', facts: {} });
   });
 });

@@ -15,21 +15,21 @@ const REQUIREMENT: Requirement = {
 const GRAMMAR =
   /^Bearer error="insufficient_user_authentication", error_description="[\x20\x21\x23-\x5b\x5d-\x7e]*"(, acr_values="[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*")?(, max_age="\d+")?$/;
 
-test('a challenge names class and age in the words of RFC 9470', () => {
+test('A challenge names class and age in the words of RFC 9470', () => {
   expect(wwwAuthenticate(REQUIREMENT)).toBe(
     'Bearer error="insufficient_user_authentication", ' +
       'error_description="A fresh or stronger authentication is required", acr_values="urn:stepgate:su", max_age="600"',
   );
 });
 
-test('a challenge without a demanded class names none, and why a proof was not taken comes first', () => {
+test('A challenge without a demanded class names none, and why a proof was not taken comes first', () => {
   const reason = { code: 'token_too_old', description: 'Sign in again' };
   expect(wwwAuthenticate({ ...REQUIREMENT, acrValues: [] }, reason)).toBe(
     'Bearer error="insufficient_user_authentication", error_description="token_too_old: Sign in again", max_age="600"',
   );
 });
 
-test('text that would break out of its quotes or start a header of its own is made harmless', () => {
+test('Text that would break out of its quotes or start a header of its own is made harmless', () => {
   const description = 'a "quoted\\" wörd\r\nSet-Cookie: x=1';
   expect(wwwAuthenticate({ ...REQUIREMENT, acrValues: ['ok', 'a"b', 'a b', 'ü', 'c\r\nd', ''] }, { description })).toBe(
     'Bearer error="insufficient_user_authentication", ' +
@@ -37,7 +37,7 @@ test('text that would break out of its quotes or start a header of its own is ma
   );
 });
 
-test('classes for which no room is left are left out whole', () => {
+test('Classes for which no room is left are left out whole', () => {
   const acrValues = Array.from({ length: 100 }, (_, index) => `urn:example:assurance:level:${index}`);
   const challenge = wwwAuthenticate({ ...REQUIREMENT, acrValues: ['x'.repeat(5000), ...acrValues] });
   expect(challenge.length).toBeLessThan(1000);
@@ -46,7 +46,7 @@ test('classes for which no room is left are left out whole', () => {
   expect(listed.length).toBeGreaterThan(10);
 });
 
-test('whatever a rule holds, there is one grammatical challenge of less than a kilobyte', () => {
+test('Whatever a rule holds, there is one grammatical challenge of less than a kilobyte', () => {
   const text = fc.oneof(fc.string({ unit: 'binary' }), fc.string({ minLength: 200, maxLength: 3000 }), fc.string());
   fc.assert(
     fc.property(

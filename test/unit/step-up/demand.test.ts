@@ -29,16 +29,16 @@ describe('what a client is told to ask for', () => {
     ['the rule’s own where no class meets both', ['a'], { acrValues: ['b'], acrOrder: null }, ['a']],
     ['the rule’s own where the issuer shows a step-up otherwise', ['3'], { acrValues: null, acrOrder: null }, ['3']],
     ['nothing where neither names a class', [], { acrValues: null, acrOrder: null }, []],
-  ])('is %s', (_what, acrValues, changes, expected) => {
+  ])('What a client is told to ask for is %s', (_what, acrValues, changes, expected) => {
     expect(demandOf(requirement({ acrValues }), [terms(changes)]).acrValues).toEqual(expected);
   });
 
-  test('is never older than the issuer permits, nor younger than the rule asks', () => {
+  test('What a client is told to ask for is never older than the issuer permits, nor younger than the rule asks', () => {
     const ageFor = (maxAgeSeconds: number) => demandOf(requirement({ maxAgeSeconds }), [terms()]).maxAgeSeconds;
     expect([ageFor(300), ageFor(3600)]).toEqual([300, 600]);
   });
 
-  test('names the classes of every issuer while it is not known which one it will be', () => {
+  test('What a client is told to ask for names the classes of every issuer while it is not known which one it will be', () => {
     const both = [terms(), terms({ acrValues: ['gold'], acrOrder: null, maxAgeSeconds: 60 }), terms()];
     expect(demandOf(requirement({ maxAgeSeconds: 3600 }), both)).toMatchObject({
       acrValues: ['2', 'gold'],
@@ -46,12 +46,12 @@ describe('what a client is told to ask for', () => {
     });
   });
 
-  test('is the requirement itself where no issuer is configured', () => {
+  test('What a client is told to ask for is the requirement itself where no issuer is configured', () => {
     const asked = requirement({ acrValues: ['x'] });
     expect(demandOf(asked, [])).toBe(asked);
   });
 
-  test('is a log-in of now where the proof has to be single-use', () => {
+  test('What a client is told to ask for is a log-in of now where the proof has to be single-use', () => {
     const asked = requirement({ acrValues: ['x'], singleUse: true });
     expect(demandOf(asked, [])).toEqual({ ...asked, maxAgeSeconds: 0 });
     expect(demandOf(asked, [terms()])).toMatchObject({ maxAgeSeconds: 0, singleUse: true });
@@ -74,7 +74,7 @@ function issuer(acrValues: readonly string[], maxAge: number): IssuerSettings {
   return settings;
 }
 
-test('a provider that does what the challenge says always brings a proof that is taken', () => {
+test('A provider that does what the challenge says always brings a proof that is taken', () => {
   const classes = fc.uniqueArray(fc.constantFrom(...CLASSES), { maxLength: 3 });
   fc.assert(
     fc.property(

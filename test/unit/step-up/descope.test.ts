@@ -68,7 +68,7 @@ describe('the same verdict as the library of the provider', () => {
     ['the bare project', PROJECT],
     ['an address that ends in the project', `https://api.descope.com/v1/apps/${PROJECT}`],
     ['an address with the project before its last part', `https://api.descope.com/v1/apps/agentic/${PROJECT}/MS1`],
-  ])('for a good token whose issuer is %s', async (_form, iss) => {
+  ])('The verdict is that of the provider’s library for a good token whose issuer is %s', async (_form, iss) => {
     expect(await verdicts(token({ iss }))).toEqual({ stepgate: 'valid', descope: 'valid' });
   });
 
@@ -78,16 +78,16 @@ describe('the same verdict as the library of the provider', () => {
     ['that has expired', { exp: NOW - 5 }, 'expired'],
     ['that is not yet valid', { nbf: NOW + 60 }, 'not_yet_valid'],
     ['whose exp is a text', { exp: String(NOW + 60) }, 'exp_invalid'],
-  ])('for a token %s', async (_what, claims, code) => {
+  ])('The verdict is that of the provider’s library for a token %s', async (_what, claims, code) => {
     expect(await verdicts(token(claims))).toEqual({ stepgate: code, descope: 'refused' });
   });
 
-  test('for the last moment of the tolerance and the one after', async () => {
+  test('The verdict is that of the provider’s library for the last moment of the tolerance and the one after', async () => {
     expect(await verdicts(token({ exp: NOW - 4 }))).toEqual({ stepgate: 'valid', descope: 'valid' });
     expect(await verdicts(token({ exp: NOW - 5 }))).toEqual({ stepgate: 'expired', descope: 'refused' });
   });
 
-  test('for the signature of another key, an altered payload and an unknown kid', async () => {
+  test('The verdict is that of the provider’s library for the signature of another key, an altered payload and an unknown kid', async () => {
     expect(await verdicts(token({}, stranger))).toEqual({ stepgate: 'signature_invalid', descope: 'refused' });
     const [header, , signature] = (await token()).split('.');
     const payload = (await token({ sub: 'U2admin' })).split('.')[1];
@@ -112,24 +112,24 @@ describe('deliberately stricter than the library of the provider', () => {
     ['comes over plain http by its issuer', { iss: `http://api.descope.com/${PROJECT}` }, 'issuer_unknown'],
     ['names its project in no address', { iss: `x/${PROJECT}` }, 'issuer_unknown'],
     ['tells of a security event', { events: {} }, 'security_event_token'],
-  ])('a token that %s is refused', async (_what, claims, code) => {
+  ])('A token that %s is refused', async (_what, claims, code) => {
     expect(await verdicts(token(claims))).toEqual({ stepgate: code, descope: 'valid' });
   });
 
-  test('a token of an event by its type is refused', async () => {
+  test('A token of an event by its type is refused', async () => {
     expect(await verdicts(token({}, key, { typ: 'secevent+jwt' }))).toEqual({
       stepgate: 'security_event_token',
       descope: 'valid',
     });
   });
 
-  test('a session that was not stepped up is genuine but no proof', async () => {
+  test('A session that was not stepped up is genuine but no proof', async () => {
     const verdict = await stepgate.verify(await token({ su: undefined }), NOW_MS);
     expect(verdict).toMatchObject({ valid: true, proof: { steppedUp: false } });
   });
 });
 
-test('the audience is the project unless one is set, and then a token without any is refused', async () => {
+test('The audience is the project unless one is set, and then a token without any is refused', async () => {
   expect(await verdicts(token({ aud: [PROJECT] }))).toEqual({ stepgate: 'valid', descope: 'valid' });
   stepgate = joseVerifier({
     issuers: stepUpIssuers.parse([

@@ -31,7 +31,7 @@ async function codeFor(changes: Record<string, unknown>, settings: Record<string
 }
 
 describe('a genuine token', () => {
-  test('yields its evidence', async () => {
+  test('A genuine token yields its evidence', async () => {
     const token = await sign(key, { jti: 'j-1', sid: 's1' });
     expect(await verifierOf([key.jwk]).verify(token, NOW_MS)).toEqual({
       valid: true,
@@ -54,7 +54,7 @@ describe('a genuine token', () => {
     });
   });
 
-  test('without jti is identified by its signed part, so that a rewritten signature is the same proof', async () => {
+  test('A genuine token without jti is identified by its signed part, so that a rewritten signature is the same proof', async () => {
     const token = await sign(key);
     const [header = '', payload = '', signature = ''] = token.split('.');
     // Every ECDSA signature (r, s) has a twin (r, n − s) that anybody can compute.
@@ -70,7 +70,7 @@ describe('a genuine token', () => {
     expect((await proofOf(verifier, await sign(key, { sub: 'u2' }))).id).not.toBe(id);
   });
 
-  test('is remembered until it expires and not a moment longer', async () => {
+  test('A genuine token is remembered until it expires and not a moment longer', async () => {
     const verifier = verifierOf([key.jwk]);
     const token = await sign(key);
     const first = await verifier.verify(token, NOW_MS);
@@ -79,14 +79,14 @@ describe('a genuine token', () => {
     expect((await refusalOf(verifier, token, 1_741_608_305_000)).code).toBe('expired');
   });
 
-  test('that was taken is checked anew when the clock is set back behind it', async () => {
+  test('A genuine token that was taken is checked anew when the clock is set back behind it', async () => {
     const verifier = verifierOf([key.jwk]);
     const token = await sign(key);
     await proofOf(verifier, token);
     expect((await refusalOf(verifier, token, 1_741_607_000_000)).code).toBe('iat_in_future');
   });
 
-  test('that was refused is checked anew, so that waiting for nbf helps', async () => {
+  test('A genuine token that was refused is checked anew, so that waiting for nbf helps', async () => {
     const verifier = verifierOf([key.jwk]);
     const token = await sign(key, { nbf: NOW + 60 });
     expect((await refusalOf(verifier, token)).code).toBe('not_yet_valid');
@@ -107,7 +107,7 @@ describe('the shape of a token', () => {
     expect(await refusalOf(verifierOf([key.jwk]), token)).toMatchObject({ code, suspicious: false });
   });
 
-  test('no text of any kind makes the verifier reject', async () => {
+  test('No text of any kind makes the verifier reject', async () => {
     const verifier = verifierOf([key.jwk]);
     const part = fc.oneof(
       fc.string(),
@@ -129,7 +129,7 @@ describe('the shape of a token', () => {
     );
   });
 
-  test('no claims that the issuer itself signs make the verifier reject', async () => {
+  test('No claims that the issuer itself signs make the verifier reject', async () => {
     const verifier = verifierOf([key.jwk]);
     const names = [
       'iss',
@@ -157,7 +157,7 @@ describe('the shape of a token', () => {
 });
 
 describe('issuer and audience', () => {
-  test('a token of an issuer that is not configured is refused, with both names', async () => {
+  test('A token of an issuer that is not configured is refused, with both names', async () => {
     const token = await sign(key, { iss: 'https://idp.example/' });
     expect(await refusalOf(verifierOf([key.jwk]), token)).toEqual({
       code: 'issuer_unknown',
@@ -182,7 +182,7 @@ describe('issuer and audience', () => {
     expect(await codeFor({ aud })).toBe(code);
   });
 
-  test('keys of one issuer never vouch for another', async () => {
+  test('Keys of one issuer never vouch for another', async () => {
     const other = await signingKey('k1');
     const token = await sign(other);
     expect(await refusalOf(verifierOf([key.jwk]), token)).toMatchObject({
@@ -199,12 +199,12 @@ describe('times', () => {
     ['iss', 'issuer_missing'],
     ['aud', 'audience_missing'],
     ['sub', 'subject_missing'],
-  ])('a token without %s is refused as %s', async (claim, code) => {
+  ])('A token without %s is refused as %s', async (claim, code) => {
     expect(await codeFor({ [claim]: undefined })).toBe(code);
   });
 
   /** @see https://github.com/jpadilla/pyjwt/issues/261 */
-  test('a token without auth_time and iat is no proof, for nothing tells how fresh it is', async () => {
+  test('A token without auth_time and iat is no proof, for nothing tells how fresh it is', async () => {
     expect(await codeFor({ auth_time: undefined, iat: undefined })).toBe('auth_time_missing');
   });
 
@@ -213,7 +213,7 @@ describe('times', () => {
     ['su', { su: undefined }, 'not_stepped_up'],
     ['acr', { acr: undefined }, 'acr_missing'],
     ['auth_time, issued by a provider that renews iat on refresh', { auth_time: undefined }, 'auth_time_missing'],
-  ])('a token without %s is genuine but no proof', async (_claim, changes, code) => {
+  ])('A token without %s is genuine but no proof', async (_claim, changes, code) => {
     const proof = await proofOf(verifierOf([key.jwk], { auth_time: 'required' }), await sign(key, changes));
     const judged = judgeProof(
       proof,
@@ -237,24 +237,24 @@ describe('times', () => {
     expect(await codeFor({ exp })).toBe(code);
   });
 
-  test('an exp too large for a number is no expiry', async () => {
+  test('An exp too large for a number is no expiry', async () => {
     const text = JSON.stringify(goodClaims({ exp: 'HUGE' })).replace('"HUGE"', '1e999');
     expect((await refusalOf(verifierOf([key.jwk]), await signText(key, text))).code).toBe('exp_invalid');
   });
 
   /** @see https://github.com/morten-egan/jwt_ninja/issues/1 */
-  test('an exp in milliseconds is implausible, not a life of fifty thousand years', async () => {
+  test('An exp in milliseconds is implausible, not a life of fifty thousand years', async () => {
     expect(await codeFor({ exp: 1_741_608_300_000 })).toBe('exp_implausible');
     expect(await codeFor({ exp: 1_741_608_300_000, iat: undefined })).toBe('exp_implausible');
   });
 
-  test('a life beyond the configured one is implausible', async () => {
+  test('A life beyond the configured one is implausible', async () => {
     expect(await codeFor({ exp: 1_741_608_000 + 3600 }, { max_lifetime_s: 3600 })).toBe('valid');
     expect(await codeFor({ exp: 1_741_608_000 + 3601 }, { max_lifetime_s: 3600 })).toBe('exp_implausible');
   });
 
   /** @see https://gitlab.com/gitlab-org/gitlab/-/issues/545965 */
-  test('expiry is exp plus the tolerance, and that moment itself is too late', async () => {
+  test('Expiry is exp plus the tolerance, and that moment itself is too late', async () => {
     const verifier = verifierOf([key.jwk], { clock_tolerance_s: 60 });
     const token = await sign(key, { exp: 1_741_608_240 });
     expect((await refusalOf(verifier, token, 1_741_608_301_000)).code).toBe('expired');
@@ -263,7 +263,7 @@ describe('times', () => {
   });
 
   /** @see https://github.com/kjdev/nginx-auth-jwt/issues/18 */
-  test('asking for a claim of its own takes no check away', async () => {
+  test('Asking for a claim of its own takes no check away', async () => {
     const settings = { step_up: { claim: 'su', equals: true } };
     expect(await codeFor({ exp: 1_741_600_000 }, settings)).toBe('expired');
   });
@@ -290,12 +290,12 @@ describe('times', () => {
   );
 
   /** @see https://github.com/Flowfin/jellyfin-plugin-sso/pull/972 */
-  test('a fraction of a second in auth_time is taken', async () => {
+  test('A fraction of a second in auth_time is taken', async () => {
     const proof = await proofOf(verifierOf([key.jwk]), await sign(key, { auth_time: 1_741_608_000.9 }));
     expect(proof.authTime).toBe(1_741_608_000.9);
   });
 
-  test('an auth_time later than iat is refused, apart from the tolerance', async () => {
+  test('An auth_time later than iat is refused, apart from the tolerance', async () => {
     expect(await codeFor({ iat: NOW - 100, auth_time: NOW - 95 })).toBe('valid');
     expect(await codeFor({ iat: NOW - 100, auth_time: NOW - 94 })).toBe('auth_time_invalid');
   });
@@ -308,7 +308,7 @@ describe('times', () => {
 
 describe('algorithm and type', () => {
   /** @see https://github.com/honojs/hono/security/advisories/GHSA-3vhc-576x-3qv4 */
-  test('an HMAC over the public key is refused, however the key is spelled', async () => {
+  test('An HMAC over the public key is refused, however the key is spelled', async () => {
     const rsa = await signingKey('k1', 'RS256');
     const publicKey = await importJWK(rsa.jwk, 'RS256', { extractable: true });
     if (publicKey instanceof Uint8Array) throw new Error('an RSA key is a CryptoKey');
@@ -333,7 +333,7 @@ describe('algorithm and type', () => {
   });
 
   /** @see https://github.com/honojs/hono/security/advisories/GHSA-3vhc-576x-3qv4 */
-  test('an extension that the header calls critical is refused, even one that jose knows', async () => {
+  test('An extension that the header calls critical is refused, even one that jose knows', async () => {
     const token = await sign(key, {}, { crit: ['x'], x: 1 });
     expect((await refusalOf(verifierOf([key.jwk]), token)).code).toBe('crit_not_supported');
     const detached = forge({ alg: 'ES256', kid: 'k1', crit: ['b64'], b64: false }, goodClaims(), 'YQ');
@@ -341,7 +341,7 @@ describe('algorithm and type', () => {
   });
 
   /** @see https://github.com/ferriskey/ferriskey/pull/1224 */
-  test('only the allowed kinds of token pass where a claim names the kind', async () => {
+  test('Only the allowed kinds of token pass where a claim names the kind', async () => {
     const settings = { token_type_claim: { claim: 'typ', allowed: ['Bearer'] } };
     for (const typ of ['temporary', 'Refresh', 'ID', 'bearer', undefined, ['Bearer']]) {
       expect(await codeFor({ typ }, settings)).toBe('token_type');
@@ -357,13 +357,13 @@ describe('algorithm and type', () => {
     ['JWT', 'typ_not_allowed'],
     [undefined, 'typ_not_allowed'],
     ['text/at+jwt', 'typ_not_allowed'],
-  ])('with typ at+jwt declared, header typ %j gives %s', async (typ, code) => {
+  ])('With typ at+jwt declared, header typ %j gives %s', async (typ, code) => {
     const token = await sign(key, {}, typ === undefined ? {} : { typ });
     const verdict = await verifierOf([key.jwk], { typ: 'at+jwt' }).verify(token, NOW_MS);
     expect(verdict.valid ? 'valid' : verdict.error.code).toBe(code);
   });
 
-  test('a security event token is never a proof, by its type or by its claim', async () => {
+  test('A security event token is never a proof, by its type or by its claim', async () => {
     const verifier = verifierOf([key.jwk]);
     for (const typ of ['secevent+jwt', 'application/SecEvent+JWT', 'logout+jwt']) {
       expect((await refusalOf(verifier, await sign(key, {}, { typ }))).code).toBe('security_event_token');
@@ -377,7 +377,7 @@ describe('algorithm and type', () => {
 
 describe('choice of the key', () => {
   /** @see https://github.com/haileyok/cocoon/pull/91 */
-  test('the key is the one that the token names, and it has to be one for signatures', async () => {
+  test('The key is the one that the token names, and it has to be one for signatures', async () => {
     const [old, enc, current] = (await Promise.all(['old', 'enc1', 'k1'].map((kid) => signingKey(kid, 'RS256')))) as [
       SigningKey,
       SigningKey,
@@ -394,18 +394,18 @@ describe('choice of the key', () => {
     expect((await refusalOf(verifier, await sign(current, {}, { kid: 'old' }))).code).toBe('signature_invalid');
   });
 
-  test('a token without kid is taken when exactly one key fits its algorithm', async () => {
+  test('A token without kid is taken when exactly one key fits its algorithm', async () => {
     const rsa = await signingKey('r1', 'RS256');
     const token = await sign(key, {}, { kid: undefined });
     expect((await proofOf(verifierOf([rsa.jwk, key.jwk]), token)).subject).toBe('u1');
   });
 
-  test('two keys under one kid leave open which is meant', async () => {
+  test('Two keys under one kid leave open which is meant', async () => {
     const twin = await signingKey('k1');
     expect((await refusalOf(verifierOf([key.jwk, twin.jwk]), await sign(key))).code).toBe('key_ambiguous');
   });
 
-  test('an unknown kid among inline keys is refused, and so is a key of another kind', async () => {
+  test('An unknown kid among inline keys is refused, and so is a key of another kind', async () => {
     const verifier = verifierOf([key.jwk]);
     expect(await refusalOf(verifier, await sign(key, {}, { kid: 'k9' }))).toMatchObject({
       code: 'key_unknown',
@@ -416,7 +416,7 @@ describe('choice of the key', () => {
     expect((await refusalOf(verifier, await sign(rsa))).code).toBe('key_alg_mismatch');
   });
 
-  test('a key set may hold keys that are of no use here', async () => {
+  test('A key set may hold keys that are of no use here', async () => {
     const others = [
       { kty: 'RSA', kid: 'broken', n: '*', e: 'AQAB' },
       { kty: 'XYZ', kid: 'future' },
@@ -425,7 +425,7 @@ describe('choice of the key', () => {
   });
 });
 
-test('no refusal repeats the token or floods the log', async () => {
+test('No refusal repeats the token or floods the log', async () => {
   const verifier = verifierOf([key.jwk]);
   const long = 'x'.repeat(3000);
   for (const changes of [{ iss: long }, { aud: long }, { exp: long }, { auth_time: long }, { sub: [long] }]) {
@@ -436,7 +436,7 @@ test('no refusal repeats the token or floods the log', async () => {
   }
 });
 
-test('the subject is read from the claim that the issuer is set to', async () => {
+test('The subject is read from the claim that the issuer is set to', async () => {
   const verifier = verifierOf([key.jwk], { subject_claim: 'oid', session_claim: null });
   expect(await proofOf(verifier, await sign(key, { oid: 'o-1', sid: 's1' }))).toMatchObject({
     subject: 'o-1',
@@ -448,7 +448,7 @@ test('the subject is read from the claim that the issuer is set to', async () =>
 });
 
 /** @see https://engineering.atspotify.com/2013/06/creative-usernames/ */
-test('a subject that only looks like another once it is normalised is proof of nobody', async () => {
+test('A subject that only looks like another once it is normalised is proof of nobody', async () => {
   for (const sub of ['\uff41dmin', 'ad\u200bmin', 'admin ']) {
     expect(await codeFor({ sub })).toBe('subject_ambiguous');
   }

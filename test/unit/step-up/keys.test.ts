@@ -53,7 +53,7 @@ function tokenAt(key: SigningKey, nowMs: number, claims: Record<string, unknown>
 const asked = () => server.asked.get(KEYS) ?? 0;
 
 describe('rotation', () => {
-  test('keys are fetched once and then cached', async () => {
+  test('Keys are fetched once and then cached', async () => {
     server.behave(json({ keys: [k1.jwk] }));
     const subject = verifier();
     await Promise.all(
@@ -65,7 +65,7 @@ describe('rotation', () => {
     expect(asked()).toBe(2);
   });
 
-  test('keys that are soon too old and then of no use are had again at once, without the pause after a failure', async () => {
+  test('Keys that are soon too old and then of no use are had again at once, without the pause after a failure', async () => {
     server.behave(json({ keys: [k1.jwk] }));
     const subject = verifier({ keys_cache_s: 1, stale_keys_s: 0 });
     for (const later of [0, 1000, 2000]) {
@@ -74,7 +74,7 @@ describe('rotation', () => {
     expect(asked()).toBe(3);
   });
 
-  test('a new kid is fetched at once, the old one goes on, and a withdrawn one ends', async () => {
+  test('A new kid is fetched at once, the old one goes on, and a withdrawn one ends', async () => {
     server.behave(json({ keys: [k1.jwk] }));
     const subject = verifier();
     await proofOf(subject, await tokenAt(k1, NOW_MS));
@@ -87,7 +87,7 @@ describe('rotation', () => {
     expect((await refusalOf(subject, await tokenAt(k1, later), later)).code).toBe('key_unknown');
   });
 
-  test('a withdrawn key ends the tokens that were found good before, once the keys are due again', async () => {
+  test('A withdrawn key ends the tokens that were found good before, once the keys are due again', async () => {
     server.behave(json({ keys: [k1.jwk] }));
     const subject = verifier();
     const token = await tokenAt(k1, NOW_MS, { exp: NOW_MS / 1000 + 3600 });
@@ -97,7 +97,7 @@ describe('rotation', () => {
     expect((await refusalOf(subject, token, NOW_MS + 10 * MINUTE)).code).toBe('key_unknown');
   });
 
-  test('made-up kids cost one fetch per cooldown, and are told apart from an attack until it has passed', async () => {
+  test('Made-up kids cost one fetch per cooldown, and are told apart from an attack until it has passed', async () => {
     server.behave(json({ keys: [k1.jwk] }));
     const subject = verifier();
     await proofOf(subject, await tokenAt(k1, NOW_MS));
@@ -119,7 +119,7 @@ describe('rotation', () => {
     expect(asked()).toBe(2);
   });
 
-  test('a kid that was unknown is taken once it is published', async () => {
+  test('A kid that was unknown is taken once it is published', async () => {
     server.behave(json({ keys: [k1.jwk] }));
     const subject = verifier();
     await refusalOf(subject, await tokenAt(k2, NOW_MS));
@@ -127,7 +127,7 @@ describe('rotation', () => {
     await proofOf(subject, await tokenAt(k2, NOW_MS + MINUTE), NOW_MS + MINUTE);
   });
 
-  test('a clock that was set back does not bar the way to new keys', async () => {
+  test('A clock that was set back does not bar the way to new keys', async () => {
     server.behave(json({ keys: [k1.jwk] }));
     const subject = verifier();
     await proofOf(subject, await tokenAt(k1, NOW_MS + 60 * MINUTE), NOW_MS + 60 * MINUTE);
@@ -140,7 +140,7 @@ describe('an endpoint that is down', () => {
   const down = (status: number) => server.behave((_path, response) => response.writeHead(status).end('oops'));
 
   /** @see https://github.com/auth0/node-jwks-rsa/issues/385 */
-  test('leaves known keys good until the stale limit, and says of others that keys are unavailable', async () => {
+  test('An endpoint that is down leaves known keys good until the stale limit, and says of others that keys are unavailable', async () => {
     server.behave(json({ keys: [k1.jwk] }));
     const subject = verifier({ stale_keys_s: 3600 });
     await proofOf(subject, await tokenAt(k1, NOW_MS));
@@ -168,7 +168,7 @@ describe('an endpoint that is down', () => {
 
   /** @see https://github.com/micronaut-projects/micronaut-security/issues/155 */
   /** @see https://github.com/UsefulSoftwareCo/executor/pull/1665 */
-  test('at the start is reported, and keys are had without a restart once it is back', async () => {
+  test('An endpoint that is down at the start is reported, and keys are had without a restart once it is back', async () => {
     const port = Number(new URL(server.origin).port);
     const subject = verifier();
     await server.close();
@@ -182,7 +182,7 @@ describe('an endpoint that is down', () => {
     expect(subject.missingKeys()).toEqual([]);
   });
 
-  test('is not asked by every check while no keys are there', async () => {
+  test('An endpoint that is down is not asked by every check while no keys are there', async () => {
     down(500);
     const subject = verifier();
     for (let index = 0; index < 20; index += 1) {
@@ -191,7 +191,7 @@ describe('an endpoint that is down', () => {
     expect(asked()).toBe(1);
   });
 
-  test('and hangs is given up within the time limit; meanwhile known keys hold nobody up', async () => {
+  test('And hangs is given up within the time limit; meanwhile known keys hold nobody up', async () => {
     server.behave(json({ keys: [k1.jwk] }));
     const subject = verifier({}, { timeoutMs: 150 });
     await proofOf(subject, await tokenAt(k1, NOW_MS));
@@ -210,10 +210,12 @@ describe('an endpoint that is down', () => {
     expect(refetches.at(-1)?.why).toContain('did not respond within 150 ms');
   });
 
-  test('and stops in the middle of its answer is given up too', async () => {
+  test('And stops in the middle of its answer is given up too', async () => {
     server.behave((_path, response) => response.writeHead(200).write('{"keys":['));
     const subject = verifier({}, { timeoutMs: 150 });
-    expect((await refusalOf(subject, await tokenAt(k1, NOW_MS))).message).toContain('did not finish its response within');
+    expect((await refusalOf(subject, await tokenAt(k1, NOW_MS))).message).toContain(
+      'did not finish its response within',
+    );
   });
 
   test.each([
@@ -222,14 +224,14 @@ describe('an endpoint that is down', () => {
     ['no keys', '{"keys":[]}', 'has no usable public key'],
     ['symmetric keys only', '{"keys":[{"kty":"oct","k":"AAAA","kid":"k1"}]}', 'has no usable public key'],
     ['without end', `{"keys":["${'x'.repeat(600_000)}"]}`, 'more than 524288 bytes'],
-  ])('or answers %s gives no keys', async (_what, body, why) => {
+  ])('An endpoint that is down or answers %s gives no keys', async (_what, body, why) => {
     server.behave((_path, response) => response.end(body));
     const error = await refusalOf(verifier(), await tokenAt(k1, NOW_MS));
     expect(error.code).toBe('keys_unavailable');
     expect(error.message).toContain(why);
   });
 
-  test('or sends elsewhere is not followed', async () => {
+  test('An endpoint that is down or sends elsewhere is not followed', async () => {
     server.behave((path, response) =>
       path === KEYS
         ? response.writeHead(302, { location: '/elsewhere' }).end()
@@ -239,7 +241,7 @@ describe('an endpoint that is down', () => {
     expect(server.asked.has('/elsewhere')).toBe(false);
   });
 
-  test('where callers may not share a fetch, each makes its own', async () => {
+  test('Where callers may not share a fetch, each makes its own', async () => {
     server.behave(json({ keys: [k1.jwk] }));
     const subject = verifier({}, { shareFetches: false });
     const tokens = await Promise.all(['u1', 'u2'].map((sub) => tokenAt(k1, NOW_MS, { sub })));
@@ -251,7 +253,7 @@ describe('an endpoint that is down', () => {
 describe('discovery', () => {
   const document = '/.well-known/openid-configuration';
 
-  test('finds the keys where the provider says they are', async () => {
+  test('Key discovery finds the keys where the provider says they are', async () => {
     const issuer = server.origin;
     server.behave((path, response) =>
       response.end(JSON.stringify(path === document ? { issuer, jwks_uri: `${issuer}${KEYS}` } : { keys: [k1.jwk] })),
@@ -261,7 +263,7 @@ describe('discovery', () => {
     expect(Object.fromEntries(server.asked)).toEqual({ [document]: 1, [KEYS]: 1 });
   });
 
-  test('is refused when the document speaks for another issuer', async () => {
+  test('Key discovery is refused when the document speaks for another issuer', async () => {
     const issuer = server.origin;
     server.behave(json({ issuer: 'https://evil.example', jwks_uri: `${issuer}${KEYS}` }));
     const error = await refusalOf(verifier({ issuer, discovery: true }), await tokenAt(k1, NOW_MS, { iss: issuer }));
@@ -270,7 +272,7 @@ describe('discovery', () => {
     expect(asked()).toBe(0);
   });
 
-  test('over https leads to keys over https only, not even to this machine without it', async () => {
+  test('Over https leads to keys over https only, not even to this machine without it', async () => {
     const jwksUri = `${server.origin}${KEYS}`;
     server.behave(json({ keys: [k1.jwk] }));
     const subject = joseVerifier({
@@ -289,7 +291,7 @@ describe('discovery', () => {
   });
 });
 
-test('two issuers side by side keep their keys apart, even under one kid', async () => {
+test('Two issuers side by side keep their keys apart, even under one kid', async () => {
   const other = await signingKey('k1');
   server.behave((path, response) => response.end(JSON.stringify({ keys: [path === '/a' ? k1.jwk : other.jwk] })));
   const shared = { audience: AUDIENCE, algorithms: ['ES256'] };

@@ -15,22 +15,22 @@ function between(name: string): string[] {
 }
 
 describe('docs/step-up.md', () => {
-  test('has one entry for each preset, and one without, all of which are taken as they stand', () => {
+  test('docs/step-up.md has one entry for each preset, and one without, all of which are taken as they stand', () => {
     const presets = examples.map((text) => stepUpIssuersText.parse(text).map(({ preset }) => preset));
     expect(presets).toEqual([['descope'], ['auth0'], ['keycloak'], ['okta'], ['entra'], ['oidc'], [null]]);
   });
 
-  test('says of each preset what it fills in', () => {
+  test('docs/step-up.md says of each preset what it fills in', () => {
     const settings = examples.flatMap((text) => stepUpIssuersText.parse(text)).filter(({ preset }) => preset !== null);
     expect(between('presets').slice(2)).toEqual(settings.map(presetRow));
   });
 
-  test('explains every code by which a proof is refused, marks those that count as a failure, and no others', () => {
+  test('docs/step-up.md explains every code by which a proof is refused, marks those that count as a failure, and no others', () => {
     const rows = between('codes').map((row) => /^- `([a-z_]+)`( †)?: .+$/.exec(row)?.slice(1, 3) ?? [row]);
     expect(rows.map(([code, mark]) => `${code}${mark === undefined ? '' : ' †'}`)).toEqual(codesOfTheSource());
   });
 
-  test('links to what exists', () => {
+  test('docs/step-up.md links to what exists', () => {
     for (const [, target = ''] of PAGE.matchAll(/\]\((\.\.[^)]+)\)/g)) {
       expect(readdirSync(join(ROOT, 'docs', target, '..'))).toContain(target.split('/').at(-1));
     }

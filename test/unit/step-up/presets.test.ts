@@ -40,7 +40,7 @@ function problemsOf(...entries: unknown[]): string[] {
 }
 
 describe('an entry without preset', () => {
-  test('fills in the defaults', () => {
+  test('An entry without preset fills in the defaults', () => {
     expect(settingsOf(GENERIC)).toEqual({
       name: ISSUER,
       preset: null,
@@ -88,30 +88,30 @@ describe('an entry without preset', () => {
     ['a negative age', { max_age: -1 }, '0.max_age'],
     ['an order that names a value twice', { acr_order: ['1', '2', '1'] }, 'names a value twice'],
     ['a mark outside the order', { acr_order: ['1', '2'], step_up: { acr_values: ['3'] } }, 'lacks 3 of step_up'],
-  ])('with %s is refused', (_what, changes, problem) => {
+  ])('An entry without preset with %s is refused', (_what, changes, problem) => {
     expect(problemsOf({ ...GENERIC, ...changes }).join('\n')).toContain(problem);
   });
 
-  test('may speak plain http with its own machine, or where it is told to', () => {
+  test('An entry without preset may speak plain http with its own machine, or where it is told to', () => {
     expect(problemsOf({ ...GENERIC, jwks_uri: 'http://127.0.0.1:8080/keys' })).toEqual([]);
     expect(problemsOf({ ...GENERIC, jwks_uri: 'http://keycloak:8080/keys', allow_http: true })).toEqual([]);
     expect(problemsOf({ ...GENERIC, jwks_uri: 'http://localhost.evil.example/keys' })).toHaveLength(1);
   });
 
-  test('for an issuer that another entry stands for is refused', () => {
+  test('An entry without preset for an issuer that another entry stands for is refused', () => {
     expect(problemsOf(GENERIC, { ...GENERIC, audience: 'other' })).toEqual([
       '1 entry 0 already covers the issuer https://idp.example; put all audiences in one entry',
     ]);
   });
 
-  test('for one address of a Descope project that another entry stands for is refused, in either order', () => {
+  test('An entry without preset for one address of a Descope project that another entry stands for is refused, in either order', () => {
     const address = { ...GENERIC, issuer: 'https://api.descope.com/v1/apps/P2abc' };
     const project = { preset: 'descope', project_id: 'P2abc' };
     expect(problemsOf(address, project)).toHaveLength(1);
     expect(problemsOf(project, address)).toHaveLength(1);
   });
 
-  test('is read from the text of the setting', () => {
+  test('An entry without preset is read from the text of the setting', () => {
     expect(stepUpIssuersText.parse(JSON.stringify([GENERIC]))).toHaveLength(1);
     expect(stepUpIssuersText.parse('[]')).toEqual([]);
     expect(stepUpIssuersText.safeParse('[{').error?.issues[0]?.message).toContain('is not JSON');
@@ -189,7 +189,7 @@ describe('presets', () => {
     expect(problemsOf(entry).join('\n')).toContain(problem);
   });
 
-  test('every default gives way to the entry', () => {
+  test('Every default gives way to the entry', () => {
     const settings = settingsOf({
       preset: 'keycloak',
       base: 'https://sso.example',
@@ -333,7 +333,7 @@ describe('the subject spaces of several issuers', () => {
   const shop = { ...GENERIC, issuer: 'https://shop.example' };
   const spacesOf = (...entries: object[]) => stepUpIssuers.parse(entries).map(({ subjects }) => subjects);
 
-  test('a single issuer need not say, and has the default one', () => {
+  test('A single issuer need not say, and has the default one', () => {
     expect(spacesOf(bank)).toEqual(['default']);
     expect(spacesOf({ ...bank, subjects: 'bank' })).toEqual(['bank']);
   });
@@ -342,14 +342,14 @@ describe('the subject spaces of several issuers', () => {
     ['neither says', bank, shop, 'https://bank.example and https://shop.example:'],
     ['only the first says', { ...bank, subjects: 'bank' }, shop, 'https://shop.example:'],
     ['only the second says', bank, { ...shop, subjects: 'default' }, 'https://bank.example:'],
-  ])('two of which %s are refused, both named, with what to write', (_what, one, other, silent) => {
+  ])('Two of which %s are refused, both named, with what to write', (_what, one, other, silent) => {
     const problems = problemsOf(one, other);
     expect(problems).toHaveLength(1);
     expect(problems[0]).toContain('https://bank.example and https://shop.example may use one id for two people');
     expect(problems[0]).toContain(`Write "subjects": "<name>" in the entry of ${silent}`);
   });
 
-  test('two that say may have two, or one where both say so', () => {
+  test('Two that say may have two, or one where both say so', () => {
     expect(spacesOf({ ...bank, subjects: 'bank' }, { ...shop, subjects: 'shop' })).toEqual(['bank', 'shop']);
     expect(spacesOf({ ...bank, subjects: 'default' }, { ...shop, subjects: 'default' })).toEqual([
       'default',

@@ -34,7 +34,7 @@ function codeFor(
 
 describe('who the proof belongs to', () => {
   /** @see https://github.com/Senthil455/Atlas-Workforce-System/issues/157 */
-  test('a proof of another subject is refused and counts as an attack', () => {
+  test('A proof of another subject is refused and counts as an attack', () => {
     const judged = judgeProof({ ...PROOF, subject: 'u2', session: 's9' }, ANY, BY_U1);
     expect(judged).toEqual({
       satisfied: false,
@@ -53,7 +53,7 @@ describe('who the proof belongs to', () => {
     expect(codeFor(proof, {}, presentation)).toBe(code);
   });
 
-  test('an anonymous request with a proof is no attack on anybody', () => {
+  test('An anonymous request with a proof is no attack on anybody', () => {
     const judged = judgeProof(PROOF, ANY, { ...BY_U1, subject: null });
     expect(judged).toMatchObject({ satisfied: false, error: { suspicious: false } });
   });
@@ -63,20 +63,20 @@ describe('assurance class', () => {
   const levels = ['0', '1', '2', 'phishing-resistant'];
 
   /** @see https://github.com/keycloak/keycloak/issues/43968 */
-  test('a level that a refresh dropped is too low, whatever it was before', () => {
+  test('A level that a refresh dropped is too low, whatever it was before', () => {
     expect(codeFor({ acr: '2', acrOrder: levels }, { acrValues: ['2'] })).toBe('satisfied');
     expect(codeFor({ acr: '0', acrOrder: levels, steppedUp: false }, { acrValues: ['2'] })).toBe('acr_too_low');
   });
 
   /** @see https://github.com/keycloak/keycloak/issues/8724 */
-  test('a value that the order does not name ranks below everything', () => {
+  test('A value that the order does not name ranks below everything', () => {
     expect(codeFor({ acr: 'gold-typo', acrOrder: levels }, { acrValues: ['phishing-resistant'] })).toBe('acr_unknown');
     expect(codeFor({ acr: 'gold-typo', acrOrder: levels }, { acrValues: ['0'] })).toBe('acr_unknown');
     expect(codeFor({ acr: 'gold-typo', acrOrder: levels }, { acrValues: ['gold-typo'] })).toBe('acr_unknown');
   });
 
   /** @see https://github.com/leodip/goiabada/issues/125 */
-  test('freshness alone never satisfies a level', () => {
+  test('Freshness alone never satisfies a level', () => {
     const order = ['urn:example:level1', 'urn:example:level2'];
     const demand = { acrValues: ['urn:example:level2'] };
     const fresh = { acr: 'urn:example:pwd', acrOrder: order, authTime: NOW };
@@ -107,7 +107,7 @@ describe('assurance class', () => {
     [null, false, 'acr_invalid'],
     [undefined, false, 'acr_missing'],
   ])(
-    'of acr %j (numbers read: %s) against "2" in the order 0, 1, 2 the answer is %s',
+    'Of acr %j (numbers read: %s) against "2" in the order 0, 1, 2 the answer is %s',
     async (acr, acrNumbers, code) => {
       const key = await signingKey();
       const verifier = verifierOf([key.jwk], { acr_order: ['0', '1', '2'], acr_numbers: acrNumbers });
@@ -130,7 +130,7 @@ describe('assurance class', () => {
     expect(codeFor(proof, { acrValues })).toBe(code);
   });
 
-  test('a demand that every issuer ranks and none names is reported', () => {
+  test('A demand that every issuer ranks and none names is reported', () => {
     const ranked = { acrOrder: levels };
     expect(unrankedAcrValues(['2', 'gold', 'urn:stepgate:su'], [ranked])).toEqual(['gold']);
     expect(unrankedAcrValues(['gold'], [ranked, { acrOrder: ['gold'] }])).toEqual([]);
@@ -154,7 +154,7 @@ describe('methods, age and the rest', () => {
   });
 
   /** @see https://github.com/AzureAD/microsoft-authentication-library-for-js/pull/5125 */
-  test('the clock is in milliseconds and auth_time in seconds', () => {
+  test('The clock is in milliseconds and auth_time in seconds', () => {
     const judged = judgeProof(
       { ...PROOF, authTime: 1_741_600_000, maxAgeSeconds: 3600 },
       { ...ANY, maxAgeSeconds: 3600 },
@@ -165,7 +165,7 @@ describe('methods, age and the rest', () => {
     });
   });
 
-  test('why a token shows no step-up is said with the values', async () => {
+  test('Why a token shows no step-up is said with the values', async () => {
     const key = await signingKey();
     const proof = await proofOf(verifierOf([key.jwk]), await sign(key, { su: 'true' }));
     expect(judgeProof(proof, ANY, { ...BY_U1, session: null })).toMatchObject({
@@ -175,7 +175,7 @@ describe('methods, age and the rest', () => {
 });
 
 describe('a subject space', () => {
-  test('is part of who a proof is of: the same id in another one is somebody else, and an attack', () => {
+  test('A subject space is part of who a proof is of: the same id in another one is somebody else, and an attack', () => {
     const judged = judgeProof({ ...PROOF, space: 'shop' }, ANY, { ...BY_U1, subjectSpace: 'bank' });
     expect(judged).toEqual({
       satisfied: false,
@@ -188,7 +188,7 @@ describe('a subject space', () => {
     expect(codeFor({ space: 'bank' }, {}, { subjectSpace: 'bank' })).toBe('satisfied');
   });
 
-  test('has proofs of its users only: a service of the same name is none', () => {
+  test('A subject space has proofs of its users only: a service of the same name is none', () => {
     const judged = judgeProof(PROOF, ANY, { ...BY_U1, subjectType: 'service' });
     expect(judged).toEqual({
       satisfied: false,

@@ -18,7 +18,7 @@ function spending(maxKeys = 100) {
 test.each([
   ['its jti', { jti: 'j-1' }],
   ['the hash of its signed part', {}],
-])('a single-use proof is good once, known by %s', async (_by, claims) => {
+])('A single-use proof is good once, known by %s', async (_by, claims) => {
   const verifier = verifierOf([key.jwk]);
   const place = spending();
   const token = await sign(key, claims);
@@ -41,7 +41,7 @@ test.each([
 test.each([
   ['any proof of its log-in', { jti: 'j-1' }, 595],
   ['the proof, where no log-in is told', { jti: 'j-1', auth_time: undefined }, 295],
-])('the mark outlives %s, so that it cannot be spent again at its last moment', async (_what, claims, seconds) => {
+])('The mark outlives %s, so that it cannot be spent again at its last moment', async (_what, claims, seconds) => {
   const proof = await proofOf(verifierOf([key.jwk]), await sign(key, claims));
   const asked: number[] = [];
   const { store, pseudonym } = spending();
@@ -57,14 +57,14 @@ test.each([
   expect(new Set(asked)).toEqual(new Set([seconds]));
 });
 
-test('one id under two issuers is two proofs', async () => {
+test('One id under two issuers is two proofs', async () => {
   const place = spending();
   const proof = await proofOf(verifierOf([key.jwk]), await sign(key, { jti: '1' }));
   expect(await spend(place, proof, NOW_MS)).toBeNull();
   expect(await spend(place, { ...proof, issuer: 'https://other.example' }, NOW_MS)).toBeNull();
 });
 
-test('a spending that the store cannot record is no spending', async () => {
+test('A spending that the store cannot record is no spending', async () => {
   const place = spending(4);
   const verifier = verifierOf([key.jwk]);
   await spend(place, await proofOf(verifier, await sign(key, { auth_time: NOW - 20 })), NOW_MS);
@@ -72,7 +72,7 @@ test('a spending that the store cannot record is no spending', async () => {
   expect(refused).toMatchObject({ code: 'spend_unrecorded', suspicious: false });
 });
 
-test('a token of a provider that tells no log-in is spent alone: the next one counts, whoever was asked', async () => {
+test('A token of a provider that tells no log-in is spent alone: the next one counts, whoever was asked', async () => {
   const [place, verifier] = [spending(), verifierOf([key.jwk])];
   const silent = async (jti: string) => proofOf(verifier, await sign(key, { jti, auth_time: undefined }));
   expect(await spend(place, await silent('j-1'), NOW_MS)).toBeNull();
@@ -80,7 +80,7 @@ test('a token of a provider that tells no log-in is spent alone: the next one co
   expect(await spend(place, await silent('j-1'), NOW_MS)).toMatchObject({ code: 'replayed' });
 });
 
-test('two log-ins in one second are two where their sessions differ', async () => {
+test('Two log-ins in one second are two where their sessions differ', async () => {
   const [place, verifier] = [spending(), verifierOf([key.jwk])];
   const of = async (claims: object) => proofOf(verifier, await sign(key, { ...claims }));
   expect(await spend(place, await of({ sid: 'a', jti: '1' }), NOW_MS)).toBeNull();
@@ -92,7 +92,7 @@ test.each([
   ['with its session and then without', [{ sid: 'a' }, {}]],
   ['without its session and then with it', [{}, { sid: 'a' }]],
   ['without its session twice', [{}, {}]],
-])('one log-in shown by two tokens, %s, is spent once', async (_case, claims) => {
+])('One log-in shown by two tokens, %s, is spent once', async (_case, claims) => {
   const [place, verifier] = [spending(), verifierOf([key.jwk])];
   const outcomes: (string | null)[] = [];
   for (const [i, more] of claims.entries()) {
@@ -102,7 +102,7 @@ test.each([
   expect(outcomes).toEqual([null, 'replayed']);
 });
 
-test('of two tokens of one log-in that are spent at the same moment, at most one counts', async () => {
+test('Of two tokens of one log-in that are spent at the same moment, at most one counts', async () => {
   const verifier = verifierOf([key.jwk]);
   for (const sid of ['a', 'b', 'c', 'd', 'S-1']) {
     const place = spending();
@@ -115,7 +115,7 @@ test('of two tokens of one log-in that are spent at the same moment, at most one
   }
 });
 
-test('a replay within a minute of the first use was sent twice, by whichever token of the log-in', async () => {
+test('A replay within a minute of the first use was sent twice, by whichever token of the log-in', async () => {
   const [place, verifier] = [spending(), verifierOf([key.jwk])];
   const withSession = await proofOf(verifier, await sign(key, { jti: '1', sid: 'a' }));
   const without = await proofOf(verifier, await sign(key, { jti: '2' }));
@@ -126,7 +126,7 @@ test('a replay within a minute of the first use was sent twice, by whichever tok
   expect(await wasSentTwice(place, without, NOW_MS + 90_000)).toBe(false);
 });
 
-test('what one request spends is spent once, and its parts share how that went', async () => {
+test('What one request spends is spent once, and its parts share how that went', async () => {
   const [place, verifier] = [spending(), verifierOf([key.jwk])];
   const proof = await proofOf(verifier, await sign(key));
   const together: SpentTogether = new Map();

@@ -18,22 +18,22 @@ function moduli(count: number): Uint8Array[] {
   });
 }
 
-test('honest RSA keys have no weakness', () => {
+test('Honest RSA keys have no weakness', () => {
   for (const modulus of moduli(5)) expect(rsaWeakness({ modulus, exponent: F4 })).toBeNull();
 });
 
-test.each([[[1]], [[0, 0, 1]], [[2]], [[0]], [[]]])('an exponent of %j proves nothing', (exponent) => {
+test.each([[[1]], [[0, 0, 1]], [[2]], [[0]], [[]]])('An exponent of %j proves nothing', (exponent) => {
   const [modulus = F4] = moduli(1);
   expect(rsaWeakness({ modulus, exponent: new Uint8Array(exponent) })).toContain('its exponent is');
 });
 
-test('an exponent of 3 is sound', () => {
+test('An exponent of 3 is sound', () => {
   const [modulus = F4] = moduli(1);
   expect(rsaWeakness({ modulus, exponent: new Uint8Array([3]) })).toBeNull();
 });
 
 /** @see https://crocs.fi.muni.cz/public/papers/rsa_ccs17 */
-test('a modulus of the form that a broken generator makes is recognised, and its neighbours are not', () => {
+test('A modulus of the form that a broken generator makes is recognised, and its neighbours are not', () => {
   const primes = Array.from({ length: 166 }, (_, index) => index + 2).filter((n) =>
     Array.from({ length: n - 2 }, (_, divisor) => divisor + 2).every((divisor) => n % divisor !== 0),
   );
@@ -44,7 +44,7 @@ test('a modulus of the form that a broken generator makes is recognised, and its
   expect(rsaWeakness({ modulus: bytes(modulus + 2n), exponent: F4 })).toBeNull();
 });
 
-test('a weak key in a key set is left out', async () => {
+test('A weak key in a key set is left out', async () => {
   const good = await signingKey('good', 'RS256');
   const set = publicKeys({ keys: [good.jwk, { ...good.jwk, kid: 'weak', e: 'AQ' }] });
   expect(set.holdsKeyFor({ kid: 'good' })).toBe(true);

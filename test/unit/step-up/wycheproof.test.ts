@@ -43,7 +43,7 @@ for (const file of ['json_web_signature_test.json', 'json_web_key_test.json']) {
     : [];
 
   /** @see https://github.com/C2SP/wycheproof */
-  test(`no invalid signature of ${file} is accepted, and a valid one is refused only for its algorithm`, async () => {
+  test(`No invalid signature of ${file} is accepted, and a valid one is refused only for its algorithm`, async () => {
     const counts: Record<string, number> = {};
     const wrong: string[] = [];
     for (const group of groups) {

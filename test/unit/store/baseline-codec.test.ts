@@ -82,7 +82,7 @@ const baseline: fc.Arbitrary<Baseline> = fc.record({
   proofsNotBefore: fc.oneof(fc.constant(0), time),
 });
 
-test('what is written is read back', () => {
+test('What is written is read back', () => {
   fc.assert(
     fc.property(baseline, (before) => {
       expect(decodeBaseline(encodeBaseline(before))).toEqual(before);
@@ -92,13 +92,13 @@ test('what is written is read back', () => {
 });
 
 describe('at the caps', () => {
-  test('a baseline takes at most 2 KB, whatever it holds', () => {
+  test('A baseline takes at most 2 KB, whatever it holds', () => {
     const bytes = Buffer.byteLength(encodeBaseline(fullBaseline('z')));
     console.info(`a baseline at all caps takes ${bytes} bytes`);
     expect(bytes).toBeLessThanOrEqual(2048);
   });
 
-  test('what exceeds them is cut, and what was seen last stays', () => {
+  test('What exceeds them is cut, and what was seen last stays', () => {
     const full = fullBaseline('a');
     const device = full.devices[0];
     if (device === undefined) throw new Error('there is no device');
@@ -114,7 +114,7 @@ describe('at the caps', () => {
   });
 });
 
-test('coordinates keep about 100 m and accuracy 0.1 km', () => {
+test('Coordinates keep about 100 m and accuracy 0.1 km', () => {
   const place = BASELINE.places[0];
   if (place === undefined) throw new Error('there is no place');
   const kept = decodeBaseline(

@@ -80,7 +80,7 @@ const attempt = attemptBy(KEYS, NOON / 1000, { ...KEYS, country: 'NL' });
 const attemptWithoutDevice: Attempt = { ...attempt, keys: { ...KEYS, device: null } };
 
 describe('the budget', () => {
-  test('a slot that does not answer in time fails alone, and the others are kept', async () => {
+  test('A slot that does not answer in time fails alone, and the others are kept', async () => {
     const { store, fault, clock } = faultyStore({ timeoutMs: 50 });
     fault.hang = ({ address }) => address !== null;
     const answer = store.recordAttempt(attempt);
@@ -94,14 +94,14 @@ describe('the budget', () => {
     });
   });
 
-  test('no timer is left when all has been answered', async () => {
+  test('No timer is left when all has been answered', async () => {
     const { store, clock } = faultyStore();
     await store.recordAttempt(attempt);
     await store.updateBaseline('alice', () => BASELINE);
     expect(clock.pending()).toEqual([]);
   });
 
-  test('spending a proof takes what the check has left, and never more than the whole', async () => {
+  test('Spending a proof takes what the check has left, and never more than the whole', async () => {
     const { store, clock } = faultyStore({ timeoutMs: 50 });
     const spending = [store.spendProof('p', 600), store.spendProof('p', 600, 38), store.spendProof('p', 600, -5)];
     expect(clock.pending()).toEqual([50, 12, 50]);
@@ -109,7 +109,7 @@ describe('the budget', () => {
     for (const one of spending) await expect(one).rejects.toSatisfy(hasCode('timeout'));
   });
 
-  test('a check that has waited long enough refuses its proof without spending it', async () => {
+  test('A check that has waited long enough refuses its proof without spending it', async () => {
     const { store, fault, clock } = faultyStore({ timeoutMs: 50 });
     for (const waitedMs of [50, 900]) {
       await expect(store.spendProof('p', 600, waitedMs)).rejects.toSatisfy(hasCode('timeout'));
@@ -120,7 +120,7 @@ describe('the budget', () => {
 });
 
 describe('the circuit', () => {
-  test('opens after failures in a row and asks the store no more', async () => {
+  test('The circuit opens after failures in a row and asks the store no more', async () => {
     const { store, fault } = faultyStore({ breaker: breakerWith({ failuresToOpen: 3 }) });
     fault.fail = 'unreachable';
     for (let i = 0; i < 3; i += 1) await store.recordAttempt(attempt);
@@ -135,7 +135,7 @@ describe('the circuit', () => {
     expect(fault.asked).toBe(asked);
   });
 
-  test('a success in between starts the count anew', async () => {
+  test('A success in between starts the count anew', async () => {
     const { store, fault } = faultyStore({ breaker: breakerWith({ failuresToOpen: 3 }) });
     for (let i = 0; i < 10; i += 1) {
       fault.fail = i % 3 === 2 ? null : 'unreachable';
@@ -145,7 +145,7 @@ describe('the circuit', () => {
     expect(await store.recordAttempt(attempt)).toMatchObject({ subject: { state: 'read' } });
   });
 
-  test('stays closed while some slots are read, and while a store that is there refuses', async () => {
+  test('The circuit stays closed while some slots are read, and while a store that is there refuses', async () => {
     const { store, fault, clock } = faultyStore({ breaker: breakerWith({ failuresToOpen: 2 }) });
     fault.hang = ({ address }) => address !== null;
     for (let i = 0; i < 5; i += 1) {
@@ -161,7 +161,7 @@ describe('the circuit', () => {
     }
   });
 
-  test('lets one attempt through when its time is over, refuses the others meanwhile, and closes when that one succeeds', async () => {
+  test('The circuit lets one attempt through when its time is over, refuses the others meanwhile, and closes when that one succeeds', async () => {
     const { store, fault, clock } = faultyStore({ breaker: breakerWith({ failuresToOpen: 1, retryAfterMs: 0 }) });
     fault.fail = 'timeout';
     await store.recordAttempt(attempt);
@@ -179,30 +179,33 @@ describe('the circuit', () => {
   test.each([
     ['back', -3_600_000],
     ['forward', 3_600_000],
-  ])('tries the store again after its time, however far the wall clock steps %s meanwhile', async (_how, stepMs) => {
-    let elapsedMs = 0;
-    const breaker = breakerWith({ failuresToOpen: 1, retryAfterMs: 1000, elapsedMs: () => elapsedMs });
-    const { store, fault } = faultyStore({ breaker });
-    const fate = async () => (await store.recordAttempt(attempt)).subject;
-    fault.fail = 'unreachable';
-    vi.useFakeTimers({ toFake: ['Date'] });
-    try {
-      // The second opening is that of a try in vain.
-      for (let opening = 0; opening < 2; opening += 1) {
-        expect(await fate()).toMatchObject({ why: 'unreachable' });
-        vi.setSystemTime(Date.now() + stepMs);
-        elapsedMs += 999;
-        expect(await fate()).toMatchObject({ why: 'circuit_open' });
-        elapsedMs += 1;
+  ])(
+    'The circuit tries the store again after its time, however far the wall clock steps %s meanwhile',
+    async (_how, stepMs) => {
+      let elapsedMs = 0;
+      const breaker = breakerWith({ failuresToOpen: 1, retryAfterMs: 1000, elapsedMs: () => elapsedMs });
+      const { store, fault } = faultyStore({ breaker });
+      const fate = async () => (await store.recordAttempt(attempt)).subject;
+      fault.fail = 'unreachable';
+      vi.useFakeTimers({ toFake: ['Date'] });
+      try {
+        // The second opening is that of a try in vain.
+        for (let opening = 0; opening < 2; opening += 1) {
+          expect(await fate()).toMatchObject({ why: 'unreachable' });
+          vi.setSystemTime(Date.now() + stepMs);
+          elapsedMs += 999;
+          expect(await fate()).toMatchObject({ why: 'circuit_open' });
+          elapsedMs += 1;
+        }
+        fault.fail = null;
+        expect(await fate()).toMatchObject({ state: 'read' });
+      } finally {
+        vi.useRealTimers();
       }
-      fault.fail = null;
-      expect(await fate()).toMatchObject({ state: 'read' });
-    } finally {
-      vi.useRealTimers();
-    }
-  });
+    },
+  );
 
-  test('is one for all the stores that share it: each may live no longer than a request', async () => {
+  test('The circuit is one for all the stores that share it: each may live no longer than a request', async () => {
     const breaker = breakerWith({ failuresToOpen: 3 });
     for (let i = 0; i < 3; i += 1) {
       const { store, fault } = faultyStore({ breaker });
@@ -214,7 +217,7 @@ describe('the circuit', () => {
     expect(fault.asked).toBe(0);
   });
 
-  test('tells every failure with its operation', async () => {
+  test('The circuit tells every failure with its operation', async () => {
     const seen: string[] = [];
     const { store, fault } = faultyStore({
       breaker: breakerWith({ failuresToOpen: 1 }),

@@ -27,7 +27,7 @@ function counted(of: Counted, offsets: readonly number[], event: EventCounter['e
   );
 }
 
-test('a count is never below the events of the window and never above those of the window and one bucket', () => {
+test('A count is never below the events of the window and never above those of the window and one bucket', () => {
   fc.assert(
     fc.property(
       fc.constantFrom(...EVENT_COUNTERS),
@@ -49,7 +49,7 @@ test('a count is never below the events of the window and never above those of t
   );
 });
 
-test('a counter never keeps more than two windows of buckets, whatever the clocks say', () => {
+test('A counter never keeps more than two windows of buckets, whatever the clocks say', () => {
   fc.assert(
     fc.property(
       fc.constantFrom(...EVENT_COUNTERS),
@@ -62,7 +62,7 @@ test('a counter never keeps more than two windows of buckets, whatever the clock
   );
 });
 
-test('a counter of values never exceeds its cap, and always holds the value just seen', () => {
+test('A counter of values never exceeds its cap, and always holds the value just seen', () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(fc.integer({ min: 0, max: 7200 }), fc.integer({ min: 0, max: 60 })), { maxLength: 200 }),
@@ -83,14 +83,14 @@ test('a counter of values never exceeds its cap, and always holds the value just
   );
 });
 
-test('an entry ahead of the clock counts up to a minute, and not beyond', () => {
+test('An entry ahead of the clock counts up to a minute, and not beyond', () => {
   const record = counted('subject', [0], 'attempt');
   const countAt = (at: number) => countEvent('subject', record, null, NOTHING_SEEN, at).counts[0];
   expect(countAt(NOON - CLOCK_SKEW_SECONDS)).toBe(1);
   expect(countAt(NOON - CLOCK_SKEW_SECONDS - 1)).toBe(0);
 });
 
-test('counting leaves the record before untouched, and reading answers with that very record', () => {
+test('Counting leaves the record before untouched, and reading answers with that very record', () => {
   const before = counted('subject', [0], 'attempt');
   const copy = structuredClone(before);
   countEvent('subject', before, 'attempt', { ...NOTHING_SEEN, country: 'NL' }, NOON);
@@ -98,6 +98,6 @@ test('counting leaves the record before untouched, and reading answers with that
   expect(countEvent('subject', before, null, NOTHING_SEEN, NOON).record).toBe(before);
 });
 
-test('a stored name is a name for Lua and JSON alike', () => {
+test('A stored name is a name for Lua and JSON alike', () => {
   for (const of of COUNTED) for (const { name } of COUNTERS_OF[of]) expect(name).toMatch(/^[a-z]+\d+[mhd]$/);
 });

@@ -52,7 +52,7 @@ const keysOf = (a: string, b: string): string[] => [
   spentProofKey(a),
 ];
 
-test('no text closes a hash tag, imitates a separator, or leaves the shape of a key', () => {
+test('No text closes a hash tag, imitates a separator, or leaves the shape of a key', () => {
   fc.assert(
     fc.property(text, text, (a, b) => {
       for (const key of keysOf(a, b)) expect(key).toMatch(/^sg:\{[sndp]:[\w%-]*\}:(?:tally|baseline|spent|a:[\w%-]*)$/);
@@ -62,7 +62,7 @@ test('no text closes a hash tag, imitates a separator, or leaves the shape of a 
   );
 });
 
-test('two pairs of texts share a key only where they are equal, whatever separators and spellings they hold', () => {
+test('Two pairs of texts share a key only where they are equal, whatever separators and spellings they hold', () => {
   fc.assert(
     fc.property(text, text, text, text, (a, b, c, d) => {
       const shared = keysOf(a, b).filter((key, i) => key === keysOf(c, d)[i]);
@@ -73,7 +73,7 @@ test('two pairs of texts share a key only where they are equal, whatever separat
   );
 });
 
-test('pseudonyms of different kinds or texts differ, and hold nothing that a key would have to escape', () => {
+test('Pseudonyms of different kinds or texts differ, and hold nothing that a key would have to escape', () => {
   const pseudonym = pseudonymizer('a-privacy-key-of-thirty-two-bytes!');
   const long = fc.constantFrom<PseudonymKind>('subject', 'device', 'proof');
   fc.assert(

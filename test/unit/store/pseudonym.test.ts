@@ -8,7 +8,7 @@ const kinds = fc.constantFrom(...(Object.keys(PSEUDONYM_LENGTH) as PseudonymKind
 // Any UTF-16, with surrogates that have no partner, on both sides of the block of 64 bytes.
 const texts = fc.string({ unit: 'binary', maxLength: 200 });
 
-test('a pseudonym is the HMAC-SHA-256 of kind, NUL and value, cut to the length of its kind', () => {
+test('A pseudonym is the HMAC-SHA-256 of kind, NUL and value, cut to the length of its kind', () => {
   fc.assert(
     fc.property(texts, fc.array(fc.tuple(kinds, texts), { minLength: 1 }), (key, asked) => {
       const pseudonym = pseudonymizer(key);
@@ -21,7 +21,7 @@ test('a pseudonym is the HMAC-SHA-256 of kind, NUL and value, cut to the length 
   );
 });
 
-test('lone surrogates and keys around the size of a block make no difference', () => {
+test('Lone surrogates and keys around the size of a block make no difference', () => {
   for (const length of [0, 1, 63, 64, 65, 128]) {
     const key = 'k'.repeat(length);
     const hmac = createHmac('sha256', key).update('subject\0a\ud800b\udc00').digest('base64url');

@@ -15,7 +15,7 @@ function dataset() {
   return { points, writeDataPoint: (point: Point) => void points.push(point) };
 }
 
-test('a decision is one data point whose columns stand in the order that is told', async () => {
+test('A decision is one data point whose columns stand in the order that is told', async () => {
   const { points, ...to } = dataset();
   const { record } = await recordOf({
     subject: 'ann@example.com',
@@ -56,7 +56,7 @@ test('a decision is one data point whose columns stand in the order that is told
   expect(JSON.stringify(points)).not.toMatch(/ann|81\.2\.69|5000/);
 });
 
-test('keeps to what Analytics Engine takes: an index of 96 bytes, whole characters, 16 KB of text, 20 columns', async () => {
+test('A data point keeps to what Analytics Engine takes: an index of 96 bytes, whole characters, 16 KB of text, 20 columns', async () => {
   const { points, ...to } = dataset();
   const { record } = await recordOf({ subject: 'ann', action: 'login' });
   const reasons = Array.from({ length: 500 }, (_, i) => ({ code: `reason_${i}`, rule: null, points: 0, facts: {} }));
@@ -67,7 +67,7 @@ test('keeps to what Analytics Engine takes: an index of 96 bytes, whole characte
   expect(blobs.length).toBeLessThanOrEqual(20);
 });
 
-test('what goes wrong beside the decisions is a data point too, and nobody keeps counters to be scraped', async () => {
+test('What goes wrong beside the decisions is a data point too, and nobody keeps counters to be scraped', async () => {
   const { points, ...to } = dataset();
   const metrics = analyticsMetrics(to);
   metrics.storeFailed('recordAttempt', 'timeout');
@@ -85,7 +85,7 @@ test('what goes wrong beside the decisions is a data point too, and nobody keeps
   expect(await metrics.render()).toBeNull();
 });
 
-test('without a dataset nothing is written and nothing fails', () => {
+test('Without a dataset nothing is written and nothing fails', () => {
   const metrics = analyticsMetrics(null);
   expect(() => metrics.storeFailed('ping', 'timeout')).not.toThrow();
 });

@@ -14,7 +14,7 @@ function located(connection: Partial<EdgeConnection>, ip = '81.2.69.160'): Locat
 
 const OFF = { known: false, why: 'source_off' };
 
-test('the place of the connection is that of the client, within the radius of a city', () => {
+test('The place of the connection is that of the client, within the radius of a city', () => {
   expect(located({})).toEqual({
     known: true,
     place: {
@@ -37,11 +37,11 @@ test.each([
   ['of another shape', 'London'],
   ['with numbers where texts belong', { latitude: 51.5, longitude: -0.1 }],
   ['for Tor', { country: 'T1' }],
-])('a cf object %s is no place', (_what, cf) => {
+])('A cf object %s is no place', (_what, cf) => {
   expect(located({ cf })).toEqual(OFF);
 });
 
-test('a country alone is a place too coarse for travel', () => {
+test('A country alone is a place too coarse for travel', () => {
   expect(located({ cf: { country: 'DE', latitude: '', longitude: '' } })).toMatchObject({
     known: true,
     place: { lat: null, lon: null, accuracyKm: 1000, country: 'DE' },
@@ -49,22 +49,22 @@ test('a country alone is a place too coarse for travel', () => {
 });
 
 /** @see https://github.com/cloudflare/cloudflare-docs/pull/10293 */
-test('what describes a calling Worker is not taken for the user', () => {
+test('What describes a calling Worker is not taken for the user', () => {
   expect(located({ byWorker: true, cf: { country: 'XX' } })).toEqual(OFF);
   expect(located({ byWorker: true })).toEqual(OFF);
 });
 
-test('an address that is not the connection’s own is left to the other source', () => {
+test('An address that is not the connection’s own is left to the other source', () => {
   expect(located({}, '8.8.8.8')).toEqual(OFF);
   expect(located({ connectingIp: 'no address' })).toEqual(OFF);
   expect(located({ connectingIp: null }, '8.8.8.8')).toMatchObject({ known: true });
 });
 
-test('a private address has no place, whatever cf says', () => {
+test('A private address has no place, whatever cf says', () => {
   expect(located({ connectingIp: '10.0.0.1' }, '10.0.0.1')).toEqual({ known: false, why: 'private_address' });
 });
 
 /** @see https://github.com/honojs/hono/issues/4432 */
-test('a city beyond Latin-1 is kept as it is', () => {
+test('A city beyond Latin-1 is kept as it is', () => {
   expect(located({ cf: { ...LONDON, city: 'Srīperumbūdūr' } })).toMatchObject({ place: { city: 'Srīperumbūdūr' } });
 });

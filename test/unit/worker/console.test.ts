@@ -12,7 +12,7 @@ function listening() {
   return { heard, linesAt: (level: LogLevel) => consoleLines(level, { to, now: () => NOW_MS }) };
 }
 
-test('lines look as those of Node do, and each goes out by the method of its level', () => {
+test('Lines look as those of Node do, and each goes out by the method of its level', () => {
   const { heard, linesAt } = listening();
   const { log } = linesAt('debug');
   log.error('e', { a: 1 });
@@ -44,7 +44,7 @@ test.each([
   expect(heard.map(([method]) => method)).toEqual(expected);
 });
 
-test('a record is written as it is, redacted already', async () => {
+test('A record is written as it is, redacted already', async () => {
   const { heard, linesAt } = listening();
   const { record } = await recordOf({ subject: 'ann', action: 'login' });
   linesAt('info').records(record);

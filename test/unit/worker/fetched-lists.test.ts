@@ -80,7 +80,7 @@ function rig(from: ReadonlyMap<string, Buffer> | ReadFile = files, timeoutMs = 5
 const UNAVAILABLE = { categories: null, lists: [], asn: null, why: 'lists_unavailable' };
 
 describe('lists that lie beside the program', () => {
-  test('are read once, by the first who asks, and answer from memory from then on', async () => {
+  test('Lists that lie beside the program are read once, by the first who asks, and answer from memory from then on', async () => {
     const { standing, fetched, kept } = rig();
     const first = await Promise.all([
       standing('8.8.8.8'),
@@ -99,7 +99,7 @@ describe('lists that lie beside the program', () => {
     expect(standing('8.8.8.8')).not.toBeInstanceOf(Promise);
   });
 
-  test('are no longer judged by once they are too old, as on Node', async () => {
+  test('Lists that lie beside the program are no longer judged by once they are too old, as on Node', async () => {
     const { standing, lists, stale } = rig();
     expect(await standing('9.9.9.9', NOW + 2 * DAY)).toEqual({
       categories: [],
@@ -115,20 +115,20 @@ describe('lists that lie beside the program', () => {
     ]);
   });
 
-  test('tell of an inner address at once, before anything is read', () => {
+  test('Lists that lie beside the program tell of an inner address at once, before anything is read', () => {
     const { standing, fetched } = rig();
     expect(standing('10.1.2.3')).toEqual({ categories: ['private'], lists: [], asn: null });
     expect(fetched).toEqual([]);
   });
 
-  test('that are none leave every address unknown, not clean', async () => {
+  test('Lists that lie beside the program that are none leave every address unknown, not clean', async () => {
     const empty = new Map([[MANIFEST_FILE, Buffer.from(manifestText())]]);
     const { standing, lists } = rig(empty);
     expect(await standing('8.8.8.8')).toEqual({ categories: null, lists: [], asn: null });
     expect(lists.configured).toBe(false);
   });
 
-  test('of which one is damaged are used without it, and it is named', async () => {
+  test('Lists that lie beside the program of which one is damaged are used without it, and it is named', async () => {
     const damaged = new Map(files);
     const exits = Buffer.from(files.get('exits.sgip') ?? []);
     exits[exits.length - 6] = 255 - (exits[exits.length - 6] ?? 0);
@@ -140,7 +140,7 @@ describe('lists that lie beside the program', () => {
     expect(problems).toEqual([expect.stringMatching(/^exits.sgip checksum/)]);
   });
 
-  test('under another name than their own are not used', async () => {
+  test('Lists that lie beside the program under another name than their own are not used', async () => {
     const swapped = new Map(files).set('exits.sgip', files.get('bad.sgip') ?? Buffer.alloc(0));
     const { lists, standing } = rig(swapped);
     await standing('9.9.9.9');
@@ -163,7 +163,7 @@ describe('lists that cannot be had', () => {
       /another shape/,
     ],
     ['a list is missing', new Map([[MANIFEST_FILE, Buffer.from(manifestText('gone.sgip'))]]), /there is no gone.sgip/],
-  ])('are a failure and not an answer, when %s', async (_what, broken, problem) => {
+  ])('Lists that cannot be had are a failure and not an answer, when %s', async (_what, broken, problem) => {
     const { standing, lists, problems } = rig(broken);
     expect(await standing('8.8.8.8')).toEqual(UNAVAILABLE);
     expect(problems).toEqual([expect.stringMatching(problem)]);
@@ -172,7 +172,7 @@ describe('lists that cannot be had', () => {
     ]);
   });
 
-  test('are not waited for again right away, and read anew a little later', async () => {
+  test('Lists that cannot be had are not waited for again right away, and read anew a little later', async () => {
     vi.useFakeTimers();
     let failing = true;
     const { standing, fetched } = rig(async (name) => {
@@ -192,7 +192,7 @@ describe('lists that cannot be had', () => {
   });
 
   /** @see https://github.com/Laarryy/Anti-VPN/issues/47 */
-  test('hold a check up for no longer than the limit, and somebody else takes over from a reader that is stuck', async () => {
+  test('Lists that cannot be had hold a check up for no longer than the limit, and somebody else takes over from a reader that is stuck', async () => {
     vi.useFakeTimers();
     let stuck = true;
     const { standing } = rig(
@@ -212,7 +212,7 @@ describe('lists that cannot be had', () => {
 });
 
 describe('publishing', () => {
-  test('changes nothing that is up to date, and takes away what is no longer built', async () => {
+  test('Publishing changes nothing that is up to date, and takes away what is no longer built', async () => {
     const dir = join(scratch, 'changing');
     const out = join(scratch, 'changing-assets');
     await buildLists([list('a', 'tor', '8.8.8.8\n'), list('b', 'vpn', '9.9.9.9\n')], { dir });
@@ -224,13 +224,13 @@ describe('publishing', () => {
     expect((await stat(join(out, 'a.sgip'))).mtimeMs).toBe(mtimeMs);
   });
 
-  test('without any list leaves an index that says so', async () => {
+  test('Publishing without any list leaves an index that says so', async () => {
     const out = join(scratch, 'none-assets');
     expect(await publishLists(join(scratch, 'nowhere'), out)).toEqual([]);
     expect(JSON.parse(await readFile(join(out, MANIFEST_FILE), 'utf8'))).toMatchObject({ files: [] });
   });
 
-  test('stops at a damaged list, for a deploy without it would call its addresses clean', async () => {
+  test('Publishing stops at a damaged list, for a deploy without it would call its addresses clean', async () => {
     const dir = join(scratch, 'damaged');
     await buildLists([list('a', 'tor', '8.8.8.8\n')], { dir });
     await truncate(join(dir, 'a.sgip'), 40);

@@ -28,7 +28,7 @@ const townOf = async (located: Located | Promise<Located>): Promise<unknown> => 
 afterEach(() => vi.useRealTimers());
 
 describe('places from shards', () => {
-  test('fetch the manifest and the one shard that holds the address, once', async () => {
+  test('Places from shards fetch the manifest and the one shard that holds the address, once', async () => {
     const { geo, fetched } = rig();
     expect(await geo.locate(addressOf('1.2.3.4'))).toEqual({
       known: true,
@@ -43,7 +43,7 @@ describe('places from shards', () => {
     expect(fetched).toHaveLength(4);
   });
 
-  test('answer at once what needs no data', () => {
+  test('Places from shards answer at once what needs no data', () => {
     const { geo, fetched } = rig();
     expect(geo.locate(addressOf('10.1.2.3'))).toEqual({ known: false, why: 'private_address' });
     expect(geo.locate(addressOf('2001:0:4136:e378:8000:63bf:3fff:fdd2'))).toEqual({
@@ -53,14 +53,14 @@ describe('places from shards', () => {
     expect(fetched).toEqual([]);
   });
 
-  test('share one fetch among look-ups that come together', async () => {
+  test('Places from shards share one fetch among look-ups that come together', async () => {
     const { geo, fetched } = rig();
     const towns = await Promise.all(Array.from({ length: 50 }, (_, i) => townOf(geo.locate(addressOf(`1.${i}.0.1`)))));
     expect(towns).toEqual(Array.from({ length: 50 }, (_, i) => `Town ${i}`));
     expect(fetched).toHaveLength(2);
   });
 
-  test('give countries alone where nothing finer is wanted', async () => {
+  test('Places from shards give countries alone where nothing finer is wanted', async () => {
     const { geo } = rig(build, { level: 'country' });
     expect(saidOf(await geo.locate(addressOf('1.2.3.4')))).toMatchObject({
       country: 'GB',
@@ -72,7 +72,7 @@ describe('places from shards', () => {
 });
 
 describe('the memory', () => {
-  test('holds no more than its bound, and forgets what was used least recently', async () => {
+  test('The memory holds no more than its bound, and forgets what was used least recently', async () => {
     const [first, second] = [...build.files]
       .filter(([name]) => name.startsWith('v4-'))
       .map(([, bytes]) => bytes.length);
@@ -98,7 +98,7 @@ describe('the memory', () => {
     ]);
   });
 
-  test('serves sources that fetch for themselves', async () => {
+  test('The memory serves sources that fetch for themselves', async () => {
     const { geo, memory, fetched } = rig();
     await geo.locate(addressOf('1.2.3.4'));
     const other = fetchedPlaces({ memory, read: () => Promise.reject(new Error('never asked')) });
@@ -156,7 +156,7 @@ describe('files that cannot be used', () => {
       ),
       /of format 99, this version reads 3/,
     ],
-  ])('a file that %s answers bad_database and is named', async (_what, broken, problem) => {
+  ])('A file that %s answers bad_database and is named', async (_what, broken, problem) => {
     const { geo } = rig(broken);
     expect(await geo.locate(addressOf('1.2.3.4'))).toEqual({ known: false, why: 'bad_database' });
     expect(geo.status(NOW).problem).toMatch(/^bad_database: /);
@@ -164,13 +164,13 @@ describe('files that cannot be used', () => {
     expect(geo.status(NOW).problem).toMatch(/stepgate geo build/);
   });
 
-  test('leave the others in use', async () => {
+  test('Files that cannot be used leave the others in use', async () => {
     const { geo } = rig(changed(isFirst, () => null));
     expect(await townOf(geo.locate(addressOf('1.2.3.4')))).toBe('bad_database');
     expect(await townOf(geo.locate(addressOf('18.0.0.0')))).toBe('Town 4352');
   });
 
-  test('are read again by the next look-up, and no longer named once that went well', async () => {
+  test('Files that cannot be used are read again by the next look-up, and no longer named once that went well', async () => {
     let failing = true;
     const memory = placeMemory();
     const geo = fetchedPlaces({
@@ -191,7 +191,7 @@ describe('files that cannot be used', () => {
     expect(geo.status(NOW)).toEqual({ name: 'shards of towns', ageDays: 24, problem: null });
   });
 
-  test('of an older build make the reader look for the newer one', async () => {
+  test('Files that cannot be used of an older build make the reader look for the newer one', async () => {
     const files = new Map(build.files);
     const { geo } = rig({ ...build, files });
     expect(await townOf(geo.locate(addressOf('1.2.3.4')))).toBe('Town 2');
@@ -204,7 +204,7 @@ describe('files that cannot be used', () => {
 });
 
 /** @see https://github.com/Laarryy/Anti-VPN/issues/47 */
-test('a fetch that hangs is waited for no longer than the limit, and what it brings later is kept', async () => {
+test('A fetch that hangs is waited for no longer than the limit, and what it brings later is kept', async () => {
   vi.useFakeTimers();
   let release = (): void => undefined;
   const gate = new Promise<void>((resolve) => {
@@ -234,14 +234,14 @@ test('a fetch that hangs is waited for no longer than the limit, and what it bri
 
 describe('the status', () => {
   /** @see https://github.com/geoip-lite/node-geoip/issues/209 */
-  test('says how old the data is, not the build, and from when on that is too old', async () => {
+  test('The status says how old the data is, not the build, and from when on that is too old', async () => {
     const { geo } = rig(build, { maxAgeDays: 30 });
     await geo.locate(addressOf('1.2.3.4'));
     expect(geo.status(NOW)).toEqual({ name: 'shards of towns', ageDays: 24, problem: null });
     expect(geo.status(NOW + 7 * 86_400_000).problem).toMatch(/^data_old: .*31 days old, more than 30,/);
   });
 
-  test('says so when cities are wanted and countries alone were built', async () => {
+  test('The status says so when cities are wanted and countries alone were built', async () => {
     const { geo } = rig(smallBuild({ level: 'country' }));
     await geo.locate(addressOf('1.2.3.4'));
     expect(geo.status(NOW).problem).toMatch(/^countries_only: .*no travel/);
@@ -252,11 +252,11 @@ describe('the status', () => {
 });
 
 describe('the manifest', () => {
-  test('comes back as it was written', () => {
+  test('The manifest comes back as it was written', () => {
     expect(parseManifest(formatManifest(build.manifest), GEO_MANIFEST)).toEqual(build.manifest);
   });
 
-  test('is refused when anything in it was changed', () => {
+  test('The manifest is refused when anything in it was changed', () => {
     const text = formatManifest(build.manifest);
     for (const [found, other] of [
       ['"towns"', '"terms"'],
@@ -270,7 +270,7 @@ describe('the manifest', () => {
   });
 });
 
-test('shards that are all read ahead answer at once, as those that are fetched do', async () => {
+test('Shards that are all read ahead answer at once, as those that are fetched do', async () => {
   const { geo } = rig();
   const places = placesInMemory(await readPlaces(async (name) => build.files.get(name) ?? null));
   for (const text of ['1.2.3.4', '18.0.0.0', '33.1.1.1', '2a00::1', '200.0.0.1']) {

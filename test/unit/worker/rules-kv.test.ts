@@ -47,7 +47,7 @@ function watched(everyMs = 60_000) {
   };
 }
 
-test('newer rules are taken over, and those of the bundle again when they are deleted', async () => {
+test('Newer rules are taken over, and those of the bundle again when they are deleted', async () => {
   const { namespace, live, look, kv } = watched();
   await look();
   expect(live).toEqual([]);
@@ -64,7 +64,7 @@ test('newer rules are taken over, and those of the bundle again when they are de
   expect(kv.problem()).toBeNull();
 });
 
-test('rules that say the same as those in force are no news', async () => {
+test('Rules that say the same as those in force are no news', async () => {
   const { namespace, live, look } = watched();
   namespace.value = JSON.stringify(filesWith('bundled'));
   await look();
@@ -92,7 +92,7 @@ test.each([
   expect(kv.problem()).toBeNull();
 });
 
-test('a namespace that cannot be read changes nothing, is told, and is asked again', async () => {
+test('A namespace that cannot be read changes nothing, is told, and is asked again', async () => {
   const { namespace, live, look, kv } = watched();
   namespace.value = JSON.stringify(filesWith('a'));
   namespace.fault = new Error('KV GET failed: 429');
@@ -105,7 +105,7 @@ test('a namespace that cannot be read changes nothing, is told, and is asked aga
   expect(kv.problem()).toBeNull();
 });
 
-test('is looked at no more often than it should be, however many requests come', () => {
+test('The namespace is looked at no more often than it should be, however many requests come', () => {
   const { kv } = watched(60_000);
   expect(kv.due(DAY_MS)).not.toBeNull();
   expect(kv.due(DAY_MS)).toBeNull();

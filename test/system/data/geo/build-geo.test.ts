@@ -61,11 +61,11 @@ describe('the bundled geoip-lite data', () => {
     dir = await bundledShards();
   }, 300_000);
 
-  test('answers for 100,000 random addresses of each family as geoip-lite does, and on every border nearby', async () => {
+  test('The bundled geoip-lite data answers for 100,000 random addresses of each family as geoip-lite does, and on every border nearby', async () => {
     expectSame(await shardsIn(dir), libraryGeo(), randomAddresses(200_000, 4));
   });
 
-  test('becomes small files that one manifest lists, within what Workers take as assets', async () => {
+  test('The bundled geoip-lite data becomes small files that one manifest lists, within what Workers take as assets', async () => {
     const built = await readBuiltGeo(dir);
     expect(built?.manifest.about.source).toMatchObject({ name: 'geoip-lite', data_at: '2026-07-08T00:00:00.000Z' });
     expect(built?.manifest.about.counts.v4).toBeGreaterThan(2_000_000);
@@ -85,7 +85,7 @@ describe('a build of countries alone', () => {
       ),
     );
 
-  test('answers as geoip-lite does with its country tables', async () => {
+  test('A build of countries alone answers as geoip-lite does with its country tables', async () => {
     const out = join(scratch, 'countries');
     const { built, bytes } = await countries(out);
     expect(built).toBe(true);
@@ -93,7 +93,7 @@ describe('a build of countries alone', () => {
     expectSame(await shardsIn(out), libraryGeo({ city: false }), randomAddresses(50_000, 5));
   });
 
-  test('gives the same files again, and finds that nothing is to be done', async () => {
+  test('A build of countries alone gives the same files again, and finds that nothing is to be done', async () => {
     const [one, two] = [join(scratch, 'one'), join(scratch, 'two')];
     await countries(one);
     await countries(two);
@@ -105,7 +105,7 @@ describe('a build of countries alone', () => {
     expect(await contents(one)).toEqual(before);
   });
 
-  test('is made anew where files are missing, of another level or broken, and leaves none of the old ones', async () => {
+  test('A build of countries alone is made anew where files are missing, of another level or broken, and leaves none of the old ones', async () => {
     const out = join(scratch, 'again');
     await countries(out);
     const whole = await contents(out);
@@ -122,7 +122,7 @@ describe('a build of countries alone', () => {
   });
 
   /** @see https://github.com/GitSquared/node-geolite2-redist/issues/5 */
-  test('that fails leaves what was built before in use', async () => {
+  test('A build of countries alone that fails leaves what was built before in use', async () => {
     const out = join(scratch, 'kept');
     await countries(out);
     const before = await contents(out);
@@ -147,7 +147,7 @@ describe('a record of a MaxMind-format file', () => {
     location: { latitude: 52.52, longitude: 13.405, accuracy_radius: 20 },
   };
 
-  test('is the place that it names, with the radius that it states', () => {
+  test('A record of a MaxMind-format file is the place that it names, with the radius that it states', () => {
     expect(placeOfRecord(berlin)).toEqual({
       country: 'DE',
       region: 'BE',
@@ -159,25 +159,25 @@ describe('a record of a MaxMind-format file', () => {
   });
 
   /** @see https://github.com/geoip-lite/node-geoip/issues/173 */
-  test('never gives the middle of a country, nor (0, 0)', () => {
+  test('A record of a MaxMind-format file never gives the middle of a country, nor (0, 0)', () => {
     expect(placeOfRecord({ ...berlin, city: undefined })).toMatchObject({ lat: null, lon: null, accuracyKm: 1000 });
     const zero = { latitude: 0, longitude: 0, accuracy_radius: 5 };
     expect(placeOfRecord({ ...berlin, location: zero })).toMatchObject({ city: 'Berlin', lat: null, accuracyKm: 1000 });
   });
 
-  test('assumes the radius of a city where none is stated, and no more than half the Earth', () => {
+  test('A record of a MaxMind-format file assumes the radius of a city where none is stated, and no more than half the Earth', () => {
     const radius = (accuracy_radius?: number) =>
       placeOfRecord({ ...berlin, location: { ...berlin.location, accuracy_radius } })?.accuracyKm;
     expect([radius(), radius(0), radius(65_535)]).toEqual([50, 50, 20_038]);
   });
 
-  test('is no place without a country', () => {
+  test('A record of a MaxMind-format file is no place without a country', () => {
     for (const record of [null, {}, { country: {} }, { ...berlin, country: { iso_code: 'A1' } }]) {
       expect(placeOfRecord(record)).toBeNull();
     }
   });
 
-  test('that has another shape or a broken number means a damaged file', () => {
+  test('A record of a MaxMind-format file that has another shape or a broken number means a damaged file', () => {
     const location = { latitude: 5.6e-62, longitude: 1e-71 };
     for (const record of ['text', { ...berlin, location }, { ...berlin, city: 'Berlin' }]) {
       expect(() => placeOfRecord(record)).toThrow(expect.objectContaining({ code: 'geo_source_damaged' }));
@@ -218,7 +218,7 @@ describe.runIf(existsSync(MMDB))('MaxMind-format files', () => {
     },
   );
 
-  test('say what they are and when they were made', async () => {
+  test('MaxMind-format files say what they are and when they were made', async () => {
     const out = join(scratch, 'dated');
     const { manifest } = await buildGeo({ source: join(MMDB, 'GeoIP2-City-Test.mmdb'), out, level: 'country' });
     expect(manifest.about).toMatchObject({
@@ -244,7 +244,7 @@ describe.runIf(existsSync(MMDB))('MaxMind-format files', () => {
   });
 
   /** @see https://github.com/geoip-lite/node-geoip/issues/197 */
-  test('that are cut anywhere are refused, or say nothing that the whole file does not', async () => {
+  test('MaxMind-format files that are cut anywhere are refused, or say nothing that the whole file does not', async () => {
     const whole = readFileSync(join(MMDB, 'GeoLite2-City-Test.mmdb'));
     for (let share = 1; share < 20; share++) {
       const path = join(scratch, 'cut.mmdb');

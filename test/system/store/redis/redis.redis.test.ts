@@ -82,7 +82,7 @@ describe('one redis server', () => {
   afterAll(() => closed(store, server));
 
   /** @see https://github.com/marcosbarbero/spring-cloud-zuul-ratelimit/issues/162 */
-  test('every key expires, and one found without expiry gets one with the next touch', async () => {
+  test('Every key expires, and one found without expiry gets one with the next touch', async () => {
     await store.recordAttempt(fullAttempt('alice', 'address', 'network', 'device'));
     await store.recordOutcome(failure('alice', 'address', 'network'));
     await store.updateBaseline('alice', () => BASELINE);
@@ -103,7 +103,7 @@ describe('one redis server', () => {
     expect(await server.admin.pttl('sg:{s:alice}:tally')).toBeGreaterThan(86_000_000);
   });
 
-  test('what is learned in the turn in which others ask goes out with their questions, as one command', async () => {
+  test('What is learned in the turn in which others ask goes out with their questions, as one command', async () => {
     await store.updateBaseline('learner', () => BASELINE);
     const calls = async () => Number(/cmdstat_evalsha:calls=(\d+)/.exec(await server.admin.info('commandstats'))?.[1]);
     const before = await calls();
@@ -122,7 +122,7 @@ describe('one redis server', () => {
   });
 
   /** @see https://github.com/Southclaws/swirl/pull/3 */
-  test('each touch of a sliding window puts its end off', async () => {
+  test('Each touch of a sliding window puts its end off', async () => {
     const key = 'sg:{d:late}:tally';
     await store.recordAttempt(fullAttempt('late', 'late', 'late', 'late'));
     await server.admin.pexpire(key, 5000);
@@ -130,13 +130,13 @@ describe('one redis server', () => {
     expect(await server.admin.pttl(key)).toBeGreaterThan(86_000_000);
   });
 
-  test('a dry run creates no key', async () => {
+  test('A dry run creates no key', async () => {
     await server.admin.flushall();
     await store.recordAttempt({ ...fullAttempt('dry', 'dry', 'dry', 'dry'), write: false });
     expect(await server.admin.keys('*')).toEqual([]);
   });
 
-  test('scripts that the server has forgotten are sent again, and nothing is counted twice', async () => {
+  test('Scripts that the server has forgotten are sent again, and nothing is counted twice', async () => {
     for (let i = 1; i <= 20; i += 1) {
       if (i % 5 === 0) await server.admin.script('FLUSH');
       const history = await store.recordAttempt(fullAttempt('forgetful', 'f', 'f', 'f'));
@@ -146,7 +146,7 @@ describe('one redis server', () => {
     expect((await store.updateBaseline('forgetful', learnOnce))?.learned).toBe(1);
   });
 
-  test('a server that knows no script is told them as soon as it is connected', async () => {
+  test('A server that knows no script is told them as soon as it is connected', async () => {
     await server.admin.script('FLUSH');
     const other = await opened(server.url);
     const evals = async () => /cmdstat_eval:calls=(\d+)/.exec(await server.admin.info('commandstats'))?.[1] ?? '0';
@@ -157,7 +157,7 @@ describe('one redis server', () => {
     await other.close();
   });
 
-  test('writers in two processes lose nothing to each other', async () => {
+  test('Writers in two processes lose nothing to each other', async () => {
     const other = await opened(server.url);
     const writers = Array.from({ length: 100 }, (_, i) => (i % 2 === 0 ? store : other));
     await Promise.all(writers.map((writer) => writer.updateBaseline('shared', learnOnce)));
@@ -173,7 +173,7 @@ describe('one redis server', () => {
     ['no JSON', '{'],
     ['another version', JSON.stringify([99, 1, 2, 3])],
     ['another shape', '{"places":[]}'],
-  ])('a baseline that cannot be read (%s) fails its slot and is never taken for a stranger', async (_what, raw) => {
+  ])('A baseline that cannot be read (%s) fails its slot and is never taken for a stranger', async (_what, raw) => {
     await server.admin.set('sg:{s:broken}:baseline', raw);
     const history = await store.recordAttempt(fullAttempt('broken', 'b', 'b', 'b'));
     expect(history).toMatchObject({
@@ -185,7 +185,7 @@ describe('one redis server', () => {
     expect(await server.admin.get('sg:{s:broken}:baseline')).toBe(raw);
   });
 
-  test('a tally of a foreign type fails its slot, and the message names neither key nor value', async () => {
+  test('A tally of a foreign type fails its slot, and the message names neither key nor value', async () => {
     await server.admin.lpush('sg:{d:foreign}:tally', 'x');
     const history = await store.recordAttempt(fullAttempt('foreign', 'fo', 'fo', 'foreign'));
     expect(history).toMatchObject({ subject: { state: 'read' }, device: { state: 'failed', why: 'rejected' } });
@@ -196,7 +196,7 @@ describe('one redis server', () => {
   });
 
   test.each(['{', '3', '{"attempts1m":3}', '{"attempts1m":{"x":"y"}}'])(
-    'a tally that cannot be read (%s) fails its own slot alone, whoever else is counted at the moment',
+    'A tally that cannot be read (%s) fails its own slot alone, whoever else is counted at the moment',
     async (raw) => {
       await server.admin.del('sg:{s:torn}:tally');
       await server.admin.set('sg:{s:torn}:tally', raw);
@@ -211,7 +211,7 @@ describe('one redis server', () => {
   );
 
   /** @see https://github.com/redis/redis/issues/2746 */
-  test('over its memory limit the server refuses counts: they fail, and what can be read is read', async () => {
+  test('Over its memory limit the server refuses counts: they fail, and what can be read is read', async () => {
     await store.updateBaseline('full', () => BASELINE);
     await server.admin.config('SET', 'maxmemory', '1');
     try {
@@ -229,7 +229,7 @@ describe('one redis server', () => {
     expect(read(after.subject)).toMatchObject({ attempts1m: 1, baseline: { value: BASELINE } });
   });
 
-  test('the script and the memory driver count alike, whatever the order and the clocks', async () => {
+  test('The script and the memory driver count alike, whatever the order and the clocks', async () => {
     const value = fc.option(
       fc.integer({ min: 0, max: 40 }).map((n) => `value-${n}`),
       { freq: 3 },
@@ -262,7 +262,7 @@ describe('one redis server', () => {
 });
 
 describe('network waits', () => {
-  test('an attempt with all its slots waits for the network once', async () => {
+  test('An attempt with all its slots waits for the network once', async () => {
     const server = await startRedis();
     const proxy = await startTurnProxy(server.port);
     const store = await opened(`redis://127.0.0.1:${proxy.port}`);
@@ -294,7 +294,7 @@ describe('a redis cluster', () => {
   afterAll(() => closed(store, cluster));
 
   /** @see https://github.com/spring-cloud/spring-cloud-gateway/issues/248 */
-  test('the keys of one script share a slot, and those of different slots lie on all three nodes', async () => {
+  test('The keys of one script share a slot, and those of different slots lie on all three nodes', async () => {
     for (let i = 0; i < 30; i += 1) {
       const history = await store.recordAttempt(fullAttempt(`s${i}`, `a${i}`, `n${i}`, `d${i}`));
       expect(history).toMatchObject({
@@ -307,7 +307,7 @@ describe('a redis cluster', () => {
   });
 
   /** @see https://github.com/redis/ioredis/issues/2075 */
-  test('while a slot moves to another node every attempt is counted once', async () => {
+  test('While a slot moves to another node every attempt is counted once', async () => {
     const [u1, u2] = await twoSlotsOfOneNode(cluster, 'mover');
     const attempt = (subject: string) =>
       store.recordAttempt(attemptBy({ subject, address: 'm', network: 'm' }, NOON, { subject, address: 'm' }));
@@ -321,7 +321,7 @@ describe('a redis cluster', () => {
   });
 
   /** @see https://github.com/redis/ioredis/issues/1865 */
-  test('a command that is sent round in circles is a failure, and after five the client starts anew and recovers', async () => {
+  test('A command that is sent round in circles is a failure, and after five the client starts anew and recovers', async () => {
     const [{ subject, slot }] = await twoSlotsOfOneNode(cluster, 'circle');
     const attempt = () => store.recordAttempt(attemptBy({ subject }, NOON, { address: 'c', country: 'NL' }));
     const [a, b] = await ownerAndOther(cluster, slot);
@@ -339,7 +339,7 @@ describe('a redis cluster', () => {
 });
 
 /** @see https://github.com/redis/ioredis/issues/144 */
-test('writes to a server that became a replica fail, and succeed again when it is a master, without a restart', async () => {
+test('Writes to a server that became a replica fail, and succeed again when it is a master, without a restart', async () => {
   const [server, master] = await Promise.all([startRedis(), startRedis()]);
   const store = await opened(server.url);
   const attempt = () => store.recordAttempt(fullAttempt('alice', 'a', 'n', 'd'));
@@ -363,7 +363,7 @@ test('writes to a server that became a replica fail, and succeed again when it i
 });
 
 /** @see https://github.com/redis/ioredis/issues/1535 */
-test('no timer outlives its command, and the process ends as soon as the store is closed', async () => {
+test('No timer outlives its command, and the process ends as soon as the store is closed', async () => {
   const server = await startRedis();
   const program = `
     import { redisStore } from './src/store/redis/redis.ts';
@@ -386,7 +386,7 @@ test('no timer outlives its command, and the process ends as soon as the store i
   await server.stop();
 });
 
-test('a wrong password is a failure with a reason that holds no password', async () => {
+test('A wrong password is a failure with a reason that holds no password', async () => {
   const server = await startRedis({ password: 'right' });
   const messages: string[] = [];
   const store = redisStore({
@@ -400,7 +400,7 @@ test('a wrong password is a failure with a reason that holds no password', async
   await closed(store, server);
 });
 
-test('a certificate of an unknown authority is refused', async () => {
+test('A certificate of an unknown authority is refused', async () => {
   const certificates = await makeCertificates();
   const server = await startRedis({ tls: certificates });
   const store = redisStore({ url: server.url, timeoutMs: 300 });
@@ -409,7 +409,7 @@ test('a certificate of an unknown authority is refused', async () => {
   certificates.remove();
 });
 
-test('the master is found through its sentinels', async () => {
+test('The master is found through its sentinels', async () => {
   const server = await startRedis();
   const sentinel = await startRedis({
     sentinel: `sentinel monitor mymaster 127.0.0.1 ${server.port} 1\n`,

@@ -1,10 +1,14 @@
 import { readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
-import { simulate } from '../../../../src/cli/simulate/run.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { chartOf } from '../../../../src/cli/simulate/chart.ts';
+import { KINDS } from '../../../../src/cli/simulate/people/kinds.ts';
+import type { MixReport, Report } from '../../../../src/cli/simulate/report.ts';
+import { type SimulationSize, simulate, simulateIn, worldOf } from '../../../../src/cli/simulate/run.ts';
+import { THIEF_CLASSES } from '../../../../src/cli/simulate/thieves.ts';
 import { simulationParts } from '../../../../src/cli/simulate.ts';
+import { writeSimulation } from '../../../../src/cli/simulation-report.ts';
 import { compileRules } from '../../../../src/rules/compile.ts';
 import { FACT_CATALOG } from '../../../../src/signals/index.ts';
-import { memoryStore } from '../../../../src/store/memory.ts';
 
 const policy = compileRules(
   [{ name: 'default.json', text: readFileSync(new URL('../../../../rules/default.json', import.meta.url), 'utf8') }],
@@ -13,27 +17,78 @@ const policy = compileRules(
 const idle =
   '{"version": 1, "undeclared": "allow", "rules": [{"id": "idle", "when": {"action": "nothing"}, "then": {"points": 1}}]}';
 const lenient = compileRules([{ name: 'idle.json', text: idle }], FACT_CATALOG);
-// Far fewer keys than the command keeps: nothing so small comes near the bound.
-const parts = {
-  ...simulationParts(),
-  store: (now: () => number) => memoryStore({ now, maxKeys: 50_000, maxBytes: 2 ** 29 }),
+const parts = simulationParts();
+const tiny: SimulationSize = {
+  seed: 'tiny',
+  mixes: ['bank'],
+  people: 1,
+  victims: 2,
+  span: 0.1,
+  samples: 20_000,
+  countries: 16,
 };
-describe('a simulation', () => {
-  const tiny = { seed: 'tiny', weeks: 2, peoplePerKind: 1, thievesPerClass: 1, samples: 20_000, countries: 20 };
+const world = worldOf(parts, tiny);
 
-  it('gives the same report for the same seed', async () => {
-    const play = () => simulate({ ...parts, rules: policy }, tiny);
-    expect(await play()).toEqual(await play());
+function only({ mixes: [mix] }: Report): MixReport {
+  if (mix === undefined) throw new Error('the report has no mix');
+  return mix;
+}
+
+describe('a report', () => {
+  let report: Report;
+  let bank: MixReport;
+  beforeAll(async () => {
+    report = await simulateIn(world, { ...parts, rules: policy }, tiny);
+    bank = only(report);
   }, 300_000);
 
-  it('tells how far it is, and reports the bars that a policy that judges nothing misses', async () => {
+  it('The causes of a report add up to what was asked', () => {
+    const sum = bank.causes.reduce((total, { share }) => total + share, 0);
+    expect(sum).toBeCloseTo(bank.all.asked.later, 9);
+  });
+
+  it('A report has a line for each kind, class and bar', () => {
+    const text = writeSimulation(report);
+    for (const kind of KINDS) expect(text).toContain(`\n${kind} `);
+    for (const thief of THIEF_CLASSES) expect(text).toContain(`\n${thief} `);
+    for (const { met, what } of bank.bars)
+      expect(text).toMatch(new RegExp(`^${met ? 'met' : 'MISSED'} .*${what.slice(0, 20)}`, 'm'));
+  });
+
+  it('A chart names every class and needs nothing from elsewhere', () => {
+    const chart = chartOf(report);
+    expect(chart).toMatch(/^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg" viewBox="0 0 860 \d+"/);
+    expect(chart).toContain('prefers-color-scheme: dark');
+    for (const thief of THIEF_CLASSES) expect(chart).toContain(`>${thief.replaceAll('_', ' ')}<`);
+    expect(chart).not.toMatch(/NaN|undefined|href/);
+  });
+});
+
+describe('simulate', () => {
+  it('A simulation gives the same report for the same seed, and another one for another', async () => {
+    const one = await simulate({ ...parts, rules: policy }, tiny);
+    const play = (seed: string) => simulateIn(world, { ...parts, rules: policy }, { ...tiny, seed });
+    const [again, other] = [await play(tiny.seed), await play('other')];
+    expect(again).toEqual(one);
+    expect(other.mixes).not.toEqual(one.mixes);
+  }, 300_000);
+
+  it('A simulation says how far it has come, and which bars a policy misses that lets everybody in', async () => {
     const told: [number, number][] = [];
-    const onProgress = (...step: [number, number]) => told.push(step);
-    const report = await simulate({ ...parts, rules: lenient, onProgress }, tiny);
+    const report = only(
+      await simulateIn(world, { ...parts, rules: lenient }, { ...tiny, victims: 1 }, (_what, done, total) =>
+        told.push([done, total]),
+      ),
+    );
     const [done, total] = told.at(-1) ?? [0, -1];
     expect(done).toBe(total);
-    expect(report.misses).toContain('foreign_new_device: 0.00 % stopped, at least 99 % is wanted');
-    expect(report.thieves.every(({ stopped }) => stopped === 0)).toBe(true);
-    expect(report.people.every(({ logins }) => logins.asked === 0)).toBe(true);
+    expect(report.thieves.every(({ best, thieves }) => best === thieves)).toBe(true);
+    expect(report.all.asked).toEqual({ first: 0, early: 0, later: 0 });
+    expect(report.bars.filter(({ met }) => !met).map(({ what }) => what)).toEqual(
+      expect.arrayContaining([
+        'regular classes of thieves stopped, each',
+        'thieves without a token: let in at the first try, each class',
+      ]),
+    );
   }, 300_000);
 });

@@ -46,19 +46,19 @@ function placeOf(text: string, from = source): Place {
 }
 
 describe('places from the bundled geoip-lite data', () => {
-  it('names the city of an address with its coordinates and radius', () => {
+  it('Places from the bundled geoip-lite data names the city of an address with its coordinates and radius', () => {
     const place = placeOf('81.2.69.160');
     expect(place).toMatchObject({ country: 'GB', city: 'Newmarket', source: 'geoip-lite' });
     expect(place.lat).toBeCloseTo(52.2, 0);
     expect(place.accuracyKm).toBeGreaterThan(0);
   });
 
-  it('reads an IPv4 address inside IPv6 as the IPv4 address', () => {
+  it('Places from the bundled geoip-lite data reads an IPv4 address inside IPv6 as the IPv4 address', () => {
     expect(placeOf('::ffff:81.2.69.160')).toEqual(placeOf('81.2.69.160'));
   });
 
   /** @see https://github.com/geoip-lite/node-geoip/issues/256 */
-  it('gives an IPv6 address without a city its country and no coordinates, whatever radius the record claims', () => {
+  it('Places from the bundled geoip-lite data gives an IPv6 address without a city its country and no coordinates, whatever radius the record claims', () => {
     expect(placeOf('2001:4860:4860::8888')).toMatchObject({
       country: 'US',
       city: null,
@@ -69,20 +69,20 @@ describe('places from the bundled geoip-lite data', () => {
   });
 
   /** @see https://github.com/geoip-lite/node-geoip/issues/173 */
-  it('never answers with the middle of a country', () => {
+  it('Places from the bundled geoip-lite data never answers with the middle of a country', () => {
     expect(placeOf('8.8.8.8')).toMatchObject({ country: 'US', lat: null, lon: null, accuracyKm: 1000 });
   });
 
   /** @see https://github.com/maxmind/GeoIP2-node/issues/441 */
   it.each(['127.0.0.1', '::1', '10.1.2.3', '169.254.10.10', '100.64.0.9', 'fd00::1'])(
-    'calls %s a private address instead of looking it up',
+    'Places from the bundled geoip-lite data calls %s a private address instead of looking it up',
     (text) => {
       expect(locate(text)).toEqual({ known: false, why: 'private_address' });
     },
   );
 
   /** @see https://github.com/maxmind/MaxMind-DB/issues/27 */
-  it('places a Teredo user nowhere rather than at the relay', () => {
+  it('Places a Teredo user nowhere rather than at the relay', () => {
     expect(locate('2001:0:4136:e378:8000:63bf:3fff:fdd2')).toEqual({ known: false, why: 'tunnel_address' });
   });
 
@@ -94,29 +94,29 @@ describe('places from the bundled geoip-lite data', () => {
     ['64:ff9b:1::1', 'special_address'],
     ['5f00::1', 'special_address'],
     ['::', 'special_address'],
-  ])('does not look up %s', (text, why) => {
+  ])('Places from the bundled geoip-lite data does not look up %s', (text, why) => {
     expect(locate(text)).toEqual({ known: false, why });
   });
 
-  it('says so when a public address is not in the data', () => {
+  it('Places from the bundled geoip-lite data says so when a public address is not in the data', () => {
     expect(locate('2a0f:ffff:ffff:ffff::1')).toEqual({ known: false, why: 'not_found' });
   });
 
   /** @see https://github.com/PaddeK/node-maxmind-db/issues/26 */
   it.each(['203.0.113.7, 198.51.100.1', 'undefined', '', ' 203.0.113.7'])(
-    'never gets to see %j, which is no address',
+    'Places from the bundled geoip-lite data never gets to see %j, which is no address',
     (text) => {
       expect(parseAddress(text)).toBeNull();
     },
   );
 
   /** @see https://github.com/geoip-lite/node-geoip/issues/209 */
-  it('is as old as the release of its data, not as young as its installation', () => {
+  it('Places from the bundled geoip-lite data is as old as the release of its data, not as young as its installation', () => {
     expect(source.status(NOW)).toEqual({ name: 'geoip-lite', ageDays: 140, problem: null });
   });
 
   /** @see https://github.com/geoip-lite/node-geoip/issues/209 */
-  it('is called old from the day after its limit on, and goes on answering', () => {
+  it('Places from the bundled geoip-lite data is called old from the day after its limit on, and goes on answering', () => {
     const aging = geoipLiteSource({ maxAgeDays: 140, city: false });
     expect(aging.status(NOW).problem).toBeNull();
     const later = aging.status(NOW + 659.5 * 86_400_000);
@@ -127,14 +127,14 @@ describe('places from the bundled geoip-lite data', () => {
 
 describe('country-only data', () => {
   /** @see https://github.com/geoip-lite/node-geoip/pull/179 */
-  it('knows countries, no cities and no coordinates', () => {
+  it('Country-only data knows countries, no cities and no coordinates', () => {
     const countries = geoipLiteSource({ city: false });
     expect(countries.status(NOW)).toMatchObject({ ageDays: 140, problem: null });
     expect(placeOf('81.2.69.160', countries)).toMatchObject({ country: 'GB', city: null, lat: null, accuracyKm: 1000 });
     expect(placeOf('2a02:a210::1', countries)).toMatchObject({ country: 'NL', lat: null });
   });
 
-  it('does not disturb a source with cities that is already loaded', () => {
+  it('Country-only data does not disturb a source with cities that is already loaded', () => {
     geoipLiteSource({ city: false });
     expect(placeOf('81.2.69.160').city).toBe('Newmarket');
   });
@@ -157,7 +157,7 @@ describe('damaged data', () => {
   };
 
   /** @see https://github.com/geoip-lite/node-geoip/issues/197 */
-  it('is named once and answers unknown when a table is cut in half, on a record or within one', () => {
+  it('Damaged data is named once and answers unknown when a table is cut in half, on a record or within one', () => {
     for (const bytes of [0, 1]) {
       const directory = copyOf(...COUNTRY);
       const file = join(directory, 'geoip-country.dat');
@@ -168,14 +168,14 @@ describe('damaged data', () => {
   });
 
   /** @see https://github.com/geoip-lite/node-geoip/issues/197 */
-  it('is named when the file is of another format', () => {
+  it('Damaged data is named when the file is of another format', () => {
     const directory = copyOf(...COUNTRY);
     writeFileSync(join(directory, 'geoip-country6.dat'), 'format version 99, and then something else\n'.repeat(100));
     expectBad(geoipLiteSource({ directory, city: false }), /^bad_database: .*geoip-country6\.dat holds/);
   });
 
   /** @see https://github.com/sapics/geoip-country/issues/22 */
-  it('is named when files are missing or empty', () => {
+  it('Damaged data is named when files are missing or empty', () => {
     expectBad(geoipLiteSource({ directory: join(scratch, 'nowhere') }), /^bad_database: .*ENOENT/);
     const directory = copyOf(...COUNTRY);
     writeFileSync(join(directory, 'geoip-country.dat'), '');
@@ -183,7 +183,7 @@ describe('damaged data', () => {
   });
 
   /** @see https://github.com/sapics/geoip-country/issues/22 */
-  it('is named when the package itself is missing, as it is after bundling into one file', async () => {
+  it('Damaged data is named when the package itself is missing, as it is after bundling into one file', async () => {
     const bare = mkdtempSync(join(scratch, 'bundled-'));
     for (const folder of ['data', 'model', 'net']) cpSync(join('src', folder), join(bare, folder), { recursive: true });
     mkdirSync(join(bare, 'node_modules'));
@@ -202,7 +202,7 @@ describe('damaged data', () => {
     ]);
   });
 
-  it('is named when the names belong to other tables', () => {
+  it('Damaged data is named when the names belong to other tables', () => {
     const directory = copyOf('geoip-city.dat', 'geoip-city6.dat', 'geoip-city-names.dat');
     truncateSync(join(directory, 'geoip-city-names.dat'), 88 * 100);
     expectBad(geoipLiteSource({ directory }), /^bad_database: a record in .*names place \d+ of 100/);
@@ -210,7 +210,7 @@ describe('damaged data', () => {
 });
 
 describe('data of one’s own', () => {
-  it('is as old as its oldest file', () => {
+  it('Data of one’s own is as old as its oldest file', () => {
     const directory = mkdtempSync(join(scratch, 'own-'));
     for (const file of ['geoip-country.dat', 'geoip-country6.dat']) {
       writeFileSync(join(directory, file), readFileSync(join(BUNDLED, file)));
@@ -221,7 +221,7 @@ describe('data of one’s own', () => {
 });
 
 describe('no geo source', () => {
-  it('answers that it is off, and still tells a private address from a public one', () => {
+  it('No geo source answers that it is off, and still tells a private address from a public one', () => {
     expect(locate('8.8.8.8', noGeo())).toEqual({ known: false, why: 'source_off' });
     expect(locate('192.168.1.1', noGeo())).toEqual({ known: false, why: 'private_address' });
     expect(noGeo().status(NOW)).toEqual({ name: 'none', ageDays: null, problem: null });

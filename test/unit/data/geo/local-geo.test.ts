@@ -33,14 +33,14 @@ async function open(options: Partial<LocalGeoOptions> = {}): Promise<LiveGeo> {
   return watch;
 }
 
-test('what is built answers, at once', async () => {
+test('What is built answers, at once', async () => {
   await put(smallBuild());
   const { geo } = await open({ data: 'city' });
   expect(geo.locate(PLACED)).toMatchObject({ known: true, place: { city: 'Town 2', source: 'shards' } });
   expect(geo.status(NOW)).toEqual({ name: 'shards of towns', ageDays: 24, problem: null });
 });
 
-test('where nothing is built geoip-lite answers, until something is', async () => {
+test('Where nothing is built geoip-lite answers, until something is', async () => {
   const { geo, reload } = await open();
   expect(geo.locate(addressOf('81.2.69.160'))).toMatchObject({ known: true, place: { source: 'geoip-lite' } });
   await put(smallBuild());
@@ -55,7 +55,7 @@ test('GEO_DATA=none looks nothing up, whatever is built', async () => {
 });
 
 /** @see https://github.com/leev/ngx_http_geoip2_module/pull/135 */
-test('a new build is noticed and taken over whole: no answer of the old one is kept', async () => {
+test('A new build is noticed and taken over whole: no answer of the old one is kept', async () => {
   await put(smallBuild());
   const taken = Promise.withResolvers<void>();
   const { geo } = await open({ intervalMs: 20, onReload: taken.resolve });
@@ -66,7 +66,7 @@ test('a new build is noticed and taken over whole: no answer of the old one is k
 });
 
 /** @see https://github.com/GitSquared/node-geolite2-redist/issues/5 */
-test('a new build that is broken is refused and told of, and the old one goes on until it is mended', async () => {
+test('A new build that is broken is refused and told of, and the old one goes on until it is mended', async () => {
   await put(smallBuild());
   const { geo, reload, problem } = await open();
   const next = smallBuild({ country: 'FR' });
@@ -75,6 +75,7 @@ test('a new build that is broken is refused and told of, and the old one goes on
   await truncate(join(dir, first), 100);
   await reload();
   expect(problem()?.message).toMatch(/holds 100 bytes/);
+  expect(geo.status(NOW).problem).toMatch(/^bad_database: .*holds 100 bytes/);
   expect(geo.locate(PLACED)).toMatchObject({ place: { country: 'GB' } });
   await put(next);
   await reload();
@@ -82,7 +83,7 @@ test('a new build that is broken is refused and told of, and the old one goes on
 });
 
 /** @see https://github.com/geoip-lite/node-geoip/issues/197 */
-test('a build that is broken at start answers bad_database where it is broken, and its other files answer', async () => {
+test('A build that is broken at start answers bad_database where it is broken, and its other files answer', async () => {
   await put(smallBuild());
   const [first = ''] = (await readdir(dir)).filter((name) => name.startsWith('v4-0000'));
   await truncate(join(dir, first), 100);
@@ -94,7 +95,7 @@ test('a build that is broken at start answers bad_database where it is broken, a
   expect(geo.status(NOW).problem).toMatch(/^bad_database: v4-0000/);
 });
 
-test('shards of a build that was removed go on in memory', async () => {
+test('Shards of a build that was removed go on in memory', async () => {
   await put(smallBuild());
   const { geo, reload } = await open();
   const away = `${dir}-away`;

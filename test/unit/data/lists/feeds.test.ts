@@ -105,19 +105,19 @@ const get = (path: string, changes: Partial<FetchOptions> = {}): Promise<Fetched
 const codeOf = (fetched: Fetched): string => (fetched.outcome === 'problem' ? fetched.problem.code : fetched.outcome);
 
 describe('a feed', () => {
-  it('brings its text and validators, also compressed', async () => {
+  it('A feed brings its text and validators, also compressed', async () => {
     expect(await get('/good')).toEqual({ outcome: 'new', text: LIST, etag: ETAG, lastModified: MODIFIED });
     expect(await get('/gzip')).toMatchObject({ outcome: 'new', text: LIST });
   });
 
-  it('that has nothing newer says so, by ETag or by date', async () => {
+  it('A feed that has nothing newer says so, by ETag or by date', async () => {
     expect(await get('/good', { etag: ETAG })).toEqual({ outcome: 'not_modified' });
     expect(await get('/good', { lastModified: MODIFIED })).toEqual({ outcome: 'not_modified' });
     expect(await get('/good', { etag: '"older"' })).toMatchObject({ outcome: 'new' });
   });
 
   /** @see https://github.com/Laarryy/Anti-VPN/issues/47 */
-  it('that is out of quota, failing or partial brings no text, whatever its body says', async () => {
+  it('A feed that is out of quota, failing or partial brings no text, whatever its body says', async () => {
     const quota = await get('/429');
     expect(quota).toMatchObject({ outcome: 'problem', problem: { code: 'feed_status' } });
     expect(quota.outcome === 'problem' && quota.problem.message).toMatch(/429.*3600/);
@@ -125,34 +125,34 @@ describe('a feed', () => {
       expect(codeOf(await get(path)), path).toBe('feed_status');
   });
 
-  it('with an empty body, a page or bytes that are no text is refused', async () => {
+  it('A feed with an empty body, a page or bytes that are no text is refused', async () => {
     expect(codeOf(await get('/empty'))).toBe('feed_empty');
     expect(codeOf(await get('/blank'))).toBe('feed_empty');
     for (const path of ['/html', '/binary', '/latin']) expect(codeOf(await get(path)), path).toBe('feed_not_text');
   });
 
-  it('that is cut off is refused', async () => {
+  it('A feed that is cut off is refused', async () => {
     expect(codeOf(await get('/truncated'))).toBe('feed_truncated');
     expect(codeOf(await get('/truncated-chunks'))).toBe('feed_truncated');
   });
 
-  it('that is too large is refused while it is read, also when it is small on the wire', async () => {
+  it('A feed that is too large is refused while it is read, also when it is small on the wire', async () => {
     expect(codeOf(await get('/endless'))).toBe('feed_too_large');
     expect(codeOf(await get('/claims-much'))).toBe('feed_too_large');
     expect(codeOf(await get('/bomb'))).toBe('feed_too_large');
   });
 
-  it('that never answers, or never ends, is given up after its budget', async () => {
+  it('A feed that never answers, or never ends, is given up after its budget', async () => {
     expect(codeOf(await get('/silent', { timeoutMs: 100 }))).toBe('feed_timeout');
     expect(codeOf(await get('/stalls', { timeoutMs: 100 }))).toBe('feed_timeout');
   });
 
-  it('that cannot be reached is a problem, not an exception', async () => {
+  it('A feed that cannot be reached is a problem, not an exception', async () => {
     expect(codeOf(await get('/drops'))).toBe('feed_unreachable');
     expect(codeOf(await get('http://127.0.0.1:1/list'))).toBe('feed_unreachable');
   });
 
-  it('over https does not end at http', async () => {
+  it('Over https does not end at http', async () => {
     // The answer comes from the local server; only the address asked for is another.
     const viaHttp: typeof fetch = (_url, init) => fetch(`${base}/good`, init);
     expect(codeOf(await get('https://lists.example/good', { fetch: viaHttp }))).toBe('feed_downgraded');
@@ -172,7 +172,7 @@ describe('a feed', () => {
       return get(`https://lists.example${path}`, { fetch: viaLocal });
     };
 
-    it('is followed to the same host over https', async () => {
+    it('A feed that redirects is followed to the same host over https', async () => {
       expect(await getSecure('/moved-twice')).toEqual({
         outcome: 'new',
         text: LIST,
@@ -193,7 +193,7 @@ describe('a feed', () => {
       '\\\\127.0.0.1\\x',
       'file:///etc/passwd',
       'data:text/plain,1.1.1.1',
-    ])('to another host is refused before anybody is asked: %s', async (to) => {
+    ])('A feed that redirects to another host is refused before anybody is asked: %s', async (to) => {
       const fetched = await getSecure(`/to?to=${encodeURIComponent(to)}`);
       expect(fetched).toMatchObject({
         outcome: 'problem',
@@ -206,12 +206,12 @@ describe('a feed', () => {
       ['http://lists.example/good', 'feed_downgraded'],
       ['https://lists.example:9000/good', 'feed_redirected'],
       ['ftp://lists.example/good', 'feed_downgraded'],
-    ])('on its own host is followed over https and its own port only: %s', async (to, code) => {
+    ])('A feed that redirects on its own host is followed over https and its own port only: %s', async (to, code) => {
       expect(codeOf(await getSecure(`/to?to=${encodeURIComponent(to)}`))).toBe(code);
       expect(sent).toHaveLength(1);
     });
 
-    it('over http is not followed, unless up to https', async () => {
+    it('Over http is not followed, unless up to https', async () => {
       asked.length = 0;
       expect(codeOf(await get('/moved'))).toBe('feed_downgraded');
       expect(asked).toEqual(['/moved']);
@@ -223,7 +223,7 @@ describe('a feed', () => {
       });
     });
 
-    it('in a circle, or nowhere, is given up', async () => {
+    it('A feed that redirects in a circle, or nowhere, is given up', async () => {
       expect(codeOf(await getSecure('/circle'))).toBe('feed_redirected');
       expect(sent).toHaveLength(6);
       expect(codeOf(await getSecure('/lost'))).toBe('feed_status');

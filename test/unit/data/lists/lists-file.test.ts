@@ -53,7 +53,7 @@ function standing(reputation: LocalReputation, address: string, nowMs = NOW): St
 }
 
 describe('built lists', () => {
-  it('are loaded again with what is known of them', async () => {
+  it('Built lists are loaded again with what is known of them', async () => {
     const progress: ListProgress[] = [];
     const outcomes = await buildLists(
       [input('bad', '8.8.8.8\n10.0.0.1\n'), input('vpn', '9.9.9.0/24', { category: 'vpn' })],
@@ -79,13 +79,13 @@ describe('built lists', () => {
     ]);
   });
 
-  it('are none where no directory is, and that is not called clean', async () => {
+  it('Built lists are none where no directory is, and that is not called clean', async () => {
     expect((await loadReputation(join(dir, 'nowhere'))).configured).toBe(false);
     expect((await loadReputation(dir)).configured).toBe(false);
   });
 
   /** @see https://github.com/firehol/blocklist-ipsets/issues/312 */
-  it('stay when a new version is refused, and the refusal is told', async () => {
+  it('Built lists stay when a new version is refused, and the refusal is told', async () => {
     await buildLists([input('bad', '1.1.1.1\n1.1.1.2\n1.1.1.3\n')], { dir });
     const versions: readonly (readonly [string, string])[] = [
       ['0.0.0.0/1\n128.0.0.0/1\n', 'list_entry_too_wide'],
@@ -104,12 +104,12 @@ describe('built lists', () => {
     expect(accepted).toMatchObject({ outcome: 'built', entries: 1 });
   });
 
-  it('leave nothing but themselves behind', async () => {
+  it('Built lists leave nothing but themselves behind', async () => {
     await buildLists([input('good', '1.1.1.1'), input('empty', '')], { dir });
     expect(await readdir(dir)).toEqual(['good.sgip']);
   });
 
-  it('with a broken file among them are used without it, and the file is reported', async () => {
+  it('Built lists with a broken file among them are used without it, and the file is reported', async () => {
     await buildLists([input('a', '1.1.1.1'), input('b', '2.2.2.2'), input('c', '3.3.3.3')], { dir });
     await truncate(join(dir, 'b.sgip'), 40);
     await copyFile(join(dir, 'a.sgip'), join(dir, 'copy.sgip'));
@@ -130,7 +130,7 @@ describe('built lists', () => {
 
 describe('a watched directory', () => {
   /** @see https://github.com/leev/ngx_http_geoip2_module/pull/135 */
-  it('is taken over without a restart, and no old answer is given afterwards', async () => {
+  it('A watched directory is taken over without a restart, and no old answer is given afterwards', async () => {
     await buildLists([input('list', '8.8.8.8', { category: 'vpn' })], { dir });
     let reloads = 0;
     let told: () => void = () => undefined;
@@ -163,7 +163,7 @@ describe('a watched directory', () => {
     }
   });
 
-  it('tells once of each list that passes its age, and again after it was young in between', async () => {
+  it('A watched directory tells once of each list that passes its age, and again after it was young in between', async () => {
     await buildLists([input('a', '1.1.1.1', { max_age_days: 2 }), input('b', '2.2.2.2', { max_age_days: 9 })], { dir });
     let nowMs = NOW;
     let looks = 0;
@@ -197,7 +197,7 @@ describe('a watched directory', () => {
   });
 
   /** @see https://github.com/GitSquared/node-geolite2-redist/issues/5 */
-  it('goes on with the old version of a list whose file broke', async () => {
+  it('A watched directory goes on with the old version of a list whose file broke', async () => {
     await buildLists([input('a', '1.1.1.1'), input('b', '2.2.2.2')], { dir });
     const watched = await watchReputation(dir, { intervalMs: 3_600_000 });
     try {
@@ -250,7 +250,7 @@ describe('an update', () => {
   const update = (nowMs = NOW, changes: object = {}) =>
     updateLists([config('feed', { source: `${base}/list`, ...changes })], { dir, nowMs, fetch, timeoutMs: 5_000 });
 
-  it('asks again only for what changed, and an unchanged list is as new as the answer that says so', async () => {
+  it('An update asks again only for what changed, and an unchanged list is as new as the answer that says so', async () => {
     answer = { status: 200, body: '8.8.8.8\n', headers: { etag: '"1"' } };
     expect(await update()).toMatchObject([{ outcome: 'built', entries: 1 }]);
     expect(await update(NOW + 40 * DAY)).toMatchObject([{ outcome: 'unchanged', entries: 1 }]);
@@ -260,13 +260,13 @@ describe('an update', () => {
     expect(standing(reputation, '8.8.8.8', NOW + 40 * DAY).categories).toEqual(['attack']);
   });
 
-  it('asks for everything again when the list is to be read in another way', async () => {
+  it('An update asks for everything again when the list is to be read in another way', async () => {
     answer = { status: 200, body: '8.8.8.8\t1\n9.9.9.9\t5\n', headers: { etag: '"1"' } };
     await update();
     expect(await update(NOW, { min_count: 3 })).toMatchObject([{ outcome: 'built', entries: 1 }]);
   });
 
-  it('dates a list as its server does, but never in the future', async () => {
+  it('An update dates a list as its server does, but never in the future', async () => {
     const told = async (headers: Record<string, string>): Promise<number | undefined> => {
       answer = { status: 200, body: '8.8.8.8\n', headers };
       await update();
@@ -281,7 +281,7 @@ describe('an update', () => {
    * @see https://github.com/GitSquared/node-geolite2-redist/issues/5
    * @see https://github.com/Laarryy/Anti-VPN/issues/47
    */
-  it('that fails leaves the list in force, byte for byte, through a restart', async () => {
+  it('An update that fails leaves the list in force, byte for byte, through a restart', async () => {
     const body = Array.from({ length: 100 }, (_, index) => `81.2.69.${index}`).join('\n');
     answer = { status: 200, body };
     await update();
@@ -305,7 +305,7 @@ describe('an update', () => {
     expect(standing(reputation, '8.8.8.8').categories).toEqual([]);
   });
 
-  it('takes lists from files too, as old as the file, and goes on after one that is missing', async () => {
+  it('An update takes lists from files too, as old as the file, and goes on after one that is missing', async () => {
     await writeFile(join(dir, 'mine.txt'), '140.82.112.0/20\n');
     await utimes(join(dir, 'mine.txt'), NOW / 1000 - 86_400, NOW / 1000 - 86_400);
     const outcomes = await updateLists([config('gone'), config('mine', { category: 'allow' })], {
@@ -326,11 +326,11 @@ describe('feeds.json', () => {
     writeFile(join(dir, 'feeds.json'), typeof feeds === 'string' ? feeds : JSON.stringify(feeds));
   const mine = { name: 'mine', category: 'allow', source: 'mine.txt', format: 'text' };
 
-  it('is not needed', async () => {
+  it('feeds.json is not needed', async () => {
     expect(await readFeeds(dir)).toBe(DEFAULT_FEEDS);
   });
 
-  it('adds lists, replaces default feeds by name and leaves some or all of them out', async () => {
+  it('feeds.json adds lists, replaces default feeds by name and leaves some or all of them out', async () => {
     await write({ version: 1, disabled: ['aws'], lists: [mine, { ...mine, name: 'tor-exits', category: 'tor' }] });
     const feeds = await readFeeds(dir);
     expect(feeds).toHaveLength(DEFAULT_FEEDS.length);
@@ -340,7 +340,7 @@ describe('feeds.json', () => {
     expect((await readFeeds(dir)).map(({ name }) => name)).toEqual(['mine']);
   });
 
-  it('is refused with what is wrong with it', async () => {
+  it('feeds.json is refused with what is wrong with it', async () => {
     const refusals: readonly (readonly [unknown, RegExp])[] = [
       ['{', /not JSON/],
       [{ version: 2 }, /version/],
@@ -360,7 +360,7 @@ describe('feeds.json', () => {
 const DATA = join(import.meta.dirname, '../../../../../shared/data/ip');
 
 describe.runIf(existsSync(DATA))('the published lists', () => {
-  it('build with the limits of the default feeds, and name the addresses they hold', async () => {
+  it('Build with the limits of the default feeds, and name the addresses they hold', async () => {
     const feed = (name: string): ListConfig => {
       const found = DEFAULT_FEEDS.find((one) => one.name === name);
       if (found === undefined) throw new Error(`no default feed ${name}`);
@@ -403,7 +403,7 @@ describe.runIf(existsSync(DATA))('the published lists', () => {
     expect(exits.every((exit) => standing(reputation, exit).categories?.includes('tor'))).toBe(true);
   });
 
-  it('of hosting networks are too wide a list for one that does not state it', async () => {
+  it('The published lists of hosting networks are too wide a list for one that does not state it', async () => {
     const one = await readListFile(
       config('hosting', { source: 'x4b-datacenter-ipv4.txt', category: 'datacenter' }),
       DATA,

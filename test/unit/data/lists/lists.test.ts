@@ -51,7 +51,7 @@ function codeOf(run: () => unknown): string {
 }
 
 describe('a list in text', () => {
-  it('holds addresses, blocks and ranges, with comments and trailing text', () => {
+  it('A list in text holds addresses, blocks and ranges, with comments and trailing text', () => {
     const list = compile(
       [
         '\uFEFF# a netset',
@@ -75,7 +75,7 @@ describe('a list in text', () => {
   });
 
   /** @see https://github.com/pfBlockerNG/pfBlockerNG/issues/2602 */
-  it('with start, end and prefix on each line is read as ranges, not as single hosts', () => {
+  it('A list in text with start, end and prefix on each line is read as ranges, not as single hosts', () => {
     const lines = Array.from({ length: 20 }, (_, i) => `5.61.${209 + i}.0\t5.61.${209 + i}.255\t24\t99\tSOME-NET\tUS`);
     const list = compile(`Start\tEnd\tNetmask\tAttacks\n${lines.join('\n')}`);
     expect(list.meta).toMatchObject({ entries: 20, unparsable: 1 });
@@ -108,7 +108,7 @@ describe('a list in text', () => {
     '8.8.8.77 255.255.255.0 # host bits are cleared',
     '8.8.8.0/24 24 99',
     '::ffff:8.8.8.0 ::ffff:8.8.8.255',
-  ])('takes %j for one block of 256', (line) => {
+  ])('A list in text takes %j for one block of 256', (line) => {
     const list = compile(line);
     expect(list.meta).toMatchObject({ entries: 1, unparsable: 0 });
     expect(['8.8.7.255', '8.8.8.0', '8.8.8.77', '8.8.8.255', '8.8.9.0'].map((one) => hit(list, one))).toEqual([
@@ -127,7 +127,7 @@ describe('a list in text', () => {
     '2a00:1450::-2a00:1450:0:ffff:ffff:ffff:ffff:ffff',
     '2a00:1450:: ffff:ffff:ffff::',
     '2a00:1450::/ffff:ffff:ffff::',
-  ])('takes %j for one /48', (line) => {
+  ])('A list in text takes %j for one /48', (line) => {
     const list = compile(line);
     expect(list.meta).toMatchObject({ entries: 1, unparsable: 0 });
     expect(['2a00:1450::', '2a00:1450:0:77::1', '2a00:1450:1::'].map((one) => hit(list, one))).toEqual([
@@ -157,14 +157,14 @@ describe('a list in text', () => {
     '8.8.8.0~8.8.8.255',
     '2a00::2 2a00::1',
     '2a00::1 8.8.8.8',
-  ])('cannot read %j: two addresses are never one host', (line) => {
+  ])('A list in text cannot read %j: two addresses are never one host', (line) => {
     const parsed = parseList(`${line}\n`, { format: 'text', column: 0, minCount: 0 });
     expect(parsed).toMatchObject({ entries: 0, notPublic: 0, lines: 1, unparsable: 1 });
     expect(codeOf(() => compile(`${line}\n`.repeat(20)))).toBe('list_not_parsable');
   });
 
   it.each(['8.8.8.0\t24', '8.8.8.0 24 99', '8.8.8.0,24,name', '8.8.8.0 | 24', '8.8.8.0 256', '8.8.0.0\t16\t77'])(
-    'cannot read %j: the number may be the length of a block',
+    'A list in text cannot read %j: the number may be the length of a block',
     (line) => {
       expect(parseList(line, config())).toMatchObject({ entries: 0, lines: 1, unparsable: 1 });
       expect(parseList(line, { format: 'csv', column: 0, minCount: 0 }).entries).toBe(0);
@@ -172,14 +172,14 @@ describe('a list in text', () => {
     },
   );
 
-  it('reads a number that cannot be the length of a block, or is known to be a count, as what it is', () => {
+  it('A list in text reads a number that cannot be the length of a block, or is known to be a count, as what it is', () => {
     for (const line of ['8.8.8.8\t24', '8.8.8.0\t3', '8.8.8.0 32', '8.8.8.0 100', '8.8.8.128\t24', '8.8.8.0/24 24']) {
       expect(parseList(line, config()), line).toMatchObject({ entries: 1, unparsable: 0 });
     }
     expect(parseList('8.8.8.0\t24', { ...config(), minCount: 3 })).toMatchObject({ entries: 1, unparsable: 0 });
   });
 
-  it('reads two addresses in any order and spelling as their range, or not at all', () => {
+  it('A list in text reads two addresses in any order and spelling as their range, or not at all', () => {
     const v4 = fc.integer({ min: 0x08000000, max: 0x08ffffff }).map(formatV4);
     const v6 = fc.integer({ min: 0, max: 0xffff }).map((group) => `2a00:1450::${group.toString(16)}:1`);
     const between = fc.constantFrom('\t', ' ', ' - ', '-', '–', ' —', '‐ ', ', ', '|', ';', ' ; ', '\t \t');
@@ -198,7 +198,7 @@ describe('a list in text', () => {
     );
   });
 
-  it('reads a netmask as the prefix that it spells', () => {
+  it('A list in text reads a netmask as the prefix that it spells', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0x08000000, max: 0x08ffffff }), fc.integer({ min: 9, max: 32 }), (word, prefix) => {
         const mask = formatV4((0xffffffff << (32 - prefix)) >>> 0);
@@ -209,7 +209,7 @@ describe('a list in text', () => {
     );
   });
 
-  it('takes a remark for a remark, also where it has dashes or an address', () => {
+  it('A list in text takes a remark for a remark, also where it has dashes or an address', () => {
     const list = compile(
       [
         '8.8.8.1 # was 9.9.9.9',
@@ -223,7 +223,7 @@ describe('a list in text', () => {
     expect(hit(list, '9.9.9.9')).toBe(false);
   });
 
-  it('counts a line of more than 1,024 characters as unreadable before any pattern looks at it', () => {
+  it('A list in text counts a line of more than 1,024 characters as unreadable before any pattern looks at it', () => {
     const blanks = ' '.repeat(2_000_000);
     const good = Array.from({ length: 200 }, (_, i) => `8.8.8.${i}`).join('\n');
     const list = compile(`1.2.3.4${blanks}x\n${good}\n# ${blanks}x\n8.8.9.9 # ${blanks}x\n`);
@@ -237,19 +237,19 @@ describe('a list in text', () => {
     expect(parseList(json, config({ format: 'json' }))).toMatchObject({ entries: 0, unparsable: 1 });
   });
 
-  it('leaves out entries that too few others name', () => {
+  it('A list in text leaves out entries that too few others name', () => {
     const parsed = parseList('1.1.1.1\t5\n1.1.1.2\t2\n1.1.1.3\t3\n', { format: 'text', column: 0, minCount: 3 });
     expect(parsed).toMatchObject({ entries: 2, belowCount: 1 });
   });
 
   /** @see https://github.com/hrbrmstr/iptools/issues/26 */
-  it('with single hosts holds these and nothing else', () => {
+  it('A list in text with single hosts holds these and nothing else', () => {
     const list = compile('81.2.69.66/32\n2a00:bad::1/128\n');
     const hits = ['81.2.69.66', '81.2.69.67', '8.8.8.8', '2a00:bad::1', '2a00:bad::2'].map((one) => hit(list, one));
     expect(hits).toEqual([true, false, false, true, false]);
   });
 
-  it('is found by addresses that embed IPv4, in either place', () => {
+  it('A list in text is found by addresses that embed IPv4, in either place', () => {
     const list = compile('81.2.69.160\n::ffff:8.8.8.0/120\n');
     expect(hit(list, '64:ff9b::5102:45a0')).toBe(true);
     expect(hit(list, '2002:5102:45a0::1')).toBe(true);
@@ -259,7 +259,7 @@ describe('a list in text', () => {
 });
 
 describe('a list in another format', () => {
-  it('is read from a CSV column by number or name', () => {
+  it('A list in another format is read from a CSV column by number or name', () => {
     const apple = compile('8.8.8.0/27,GB,GB-ENG,"London, City",\n2a00:1450::/64,DE,DE-BE,Berlin,\n', { format: 'csv' });
     expect(hit(apple, '8.8.8.31')).toBe(true);
     expect(hit(apple, '2a00:1450::9')).toBe(true);
@@ -270,7 +270,7 @@ describe('a list in another format', () => {
     expect(codeOf(() => compile('ip,name\n8.8.8.8,a\n', named))).toBe('list_not_parsable');
   });
 
-  it('in a CSV column takes the next one for the end or the netmask where it is an address, and reads no other beside it', () => {
+  it('A list in another format in a CSV column takes the next one for the end or the netmask where it is an address, and reads no other beside it', () => {
     const rows = (...lines: string[]) => parseList(lines.join('\n'), config({ format: 'csv' }));
     expect(rows('8.8.8.0,8.8.8.255,24')).toMatchObject({ v4: [{ start: 0x08080800, end: 0x080808ff }] });
     expect(rows('"8.8.8.0","255.255.255.0"')).toMatchObject({ v4: [{ start: 0x08080800, end: 0x080808ff }] });
@@ -282,7 +282,7 @@ describe('a list in another format', () => {
     expect(parseList(table, named)).toMatchObject({ entries: 1, unparsable: 1 });
   });
 
-  it('is read from the JSON of AWS and of Google', () => {
+  it('A list in another format is read from the JSON of AWS and of Google', () => {
     const aws = {
       syncToken: '1',
       prefixes: [{ ip_prefix: '3.5.140.0/22', region: 'x' }],
@@ -301,14 +301,14 @@ describe('a list in another format', () => {
     }
   });
 
-  it('is read from lines of JSON with a metadata line', () => {
+  it('A list in another format is read from lines of JSON with a metadata line', () => {
     const text = '{"cidr":"1.10.16.0/20","sblid":"SBL1"}\n{"type":"metadata","timestamp":1,"records":1}\n';
     const list = compile(text, { format: 'json_lines' });
     expect(list.meta).toMatchObject({ entries: 1, unparsable: 0 });
     expect(hit(list, '1.10.31.255')).toBe(true);
   });
 
-  it('is read as a table of AS numbers from CSV and TSV', () => {
+  it('A list in another format is read as a table of AS numbers from CSV and TSV', () => {
     const csv = compile(
       'network,autonomous_system_number,autonomous_system_organization\n1.0.0.0/24,13335,"Cloudflare, Inc."\n1.0.4.0/22,38803,X\n2a00:1450::/32,15169,G\n',
       { category: 'asn', format: 'asn_csv' },
@@ -333,7 +333,7 @@ describe('a list in another format', () => {
 
 describe('a new version', () => {
   /** @see https://github.com/firehol/blocklist-ipsets/issues/213 */
-  it('loses its private and shared entries, which are counted', () => {
+  it('A new version loses its private and shared entries, which are counted', () => {
     const list = compile(
       '10.0.0.0/8\n192.168.0.0/16\n100.64.0.0/10\n224.0.0.0/3\nfc00::/7\n2002::/16\n81.2.69.66/32\n',
     );
@@ -341,13 +341,13 @@ describe('a new version', () => {
     expect([hit(list, '10.1.2.3'), hit(list, '192.168.1.5'), hit(list, '81.2.69.66')]).toEqual([false, false, true]);
   });
 
-  it('is refused when nothing is left of it', () => {
+  it('A new version is refused when nothing is left of it', () => {
     expect(codeOf(() => compile(''))).toBe('list_empty');
     expect(codeOf(() => compile('# nothing today\n'))).toBe('list_empty');
     expect(codeOf(() => compile('10.0.0.0/8\n'))).toBe('list_empty');
   });
 
-  it('is refused when it is an error page, or too many lines cannot be read', () => {
+  it('A new version is refused when it is an error page, or too many lines cannot be read', () => {
     expect(codeOf(() => compile('<!DOCTYPE html>\n<html><body>1.1.1.1</body></html>'))).toBe('list_not_parsable');
     expect(codeOf(() => compile('Too many requests, try again later'))).toBe('list_not_parsable');
     const good = Array.from({ length: 95 }, (_, index) => `81.2.69.${index}`);
@@ -357,7 +357,7 @@ describe('a new version', () => {
   });
 
   /** @see https://github.com/firehol/blocklist-ipsets/issues/312 */
-  it('is refused when it covers too much or holds an entry that is too wide', () => {
+  it('A new version is refused when it covers too much or holds an entry that is too wide', () => {
     expect(codeOf(() => compile('0.0.0.0/1\n128.0.0.0/1\n'))).toBe('list_entry_too_wide');
     expect(codeOf(() => compile('0.0.0.0/0\n'))).toBe('list_entry_too_wide');
     expect(codeOf(() => compile('8.0.0.0/8\n', { maxCoverage: 0.25 }))).toBe('list_entry_too_wide');
@@ -373,14 +373,14 @@ describe('a new version', () => {
     expect(codeOf(() => compile([...nines, '20.1.0.0/16', '20.0.0.0/10'].join('\n')))).toBe('accepted');
   });
 
-  it('is refused when it shrinks below half', () => {
+  it('A new version is refused when it shrinks below half', () => {
     const lines = (count: number): string => Array.from({ length: count }, (_, index) => `81.2.69.${index}`).join('\n');
     const old = compile(lines(100));
     expect(codeOf(() => compile(lines(50), {}, old))).toBe('accepted');
     expect(codeOf(() => compile(lines(49), {}, old))).toBe('list_shrunk');
   });
 
-  it('of a table of AS numbers may cover everything', () => {
+  it('A new version of a table of AS numbers may cover everything', () => {
     expect(codeOf(() => compile('1.0.0.0/8,1,a\n2.0.0.0/7,2,b\n', { category: 'asn', format: 'asn_csv' }))).toBe(
       'accepted',
     );
@@ -389,7 +389,7 @@ describe('a new version', () => {
 
 describe('a standing', () => {
   /** @see https://github.com/firehol/blocklist-ipsets/issues/13 */
-  it('is allow alone when an allow list names the address, with all lists still told', () => {
+  it('A standing is allow alone when an allow list names the address, with all lists still told', () => {
     const lists = [
       compile('140.82.112.3/32\n140.82.113.9', { name: 'feed' }),
       compile('140.82.112.0/24', { name: 'ours', category: 'allow' }),
@@ -398,7 +398,7 @@ describe('a standing', () => {
     expect(look(lists, '140.82.113.9')).toEqual({ categories: ['attack'], lists: ['feed'], asn: null });
   });
 
-  it('names each category once, sorted, and the lists sorted', () => {
+  it('A standing names each category once, sorted, and the lists sorted', () => {
     const lists = [
       compile('8.8.8.8', { name: 'z', category: 'vpn' }),
       compile('8.8.8.0/24', { name: 'b', category: 'datacenter' }),
@@ -408,7 +408,7 @@ describe('a standing', () => {
     expect(look(lists, '8.8.8.8')).toEqual({ categories: ['datacenter', 'vpn'], lists: ['a', 'b', 'z'], asn: 15169 });
   });
 
-  it('does not judge by a list past its age, which is reported', () => {
+  it('A standing does not judge by a list past its age, which is reported', () => {
     const list = compile('8.8.8.8');
     expect(look([list], '8.8.8.8', NOW + 7 * DAY).categories).toEqual(['attack']);
     expect(look([list], '8.8.8.8', NOW + 7 * DAY + 1)).toEqual({
@@ -425,7 +425,7 @@ describe('a standing', () => {
   });
 
   /** @see https://github.com/firehol/blocklist-ipsets/issues/219 */
-  it('leaves open what lists past their age say, and never takes their addresses for clean', () => {
+  it('A standing leaves open what lists past their age say, and never takes their addresses for clean', () => {
     const old = { maxAgeDays: 2 };
     const lists = [
       compile('34.5.6.66', { name: 'f1', ...old }),
@@ -444,7 +444,7 @@ describe('a standing', () => {
     expect(look(lists, '81.2.69.160')).toEqual({ categories: [], lists: [], asn: null });
   });
 
-  it('of an address of an inner network is private, and of a special one nothing', () => {
+  it('A standing of an address of an inner network is private, and of a special one nothing', () => {
     for (const inner of ['10.1.2.3', '127.0.0.1', '100.64.0.1', 'fe80::1', 'fd00::1']) {
       expect(look([], inner), inner).toEqual({ categories: ['private'], lists: [], asn: null });
     }
@@ -456,14 +456,14 @@ describe('a standing', () => {
     }
   });
 
-  it('says nothing of an address that is on no list while only friends are listed', () => {
+  it('A standing says nothing of an address that is on no list while only friends are listed', () => {
     const friends = compile('140.82.112.0/20', { category: 'allow' });
     expect(look([friends], '140.82.112.3').categories).toEqual(['allow']);
     expect(look([friends], '8.8.8.8').categories).toBeNull();
     expect(look([friends, compile('1.1.1.1')], '8.8.8.8').categories).toEqual([]);
   });
 
-  it('is not configured without lists', () => {
+  it('A standing is not configured without lists', () => {
     expect(NO_REPUTATION.configured).toBe(false);
     expect(createReputation([compile('8.8.8.8')], []).configured).toBe(true);
   });
@@ -475,7 +475,7 @@ describe('a compiled list', () => {
     format: 'asn_csv',
   });
 
-  it('reads back as it was written, at any alignment', () => {
+  it('A compiled list reads back as it was written, at any alignment', () => {
     fc.assert(
       fc.property(
         fc.uniqueArray(fc.integer({ min: 0x01000000, max: 0x09ffffff }), { minLength: 1, maxLength: 50 }),
@@ -494,7 +494,7 @@ describe('a compiled list', () => {
     expect(decodeList(encodeList(valued))).toEqual(valued);
   });
 
-  it('is refused whatever single byte is changed', () => {
+  it('A compiled list is refused whatever single byte is changed', () => {
     const bytes = encodeList(valued);
     fc.assert(
       fc.property(fc.nat(bytes.length - 1), fc.integer({ min: 1, max: 255 }), (at, change) => {
@@ -505,7 +505,7 @@ describe('a compiled list', () => {
     );
   });
 
-  it('is refused by name when it is foreign, of another version, cut short or damaged', () => {
+  it('A compiled list is refused by name when it is foreign, of another version, cut short or damaged', () => {
     const bytes = encodeList(valued);
     const changed = (at: number, value: number): Uint8Array => {
       const copy = bytes.slice();
@@ -527,7 +527,7 @@ describe('a compiled list', () => {
 });
 
 describe('the configuration of a list', () => {
-  it('has defaults and refuses what it does not know', () => {
+  it('The configuration of a list has defaults and refuses what it does not know', () => {
     const wire = { name: 'mine', category: 'allow', source: 'mine.txt', format: 'text' };
     expect(listConfigSchema.parse(wire)).toEqual(
       config({ name: 'mine', category: 'allow', source: 'mine.txt', maxAgeDays: 30 }),
@@ -544,7 +544,7 @@ describe('the configuration of a list', () => {
     }
   });
 
-  it('holds for every default feed', () => {
+  it('The configuration of a list holds for every default feed', () => {
     for (const feed of DEFAULT_FEEDS) {
       const { minCount, maxAgeDays, maxCoverage, ...rest } = feed;
       const wire = { ...rest, min_count: minCount, max_age_days: maxAgeDays, max_coverage: maxCoverage };

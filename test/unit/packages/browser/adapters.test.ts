@@ -44,7 +44,7 @@ function manager(navigator: INavigator): UserManager {
 }
 
 describe('OpenID Connect by oidc-client-ts', () => {
-  test('asks the provider for the classes and the age of the challenge, with state and PKCE', async () => {
+  test('OpenID Connect by oidc-client-ts asks the provider for the classes and the age of the challenge, with state and PKCE', async () => {
     const { visited, prepared, navigator } = windowThat(() => Promise.reject(new Error('Popup closed by user')));
     const stepUp = oidcPopup(manager(navigator));
     expect(await stepUp(ASKED)).toBe(false);
@@ -62,21 +62,21 @@ describe('OpenID Connect by oidc-client-ts', () => {
     expect(prepared).toMatchObject([{ popupAbortOnClose: true }]);
   });
 
-  test('asks for a log-in page only where the challenge wants a log-in of now', async () => {
+  test('OpenID Connect by oidc-client-ts asks for a log-in page only where the challenge wants a log-in of now', async () => {
     const { visited, navigator } = windowThat(() => Promise.reject(new Error('Popup closed by user')));
     await oidcPopup(manager(navigator))({ ...ASKED, maxAge: 300 });
     expect(Object.fromEntries(visited[0]?.searchParams ?? [])).toMatchObject({ max_age: '300' });
     expect(visited[0]?.searchParams.has('prompt')).toBe(false);
   });
 
-  test('asks for neither where the challenge names none', async () => {
+  test('OpenID Connect by oidc-client-ts asks for neither where the challenge names none', async () => {
     const { visited, navigator } = windowThat(() => Promise.reject(new Error('Popup closed by user')));
     await oidcPopup(manager(navigator))({ acrValues: [], maxAge: null, reason: null });
     expect([...(visited[0]?.searchParams.keys() ?? [])]).not.toContain('acr_values');
     expect([...(visited[0]?.searchParams.keys() ?? [])]).not.toContain('max_age');
   });
 
-  test('takes a refusal at the provider for a decline, and tells any other fault', async () => {
+  test('OpenID Connect by oidc-client-ts takes a refusal at the provider for a decline, and tells any other fault', async () => {
     const answering = (error: string) => {
       const { visited, navigator } = windowThat(async () => {
         const state = visited[0]?.searchParams.get('state') ?? '';
@@ -90,7 +90,7 @@ describe('OpenID Connect by oidc-client-ts', () => {
     await expect(oidcPopup(manager(navigator))(ASKED)).rejects.toThrow('No matching state');
   });
 
-  test('proves by the token that it is told to, and says where there is none', async () => {
+  test('OpenID Connect by oidc-client-ts proves by the token that it is told to, and says where there is none', async () => {
     const client = { signinPopup: async () => ({ access_token: 'access', id_token: 'id' }) };
     expect(await oidcPopup(client)(ASKED)).toBe('access');
     expect(await oidcPopup(client, 'id_token')(ASKED)).toBe('id');
@@ -98,7 +98,7 @@ describe('OpenID Connect by oidc-client-ts', () => {
     await expect(oidcPopup(bare, 'id_token')(ASKED)).rejects.toThrow('holds no id_token');
   });
 
-  test('leaves the page with its address to come back to', async () => {
+  test('OpenID Connect by oidc-client-ts leaves the page with its address to come back to', async () => {
     const browser = Object.assign(new EventTarget(), { location: { href: 'https://shop.example/basket?x=1' } });
     const { location } = browser;
     const add = browser.addEventListener.bind(browser);
@@ -128,7 +128,7 @@ describe('OpenID Connect by oidc-client-ts', () => {
 describe('Descope by its SDK', () => {
   const sdk = createSdk({ projectId: `P${'2'.repeat(27)}`, persistTokens: true });
 
-  test('asks for a step-up, says what was challenged, and proves by the new session token', async () => {
+  test('Descope by its SDK asks for a step-up, says what was challenged, and proves by the new session token', async () => {
     const asked: unknown[] = [];
     const stepUp = descopeLogin(async (...given) => {
       asked.push(...given);
@@ -138,7 +138,7 @@ describe('Descope by its SDK', () => {
     expect(asked).toEqual([{ stepup: true }, ASKED]);
   });
 
-  test('runs the flow with what was challenged, so that it can ask now', async () => {
+  test('Descope by its SDK runs the flow with what was challenged, so that it can ask now', async () => {
     const attributes = new Map<string, string>();
     const setAttribute = (name: string, value: string) => void attributes.set(name, value);
     const flow = Object.assign(new EventTarget(), { setAttribute });
@@ -151,14 +151,14 @@ describe('Descope by its SDK', () => {
     expect(JSON.parse(attributes.get('client') ?? '')).toEqual({ acr_values: 'phr phrh', max_age: 0 });
   });
 
-  test('takes the answers of the very SDK', () => {
+  test('Descope by its SDK takes the answers of the very SDK', () => {
     const stepUp = descopeLogin((loginOptions) =>
       sdk.totp.verify('ann', '123456', loginOptions, sdk.getRefreshToken()),
     );
     expect(stepUp).toBeTypeOf('function');
   });
 
-  test('knows a session that lives in a cookie, a decline and a fault', async () => {
+  test('Descope by its SDK knows a session that lives in a cookie, a decline and a fault', async () => {
     expect(await descopeLogin(async () => ({ ok: true, data: { sessionJwt: '' } }))(ASKED)).toBe(true);
     expect(await descopeLogin(async () => null)(ASKED)).toBe(false);
     const error = { errorCode: 'E061102', errorDescription: 'Invalid code' };

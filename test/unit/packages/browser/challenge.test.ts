@@ -7,7 +7,7 @@ const UNASKED = { amrValues: [], singleUse: false, unsatisfiable: false };
 const INSUFFICIENT = 'error="insufficient_user_authentication"';
 
 describe('a step-up challenge', () => {
-  test('is read as the server writes it', () => {
+  test('A step-up challenge is read as the server writes it', () => {
     const header = wwwAuthenticate(
       { acrValues: ['urn:stepgate:su', 'phr'], maxAgeSeconds: 300, ...UNASKED },
       { code: 'token_too_old', description: 'The authentication is older than "5 min"' },
@@ -31,7 +31,7 @@ describe('a step-up challenge', () => {
     ],
     ['as a token instead of a quotation', 'Bearer error=insufficient_user_authentication, max_age=60'],
     ['of a DPoP-bound token', `DPoP algs="ES256", ${INSUFFICIENT}, max_age="60"`],
-  ])('is found %s', (_case, header) => {
+  ])('A step-up challenge is found %s', (_case, header) => {
     expect(stepUpChallenge(header)?.maxAge).toBe(60);
   });
 
@@ -43,29 +43,32 @@ describe('a step-up challenge', () => {
     ['the parameters of another scheme', `Bearer realm="x", Digest ${INSUFFICIENT}`],
     ['a quotation that never ends', 'Bearer error="insufficient_user_authentication'],
     ['a value that does not begin', 'Bearer error=, max_age=1'],
-  ])('is not found in %s', (_case, header) => {
+  ])('A step-up challenge is not found in %s', (_case, header) => {
     expect(stepUpChallenge(header)).toBeNull();
   });
 
-  test.each([['-1'], ['1e3'], ['soon'], ['99999999999'], ['']])('with the max_age %j names no age', (age) => {
-    expect(stepUpChallenge(`Bearer ${INSUFFICIENT}, max_age="${age}"`)).toEqual({
-      acrValues: [],
-      maxAge: null,
-      reason: null,
-    });
-  });
+  test.each([['-1'], ['1e3'], ['soon'], ['99999999999'], ['']])(
+    'A step-up challenge with the max_age %j names no age',
+    (age) => {
+      expect(stepUpChallenge(`Bearer ${INSUFFICIENT}, max_age="${age}"`)).toEqual({
+        acrValues: [],
+        maxAge: null,
+        reason: null,
+      });
+    },
+  );
 
-  test('undoes escapes in a description', () => {
+  test('A step-up challenge undoes escapes in a description', () => {
     expect(stepUpChallenge(`Bearer ${INSUFFICIENT}, error_description="a \\"b\\" \\\\ c"`)?.reason).toBe('a "b" \\ c');
   });
 
-  test('is only one on a 401', () => {
+  test('A step-up challenge is only one on a 401', () => {
     const headers = new Headers({ 'WWW-Authenticate': `Bearer ${INSUFFICIENT}` });
     expect(stepUpOf({ status: 401, headers })).not.toBeNull();
     expect(stepUpOf({ status: 403, headers })).toBeNull();
   });
 
-  test('is read in linear time and without an exception from any header', () => {
+  test('A step-up challenge is read in linear time and without an exception from any header', () => {
     const piece = fc.constantFrom(
       'Bearer',
       ' ',
@@ -88,7 +91,7 @@ describe('a step-up challenge', () => {
     expect(stepUpChallenge(`Bearer a="${'\\"'.repeat(100_000)}`)).toBeNull();
   });
 
-  test('survives the way through any requirement', () => {
+  test('A step-up challenge survives the way through any requirement', () => {
     const acr = fc.stringMatching(/^[\x21\x23-\x5b\x5d-\x7e]{1,20}$/);
     fc.assert(
       fc.property(fc.array(acr, { maxLength: 5 }), fc.nat(999_999_999), (acrValues, maxAgeSeconds) => {

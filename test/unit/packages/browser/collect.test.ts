@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 const run = promisify(execFile);
 
 describe('without a window', () => {
-  test('everything can be imported, and no device is made up', async () => {
+  test('Everything can be imported, and no device is made up', async () => {
     const script = resolve(import.meta.dirname, '../../../../packages/browser/src/script.ts');
     const code = `import { collectDevice } from ${JSON.stringify(script)}; console.log(JSON.stringify(await collectDevice()))`;
     const { stdout } = await run(process.execPath, ['--input-type=module', '-e', code]);

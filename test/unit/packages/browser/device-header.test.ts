@@ -14,7 +14,7 @@ const traits = fc.record({
 });
 
 describe('the device header', () => {
-  test('reads as it is documented', () => {
+  test('The device header reads as it is documented', () => {
     expect(
       readDeviceHeader('v=1;fp=b1946ac92492d2347c6235b4d2611184;confidence=0.7;bot=0;c.canvas=a1b2;c.webgl=c3d4'),
     ).toEqual({
@@ -26,7 +26,7 @@ describe('the device header', () => {
     expect(readDeviceHeader('v=1;fp=abc')).toEqual({ fingerprint: 'abc', confidence: null, bot: null, components: {} });
   });
 
-  test('is read by the engine as the client wrote it, and is printable ASCII of bounded length', () => {
+  test('The device header is read by the engine as the client wrote it, and is printable ASCII of bounded length', () => {
     fc.assert(
       fc.property(traits, (device) => {
         const header = deviceHeader(device);
@@ -36,7 +36,7 @@ describe('the device header', () => {
     );
   });
 
-  test('is refused whole where anything was put in, taken out or changed for what cannot stand there', () => {
+  test('The device header is refused whole where anything was put in, taken out or changed for what cannot stand there', () => {
     const strange = fc.constantFrom(
       ';',
       ',',
@@ -64,7 +64,7 @@ describe('the device header', () => {
     );
   });
 
-  test('never throws, whatever a client sends', () => {
+  test('The device header never throws, whatever a client sends', () => {
     fc.assert(
       fc.property(
         fc.oneof(
@@ -104,7 +104,7 @@ describe('the device header', () => {
     ],
     ['a blank', 'v=1; fp=abc'],
     ['base64 of JSON', 'eyJmcCI6ImFiYyJ9'],
-  ])('with %s is refused', (_fault, header) => {
+  ])('The device header with %s is refused', (_fault, header) => {
     expect(readDeviceHeader(header)).toBeNull();
     expect(deviceShown('token', header)).toEqual({
       token: 'token',
@@ -135,7 +135,7 @@ describe('the device header', () => {
       },
       /^the header may have 1024 characters/,
     ],
-  ])('is not written from %s', (_fault, device, message) => {
+  ])('The device header is not written from %s', (_fault, device, message) => {
     expect(() => deviceHeader(device)).toThrow(message);
   });
 });

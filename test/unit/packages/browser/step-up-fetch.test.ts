@@ -60,7 +60,7 @@ function shopper(more: Partial<StepUpFetchOptions> = {}) {
 const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20));
 
 describe('stepUpFetch', () => {
-  test('shows the device, and nothing else, where no step-up is asked for', async () => {
+  test('stepUpFetch shows the device, and nothing else, where no step-up is asked for', async () => {
     const { fetch, seen, asked } = shopper();
     const response = await fetch(`${SHOP}/open`);
     expect(await response.text()).toBe('open');
@@ -69,7 +69,7 @@ describe('stepUpFetch', () => {
     expect(asked).toHaveLength(0);
   });
 
-  test('shows a foreign origin neither device nor token, and takes no challenge from it', async () => {
+  test('stepUpFetch shows a foreign origin neither device nor token, and takes no challenge from it', async () => {
     const { fetch, seen, asked } = shopper();
     const response = await fetch('https://tracker.example/pay', { method: 'POST', body: 'x' });
     expect(response.status).toBe(401);
@@ -78,7 +78,7 @@ describe('stepUpFetch', () => {
     expect(asked).toHaveLength(0);
   });
 
-  test('has the person step up and sends the request once more, body included', async () => {
+  test('stepUpFetch has the person step up and sends the request once more, body included', async () => {
     const { fetch, seen, asked, ask } = shopper();
     const answer = fetch(`${SHOP}/pay?acr=phr&max_age=60`, {
       method: 'PUT',
@@ -100,7 +100,7 @@ describe('stepUpFetch', () => {
     ['bytes', () => new TextEncoder().encode('text')],
     ['a blob', () => new Blob(['te', 'xt'])],
     ['parameters', () => new URLSearchParams({ a: 'b c' })],
-  ])('repeats a body of %s', async (_kind, make) => {
+  ])('stepUpFetch repeats a body of %s', async (_kind, make) => {
     const { fetch, seen, ask } = shopper();
     const answer = fetch(`${SHOP}/pay`, { method: 'POST', body: make() });
     (await ask(0)).end('fresh');
@@ -110,7 +110,7 @@ describe('stepUpFetch', () => {
     expect(seen[1]?.body).not.toBe('');
   });
 
-  test('repeats a form with its file', async () => {
+  test('stepUpFetch repeats a form with its file', async () => {
     const { fetch, seen, ask } = shopper();
     const form = new FormData();
     form.set('file', new File(['content'], 'receipt.txt'));
@@ -121,7 +121,7 @@ describe('stepUpFetch', () => {
     expect(seen[1]?.body).toBe(seen[0]?.body);
   });
 
-  test('repeats a stream, and a request that was made before', async () => {
+  test('stepUpFetch repeats a stream, and a request that was made before', async () => {
     const { fetch, seen, ask } = shopper();
     const streamed = new Request(`${SHOP}/pay`, {
       method: 'POST',
@@ -135,7 +135,7 @@ describe('stepUpFetch', () => {
     expect(seen[1]?.headers.get('x-basket')).toBe('9');
   });
 
-  test('sends what was there when it was called, whatever becomes of the buffer', async () => {
+  test('stepUpFetch sends what was there when it was called, whatever becomes of the buffer', async () => {
     const { fetch, seen, ask } = shopper();
     const bytes = new TextEncoder().encode('before');
     const answer = fetch(`${SHOP}/pay`, { method: 'POST', body: bytes });
@@ -145,14 +145,14 @@ describe('stepUpFetch', () => {
     expect(seen.map(({ body }) => body)).toEqual(['before', 'before']);
   });
 
-  test('fails like fetch for a request whose body was used already', async () => {
+  test('stepUpFetch fails like fetch for a request whose body was used already', async () => {
     const { fetch } = shopper();
     const used = new Request(`${SHOP}/pay`, { method: 'POST', body: 'x' });
     await used.text();
     await expect(fetch(used)).rejects.toBeInstanceOf(TypeError);
   });
 
-  test('puts the token where it is told, or nowhere when cookies carry the proof', async () => {
+  test('stepUpFetch puts the token where it is told, or nowhere when cookies carry the proof', async () => {
     const { fetch, seen, ask } = shopper({ tokenHeader: 'X-Proof' });
     const withToken = fetch(`${SHOP}/pay`);
     (await ask(0)).end('fresh');
@@ -164,7 +164,7 @@ describe('stepUpFetch', () => {
     expect(seen[3]?.headers.has('x-proof')).toBe(false);
   });
 
-  test('hands a second challenge to the caller instead of asking for ever', async () => {
+  test('stepUpFetch hands a second challenge to the caller instead of asking for ever', async () => {
     const { fetch, seen, asked, ask } = shopper();
     const answer = fetch(`${SHOP}/never`);
     (await ask(0)).end('fresh');
@@ -174,7 +174,7 @@ describe('stepUpFetch', () => {
     expect(asked).toHaveLength(1);
   });
 
-  test('hands over the refusal of a proof that was spent before, and asks nobody again', async () => {
+  test('stepUpFetch hands over the refusal of a proof that was spent before, and asks nobody again', async () => {
     const sent: string[] = [];
     const { asked, ask, onStepUp } = person();
     const challenge = (code?: string) =>
@@ -196,7 +196,7 @@ describe('stepUpFetch', () => {
     expect(asked).toHaveLength(1);
   });
 
-  test('hands over the challenge, still readable, when the person declines', async () => {
+  test('stepUpFetch hands over the challenge, still readable, when the person declines', async () => {
     const { fetch, seen, ask } = shopper();
     const answer = fetch(`${SHOP}/pay`, { method: 'POST', body: 'x' });
     (await ask(0)).end(false);
@@ -209,14 +209,14 @@ describe('stepUpFetch', () => {
   test.each([
     ['undefined', undefined],
     ['an empty text', ''],
-  ])('takes %s for a decline', async (_case, outcome) => {
+  ])('stepUpFetch takes %s for a decline', async (_case, outcome) => {
     const { fetch, ask } = shopper();
     const answer = fetch(`${SHOP}/pay`);
     (await ask(0)).end(outcome as StepUpOutcome);
     expect((await answer).status).toBe(401);
   });
 
-  test('tells why a step-up failed, also where it could not even begin', async () => {
+  test('stepUpFetch tells why a step-up failed, also where it could not even begin', async () => {
     const failing = shopper();
     const answer = failing.fetch(`${SHOP}/pay`);
     (await failing.ask(0)).fail(new Error('no authenticator'));
@@ -230,7 +230,7 @@ describe('stepUpFetch', () => {
   });
 
   describe('of several requests at once', () => {
-    test('asks once for all and sends each of them again', async () => {
+    test('Of several requests at once asks once for all and sends each of them again', async () => {
       const { fetch, seen, asked, ask } = shopper();
       const answers = ['a', 'b', 'c'].map((name) => fetch(`${SHOP}/pay/${name}`, { method: 'POST', body: name }));
       await turn();
@@ -241,7 +241,7 @@ describe('stepUpFetch', () => {
       expect(seen.map(({ body }) => body).sort()).toEqual(['a', 'a', 'b', 'b', 'c', 'c']);
     });
 
-    test('does not ask again for one whose challenge comes after the step-up that it needed', async () => {
+    test('Of several requests at once does not ask again for one whose challenge comes after the step-up that it needed', async () => {
       const { seen, fetch: send } = shop();
       const { asked, ask, onStepUp } = person();
       let release = (): void => undefined;
@@ -264,7 +264,7 @@ describe('stepUpFetch', () => {
       expect(seen).toHaveLength(4);
     });
 
-    test('asks anew for a request that left after the step-up was over', async () => {
+    test('Of several requests at once asks anew for a request that left after the step-up was over', async () => {
       const { fetch, ask } = shopper();
       const first = fetch(`${SHOP}/pay`);
       (await ask(0)).end('fresh');
@@ -273,7 +273,7 @@ describe('stepUpFetch', () => {
       await ask(1);
     });
 
-    test('asks a second time only for what the first step-up does not show', async () => {
+    test('Of several requests at once asks a second time only for what the first step-up does not show', async () => {
       const { fetch, seen, asked, ask } = shopper();
       const mild = fetch(`${SHOP}/a?max_age=600`);
       await ask(0);
@@ -293,7 +293,7 @@ describe('stepUpFetch', () => {
       expect(await (await stronger).text()).toBe('done with fresh-2');
     });
 
-    test('asks one after the other where no class of assurance would do for both', async () => {
+    test('Of several requests at once asks one after the other where no class of assurance would do for both', async () => {
       const { fetch, asked, ask } = shopper();
       const one = fetch(`${SHOP}/a?acr=one`);
       const two = fetch(`${SHOP}/b?acr=two`);
@@ -309,7 +309,7 @@ describe('stepUpFetch', () => {
       expect(await (await two).text()).toBe('done with fresh-2');
     });
 
-    test('asks for each request that wants a log-in of now, one after the other, and lends its step-up to no other such', async () => {
+    test('Of several requests at once asks for each request that wants a log-in of now, one after the other, and lends its step-up to no other such', async () => {
       const { fetch, seen, asked, ask } = shopper();
       const answers = ['a', 'b'].map((name) => fetch(`${SHOP}/${name}?max_age=0`));
       for (const nth of [0, 1]) {
@@ -324,7 +324,7 @@ describe('stepUpFetch', () => {
       expect(seen).toHaveLength(4);
     });
 
-    test('takes no step-up of before for one that wants a log-in of now', async () => {
+    test('Of several requests at once takes no step-up of before for one that wants a log-in of now', async () => {
       const { fetch, asked, ask } = shopper();
       const mild = fetch(`${SHOP}/a?max_age=600`);
       await ask(0);
@@ -337,7 +337,7 @@ describe('stepUpFetch', () => {
       expect(asked.map(({ requirement }) => requirement.maxAge)).toEqual([600, 0]);
     });
 
-    test('asks nobody for more than they want because another wants a log-in of now', async () => {
+    test('Of several requests at once asks nobody for more than they want because another wants a log-in of now', async () => {
       const { fetch, asked, ask } = shopper();
       const first = fetch(`${SHOP}/a?acr=one`);
       await ask(0);
@@ -354,7 +354,7 @@ describe('stepUpFetch', () => {
       expect(asks).toEqual(['one 600', 'two 600', '0']);
     });
 
-    test('lets one that takes an older log-in go with the step-up of one that wants it of now', async () => {
+    test('Of several requests at once lets one that takes an older log-in go with the step-up of one that wants it of now', async () => {
       const { fetch, asked, ask } = shopper();
       const now = fetch(`${SHOP}/a?max_age=0`);
       await ask(0);
@@ -366,7 +366,7 @@ describe('stepUpFetch', () => {
       expect(asked).toHaveLength(1);
     });
 
-    test('takes a decline for all that want a log-in of now as well', async () => {
+    test('Of several requests at once takes a decline for all that want a log-in of now as well', async () => {
       const { fetch, asked, ask } = shopper();
       const answers = ['a', 'b'].map((name) => fetch(`${SHOP}/${name}?max_age=0`));
       (await ask(0)).end(false);
@@ -375,7 +375,7 @@ describe('stepUpFetch', () => {
       expect(asked).toHaveLength(1);
     });
 
-    test('takes one decline, or one failure, for all that wait', async () => {
+    test('Of several requests at once takes one decline, or one failure, for all that wait', async () => {
       for (const end of ['decline', 'fail'] as const) {
         const { fetch, asked, ask } = shopper();
         const answers = [fetch(`${SHOP}/a?max_age=600`), fetch(`${SHOP}/b?max_age=60`)];
@@ -392,7 +392,7 @@ describe('stepUpFetch', () => {
   });
 
   describe('with a signal', () => {
-    test('ends the one request while it waits, and not the step-up of the others', async () => {
+    test('stepUpFetch with a signal ends the one request while it waits, and not the step-up of the others', async () => {
       const { fetch, seen, asked, ask } = shopper();
       const leaving = new AbortController();
       const left = fetch(`${SHOP}/a`, { signal: leaving.signal });
@@ -407,7 +407,7 @@ describe('stepUpFetch', () => {
       expect(asked).toHaveLength(1);
     });
 
-    test('never has the person asked for a request that gave up in the queue', async () => {
+    test('stepUpFetch with a signal never has the person asked for a request that gave up in the queue', async () => {
       const { fetch, asked, ask } = shopper();
       const leaving = new AbortController();
       const stays = fetch(`${SHOP}/a?max_age=600`);
@@ -422,7 +422,7 @@ describe('stepUpFetch', () => {
       expect(asked).toHaveLength(1);
     });
 
-    test('ends a request before it left, and while the device is looked at', async () => {
+    test('stepUpFetch with a signal ends a request before it left, and while the device is looked at', async () => {
       const { fetch, seen } = shopper({ collect: () => new Promise(() => undefined) });
       await expect(fetch(`${SHOP}/open`, { signal: AbortSignal.abort() })).rejects.toMatchObject({
         name: 'AbortError',
@@ -435,7 +435,7 @@ describe('stepUpFetch', () => {
       expect(seen).toHaveLength(0);
     });
 
-    test('ends the repeated request too', async () => {
+    test('stepUpFetch with a signal ends the repeated request too', async () => {
       const { fetch: send } = shop();
       const { ask, onStepUp } = person();
       const hanging = async (request: Request): Promise<Response> => {
@@ -455,7 +455,7 @@ describe('stepUpFetch', () => {
   });
 
   describe('and the device', () => {
-    test('looks once, remembers, and looks again a few times where it could not tell', async () => {
+    test('And the device looks once, remembers, and looks again a few times where it could not tell', async () => {
       let looks = 0;
       const { fetch, seen } = shopper({
         collect: async () => {
@@ -468,7 +468,7 @@ describe('stepUpFetch', () => {
       expect(seen.map(({ headers }) => headers.get('x-stepgate-device'))).toEqual([null, DEVICE, DEVICE, DEVICE]);
     });
 
-    test('gives up looking after three times, and sends the request all the same', async () => {
+    test('And the device gives up looking after three times, and sends the request all the same', async () => {
       let looks = 0;
       const { fetch, seen } = shopper({
         collect: async () => {
@@ -481,7 +481,7 @@ describe('stepUpFetch', () => {
       expect(seen).toHaveLength(5);
     });
 
-    test('leaves a header alone that the caller set, and sends none where it is told not to look', async () => {
+    test('And the device leaves a header alone that the caller set, and sends none where it is told not to look', async () => {
       const { fetch, seen } = shopper();
       await fetch(`${SHOP}/open`, { headers: { 'X-Stepgate-Device': 'v=1;fp=own' } });
       expect(seen[0]?.headers.get('x-stepgate-device')).toBe('v=1;fp=own');
@@ -491,7 +491,7 @@ describe('stepUpFetch', () => {
     });
   });
 
-  test('keeps a request that shows the device from following redirects', async () => {
+  test('stepUpFetch keeps a request that shows the device from following redirects', async () => {
     const redirects: string[] = [];
     const { fetch } = shopper({
       fetch: async (request) => {

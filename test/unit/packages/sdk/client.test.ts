@@ -39,7 +39,7 @@ const LOGIN = { subject: 'ann', action: 'login', ip: '81.2.69.160' };
 const DEVICE = { fingerprint: '7d793037a0760186574b0282f2f435e7' };
 
 describe('against a server that listens', () => {
-  test('every call of the API comes back typed and read', async () => {
+  test('Every call of the API comes back typed and read', async () => {
     const { server } = await shop.start({ GEO_DATA: 'none' });
     const client = createStepgateClient({ ...patient, url: `${server.url}/`, key: KEY });
 
@@ -71,29 +71,51 @@ describe('against a server that listens', () => {
   });
 });
 
+describe('a decision without what explains it', () => {
+  test('The client asks for it and gets no reasons and signals', async () => {
+    const { client, settled } = inProcess();
+    const decided = await client.decide({ ...LOGIN, device: DEVICE });
+    await settled();
+    expect(decided).toEqual({ failed: false, id: expect.any(String), decision: 'allow', score: expect.any(Number) });
+  });
+
+  test('The failure answer stands in for it as for a full one', async () => {
+    const failures: unknown[] = [];
+    const client = createStepgateClient({
+      url: 'http://stepgate.internal',
+      key: API_KEY,
+      onFailure: 'deny',
+      onFailed: (failure) => failures.push(failure),
+      fetch: () => new Response('', { status: 503 }),
+    });
+    expect(await client.decide(LOGIN)).toMatchObject({ failed: true, decision: 'deny', why: 'unavailable' });
+    expect(failures).toMatchObject([{ call: 'risk-check', why: 'unavailable' }]);
+  });
+});
+
 describe('what Stepgate refuses is an error, whatever a failure would be answered with', () => {
   const allowing = (url: string, key: string) => createStepgateClient({ ...patient, url, key, onFailure: 'allow' });
 
-  test('a wrong key', async () => {
+  test('A wrong key', async () => {
     const { server } = await shop.start({ GEO_DATA: 'none' });
     const error = await errorOf(allowing(server.url, 'not-the-key-of-anybody').riskCheck(LOGIN));
     expect(error).toMatchObject({ code: 'unauthorized', status: 401, requestId: expect.any(String) });
     expect(error.message).not.toContain('not-the-key-of-anybody');
   });
 
-  test('an invalid body, with each fault by its path', async () => {
+  test('An invalid body, with each fault by its path', async () => {
     const { server } = await shop.start({ GEO_DATA: 'none' });
     const error = await errorOf(allowing(server.url, KEY).riskCheck({ action: '', ip: '300.1.1.1' }));
     expect(error).toMatchObject({ code: 'invalid_request', status: 400 });
     expect(error.faults.map(({ path }) => path).sort()).toEqual(['action', 'ip']);
   });
 
-  test('a device that is not there', async () => {
+  test('A device that is not there', async () => {
     const { client } = inProcess();
     expect(await errorOf(client.devices.revoke('ann', 'd-1'))).toMatchObject({ code: 'not_found', status: 404 });
   });
 
-  test('an address at which something else refuses, or leads away: the key is not carried on', async () => {
+  test('An address at which something else refuses, or leads away: the key is not carried on', async () => {
     const elsewhere = await impostor((_request, response) => response.end('{}'));
     const proxy = await impostor((request, response) => {
       if (request.url?.startsWith('/moved') === true)
@@ -124,7 +146,7 @@ describe.each(
     ['deny', 'deny'],
     ['allow', 'allow'],
   ] as const)(
-    'is answered for by %s where onFailure is %s, marked as such, and asked once only',
+    'A failing Stepgate is answered for by %s where onFailure is %s, marked as such, and asked once only',
     async (decision, onFailure) => {
       const stand = await impostor(answer);
       shop.onTidy(stand.stop);
@@ -149,7 +171,7 @@ describe.each(
   );
 });
 
-test('a Stepgate that is not there at all is a failure, not an error', async () => {
+test('A Stepgate that is not there at all is a failure, not an error', async () => {
   const gone = await impostor(() => undefined);
   await gone.stop();
   const client = createStepgateClient({ ...patient, url: gone.url, key: KEY });
@@ -158,14 +180,14 @@ test('a Stepgate that is not there at all is a failure, not an error', async () 
 });
 
 /** @see https://github.com/redis/ioredis/issues/1604 the limit is enforced by the one who waits, not by what is asked */
-test('the deadline holds for a way of sending that knows nothing of signals', async () => {
+test('The deadline holds for a way of sending that knows nothing of signals', async () => {
   const never: SendRequest = () => new Promise(() => undefined);
   const client = createStepgateClient({ url: 'http://stepgate.internal', key: KEY, timeoutMs: 20, fetch: never });
   expect(await client.riskCheck(LOGIN)).toMatchObject({ failed: true, why: 'timeout' });
 });
 
 /** @see https://github.com/redis/ioredis/issues/1535 timers outlived what they were for */
-test('no timer is left behind by calls that were answered', async () => {
+test('No timer is left behind by calls that were answered', async () => {
   const { client } = inProcess();
   const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
   const before = timers();
@@ -174,7 +196,7 @@ test('no timer is left behind by calls that were answered', async () => {
 });
 
 describe('a signal of the caller', () => {
-  test('ends the call with its own reason, and no failure answer stands in', async () => {
+  test('A signal of the caller ends the call with its own reason, and no failure answer stands in', async () => {
     const stand = await impostor(() => undefined);
     shop.onTidy(stand.stop);
     const client = createStepgateClient({ ...patient, url: stand.url, key: KEY, onFailure: 'allow' });
@@ -185,7 +207,7 @@ describe('a signal of the caller', () => {
     await expect(call).rejects.toBe(reason);
   });
 
-  test('that has ended already sends nothing', async () => {
+  test('A signal of the caller that has ended already sends nothing', async () => {
     const stand = await impostor(() => undefined);
     shop.onTidy(stand.stop);
     const client = createStepgateClient({ ...patient, url: stand.url, key: KEY });
@@ -193,7 +215,7 @@ describe('a signal of the caller', () => {
     expect(stand.asked).toEqual([]);
   });
 
-  test('that ends later changes nothing', async () => {
+  test('A signal of the caller that ends later changes nothing', async () => {
     const { client } = inProcess();
     const leaving = new AbortController();
     const answer = await client.riskCheck(LOGIN, { signal: leaving.signal });
@@ -202,7 +224,7 @@ describe('a signal of the caller', () => {
   });
 });
 
-test('any subject and device id names one resource: what it deletes is never another', async () => {
+test('Any subject and device id names one resource: what it deletes is never another', async () => {
   const paths: string[] = [];
   const client = createStepgateClient({
     url: 'http://stepgate.internal/base',
@@ -229,7 +251,7 @@ test('any subject and device id names one resource: what it deletes is never ano
   );
 });
 
-test('a subject with a slash, a percent sign or a space is one subject at the service', async () => {
+test('A subject with a slash, a percent sign or a space is one subject at the service', async () => {
   const { client } = inProcess();
   for (const subject of ['a/b', '100%', 'a b', 'ünï', '%2e%2e']) {
     await client.sendEvent({ type: 'login.succeeded', subject, device: DEVICE });
@@ -253,7 +275,7 @@ test.each([
   expect(make).not.toThrow(/secret/);
 });
 
-test('calls at once do not disturb one another', async () => {
+test('Calls at once do not disturb one another', async () => {
   const { server } = await shop.start({ GEO_DATA: 'none' });
   const client = createStepgateClient({ ...patient, url: server.url, key: KEY });
   const subjects = Array.from({ length: 40 }, (_, i) => (i % 2 === 0 ? 'root' : `user-${i}`));

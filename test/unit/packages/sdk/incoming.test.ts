@@ -43,7 +43,7 @@ const anyRequest = fc.record({
 });
 
 describe('what is shown of a request', () => {
-  test('is always taken by Stepgate, whatever the client sends: nobody can make an application fail', () => {
+  test('What is shown of a request is always taken by Stepgate, whatever the client sends: nobody can make an application fail', () => {
     const finders = [
       {},
       { trustedProxies: '127.0.0.0/8, 10.0.0.0/8, unix:' },
@@ -64,7 +64,7 @@ describe('what is shown of a request', () => {
     );
   });
 
-  test('has the token of the first source that has one', () => {
+  test('What is shown of a request has the token of the first source that has one', () => {
     const headers = {
       'x-step-up-token': 'from.the.header',
       cookie: '__Host-stepgate-su=from.the.cookie',
@@ -81,7 +81,7 @@ describe('what is shown of a request', () => {
     expect(tokenFrom(TOKEN_SOURCES, ['x-step-up-token', 'cookie'])).toBeNull();
   });
 
-  test('has no cookie that came with two values, since another host of the domain may have set one', () => {
+  test('What is shown of a request has no cookie that came with two values, since another host of the domain may have set one', () => {
     const cookie = '__Host-stepgate-su=a; __Host-stepgate-su=b; __Host-stepgate-device=c; __Host-stepgate-device=d';
     const request = { method: 'GET', target: '/', peer: null, headers: { cookie } };
     expect(shownBy(request, () => null, SOURCES)).toMatchObject({ device: null, step_up_token: null });
@@ -93,6 +93,6 @@ test.each([
   [{ trustedProxies: 'hops:0' }],
   [{ trustedProxies: 'my-proxy' }],
   [{ trustedProxies: 'hops:1', header: 'x-client-ip' as never }],
-])('an address configuration that would trust anybody or nobody knows whom is refused at the start: %o', (options) => {
+])('An address configuration that would trust anybody or nobody knows whom is refused at the start: %o', (options) => {
   expect(() => addressFinder(options)).toThrow(/TRUSTED_PROXIES|header must be one of/);
 });

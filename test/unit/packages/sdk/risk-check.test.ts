@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { z } from 'zod';
 import { createStepgateClient, type StepgateClientOptions } from '../../../../packages/sdk/src/client.ts';
 import { proofsByIssuers } from '../../../../packages/sdk/src/proofs.ts';
-import { trustedIssuer } from '../../../support/middleware/issuer.ts';
+import { issuer } from '../../../support/issuer.ts';
 import { expressShop, honoShop, type Shop, type ShopOptions, visit } from '../../../support/middleware/shops.ts';
 import { FAULTS, impostor } from '../../../support/servers/faulty.ts';
 import { KEY, type Workshop, workshop } from '../../../support/servers/stepgate.ts';
@@ -74,7 +74,7 @@ describe.each([
       body: JSON.stringify(body),
     });
 
-  test('lets an allowed request on: the handler has the decision and reads the body again', async () => {
+  test('riskCheck() lets an allowed request on: the handler has the decision and reads the body again', async () => {
     const opened = await openShop();
     const response = await order(opened, { amount: 10, note: 'as a gift' });
     expect(response.status).toBe(200);
@@ -85,7 +85,7 @@ describe.each([
     });
   });
 
-  test('answers a step-up with the challenge of RFC 9470 and a problem document, and never calls the handler', async () => {
+  test('riskCheck() answers a step-up with the challenge of RFC 9470 and a problem document, and never calls the handler', async () => {
     const opened = await openShop();
     const response = await order(opened, { amount: 1000 });
     expect(response.status).toBe(401);
@@ -104,7 +104,7 @@ describe.each([
     expect(opened.served).toEqual([]);
   });
 
-  test('answers a deny with 403 and says no reason to the client', async () => {
+  test('riskCheck() answers a deny with 403 and says no reason to the client', async () => {
     const opened = await openShop();
     const response = await order(opened, { amount: 10 }, { 'X-User': 'root' });
     expect(response.status).toBe(403);
@@ -118,7 +118,7 @@ describe.each([
     Object.entries(FAULTS).flatMap(([why, faults]) =>
       Object.entries(faults).map(([what, answer]) => [what, why, answer] as const),
     ),
-  )('with a Stepgate that %s does as onFailure says (%s)', async (_what, why, answer) => {
+  )('riskCheck() with a Stepgate that %s does as onFailure says (%s)', async (_what, why, answer) => {
     const stand = await impostor(answer);
     shop.onTidy(stand.stop);
     const timeoutMs = why === 'timeout' ? 50 : 10_000;
@@ -135,14 +135,14 @@ describe.each([
     expect(statuses).toEqual([401, 403, 200]);
   });
 
-  test('with a wrong key ends in the error handler of the app, even where failures are allowed', async () => {
+  test('riskCheck() with a wrong key ends in the error handler of the app, even where failures are allowed', async () => {
     const opened = await openShop({}, { key: 'not-the-key-of-anybody', onFailure: 'allow' });
     expect((await order(opened, { amount: 10 })).status).toBe(500);
     expect(opened.errors).toMatchObject([{ code: 'unauthorized' }]);
     expect(opened.served).toEqual([]);
   });
 
-  test('tells Stepgate who asks and what the client shows of itself', async () => {
+  test('riskCheck() tells Stepgate who asks and what the client shows of itself', async () => {
     const { opened, sent } = await tappedShop();
     await order(
       opened,
@@ -169,7 +169,7 @@ describe.each([
     ]);
   });
 
-  test('takes nothing from headers that a client made up to pass for the engine or a gateway', async () => {
+  test('riskCheck() takes nothing from headers that a client made up to pass for the engine or a gateway', async () => {
     const { opened, sent } = await tappedShop();
     const response = await order(
       opened,
@@ -208,20 +208,20 @@ describe.each([
       { 'CF-Connecting-IP': '81.2.69.160', 'X-Forwarded-For': '8.8.8.8' },
       '81.2.69.160',
     ],
-  ])('with %o takes %o for the address %s', async (clientAddress, headers, ip) => {
+  ])('riskCheck() with %o takes %o for the address %s', async (clientAddress, headers, ip) => {
     const { opened, sent } = await tappedShop({ clientAddress });
     await order(opened, { amount: 10 }, headers as Record<string, string>);
     expect(sent).toMatchObject([{ ip }]);
   });
 
-  test('goes through a step-up: the same order with the proof is taken, the device is trusted and known again', async () => {
-    const { issuers, token } = await trustedIssuer();
-    const { opened, sent } = await tappedShop({}, { STEP_UP_ISSUERS: JSON.stringify(issuers) });
+  test('riskCheck() goes through a step-up: the same order with the proof is taken, the device is trusted and known again', async () => {
+    const idp = issuer();
+    const { opened, sent } = await tappedShop({}, { STEP_UP_ISSUERS: JSON.stringify([idp.entry()]) });
     const body = { amount: 1000, note: 'the original basket' };
     const device = { 'X-Stepgate-Device': 'v=1;fp=b1946ac92492d2347c6235b4d2611184' };
     expect((await order(opened, body, device)).status).toBe(401);
 
-    const taken = await order(opened, body, { ...device, 'X-Step-Up-Token': await token('ann') });
+    const taken = await order(opened, body, { ...device, 'X-Step-Up-Token': await idp.proof('ann') });
     expect(taken.status).toBe(200);
     expect(await taken.json()).toMatchObject({ decision: 'allow', order: body });
     const [cookie = ''] = taken.headers.getSetCookie();
@@ -233,20 +233,24 @@ describe.each([
     await order(opened, { amount: 10 }, { ...device, Cookie: pair });
     expect(sent.at(-1)).toMatchObject({ device: { token: pair.split('=')[1] } });
 
-    const stolen = await order(opened, body, { ...device, 'X-User': 'mallory', 'X-Step-Up-Token': await token('ann') });
+    const stolen = await order(opened, body, {
+      ...device,
+      'X-User': 'mallory',
+      'X-Step-Up-Token': await idp.proof('ann'),
+    });
     expect(stolen.status).toBe(401);
     expect(stolen.headers.get('www-authenticate')).toContain('subject_mismatch');
   });
 
-  test('adds the cookie of the device to those of a handler that answers by itself', async () => {
-    const { issuers, token } = await trustedIssuer();
-    const { opened } = await tappedShop({}, { STEP_UP_ISSUERS: JSON.stringify(issuers) });
+  test('riskCheck() adds the cookie of the device to those of a handler that answers by itself', async () => {
+    const idp = issuer();
+    const { opened } = await tappedShop({}, { STEP_UP_ISSUERS: JSON.stringify([idp.entry()]) });
     const response = await fetch(`${opened.url}/account`, {
       headers: {
         'X-User': 'ann',
         'User-Agent': CHROME,
         'X-Stepgate-Device': 'v=1;fp=b1946ac92492d2347c6235b4d2611184',
-        Cookie: `__Host-stepgate-su=${await token('ann')}`,
+        Cookie: `__Host-stepgate-su=${await idp.proof('ann')}`,
       },
     });
     expect(await response.text()).toBe('account of ann');
@@ -254,16 +258,16 @@ describe.each([
     expect(names.sort()).toEqual(['__Host-stepgate-device', 'theme']);
   });
 
-  test('looks for the token only where it is told to', async () => {
-    const { issuers, token } = await trustedIssuer();
-    const proof = await token('ann');
+  test('riskCheck() looks for the token only where it is told to', async () => {
+    const idp = issuer();
+    const proof = await idp.proof('ann');
     const places = {
       header: { 'X-Step-Up-Token': proof },
       cookie: { Cookie: `__Host-stepgate-su=${proof}` },
       bearer: { Authorization: `Bearer ${proof}` },
     };
     for (const source of ['header', 'cookie', 'bearer'] as const) {
-      const { opened } = await tappedShop({ token: [source] }, { STEP_UP_ISSUERS: JSON.stringify(issuers) });
+      const { opened } = await tappedShop({ token: [source] }, { STEP_UP_ISSUERS: JSON.stringify([idp.entry()]) });
       const statuses = await Promise.all(
         Object.entries(places).map(async ([place, headers]) => [
           place,
@@ -282,7 +286,7 @@ describe.each([
       return visit(`${opened.url}/account?tab=orders`, { 'X-User': 'ann', 'User-Agent': CHROME, ...headers });
     };
 
-    test('sends a navigation there, with the way back on the origin that was set, whatever host the client names', async () => {
+    test('riskCheck() with a step-up page sends a navigation there, with the way back on the origin that was set, whatever host the client names', async () => {
       const { status, headers } = await visitAccount({ Accept: 'text/html', 'X-Forwarded-Host': 'evil.example' });
       expect(status).toBe(302);
       const location = new URL(headers.location ?? '');
@@ -294,7 +298,7 @@ describe.each([
       });
     });
 
-    test('answers a call by a script 401', async () => {
+    test('riskCheck() with a step-up page answers a call by a script 401', async () => {
       const statuses = [{ Accept: 'application/json' }, { Accept: 'text/html', 'Sec-Fetch-Mode': 'cors' }].map(
         async (headers) => (await visitAccount(headers as Record<string, string>)).status,
       );
@@ -302,13 +306,13 @@ describe.each([
     });
   });
 
-  test('leaves an answer that is streamed as it is', async () => {
+  test('riskCheck() leaves an answer that is streamed as it is', async () => {
     const opened = await openShop();
     const response = await fetch(`${opened.url}/feed`, { headers: { 'User-Agent': CHROME } });
     expect(await response.text()).toBe('one two three');
   });
 
-  test('decides about many requests at once, each for itself', async () => {
+  test('riskCheck() decides about many requests at once, each for itself', async () => {
     const opened = await openShop();
     const users = Array.from({ length: 30 }, (_, i) => (i % 3 === 0 ? 'root' : `user-${i}`));
     const statuses = await Promise.all(
@@ -323,12 +327,13 @@ describe.each([
     async function stranded(more: Partial<StepgateClientOptions> = {}) {
       const gone = await impostor(() => undefined);
       await gone.stop();
-      const { issuers, token } = await trustedIssuer({ max_age: 120 });
-      return { token, opened: await openShop({ proofs: proofsByIssuers({ issuers }) }, { url: gone.url, ...more }) };
+      const idp = issuer();
+      const proofs = proofsByIssuers({ issuers: [idp.entry({ max_age: 120 })] });
+      return { token: idp.proof, opened: await openShop({ proofs }, { url: gone.url, ...more }) };
     }
 
     /** @see https://github.com/nodejs/node/issues/60617 a reset connection must not mean an unjudged request */
-    test('a proof that this process can check meets the step-up that stands in', async () => {
+    test('A proof that this process can check meets the step-up that stands in', async () => {
       const { token, opened } = await stranded();
       const challenged = await order(opened, { amount: 10 });
       expect(challenged.status).toBe(401);
@@ -337,14 +342,14 @@ describe.each([
       expect(await taken.json()).toMatchObject({ failed: true, decision: 'allow' });
     });
 
-    test('somebody else’s proof, or one of nobody, meets nothing', async () => {
+    test('Somebody else’s proof, or one of nobody, meets nothing', async () => {
       const { token, opened } = await stranded();
       const proof = { 'X-Step-Up-Token': await token('ann') };
       expect((await order(opened, { amount: 10 }, { ...proof, 'X-User': 'mallory' })).status).toBe(401);
       expect((await order(opened, { amount: 10 }, { ...proof, 'X-User': '' })).status).toBe(401);
     });
 
-    test('no proof turns a deny that stands in', async () => {
+    test('No proof turns a deny that stands in', async () => {
       const { token, opened } = await stranded({ onFailure: 'deny' });
       expect((await order(opened, { amount: 10 }, { 'X-Step-Up-Token': await token('ann') })).status).toBe(403);
     });

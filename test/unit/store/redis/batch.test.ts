@@ -19,7 +19,7 @@ function gathered(most: number, answer: (questions: readonly number[]) => Promis
 
 const told = async (questions: readonly number[]) => questions.map((question) => `answer ${question}`);
 
-test('what is asked before the time has come goes together, and each gets its own answer', async () => {
+test('What is asked before the time has come goes together, and each gets its own answer', async () => {
   const { ask, go, asked } = gathered(10, told);
   const answers = [1, 2, 3].map(ask);
   expect(asked).toEqual([]);
@@ -31,7 +31,7 @@ test('what is asked before the time has come goes together, and each gets its ow
   expect(asked).toEqual([[1, 2, 3], [4]]);
 });
 
-test('no more than the most go together', async () => {
+test('No more than the most go together', async () => {
   const { ask, go, asked } = gathered(2, told);
   const answers = [1, 2, 3, 4, 5].map(ask);
   go();
@@ -39,7 +39,7 @@ test('no more than the most go together', async () => {
   expect(asked).toEqual([[1, 2], [3, 4], [5]]);
 });
 
-test('a question that fails takes those beside it along and none after it', async () => {
+test('A question that fails takes those beside it along and none after it', async () => {
   let fails = true;
   const { ask, go } = gathered(10, async (questions) => {
     if (fails) throw new RangeError('no answer');
@@ -54,7 +54,7 @@ test('a question that fails takes those beside it along and none after it', asyn
   expect(await next).toBe('answer 3');
 });
 
-test('where an answer is missing, it is undefined', async () => {
+test('Where an answer is missing, it is undefined', async () => {
   const { ask, go } = gathered(10, async () => ['only one']);
   const answers = [1, 2].map(ask);
   go();

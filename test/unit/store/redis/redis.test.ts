@@ -6,7 +6,7 @@ import { attemptBy } from '../../../contract/store/store-suite.ts';
 
 const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 
-test('the wait before another try to connect lies between half and all of what grows with each try, up to a second', () => {
+test('The wait before another try to connect lies between half and all of what grows with each try, up to a second', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 10_000 }), chance, (tries, fraction) => {
       const longest = Math.min(50 * tries, 1000);
@@ -17,12 +17,12 @@ test('the wait before another try to connect lies between half and all of what g
   );
 });
 
-test('a hundred processes that lost one server come back at moments of their own', () => {
+test('A hundred processes that lost one server come back at moments of their own', () => {
   const delays = Array.from({ length: 100 }, (_, i) => reconnectDelayMs(20, () => i / 100));
   expect(new Set(delays).size).toBe(100);
 });
 
-test('without a source of chance the wait is the longest', () => {
+test('Without a source of chance the wait is the longest', () => {
   expect([1, 2, 20, 21].map((tries) => reconnectDelayMs(tries))).toEqual([50, 100, 1000, 1000]);
 });
 
@@ -78,7 +78,7 @@ test.each([
   'OOM command not allowed when used memory > maxmemory.',
   'NOPERM this user has no permissions to run the command',
 ])(
-  'a script that is refused by %s has failed: nothing is read as a count of zero, as a first use or as stored',
+  'A script that is refused by %s has failed: nothing is read as a count of zero, as a first use or as stored',
   async (reply) => {
     const server = await speaker(`-${reply}`);
     const store = redisStore({ url: server.url, timeoutMs: 5000 });

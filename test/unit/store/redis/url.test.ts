@@ -64,7 +64,7 @@ describe('REDIS_URL', () => {
     expect(parseRedisUrl(url)).toEqual({ kind: 'cluster', nodes, tls: false, ...nobody });
   });
 
-  test('the nodes of a cluster may repeat the credentials', () => {
+  test('The nodes of a cluster may repeat the credentials', () => {
     const nodes = [
       { host: 'a', port: 6379 },
       { host: 'b', port: 6379 },
@@ -74,7 +74,7 @@ describe('REDIS_URL', () => {
     expect(parseRedisUrl('rediss://u:p@a,rediss://u:p@b')).toEqual(target);
   });
 
-  test('sentinels name a master, and their port defaults to 26379', () => {
+  test('Sentinels name a master, and their port defaults to 26379', () => {
     expect(parseRedisUrl('redis+sentinel://:secret@a,b:5000/mymaster/3')).toEqual({
       kind: 'sentinel',
       sentinels: [

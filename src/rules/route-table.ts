@@ -1,25 +1,6 @@
-import { DEFAULT_ACTION } from '../rules/actions.ts';
-import type { RoutePattern, RuleSet } from '../rules/ruleset.ts';
+import { DEFAULT_ACTION } from './actions.ts';
 import { folded } from './fold.ts';
-
-/** Routes of one rule set, ready to be matched. */
-export interface RouteTable {
-  /**
-   * Every action that the request may be, with the reading of the path that makes it one. All routes that match a
-   * reading count, not only the most specific; a reading without a route is {@link DEFAULT_ACTION}. A method of null
-   * matches every method and also the default, as an unknown method must not select a lenient route. Never empty.
-   *
-   * `templates`: a reading may be a gateway's pattern (`/users/{id}`, `/users/:id`), which may represent any route it
-   * covers.
-   */
-  match(method: string | null, readings: readonly string[], templates?: boolean): readonly RouteMatch[];
-}
-
-/** What a request may be. */
-export interface RouteMatch {
-  readonly action: string;
-  readonly reading: string;
-}
+import type { RoutePattern, RouteTable } from './ruleset.ts';
 
 /**
  * A request method in upper case; null if missing or not a token (RFC 9110, section 5.6.2), such as two joined header
@@ -28,18 +9,6 @@ export interface RouteMatch {
 export function normaliseMethod(method: string | null): string | null {
   return method !== null && /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}$/.test(method) ? method.toUpperCase() : null;
 }
-
-/** The table of a rule set, compiled once. */
-export function routeTable(rules: RuleSet): RouteTable {
-  const cached = tables.get(rules);
-  if (cached !== undefined) return cached;
-  const table = compileRoutes(rules.routes);
-  tables.set(rules, table);
-  return table;
-}
-
-/** Compiled tables by the rule set that they belong to: a pure result, gone with its rule set. */
-const tables = new WeakMap<RuleSet, RouteTable>();
 
 /** One segment of all patterns that share a beginning. */
 interface Node {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { pathReadings } from '../../../src/gateway/path.ts';
-import { compileRoutes, normaliseMethod, openMethods } from '../../../src/gateway/route-table.ts';
 import { DEFAULT_ACTION } from '../../../src/rules/actions.ts';
+import { compileRoutes, normaliseMethod, openMethods } from '../../../src/rules/route-table.ts';
 import type { RoutePattern } from '../../../src/rules/ruleset.ts';
 
 /** `POST /api/pay pay` as a route. */
@@ -51,7 +51,7 @@ describe('a route', () => {
   });
 
   /** @see https://github.com/NVIDIA/OpenShell/issues/1357 */
-  test('for GET covers HEAD and any letter case of a method, and leaves other methods to the default', () => {
+  test('A route for GET covers HEAD and any letter case of a method, and leaves other methods to the default', () => {
     expect(actionsOf(table, 'HEAD', '/reports/1')).toEqual(['report']);
     expect(actionsOf(table, 'get', '/reports/1')).toEqual(['report']);
     expect(actionsOf(table, 'PROPFIND', '/reports/1')).toEqual([DEFAULT_ACTION]);
@@ -74,15 +74,15 @@ describe('a route', () => {
     '/admin/x#f',
     '/admin;v=1',
     '/public/%252e%252e/admin',
-  ])('is reached by the spelling %s', (target) => {
+  ])('A route is reached by the spelling %s', (target) => {
     expect(actionsOf(table, 'GET', target)).toContain('admin');
   });
 
-  test('that only one of several readings reaches stands beside the default of the others', () => {
+  test('A route that only one of several readings reaches stands beside the default of the others', () => {
     expect(actionsOf(table, 'GET', '/public/..%2fadmin')).toEqual(['admin', DEFAULT_ACTION]);
   });
 
-  test('does not hide a wider one: all that match are candidates', () => {
+  test('A route does not hide a wider one: all that match are candidates', () => {
     const overlapping = routes('GET /api/public catalogue', '* /api/* api', 'GET /{any}/public wild');
     expect(actionsOf(overlapping, 'GET', '/api/public')).toEqual(['api', 'catalogue', 'wild']);
   });
@@ -92,24 +92,24 @@ describe('what the gateway did not tell', () => {
   const table = routes('POST /api/pay pay', 'PUT /api/pay pay', 'GET /api/pay look', '* /admin/* admin');
 
   /** @see https://github.com/dadrus/heimdall/issues/709 */
-  test('a missing method fits every route of the path', () => {
+  test('A missing method fits every route of the path', () => {
     expect(actionsOf(table, null, '/api/pay')).toEqual(['look', 'pay', DEFAULT_ACTION]);
   });
 
-  test('a method that is no token counts as missing', () => {
+  test('A method that is no token counts as missing', () => {
     for (const method of ['OPTIONS, POST', 'GE T', '', 'G\u00c9T', 'a'.repeat(33)])
       expect(normaliseMethod(method)).toBeNull();
     expect(normaliseMethod('patch')).toBe('PATCH');
   });
 
-  test('without any route everything is the default action', () => {
+  test('Without any route everything is the default action', () => {
     expect(actionsOf([], null, '/x')).toEqual([DEFAULT_ACTION]);
     expect(actionsOf([], 'GET', '/x')).toEqual([DEFAULT_ACTION]);
   });
 });
 
 describe('openMethods', () => {
-  test('names paths that are guarded for some methods and open for the rest', () => {
+  test('openMethods names paths that are guarded for some methods and open for the rest', () => {
     const table = routes(
       'GET /reports/* report',
       'POST /reports/* report',
@@ -119,7 +119,7 @@ describe('openMethods', () => {
     expect(openMethods(table)).toEqual([{ path: '/reports/*', methods: ['GET', 'POST'] }]);
   });
 
-  test('does not take a route for one level as cover for all below', () => {
+  test('openMethods does not take a route for one level as cover for all below', () => {
     expect(openMethods(routes('GET /a/* a', '* /a/{id} b')).map(({ path }) => path)).toEqual(['/a/*']);
   });
 });
