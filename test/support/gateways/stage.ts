@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { expect } from 'vitest';
+import { BUNDLED_SHARDS } from '../geo/built.ts';
 import { freePort } from '../servers/redis.ts';
 import { workerCode } from '../servers/worker.ts';
 import { WORKERD, writeWorkerd } from '../servers/workerd.ts';
@@ -88,7 +89,7 @@ export async function openStage(
       PORT: String(enginePort),
       RULES_DIR: SCENARIO_RULES,
       IP_LISTS_DIR: join(dir, 'no-lists'),
-      GEO_DIR: join(dir, 'no-geo'),
+      GEO_DIR: BUNDLED_SHARDS,
     };
     return startProgram(process.execPath, [join(import.meta.dirname, '../../../src/node.ts')], {
       ...at,
