@@ -17,18 +17,17 @@ import {
   trustedProxies,
 } from './setting-values.ts';
 
-/** What is loaded of the geo data: cities, countries only, nothing. */
+/** How much of the geo data is loaded. */
 export const GEO_DATA = ['city', 'country', 'none'] as const;
 export type GeoData = (typeof GEO_DATA)[number];
 
-/** Written in any other way, production could pass for development. */
+/** Any other spelling is an error: otherwise a misspelt `production` would run as development. */
 const ENVIRONMENTS: readonly string[] = ['development', 'test', 'production'];
 const ENVIRONMENTS_NAMED = 'development, test or production';
 
-/** What the service runs on. */
 export type Runtime = 'node' | 'workers';
 
-/** Sections of docs/settings.md, in its order. */
+/** Sections of docs/settings.md, in order. */
 export const SETTING_TOPICS = [
   'Server',
   'Keys and secrets',
@@ -40,21 +39,21 @@ export const SETTING_TOPICS = [
 ] as const;
 type SettingTopic = (typeof SETTING_TOPICS)[number];
 
-/** One environment variable: what it means, for the documentation; how it is read, for {@link loadSettings}. */
+/** One environment variable: its meaning, for the documentation, and how {@link loadSettings} reads it. */
 interface SettingSpec<T> {
-  /** Of the variable. */
+  /** Name of the variable. */
   readonly name: string;
   readonly topic: SettingTopic;
   readonly meaning: string;
-  /** What holds where the variable is unset, for the documentation. */
+  /** What applies when the variable is unset, for the documentation. */
   readonly fallback: string;
-  /** A secret is never quoted in an error. */
+  /** Secrets are never quoted in errors. */
   readonly secret: boolean;
-  /** The one runtime on which it means something; null for both. */
+  /** The runtime that uses it; null for both. */
   readonly only: Runtime | null;
-  /** Makes the text of a fresh secret, in development; production refuses to start without it. Null for any other setting. */
+  /** Turns random text into a secret for development; production requires the variable. Null for other settings. */
   readonly made: ((secret: string) => string) | null;
-  /** From the text of the variable; undefined where it is unset or empty. */
+  /** Parses the variable; its text is undefined when unset or empty. */
   readonly schema: z.ZodType<T, string | undefined>;
 }
 
@@ -107,12 +106,12 @@ function oneOf<T extends string>(
   return setting(name, topic, schema, meaning, `\`${fallback}\``);
 }
 
-/** What holds where the variable is unset. */
+/** The fallback when the variable is unset. */
 function or<T, F>(fallback: F, schema: z.ZodType<T, string>) {
   return schema.optional().transform((value): T | F => value ?? fallback);
 }
 
-/** Every setting: the environment variable that is read, by the name that it has in the program. Grouped by topic, as in docs/settings.md. */
+/** Every setting, by its name in the code. Grouped by topic, as in docs/settings.md. */
 export const SETTINGS = {
   production: setting(
     'NODE_ENV',
@@ -121,26 +120,18 @@ export const SETTINGS = {
       'development',
       z.string().refine((value) => ENVIRONMENTS.includes(value), `must be ${ENVIRONMENTS_NAMED}`),
     ).transform((value) => value === 'production'),
-    `${ENVIRONMENTS_NAMED}; \`production\` refuses to start without the three secrets below`,
+    `${ENVIRONMENTS_NAMED}; \`production\` refuses to start without API keys and secrets`,
     '`development`',
   ),
   /** 0 takes a free port. */
-  port: wholeNumber(
-    'PORT',
-    'Server',
-    0,
-    65_535,
-    8787,
-    'port that Node listens on; 0 takes a free one and prints it',
-    'node',
-  ),
-  host: text('HOST', 'Server', '127.0.0.1', 'address that Node listens on', 'node'),
+  port: wholeNumber('PORT', 'Server', 0, 65_535, 8787, 'port to listen on; 0 picks a free one and prints it', 'node'),
+  host: text('HOST', 'Server', '127.0.0.1', 'address to listen on', 'node'),
   /** Without a trailing slash. */
   publicUrl: setting(
     'PUBLIC_URL',
     'Server',
     or(null, publicUrl),
-    'address under which callers reach this service, as the AuthZEN metadata tells it',
+    'public base URL of this service, for the AuthZEN metadata',
     'none: taken from the request',
   ),
   logLevel: oneOf(
@@ -155,14 +146,14 @@ export const SETTINGS = {
     'Keys and secrets',
     apiKeys,
     '`name:secret` or `name:sha256:hex`, comma-separated, each with the rights `check` and `events`; or the text of a keys file',
-    'none: where API_KEYS_FILE is not set either, one with all rights is made and printed at start in development, start refused in production',
+    'none: without API_KEYS_FILE, development generates and prints a key with all rights; production refuses to start',
     { secret: true, made: (secret) => `development:${secret}` },
   ),
   apiKeysFile: setting(
     'API_KEYS_FILE',
     'Keys and secrets',
     or(null, z.string()),
-    'keys file: callers with the rights of each, hashed; changes are taken over within a second',
+    'file of callers, hashed keys and rights; reloaded within a second of a change',
     'none',
     { only: 'node' },
   ),
@@ -171,16 +162,16 @@ export const SETTINGS = {
     'DEVICE_TOKEN_SECRET',
     'Keys and secrets',
     z.string().transform(listOf).pipe(z.array(longSecret).min(1)),
-    'signs device tokens, at least 32 bytes; comma-separated list: the first signs, all verify',
-    'none: made at start in development, start refused in production',
+    'signs device tokens, at least 32 bytes; in a comma-separated list the first signs and all verify',
+    'none: development generates one; production refuses to start',
     { secret: true, made: (secret) => secret },
   ),
   privacyKey: setting(
     'PRIVACY_KEY',
     'Keys and secrets',
     longSecret,
-    'keys the HMAC that hides subjects, addresses and fingerprints in the store, at least 32 bytes',
-    'none: made at start in development, start refused in production',
+    'HMAC key that hides subjects, addresses and fingerprints in the store, at least 32 bytes',
+    'none: development generates one; production refuses to start',
     { secret: true, made: (secret) => secret },
   ),
   /** Null for the embedded memory store. */
@@ -189,7 +180,7 @@ export const SETTINGS = {
     'Store',
     or(null, redisUrl),
     '`redis://`, `rediss://`; a comma-separated list is a Redis Cluster; `redis+sentinel://`',
-    'none: embedded memory store; on Workers refused in production',
+    'none: in-memory store; not allowed on Workers in production',
     { secret: true },
   ),
   storeTimeoutMs: wholeNumber(
@@ -206,23 +197,23 @@ export const SETTINGS = {
     1,
     256,
     4,
-    'over how many Durable Objects the requests are spread where REDIS_POOL is bound, each with one connection to Redis',
+    'number of Durable Objects that share the requests when REDIS_POOL is bound, each with one connection to Redis',
     'workers',
   ),
-  /** Null: near to the first request. */
+  /** Null: near the first request. */
   redisPoolLocation: setting(
     'REDIS_POOL_LOCATION',
     'Store',
     or(null, z.string().toLowerCase().pipe(z.enum(POOL_LOCATIONS))),
-    'region of those Durable Objects, the one nearest to Redis: `wnam`, `enam`, `sam`, `weur`, `eeur`, `apac`, `oc`, `afr` or `me`',
-    'none: near to the first request',
+    'region of those Durable Objects; choose the one nearest to Redis: `wnam`, `enam`, `sam`, `weur`, `eeur`, `apac`, `oc`, `afr` or `me`',
+    'none: near the first request',
     { only: 'workers' },
   ),
   rulesDir: text(
     'RULES_DIR',
     'Rules',
     'rules',
-    'directory of the rule files; a Worker carries those that its build finds there',
+    'directory of the rule files; a Worker build bundles them from there',
     'node',
   ),
   rulesKvSeconds: wholeNumber(
@@ -231,14 +222,14 @@ export const SETTINGS = {
     1,
     86_400,
     60,
-    'how often an isolate looks at the rules in the KV namespace `RULES_KV`, in seconds, 1 to 86400',
+    'how often an isolate checks the KV namespace `RULES_KV` for new rules, in seconds, 1 to 86400',
     'workers',
   ),
   stepUpIssuers: setting(
     'STEP_UP_ISSUERS',
     'Sessions and step-up',
     or([], stepUpIssuersText),
-    `JSON array of the issuers whose step-up tokens are taken; presets ${PRESET_NAMES.map((name) => `\`${name}\``).join(', ')}`,
+    `JSON array of the issuers whose tokens are accepted, see [step-up.md](step-up.md#providers); presets ${PRESET_NAMES.map((name) => `\`${name}\``).join(', ')}`,
     '`[]`',
     { secret: true },
   ),
@@ -246,14 +237,14 @@ export const SETTINGS = {
     'SESSION_COOKIE',
     'Sessions and step-up',
     or(null, z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, 'must be the name of a cookie')),
-    'cookie in which forward auth looks for the session token, a JWT of one of STEP_UP_ISSUERS, where no bearer token is one',
-    'none: only `Authorization: Bearer` is looked at',
+    'cookie with the session token, a JWT of one of STEP_UP_ISSUERS, for forward auth',
+    'none: only `Authorization: Bearer` is read',
   ),
   stepUpUrl: setting(
     'STEP_UP_URL',
     'Sessions and step-up',
     or(null, stepUpUrl),
-    'page where a browser steps up, at most 512 characters; forward auth can send navigations there with the original URL in `return_to`',
+    'your step-up page, at most 512 characters; forward auth can redirect page loads there with the original URL in `return_to`',
     'none: no redirects',
   ),
   /** Empty means the host of `stepUpUrl`. */
@@ -261,14 +252,14 @@ export const SETTINGS = {
     'RETURN_HOSTS',
     'Sessions and step-up',
     or([], z.string().transform(listOf).pipe(z.array(returnHost))),
-    'hosts that `return_to` may name, comma-separated, with their port where it is not the usual one',
+    'hosts allowed in `return_to`, comma-separated, with the port unless it is the default',
     'the host of STEP_UP_URL',
   ),
   trustedProxies: setting(
     'TRUSTED_PROXIES',
     'Client address',
     trustedProxies,
-    'CIDRs of the proxies whose forwarding headers are believed, `unix:` for a socket file, or `hops:N`',
+    'CIDRs of the proxies whose forwarding headers are trusted, `unix:` for a Unix socket, or `hops:N`',
     'none: forwarding headers are ignored',
   ),
   /** Null walks `X-Forwarded-For` and `Forwarded`. */
@@ -276,8 +267,8 @@ export const SETTINGS = {
     'CLIENT_IP_HEADER',
     'Client address',
     or(null, z.string().toLowerCase().pipe(z.enum(CLIENT_ADDRESS_HEADERS))),
-    'the one header that the trusted gateway always sets: `x-forwarded-for`, `forwarded`, `x-real-ip`, `cf-connecting-ip`, `x-envoy-external-address`',
-    'none: `X-Forwarded-For` and `Forwarded` are walked',
+    'the one header that your gateway always sets: `x-forwarded-for`, `forwarded`, `x-real-ip`, `cf-connecting-ip`, `x-envoy-external-address`',
+    'none: `X-Forwarded-For` and `Forwarded` are read',
   ),
   geoData: oneOf(
     'GEO_DATA',
@@ -290,7 +281,7 @@ export const SETTINGS = {
     'GEO_DIR',
     'Places and address lists',
     'data/geo',
-    'directory that `stepgate geo build` fills; while it is empty, the data of geoip-lite is used; a Worker carries what its build finds there',
+    'output directory of `stepgate geo build`; while it is empty, the data of geoip-lite is used; a Worker build bundles it from there',
     'node',
   ),
   geoMaxAgeDays: wholeNumber(
@@ -299,14 +290,14 @@ export const SETTINGS = {
     1,
     3650,
     180,
-    'older geo data still answers; a warning at start and `geo.problem` of `/readyz` say that it is old',
+    'older geo data is still used, with a warning at start and in `geo.problem` of `/readyz`',
   ),
-  /** True takes `request.cf` for the place of the client. */
+  /** True uses `request.cf` for the place of the client. */
   geoFromCf: setting(
     'GEO_FROM_CF',
     'Places and address lists',
     or('off', z.string().pipe(z.enum(['on', 'off']))).transform((value) => value === 'on'),
-    '`on`: the place of the client is what `request.cf` says; only where the Worker is the gateway itself, or is called by one over a service binding that hands `cf` on',
+    '`on`: take the place of the client from `request.cf`; only if the Worker is the gateway itself, or a gateway calls it over a service binding and passes `cf` on',
     '`off`',
     { only: 'workers' },
   ),
@@ -314,7 +305,7 @@ export const SETTINGS = {
     'IP_LISTS_DIR',
     'Places and address lists',
     'data/ip',
-    'directory of the compiled address lists; a Worker carries those that its build finds there',
+    'directory of the compiled address lists; a Worker build bundles them from there',
     'node',
   ),
   assetsTimeoutMs: wholeNumber(
@@ -323,7 +314,7 @@ export const SETTINGS = {
     1,
     10_000,
     250,
-    'how long a check waits for geo data and address lists that its isolate has not read yet, in milliseconds, 1 to 10000',
+    'how long a check waits for geo data and address lists that its isolate has not loaded yet, in milliseconds, 1 to 10000',
     'workers',
   ),
 } as const;
@@ -334,45 +325,45 @@ type SettingValues = {
   readonly [Key in keyof Declared]: Declared[Key] extends SettingSpec<infer Value> ? Value : never;
 };
 
-/** What the environment says, validated. */
+/** All settings, validated. */
 export interface Settings extends SettingValues {
-  /** Secrets that were made because the environment gave none: they do not outlive the process. */
+  /** Secrets that were generated because none was set; they last as long as the process. */
   readonly made: readonly string[];
-  /** Variables that are set and mean nothing on this runtime. */
+  /** Variables that are set but have no effect on this runtime. */
   readonly ignored: readonly string[];
-  /** Variables that are set, are none of the settings and look like one. */
+  /** Variables that are set and look like misspelt settings. */
   readonly misspelt: readonly { readonly name: string; readonly nearest: string }[];
 }
 
-/** One setting that cannot be used. */
+/** One unusable setting. */
 export interface SettingFault {
   /** `missing` or `invalid`. */
   readonly code: 'missing' | 'invalid';
   readonly name: string;
-  /** What was found, what is allowed, what to do. Never holds a secret. */
+  /** What was found, what is allowed and what to do. Never contains a secret. */
   readonly message: string;
 }
 
-/** The environment cannot be used. Lists every fault, not only the first. */
+/** Thrown when settings are unusable; lists every fault. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
   readonly code = 'invalid_settings';
   readonly faults: readonly SettingFault[];
   constructor(faults: readonly SettingFault[]) {
-    super(['the settings cannot be used:', ...faults.map(({ name, message }) => `  ${name} ${message}`)].join('\n'));
+    super(['the settings are not usable:', ...faults.map(({ name, message }) => `  ${name} ${message}`)].join('\n'));
     this.faults = faults;
   }
 }
 
-/** The environment as a process or a Worker has it. */
+/** The environment variables of a process or a Worker. */
 export interface Environment {
   readonly [name: string]: string | undefined;
 }
 
 /**
- * Reads all settings. An empty variable counts as unset. `makeSecret` is the chance: at least 32 bytes as printable
- * ASCII without commas or colons; outside production it stands in for each secret that is missing. On Workers a store of
- * one isolate's own memory is for development: production must name a Redis.
+ * Reads all settings. An empty variable counts as unset. `makeSecret` returns at least 32 random bytes as printable ASCII
+ * without commas or colons, for missing secrets outside of production. On Workers, production requires a Redis: the memory
+ * of an isolate is for development only.
  *
  * @throws {SettingsError} listing every fault
  */
@@ -383,17 +374,17 @@ export function loadSettings(environment: Environment, makeSecret: () => string,
     const value = environment[name]?.trim();
     return value === '' ? undefined : value;
   };
-  // As it is written: other programs, which do not cut blanks, read this variable too.
+  // Not trimmed, because other programs read this variable and do not trim it.
   const nodeEnv = found(SETTINGS.production.name) && environment[SETTINGS.production.name];
   const production = nodeEnv === 'production';
 
-  /** The text to read a setting from; null where there is a fault, which is then listed. */
+  /** The text of a setting; null where it has a fault, which is then recorded. */
   const textOf = (spec: SettingSpec<unknown>): string | undefined | null => {
     if (spec === SETTINGS.production) return nodeEnv;
     const text = found(spec.name);
     if (text !== undefined || spec.made === null) return text;
     if (production) {
-      const message = `is not set; NODE_ENV=production requires it (${spec.meaning})`;
+      const message = `is not set, and NODE_ENV=production requires it: ${spec.meaning}`;
       faults.push({ code: 'missing', name: spec.name, message });
       return null;
     }
@@ -424,7 +415,7 @@ export function loadSettings(environment: Environment, makeSecret: () => string,
   const names = Object.values(SETTINGS).map(({ name }) => name);
   return {
     ...values,
-    // The one key of development may do everything.
+    // The generated development key has all rights.
     apiKeys: made.includes(SETTINGS.apiKeys.name)
       ? values.apiKeys.map((key) => ({ ...key, rights: ['admin'] }))
       : values.apiKeys,
@@ -439,10 +430,10 @@ export function loadSettings(environment: Environment, makeSecret: () => string,
   };
 }
 
-/** `SESSION_COOKIE_NAME` for `SESSION_COOKIE`, `TRUSTED_PROXY` for `TRUSTED_PROXIES`: so long a beginning is no other program's. */
+/** Prefix length that marks a typo: `SESSION_COOKIE_NAME` for `SESSION_COOKIE`, `TRUSTED_PROXY` for `TRUSTED_PROXIES`. */
 const TELLING_BEGINNING = 10;
 
-/** The setting that a variable was probably meant to be. */
+/** The setting that a variable probably was meant to be. */
 function nearestSetting(name: string, names: readonly string[]): string | undefined {
   const beginning = name.toUpperCase().slice(0, TELLING_BEGINNING);
   return (
@@ -451,5 +442,5 @@ function nearestSetting(name: string, names: readonly string[]): string | undefi
 }
 
 const NO_STORE_ON_WORKERS =
-  'is not set; NODE_ENV=production on Workers requires it: each isolate would otherwise have a memory of its own, ' +
-  'which counts and learns nothing beyond it. Set it to a Redis that Workers can reach: `npx wrangler secret put REDIS_URL`';
+  'is not set, and NODE_ENV=production requires it on Workers: otherwise each isolate would have its own memory, ' +
+  'and counts and baselines would not be shared. Set it to a Redis that Workers can reach: `npx wrangler secret put REDIS_URL`';

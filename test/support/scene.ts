@@ -169,7 +169,7 @@ export function scene({ rules = RULES, issuers, later, deps: changes, ...parts }
       return checked;
     },
     tell: (type, body) => recordEvent(engine, subjectEventOf({ type, ...body }, wire())),
-    proof: (sub, secondsAgo = 0) => idp.sign({ sub, su: true, jti: `jti-${++ids}` }, secondsAgo),
+    proof: idp.proof,
     breakStore: (why) => {
       broken = why;
     },

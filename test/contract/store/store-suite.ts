@@ -1,9 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Baseline } from '../../../src/model/baseline.ts';
 import { StoreError } from '../../../src/model/store-error.ts';
-import { NOTHING_SEEN } from '../../../src/store/counters.ts';
+import {
+  COUNTERS_OF,
+  type Counted,
+  type Counts,
+  type NamedCounter,
+  NOTHING_SEEN,
+} from '../../../src/store/counters.ts';
 import type { Attempt, History, Store } from '../../../src/store/store.ts';
-import { firstCounts } from '../../support/store/first-counts.ts';
 
 /** 2025-03-10T12:00:00Z in epoch seconds. */
 const NOON = 1_741_608_000;
@@ -51,15 +56,10 @@ export function storeContract(driver: string, open: OpenStore): void {
         const subject = fresh('subject');
         const keys = { subject, address: fresh('address'), network: fresh('network'), device: fresh('device') };
         const history = await store.recordAttempt(attemptBy(keys, NOON, { ...keys, country: 'NL' }));
+        const value = { baseline: null, ...firstCounts('subject') };
         expect(history).toEqual<History>({
-          subject: {
-            state: 'read',
-            value: { baseline: null, ...firstCounts('subject') },
-          },
-          address: {
-            state: 'read',
-            value: { ...firstCounts('address'), network: firstCounts('network') },
-          },
+          subject: { state: 'read', value },
+          address: { state: 'read', value: { ...firstCounts('address'), network: firstCounts('network') } },
           device: { state: 'read', value: firstCounts('device') },
         });
       });
@@ -282,11 +282,10 @@ export function storeContract(driver: string, open: OpenStore): void {
     describe('the support desk', () => {
       test('The support desk reads baseline and counters without counting', async () => {
         const subject = fresh('subject');
-        const counters = { baseline: null, ...firstCounts('subject') };
-        const seen = { subject, address: 'a', network: 'n', device: 'd', country: 'NL' };
-        await store.recordAttempt(attemptBy({ subject }, NOON, seen));
-        expect(await store.readSubject(subject, NOON * 1000)).toEqual(counters);
-        expect(await store.readSubject(subject, NOON * 1000)).toEqual(counters);
+        await subjectAt(subject, NOON, 'a', 'NL');
+        const counters = { baseline: null, attempts1m: 1, failures10m: 0, addresses1h: 1, countries24h: 1 };
+        expect(await store.readSubject(subject, NOON * 1000)).toMatchObject(counters);
+        expect(await store.readSubject(subject, NOON * 1000)).toMatchObject(counters);
       });
 
       test('The support desk erases all that is stored about a subject and nothing of another', async () => {
@@ -335,6 +334,12 @@ export function storeContract(driver: string, open: OpenStore): void {
 export function read<T>(slot: { state: 'read'; value: T } | { state: 'failed'; why: string } | null): T {
   if (slot?.state !== 'read') throw new Error(`the slot was not read: ${slot === null ? 'not asked' : slot.why}`);
   return slot.value;
+}
+
+/** The counts of an attempt that is the first of all, and shows every value. */
+function firstCounts<Of extends Counted>(of: Of): Counts<Of> {
+  const isChanged = (counter: NamedCounter): boolean => !('event' in counter) || counter.event === 'attempt';
+  return Object.fromEntries(COUNTERS_OF[of].map((counter) => [counter.name, Number(isChanged(counter))])) as Counts<Of>;
 }
 
 /** The keys of nobody. */
