@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { issuersSetting, newSigner } from '../test/support/faults/issuer.ts';
+import { issuer } from '../test/support/issuer.ts';
 import { startRedis } from '../test/support/servers/redis.ts';
 import { bar } from './bar.ts';
 import { buildPublicLists } from './servers/lists.ts';
@@ -35,7 +35,7 @@ const rounds = Number(given.rounds);
 const lists = mkdtempSync(join(tmpdir(), 'stepgate-bench-'));
 const redis = await startRedis();
 const built = await buildPublicLists(lists);
-const signer = await newSigner();
+const signer = issuer();
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 interface ServiceOptions {
@@ -54,7 +54,7 @@ const startService = (dir: string, { redisUrl = '', flags = [] }: ServiceOptions
       DEVICE_TOKEN_SECRET: 'the device token secret of the bench',
       RULES_DIR: join(dir, 'rules'),
       IP_LISTS_DIR: lists,
-      STEP_UP_ISSUERS: issuersSetting({ jwks: { keys: [signer.jwk] } }),
+      STEP_UP_ISSUERS: JSON.stringify([signer.entry()]),
       TRUSTED_PROXIES: '127.0.0.1',
       // A load that leaves the service no processor time must not turn checks into degraded ones.
       STORE_TIMEOUT_MS: '1000',
@@ -74,7 +74,7 @@ async function side(name: string, server: ServerProcess, requests: Promise<Traff
 
 const flags = given.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${given.profile}`];
 const service = await startService(root, { redisUrl: redis.url, flags });
-const known = traffic(service.url, signer.proofOf);
+const known = traffic(service.url, signer.proof);
 const bare = await startProcess(join(root, 'bench/servers/bare.ts'), { REDIS_URL: redis.url });
 const ours = {
   full: await side('service with Redis', service, known),

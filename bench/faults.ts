@@ -238,7 +238,7 @@ async function keyFaults(): Promise<void> {
         action: 'admin.users',
         ip: '89.98.229.250',
         device: { fingerprint: `of ${subject}` },
-        step_up_token: await stand.signer.proofOf(subject),
+        step_up_token: await stand.signer.proof(subject),
       }),
     ),
   );

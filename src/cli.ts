@@ -22,7 +22,7 @@ const program = new Command('stepgate')
 
 program
   .command('serve')
-  .description('run the service; settings come from the environment')
+  .description('run the service with the settings of the environment')
   .action(() => serve());
 for (const add of [addRules, addExplain, addSimulate, addLists, addGeo, addSubject, addKeys, addProbe]) add(program);
 

@@ -34,13 +34,13 @@ import { connectedRedis } from './redis.ts';
 export function addExplain(program: Command): void {
   program
     .command('explain')
-    .description('decide about one request and show every signal and rule; writes nothing')
+    .description('decide one request and show every signal and rule; writes nothing')
     .argument('<request.json>', 'body of POST /v1/risk-check, or a case of a rule test file; - reads standard input')
     .option(...RULES_DIR)
     .option(...JSON_FLAG)
     .addHelpText(
       'after',
-      '\nA body is judged with the history in REDIS_URL where that is set, else without any.\nA case brings its own history, clock and standings.',
+      '\nA body is judged with the history in REDIS_URL if it is set, otherwise without history.\nA case has its own history, clock and standings.',
     )
     .action(explain);
 }
@@ -80,9 +80,7 @@ async function judge(document: JsonObject, rules: RuleSet, settings: Settings): 
   }
   if ('cases' in document) throw new CliError('this is a whole test file; give one of its cases that has a "request"');
   if ('facts' in document) {
-    throw new CliError(
-      'a case of "facts" has nothing to be measured; `stepgate rules test` shows what its rules make of it',
-    );
+    throw new CliError('a case with "facts" has no request to measure; run it with `stepgate rules test`');
   }
   if (settings.redisUrl !== null) demand(settings, ['PRIVACY_KEY']);
   const now = (): number => Date.now();

@@ -1,11 +1,11 @@
 import { ProblemError } from '../http/problem.ts';
 
-/** Something that keeps a command from being carried out. The message says what was found and what to do. */
+/** A command that cannot be carried out. The message says what was found and what to do. */
 export class CliError extends Error {
   override readonly name = 'CliError';
 }
 
-/** Runs `work`, turning what it throws into a {@link CliError} when `expected` says that it is no fault of the program. */
+/** Runs `work`, and turns an error that `expected` accepts into a {@link CliError}. */
 export async function orCliError<T>(work: () => Promise<T> | T, expected: (error: Error) => boolean): Promise<T> {
   try {
     return await work();
@@ -15,13 +15,13 @@ export async function orCliError<T>(work: () => Promise<T> | T, expected: (error
   }
 }
 
-/** An answer over HTTP is brief about its faults, since it lists them beside the message; here there is only the message. */
+/** HTTP answers list faults next to a short message; here the message must contain them. */
 function messageOf(error: Error): string {
   if (!(error instanceof ProblemError) || error.faults.length === 0) return error.message;
   return error.faults.map(({ path, message }) => `${path}: ${message}`).join('\n');
 }
 
-/** Whether Node says that a file or directory cannot be used (ENOENT, EACCES, EISDIR, …). */
+/** Whether a file or directory cannot be used (ENOENT, EACCES, EISDIR, …). */
 export function isFileError(error: Error): boolean {
   return 'syscall' in error && 'code' in error;
 }

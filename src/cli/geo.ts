@@ -7,7 +7,7 @@ import { print, table } from './output.ts';
 
 /** `geo build` and `geo status`. */
 export function addGeo(program: Command): void {
-  const geo = program.command('geo').description('geo data: build it into small files, and look at them');
+  const geo = program.command('geo').description('geo data: build and inspect it');
   geo
     .command('build')
     .description('compile the data of geoip-lite, or a MaxMind-format file, into shards for Node and Workers')
@@ -15,13 +15,13 @@ export function addGeo(program: Command): void {
       '--source <path>',
       'a .mmdb file, or a directory with .dat files of geoip-lite (default: those it brings along)',
     )
-    .option('--out <dir>', 'directory that takes the shards', GEO_DIR)
+    .option('--out <dir>', 'directory for the shards', GEO_DIR)
     .option('--country-only', 'leave out cities and coordinates: about 3 MB, no travel', false)
     .option(...JSON_FLAG)
     .action(build);
   geo
     .command('status')
-    .description('source, age and size of what is built, after reading all of it')
+    .description('source, age and size of the built data, after checking all of it')
     .option('--dir <dir>', 'directory of the shards', GEO_DIR)
     .option(...JSON_FLAG)
     .action(status);
@@ -42,7 +42,7 @@ async function build({ source, out, countryOnly, json }: BuildOptions): Promise<
   print(json, { ...reportOf(built), built: built.built, took_ms: tookMs }, () =>
     built.built
       ? `${describe(built)}\nbuilt in ${(tookMs / 1000).toFixed(1)} s into ${out}`
-      : `${describe(built)}\nup to date in ${out}: the same source had been built already`,
+      : `${describe(built)}\nup to date in ${out}: the same source was built before`,
   );
 }
 

@@ -14,11 +14,11 @@ const FILE = ['--file <path>', 'keys file; default: API_KEYS_FILE'] as const;
 export function addKeys(program: Command): void {
   const keys = program
     .command('keys')
-    .description('callers and their rights in the keys file; a running service takes changes over within a second');
+    .description('callers and their rights in the keys file; a running service reloads it within a second');
   keys
     .command('add')
     .argument('<name>', 'of the caller')
-    .description('make a key and print its secret, which nothing can print again')
+    .description('create a key and print its secret, which is shown only once')
     .requiredOption('--rights <list>', `comma-separated, of ${RIGHTS.join(', ')}`)
     .option(...FILE)
     .option(...JSON_FLAG)
@@ -32,7 +32,7 @@ export function addKeys(program: Command): void {
   keys
     .command('revoke')
     .argument('<name>', 'of the caller')
-    .description('take a key out')
+    .description('remove a key')
     .option(...FILE)
     .option(...JSON_FLAG)
     .action(revoke);
@@ -102,7 +102,7 @@ function pathOf({ file }: Options): string {
   return path;
 }
 
-/** Null where there is no file yet. */
+/** Null if there is no file yet. */
 async function documentIn(path: string): Promise<KeysDocument | null> {
   let text: string;
   try {
@@ -124,7 +124,7 @@ function jsonOf(path: string, text: string): unknown {
   }
 }
 
-/** Puts a whole new file in the place of the old one. The file `.new` beside it keeps a second writer out. */
+/** Replaces the file as a whole. The file `.new` next to it locks out other writers. */
 async function changed(path: string, change: (before: KeysDocument | null) => KeysDocument): Promise<void> {
   const next = `${path}.new`;
   await orCliError(async () => {

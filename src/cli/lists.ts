@@ -21,7 +21,7 @@ const SHRINK = ['--accept-shrink', 'take versions that shrank below half', false
 
 /** `lists build`, `lists update` and `lists status`. */
 export function addLists(program: Command): void {
-  const lists = program.command('lists').description('address lists: build, update and look at them');
+  const lists = program.command('lists').description('address lists: build, update and inspect them');
   lists
     .command('build')
     .description('compile lists from files')
@@ -30,7 +30,7 @@ export function addLists(program: Command): void {
       'name=category:file, for example office=allow:office.txt; without any, the files of feeds.json',
     )
     .option(...LISTS_DIR)
-    .option('--max-age-days <days>', 'age from which the given lists are no longer judged by', wholeNumber, 30)
+    .option('--max-age-days <days>', 'age at which the given lists are outdated', wholeNumber, 30)
     .option(...SHRINK)
     .option(...JSON_FLAG)
     .action(build);
@@ -68,7 +68,7 @@ async function build(given: readonly string[], options: Options & { readonly max
         `no list to build: name one, as in office=allow:office.txt, or add files to ${options.dir}/feeds.json`,
       );
     }
-    // A file named on the command line is found from here, one named in feeds.json from beside it.
+    // A path from the command line is relative to here, one from feeds.json to that file.
     const base = given.length > 0 ? '.' : options.dir;
     const inputs = await Promise.all(configs.map((config) => readListFile(config, base)));
     return buildLists(inputs, { ...options, onProgress: tell });
@@ -104,7 +104,7 @@ async function status({ dir, json }: Options): Promise<void> {
   const lists = reputation.status(Date.now());
   print(json, { configured: reputation.configured, lists }, () =>
     lists.length === 0
-      ? `no list is built in ${dir}: the ip signal says off (stepgate lists update builds the default feeds)`
+      ? `no list is built in ${dir}: the ip signal is off (stepgate lists update builds the default feeds)`
       : table([
           ['LIST', 'CATEGORY', 'RANGES', 'AGE', 'AT MOST', 'STATE', 'SOURCE'],
           ...lists.map(({ name, category, ranges, ageDays, maxAgeDays, judged, source, problem }) => [
@@ -138,7 +138,7 @@ function configOf(text: string, { maxAgeDays }: { readonly maxAgeDays: number })
   throw new CliError(`${JSON.stringify(text)} is not name=category:file (${faults})`);
 }
 
-/** A file says its format by its ending; every other ending holds one address or network a line. */
+/** The file extension decides the format; the default is one address or network per line. */
 function formatOf(category: string, source: string): string {
   const ending = /\.([a-z]+)$/i.exec(source)?.[1]?.toLowerCase();
   if (category === 'asn') return ending === 'tsv' ? 'asn_tsv' : 'asn_csv';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { loadSettings, type Settings, SettingsError } from '../app/settings.ts';
 import { CliError, orCliError } from './fault.ts';
 
-/** Settings of the environment, as `serve` reads them. Secrets that it does not give are made and good for this run. */
+/** Settings from the environment, as `serve` reads them. Missing secrets are generated for this run. */
 export function localSettings(): Promise<Settings> {
   return orCliError(
     () => loadSettings(process.env, () => randomBytes(36).toString('base64url')),
@@ -10,7 +10,7 @@ export function localSettings(): Promise<Settings> {
   );
 }
 
-/** Refuses to go on without a setting that the command cannot do without. */
+/** Fails without a setting that the command needs. */
 export function demand(settings: Settings, names: readonly ('PRIVACY_KEY' | 'REDIS_URL')[]): void {
   const missing = names.filter((name) =>
     name === 'REDIS_URL' ? settings.redisUrl === null : settings.made.includes(name),

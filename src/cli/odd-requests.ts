@@ -9,7 +9,10 @@ export interface GuardedRoute {
 /** What the odd requests are made with. */
 export interface ProbeMeans {
   readonly cookieName: string;
-  /** Session token of an account without a step-up; any text will do, but only a real one shows whom the application serves. */
+  /**
+   * Session token of an account without a step-up; any text works, but only a real one shows whom the application
+   * serves.
+   */
   readonly session: string;
   /** Session token of another account, which has stepped up. */
   readonly steppedUp: string;
@@ -23,7 +26,8 @@ export interface OddRequest {
   readonly name: string;
   readonly request: RawRequest;
   /**
-   * The same without what is odd, where that need not be guarded: only an application that answers otherwise has seen the difference.
+   * The request without the oddity, if that is not guarded: an application that answers it differently has seen the
+   * difference.
    */
   readonly beside: RawRequest | null;
 }
@@ -175,7 +179,7 @@ function oddTargets({ method, path }: GuardedRoute, { nowhere }: ProbeMeans): Od
   }));
 }
 
-/** What only the gateway may say. */
+/** Header names that only the gateway may set. */
 function oddNames(route: GuardedRoute): OddRequest[] {
   const said: readonly Headers[] = [
     [['X-Stepgate-Decision', 'allow']],

@@ -3,7 +3,7 @@ export function print(json: boolean, value: unknown, text: () => string): void {
   process.stdout.write(json ? `${JSON.stringify(value, null, 2)}\n` : `${text()}\n`);
 }
 
-/** One line of progress on standard error; overwritten by the next one where that is a terminal. */
+/** One line of progress on standard error; on a terminal the next one overwrites it. */
 export function progress(text: string): void {
   process.stderr.write(process.stderr.isTTY ? `\r\u001b[K${text}` : `${text}\n`);
 }

@@ -9,11 +9,11 @@ import { JSON_FLAG } from './options.ts';
 import { print, table } from './output.ts';
 import { exchange, type Peer, type RawAnswer, type RawRequest } from './raw-http.ts';
 
-/** Where a host other than loopback serves the nonce by which its owner asks for this. */
+/** Where a host other than loopback serves the nonce by which its owner agrees. */
 const NONCE_PATH = '/.well-known/stepgate-probe';
 const NONCE = /^[0-9a-f]{32}$/;
 
-/** The shipped rules take a `User-Agent` of its own for a bot's and refuse everything, whatever a route is guarded by. */
+/** The default rules treat a `User-Agent` of our own as a bot and refuse everything. */
 const BROWSER = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36';
 /** Marks the requests for whoever reads a log. Gateways remove `X-Stepgate-*`, and would remove a mark of such a name. */
 const MARK = ['Sent-By', 'stepgate-probe'] as const;
@@ -27,20 +27,20 @@ export function addProbe(program: Command): void {
   program
     .command('probe')
     .description(
-      'send odd requests to your own application through its gateway, and name those that reach a guarded route',
+      'send odd requests to your own application through its gateway, and list those that reach a guarded route',
     )
-    .argument('<url>', 'where the gateway listens, such as http://127.0.0.1:8080', gatewayUrl)
+    .argument('<url>', 'address of the gateway, such as http://127.0.0.1:8080', gatewayUrl)
     .requiredOption('--route <route...>', "guarded route, such as 'POST /api/transfers'; up to 5", collectRoute)
-    .option('--open <path>', 'page that everybody may see, to show that not everything is refused', openPath, '/')
+    .option('--open <path>', 'public page, to check that not everything is refused', openPath, '/')
     .option('--cookie-name <name>', 'name of the session cookie', cookieName, 'session')
-    .option('--nonce <nonce>', `for another host than loopback: the nonce that it serves at ${NONCE_PATH}`, nonceOf)
+    .option('--nonce <nonce>', `for hosts other than loopback: the nonce served at ${NONCE_PATH}`, nonceOf)
     .option(...JSON_FLAG)
     .addHelpText(
       'after',
       '\nSTEPGATE_PROBE_SESSION: session token of a test account without a step-up.\n' +
         'STEPGATE_PROBE_STEPPED_UP: session token of another test account that has stepped up.\n' +
-        'Without them, words that are no tokens stand in, and only some of what an application misreads can be seen.\n' +
-        'Exit code 0: nothing reached a guarded route. 1: something did. 2: could not be done, or inconclusive.',
+        'Without them, invalid tokens are sent, which show only some of what an application misreads.\n' +
+        'Exit code 0: nothing reached a guarded route. 1: something did. 2: failed or inconclusive.',
     )
     .action(probe);
 }
@@ -53,14 +53,14 @@ interface Options {
   readonly json: boolean;
 }
 
-/** What became of a request: `unclear` where the answer does not say whether gateway or application gave it. */
+/** Result of a request: `unclear` if the answer may be from the gateway or the application. */
 type Outcome = 'refused' | 'reached' | 'unclear';
 
 interface Finding {
   readonly route: string;
   readonly request: string;
   readonly outcome: Outcome;
-  /** Null where the connection was closed without an answer. */
+  /** Null if the connection was closed without an answer. */
   readonly status: number | null;
 }
 
@@ -107,7 +107,7 @@ async function findingsOf(
   const deadline = performance.now() + TOTAL_TIMEOUT_MS;
   const sent = async (request: RawRequest): Promise<RawAnswer | null> => {
     const leftMs = deadline - performance.now();
-    if (leftMs <= 0) throw new CliError(`not done within ${TOTAL_TIMEOUT_MS / 1000} s; probe fewer routes at once`);
+    if (leftMs <= 0) throw new CliError(`not finished within ${TOTAL_TIMEOUT_MS / 1000} s; probe fewer routes at once`);
     const headers = [['User-Agent', BROWSER], ['Accept', '*/*'], MARK, ...request.headers] as const;
     return exchange(peer, { ...request, headers }, { timeoutMs: Math.min(REQUEST_TIMEOUT_MS, leftMs) });
   };
@@ -138,27 +138,27 @@ async function findingsOf(
       });
     }
   }
-  // Whoever sends so much may be refused everything from some request on.
+  // After so many requests the gateway may refuse everything.
   if (findings.every(({ outcome }) => outcome !== 'reached')) expectOpen(open, await sent(openRequest));
   return findings;
 }
 
-/** @throws {CliError} where the open page is refused: the same refusal would say nothing about a guarded route */
+/** @throws {CliError} if the public page is refused, as then a refusal says nothing about a guarded route */
 function expectOpen(open: string, answer: RawAnswer | null): void {
   if (answer !== null && outcomeOf(answer) !== 'refused' && answer.status < 500) return;
   throw new CliError(
-    `inconclusive: GET ${open}, sent plainly, was refused (${answer?.status ?? 'closed'}), so that a refused route says nothing. ` +
-      'Name a page that everybody may see with --open PATH, or find out what refuses everything',
+    `inconclusive: GET ${open} was refused (${answer?.status ?? 'closed'}), so a refused route proves nothing. ` +
+      'Name a public page with --open PATH, or find out what refuses everything',
   );
 }
 
-/** A gateway that guards a route refuses it plainly sent. Any other answer, 404 included, is that of a route which it lets through. */
+/** A gateway that guards a route refuses its plain request. Any other answer, even 404, means that the route is let through. */
 function plainOutcomeOf(answer: RawAnswer | null): Outcome {
   if (answer === null) return 'unclear';
   return outcomeOf(answer) === 'refused' ? 'refused' : 'reached';
 }
 
-/** What the gateway and Stepgate refuse with. A challenge may come as a redirect, and then says so in a header. */
+/** Refusals of gateway and Stepgate. A challenge may be a redirect, marked by a header. */
 function outcomeOf(answer: RawAnswer | null): Outcome {
   if (answer === null) return 'refused';
   const { status, headers } = answer;
@@ -180,17 +180,17 @@ async function expectNonce(peer: Peer, url: URL, nonce: string | null): Promise<
   if (nonce === null) {
     const fresh = randomBytes(16).toString('hex');
     throw new CliError(
-      `${url.hostname} is not this machine. To show that its owner wants this, let it serve the text\n  ${fresh}\n` +
+      `${url.hostname} is not this machine. To prove that it is yours, let it serve the text\n  ${fresh}\n` +
         `at ${where}, and run the command again with --nonce ${fresh}`,
     );
   }
   const request = { method: 'GET', target: NONCE_PATH, headers: [], body: '' };
   const answer = await exchange(peer, request, { timeoutMs: REQUEST_TIMEOUT_MS, withBody: true });
-  // A chunked body has its lengths beside the text.
+  // A chunked body has its lengths in the text.
   const lines = (answer?.body ?? '').split(/\r?\n/).map((line) => line.trim());
   if (answer?.status === 200 && lines.includes(nonce)) return;
   throw new CliError(
-    `${where} does not serve the nonce ${nonce} (status ${answer?.status ?? 'none'}); nothing else was asked`,
+    `${where} does not serve the nonce ${nonce} (status ${answer?.status ?? 'none'}); no other request was sent`,
   );
 }
 

@@ -7,11 +7,11 @@ export interface Peer {
   readonly address: string;
   readonly port: number;
   readonly isTls: boolean;
-  /** Value of `Host`, and the name that a certificate has to be for. */
+  /** Value of `Host`, and the name that the certificate must be for. */
   readonly host: string;
 }
 
-/** A request as it goes over the wire; an HTTP client would refuse or mend much of it. */
+/** A request exactly as sent; an HTTP client would refuse or correct much of it. */
 export interface RawRequest {
   readonly method: string;
   readonly target: string;
@@ -23,15 +23,15 @@ export interface RawAnswer {
   readonly status: number;
   /** Lower-case name to its last value. */
   readonly headers: ReadonlyMap<string, string>;
-  /** What had come of the body when the answer was read. */
+  /** The part of the body received so far. */
   readonly body: string;
 }
 
 const MAX_ANSWER_BYTES = 64 * 1024;
 
 /**
- * Sends one request over a connection of its own and reads the answer, its body only where it is wanted. Redirects are not
- * followed. Null when the peer closes without an answer, as some do with what they cannot read.
+ * Sends one request over its own connection and reads the answer, with its body if wanted. Redirects are not followed.
+ * Null if the peer closes without an answer, as some do for what they cannot parse.
  *
  * @throws {CliError} without an answer within `timeoutMs`
  * @throws {Error} of Node, with its code, without a connection
@@ -60,7 +60,7 @@ export function exchange(
     });
     socket.on('end', finish);
     socket.on('error', (error) => {
-      // Closed in the middle of a request: the peer did not want to read on.
+      // Closed during the request: the peer stopped reading.
       if ('code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE')) return finish();
       clearTimeout(timer);
       reject(error);

@@ -8,9 +8,9 @@ const CONNECT_MS = 5000;
 const STEP_MS = 20;
 
 /**
- * The store in Redis, once it answers: a service starts degraded while Redis is away, a command has nothing to say then.
+ * The store in Redis, once it answers. A service starts degraded without Redis; a command cannot work without it.
  *
- * @throws {StoreError} when it does not answer in time
+ * @throws {StoreError} if it does not answer in time
  */
 export async function connectedRedis(url: string): Promise<Store> {
   const store = redisStore({ url });

@@ -19,13 +19,13 @@ export function addRules(program: Command): void {
   const rules = program.command('rules').description('check and test rule files');
   rules
     .command('lint')
-    .description('load the rule files as the service would, and name everything that is wrong')
+    .description('load the rule files like the service, and list every problem')
     .option(...RULES_DIR)
     .option(...JSON_FLAG)
     .action(lint);
   rules
     .command('test')
-    .description('run the NAME.test.json files beside the rule files')
+    .description('run the NAME.test.json files next to the rule files')
     .option(...RULES_DIR)
     .option(...JSON_FLAG)
     .action(test);
@@ -61,7 +61,7 @@ async function lint({ dir, json }: Options): Promise<void> {
   }
 }
 
-/** The issuers that the service would have; without them nothing can be said of what they state. */
+/** The issuers of the service; without them their values cannot be checked. */
 function issuersOf(text: string | undefined): readonly IssuerSettings[] {
   if (text === undefined || text === '') return [];
   const parsed = stepUpIssuersText.safeParse(text);

@@ -17,7 +17,7 @@ import { connectedRedis } from './redis.ts';
 export function addSubject(program: Command): void {
   const subject = program
     .command('subject')
-    .description('what the store of REDIS_URL holds about one subject (needs PRIVACY_KEY)');
+    .description('what the store in REDIS_URL has about one subject (needs PRIVACY_KEY)');
   subject
     .command('show')
     .argument('<id>')
@@ -28,14 +28,14 @@ export function addSubject(program: Command): void {
   subject
     .command('erase')
     .argument('<id>')
-    .description('erase all that is stored about the subject')
+    .description('erase everything about the subject')
     .option(...SPACE)
     .option(...TYPE)
     .option(...JSON_FLAG)
     .action(erase);
 }
 
-const SPACE = ['--space <name>', 'subject space of the id, where STEP_UP_ISSUERS has several'] as const;
+const SPACE = ['--space <name>', 'subject space of the id, if STEP_UP_ISSUERS has several'] as const;
 const TYPE = ['--type <type>', 'what the id names', USER_TYPE] as const;
 
 interface WhichSubject {
@@ -46,18 +46,18 @@ interface WhichSubject {
 async function show(id: string, which: WhichSubject): Promise<void> {
   const nowMs = Date.now();
   await withSubject(id, which, async (store, key, subject) => {
-    const slot = await store.readSubject(key, nowMs);
-    if (slot === null) {
+    const record = await store.readSubject(key, nowMs);
+    if (record === null) {
       process.stderr.write('nothing is stored about this subject\n');
       process.exitCode = 1;
-    } else print(true, storedOf(subject, slot, Math.floor(nowMs / 1000)), () => '');
+    } else print(true, storedOf(subject, record, Math.floor(nowMs / 1000)), () => '');
   });
 }
 
 async function erase(id: string, { json, ...which }: WhichSubject & { readonly json: boolean }): Promise<void> {
   await withSubject(id, which, async (store, key) => {
     await store.forgetSubject(key);
-    print(json, { erased: true }, () => 'nothing is stored about this subject any more');
+    print(json, { erased: true }, () => 'erased everything about this subject');
   });
 }
 
@@ -69,7 +69,7 @@ async function withSubject(
   const settings = await localSettings();
   demand(settings, ['REDIS_URL', 'PRIVACY_KEY']);
   const subject = normaliseSubject(id);
-  if (subject === null) throw new CliError(`${JSON.stringify(id)} is no subject id`);
+  if (subject === null) throw new CliError(`${JSON.stringify(id)} is not a subject id`);
   const space = spaceOf(which, settings);
   await orCliError(
     async () => {
@@ -90,6 +90,7 @@ function spaceOf({ space }: WhichSubject, { stepUpIssuers }: Settings): string {
   const spaces = issuers.length === 0 ? [DEFAULT_SPACE] : issuers;
   const found = space === undefined ? impliedSpace(spaces) : space;
   if (found !== null && spaces.includes(found)) return found;
-  const named = space === undefined ? 'say whose id this is' : `${JSON.stringify(space)} is no subject space`;
+  const named =
+    space === undefined ? 'name the subject space of this id' : `${JSON.stringify(space)} is not a subject space`;
   throw new CliError(`${named}: --space takes ${spaces.join(', ')}, the \`subjects\` of STEP_UP_ISSUERS`);
 }

@@ -40,9 +40,9 @@ export function subjectRoutes(deps: AppDeps): Route[] {
       },
       handle: async (c) => {
         const { store, subject, key, nowMs, now } = askedOf(c);
-        const slot = await store.readSubject(key, nowMs);
-        if (slot === null) throw nothingStored();
-        return jsonReply(storedOf(subject, slot, now));
+        const record = await store.readSubject(key, nowMs);
+        if (record === null) throw nothingStored();
+        return jsonReply(storedOf(subject, record, now));
       },
     },
     {
@@ -65,9 +65,9 @@ export function subjectRoutes(deps: AppDeps): Route[] {
       answers: { 200: { description: 'Devices, newest first', schema: devicesAnswer } },
       handle: async (c) => {
         const { store, key, nowMs, now } = askedOf(c);
-        const slot = await store.readSubject(key, nowMs);
-        if (slot === null) throw nothingStored();
-        return jsonReply({ devices: devicesOf(slot.baseline?.value ?? null, now) });
+        const record = await store.readSubject(key, nowMs);
+        if (record === null) throw nothingStored();
+        return jsonReply({ devices: devicesOf(record.baseline?.value ?? null, now) });
       },
     },
     {
@@ -106,11 +106,11 @@ export function subjectRoutes(deps: AppDeps): Route[] {
 }
 
 /** What is stored about a subject, in wire names. `now` in epoch seconds. */
-export function storedOf(subject: string, slot: SubjectRecord, now: number): SubjectAnswer {
+export function storedOf(subject: string, record: SubjectRecord, now: number): SubjectAnswer {
   return {
     subject,
-    baseline: slot.baseline === null ? null : baselineOf(slot.baseline.value, now),
-    counters: countersAnswer(slot),
+    baseline: record.baseline === null ? null : baselineOf(record.baseline.value, now),
+    counters: countersAnswer(record),
   };
 }
 

@@ -39,8 +39,8 @@ export const device: Signal = {
   measure(observation, history, _proof, match) {
     const { request, keys, deviceToken } = observation;
     const claims = { 'device.confidence': request.device?.confidence, 'device.bot': request.device?.bot };
-    const slot = history.device?.state === 'read' && keys.device !== null ? history.device.value : null;
-    const open = { ...claims, 'device.subjects_24h': slot?.subjects24h };
+    const counts = history.device?.state === 'read' && keys.device !== null ? history.device.value : null;
+    const open = { ...claims, 'device.subjects_24h': counts?.subjects24h };
     if (keys.subject === null) return unknown('no_subject', open);
     const baseline = baselineOf(history);
     if (keys.fingerprint === null && deviceToken.state !== 'genuine') {

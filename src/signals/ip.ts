@@ -86,7 +86,7 @@ export const ip: Signal = {
         'ip.unreadable': false,
       });
     }
-    const slot = history.address?.state === 'read' ? history.address.value : null;
+    const counts = history.address?.state === 'read' ? history.address.value : null;
     const baseline = seenBaselineOf(history);
     // No list holds an inner address (such entries are dropped), so this much is known without any.
     const inner = INNER_KINDS.includes(address.kind);
@@ -104,10 +104,10 @@ export const ip: Signal = {
       'ip.known': baseline === null ? null : baseline.networks.some(({ key }) => key === keys.network),
       'ip.address_known':
         baseline === null ? null : baseline.networks.some((known) => isSameAddress(known, keys.network, keys.address)),
-      'ip.failures_10m': slot?.failures10m,
-      'ip.network_failures_10m': slot?.network.failures10m,
-      'ip.subjects_1h': slot?.subjects1h,
-      'ip.denies_1h': slot?.denies1h,
+      'ip.failures_10m': counts?.failures10m,
+      'ip.network_failures_10m': counts?.network.failures10m,
+      'ip.subjects_1h': counts?.subjects1h,
+      'ip.denies_1h': counts?.denies1h,
     };
     const why = standing?.why ?? failureOf(history.address, history.subject);
     if (why !== null) return failed(why, facts);

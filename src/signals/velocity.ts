@@ -37,15 +37,15 @@ export const velocity: Signal = {
     if (keys.subject === null) return unknown('no_subject');
     const why = failureOf(history.subject);
     if (why !== null) return failed(why);
-    const slot = subjectOf(history);
-    if (slot === null) return unknown('no_history');
+    const counts = subjectOf(history);
+    if (counts === null) return unknown('no_history');
     const baseline = seenBaselineOf(history);
     const at = request.occurredAtMs / 1000;
     return measured({
-      'subject.attempts_1m': slot.attempts1m,
-      'subject.failures_10m': slot.failures10m,
-      'subject.ips_1h': slot.addresses1h,
-      'subject.countries_24h': slot.countries24h,
+      'subject.attempts_1m': counts.attempts1m,
+      'subject.failures_10m': counts.failures10m,
+      'subject.ips_1h': counts.addresses1h,
+      'subject.countries_24h': counts.countries24h,
       'subject.dormant_days': baseline === null ? null : daysBetween(baseline.lastSeen, at),
       'subject.age_days': baseline === null ? null : daysBetween(baseline.firstSeen, at),
       'subject.learned': baseline?.learned ?? 0,

@@ -40,7 +40,7 @@ export function subjectCountersKey(subject: Pseudonym): string {
   return `sg:{s:${part(subject)}}:tally`;
 }
 
-/** Key of the baseline of a subject; shares the slot of {@link subjectCountersKey}. */
+/** Key of the baseline of a subject; shares the hash tag of {@link subjectCountersKey}. */
 export function baselineKey(subject: Pseudonym): string {
   return `sg:{s:${part(subject)}}:baseline`;
 }
@@ -50,7 +50,7 @@ export function networkCountersKey(network: Pseudonym): string {
   return `sg:{n:${part(network)}}:tally`;
 }
 
-/** Key of the counters of an address; shares the slot of its network, so that one script reads both. */
+/** Key of the counters of an address; shares the hash tag of its network, so that one script reads both. */
 export function addressCountersKey(network: Pseudonym, address: Pseudonym): string {
   return `sg:{n:${part(network)}}:a:${part(address)}`;
 }

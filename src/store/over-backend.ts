@@ -10,7 +10,17 @@ import {
   spentProofKey,
   subjectCountersKey,
 } from './keys.ts';
-import type { AddressRecord, Attempt, CounterKeys, DeviceRecord, PartwiseStore, Pseudonym, Reading, Store, SubjectRecord } from './store.ts';
+import type {
+  AddressRecord,
+  Attempt,
+  CounterKeys,
+  DeviceRecord,
+  PartwiseStore,
+  Pseudonym,
+  Reading,
+  Store,
+  SubjectRecord,
+} from './store.ts';
 
 /** The store of the domain over the atomic steps of a back end. */
 export function storeOver(driver: Store['driver'], backend: Backend): PartwiseStore {

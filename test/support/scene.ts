@@ -169,7 +169,7 @@ export function scene({ rules = RULES, issuers, later, deps: changes, ...parts }
       return checked;
     },
     tell: (type, body) => recordEvent(engine, subjectEventOf({ type, ...body }, wire())),
-    proof: (sub, secondsAgo = 0) => idp.sign({ sub, su: true, jti: `jti-${++ids}` }, secondsAgo),
+    proof: idp.proof,
     breakStore: (why) => {
       broken = why;
     },
@@ -187,7 +187,7 @@ const MAX_KEYS = 2_000;
 
 const NO_PROXY: AddressTrust = { trusted: { kind: 'none' }, declared: null };
 
-/** The store, failing as a slow or absent one does: slots of an attempt one by one, everything else as a whole. */
+/** The store, failing as a slow or absent one does: an attempt part by part, everything else as a whole. */
 function breakable(store: Store, why: () => StoreFailure | null): Store {
   const orFail = <A extends readonly unknown[], R>(work: (...args: A) => Promise<R>) => {
     return async (...args: A): Promise<R> => {

@@ -16,7 +16,7 @@ import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { snippetsOf } from '../../scripts/snippets.ts';
-import { trustedIssuer } from '../support/middleware/issuer.ts';
+import { issuer } from '../support/issuer.ts';
 import { KEY, type Workshop, workshop } from '../support/servers/stepgate.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -382,8 +382,8 @@ describe('the shop of docs/checkout.md goes as written', () => {
   test.each(['hono', 'express'] as const)(
     'The shop of docs/checkout.md goes as written on %s',
     async (framework) => {
-      const { issuers, token } = await trustedIssuer();
-      const { server } = await shop.start({ STEP_UP_ISSUERS: JSON.stringify(issuers) });
+      const idp = issuer();
+      const { server } = await shop.start({ STEP_UP_ISSUERS: JSON.stringify([idp.entry()]) });
       const program = programs.find(({ place, text }) => place === 'server' && text.includes(`from '${framework}'`));
       await writeFile(join(project, 'shop.ts'), program?.text ?? '');
       await writeFile(join(project, 'harness.ts'), harness[framework]);
@@ -417,11 +417,11 @@ describe('the shop of docs/checkout.md goes as written', () => {
       expect(page).toContain(`\ncontent-type: ${large.headers.get('content-type')}\n`);
 
       const device = { 'X-Stepgate-Device': 'v=1;fp=b1946ac92492d2347c6235b4d2611184' };
-      const ann = { ...device, Cookie: 'session=s-1', 'X-Step-Up-Token': await token('ann') };
+      const ann = { ...device, Cookie: 'session=s-1', 'X-Step-Up-Token': await idp.proof('ann') };
       const proven = await order(250, ann);
       expect([proven.status, await proven.json()]).toEqual([200, { ordered: 250, decision: 'allow' }]);
       expect(proven.headers.getSetCookie().join()).toContain('__Host-stepgate-device=');
-      const wrong = await order(250, { ...ann, 'X-Step-Up-Token': await token('mallory') });
+      const wrong = await order(250, { ...ann, 'X-Step-Up-Token': await idp.proof('mallory') });
       expect(wrong.headers.get('www-authenticate')).toContain('subject_mismatch');
     },
     120_000,

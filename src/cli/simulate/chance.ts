@@ -10,7 +10,7 @@ export interface Chance {
   happens(p: number): boolean;
   /** Any one of the list, which must not be empty. */
   pick<T>(list: readonly T[]): T;
-  /** `count` different ones of the list (all of them when it holds fewer), in random order. */
+  /** `count` different items of the list (all if it has fewer), in random order. */
   sample<T>(list: readonly T[], count: number): T[];
   /** Roughly standard normal: the sum of twelve uniforms less six, so never beyond ±6. */
   bell(): number;

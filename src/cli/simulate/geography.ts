@@ -22,7 +22,7 @@ export interface City {
   readonly networks: readonly Network[];
 }
 
-/** Lines of an address list by what the list says. Entries are addresses or CIDR blocks. */
+/** Lines of an address list by category. Entries are addresses or CIDR blocks. */
 export interface AddressLists {
   readonly tor: readonly string[];
   readonly vpn: readonly string[];
@@ -36,16 +36,16 @@ export interface AddressLists {
 /** A country with enough cities to live, wander and be robbed in. */
 export interface Country {
   readonly code: string;
-  /** Those with several networks, where a person can have a home, an office and a neighbour. */
+  /** Cities with several networks, for a home, an office and a neighbour. */
   readonly homes: readonly City[];
   readonly cities: readonly City[];
   /** Networks of its mobile carrier, spread over the country's cities. */
   readonly carrier: readonly Network[];
   /** IPv6 networks, whose place may be no better than the country; may be empty. */
   readonly networks6: readonly Network[];
-  /** Exits of a relay service for people of this country; nobody lives there. */
+  /** Exits of a relay service for people of this country; no one lives there. */
   readonly relays: readonly Network[];
-  /** Exits of VPN providers in this country; nobody lives there. */
+  /** Exits of VPN providers in this country; no one lives there. */
   readonly vpns: readonly Network[];
   /** Exits of a company's cloud proxy in this country, each of which hosts thousands; nobody lives there. */
   readonly proxies: readonly Network[];
@@ -162,7 +162,7 @@ const HOSTS = Array.from({ length: 254 }, (_, index) => index + 1);
 const MIN_COUNTRIES = 8;
 const MIN_HOSTING = 40;
 
-/** Cities whose addresses are, for the most part, rented machines. Nobody of the simulation lives there. */
+/** Cities whose addresses are mostly rented machines; no simulated person lives there. */
 const HOSTING_CITIES = new Set([
   'US/Ashburn',
   'US/Boardman',
@@ -223,8 +223,8 @@ function sampleCities(geo: LocalGeoSource, chance: Chance, samples: number, most
     city.networks.push({ version: 4, prefix: formatV4(block * 256).slice(0, -1), city });
   };
   for (let sample = 0; sample < samples; sample++) look(chance.whole(0x010000, 0xdfffff));
-  // A town of some thousand networks of which three were drawn would look like one where everybody shares three: the
-  // neighbours of what was drawn give the cities in which people live the size that they have.
+  // If three networks of a town with a thousand were drawn, everyone would seem to share three. Adding the neighbours
+  // of drawn networks gives residential cities their real size.
   const byCountry = Map.groupBy(
     [...cities.values()].filter((city) => city.networks.length >= MIN_DRAWN && !isHostingCity(city)),
     ({ country }) => country,
@@ -315,7 +315,7 @@ function countriesOf(cities: readonly City[], networks6: readonly Network[], cha
     .toSorted((a, b) => (a.code < b.code ? -1 : 1));
 }
 
-/** Networks of a city that have to be drawn by chance before its neighbours are looked at. */
+/** Networks of a city that must be drawn by chance before its neighbours are added. */
 const MIN_DRAWN = 2;
 const MIN_HOMES = 2;
 /** Cities of a country in which people live, at most. */

@@ -1,7 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Baseline } from '../../../src/model/baseline.ts';
 import { StoreError } from '../../../src/model/store-error.ts';
-import { NOTHING_SEEN } from '../../../src/store/counters.ts';
+import {
+  COUNTERS_OF,
+  type Counted,
+  type Counts,
+  type NamedCounter,
+  NOTHING_SEEN,
+} from '../../../src/store/counters.ts';
 import type { Attempt, History, Store } from '../../../src/store/store.ts';
 
 /** 2025-03-10T12:00:00Z in epoch seconds. */
@@ -50,16 +56,11 @@ export function storeContract(driver: string, open: OpenStore): void {
         const subject = fresh('subject');
         const keys = { subject, address: fresh('address'), network: fresh('network'), device: fresh('device') };
         const history = await store.recordAttempt(attemptBy(keys, NOON, { ...keys, country: 'NL' }));
+        const value = { baseline: null, ...firstCounts('subject') };
         expect(history).toEqual<History>({
-          subject: {
-            state: 'read',
-            value: { baseline: null, attempts1m: 1, failures10m: 0, addresses1h: 1, countries24h: 1 },
-          },
-          address: {
-            state: 'read',
-            value: { failures10m: 0, denies1h: 0, subjects1h: 1, network: { failures10m: 0 } },
-          },
-          device: { state: 'read', value: { subjects24h: 1 } },
+          subject: { state: 'read', value },
+          address: { state: 'read', value: { ...firstCounts('address'), network: firstCounts('network') } },
+          device: { state: 'read', value: firstCounts('device') },
         });
       });
 
@@ -283,8 +284,8 @@ export function storeContract(driver: string, open: OpenStore): void {
         const subject = fresh('subject');
         await subjectAt(subject, NOON, 'a', 'NL');
         const counters = { baseline: null, attempts1m: 1, failures10m: 0, addresses1h: 1, countries24h: 1 };
-        expect(await store.readSubject(subject, NOON * 1000)).toEqual(counters);
-        expect(await store.readSubject(subject, NOON * 1000)).toEqual(counters);
+        expect(await store.readSubject(subject, NOON * 1000)).toMatchObject(counters);
+        expect(await store.readSubject(subject, NOON * 1000)).toMatchObject(counters);
       });
 
       test('The support desk erases all that is stored about a subject and nothing of another', async () => {
@@ -333,6 +334,12 @@ export function storeContract(driver: string, open: OpenStore): void {
 export function read<T>(slot: { state: 'read'; value: T } | { state: 'failed'; why: string } | null): T {
   if (slot?.state !== 'read') throw new Error(`the slot was not read: ${slot === null ? 'not asked' : slot.why}`);
   return slot.value;
+}
+
+/** The counts of an attempt that is the first of all, and shows every value. */
+function firstCounts<Of extends Counted>(of: Of): Counts<Of> {
+  const isChanged = (counter: NamedCounter): boolean => !('event' in counter) || counter.event === 'attempt';
+  return Object.fromEntries(COUNTERS_OF[of].map((counter) => [counter.name, Number(isChanged(counter))])) as Counts<Of>;
 }
 
 /** The keys of nobody. */

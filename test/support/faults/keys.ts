@@ -1,13 +1,13 @@
 import type { ServerResponse } from 'node:http';
 import { FETCH_TIMEOUT_MS } from '../../../src/step-up/keys.ts';
+import { type Issuer, issuer } from '../issuer.ts';
 import { json, type KeyServer, keyServer } from '../step-up/key-server.ts';
-import { issuersSetting, newSigner, type Signer } from './issuer.ts';
 import type { Scenario } from './scenarios.ts';
 
 /** An issuer whose keys lie at an endpoint of its own. */
 export interface KeyStand {
   readonly endpoint: KeyServer;
-  readonly signer: Signer;
+  readonly signer: Issuer;
   /** For `STEP_UP_ISSUERS`. */
   readonly issuers: string;
   /** How often the keys have been asked for. */
@@ -29,10 +29,12 @@ const PATH = '/keys';
 
 export async function startKeyStand(): Promise<KeyStand> {
   const endpoint = await keyServer();
+  const signer = issuer();
+  const { jwks: _, ...entry } = signer.entry();
   const stand: KeyStand = {
     endpoint,
-    signer: await newSigner(),
-    issuers: issuersSetting({ jwks_uri: `${endpoint.origin}${PATH}` }),
+    signer,
+    issuers: JSON.stringify([{ ...entry, jwks_uri: `${endpoint.origin}${PATH}` }]),
     asked: () => endpoint.asked.get(PATH) ?? 0,
     stop: () => endpoint.close(),
   };

@@ -3,16 +3,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { expect } from 'vitest';
+import { issuer } from '../issuer.ts';
 import { freePort } from '../servers/redis.ts';
 import { workerCode } from '../servers/worker.ts';
 import { WORKERD, writeWorkerd } from '../servers/workerd.ts';
 import { type Program, startProgram } from './programs.ts';
 import { startUpstream, type Upstream } from './upstream.ts';
 
-const ISSUER = 'https://issuer.test';
-const AUDIENCE = 'app';
 /** Folder of the rules by which the scenarios are judged. */
 export const SCENARIO_RULES = join(import.meta.dirname, 'rules');
 
@@ -55,8 +53,7 @@ export async function openStage(
   settings: { readonly [name: string]: string } = {},
   runtime: EngineRuntime = 'node',
 ): Promise<Stage> {
-  const { publicKey, privateKey } = await generateKeyPair('ES256');
-  const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid: 'k1', alg: 'ES256' }] };
+  const idp = issuer();
   const dir = await mkdtemp(join(tmpdir(), 'stepgate-gateway-'));
   const enginePort = await freePort();
   const upstream = await startUpstream();
@@ -66,15 +63,7 @@ export async function openStage(
     SESSION_COOKIE: 'session',
     STEP_UP_URL,
     RETURN_HOSTS: 'app.example',
-    STEP_UP_ISSUERS: JSON.stringify([
-      {
-        issuer: ISSUER,
-        audience: AUDIENCE,
-        jwks,
-        algorithms: ['ES256'],
-        step_up: { claim: 'su', equals: true },
-      },
-    ]),
+    STEP_UP_ISSUERS: JSON.stringify([idp.entry()]),
   };
   const variablesWith = (key: string) => ({ ...environment, ...settings, API_KEYS: `gateway:${key}` });
   const start = async (key: string): Promise<Program> => {
@@ -111,22 +100,11 @@ export async function openStage(
       const about = () => logs().filter((line) => line.includes(`"request_id":${JSON.stringify(requestId)}`));
       await expect.poll(() => about().join('\n'), { message: `${label}: the record` }).toContain(`"${code}"`);
     },
-    token: async (subject, { su = false, padding = 0, ageS = 0 } = {}) => {
-      const now = Math.floor(Date.now() / 1000) - ageS;
-      return new SignJWT({
-        auth_time: now,
-        jti: crypto.randomUUID(),
-        ...(su && { su: true }),
-        ...(padding > 0 && { padding: 'x'.repeat(padding) }),
-      })
-        .setProtectedHeader({ alg: 'ES256', kid: 'k1' })
-        .setIssuer(ISSUER)
-        .setAudience(AUDIENCE)
-        .setSubject(subject)
-        .setIssuedAt(now)
-        .setExpirationTime(now + 3600)
-        .sign(privateKey);
-    },
+    token: (sub, { su = false, padding = 0, ageS = 0 } = {}) =>
+      idp.sign(
+        { sub, jti: crypto.randomUUID(), ...(su && { su }), ...(padding > 0 && { padding: 'x'.repeat(padding) }) },
+        ageS,
+      ),
     killEngine: () => engine.stop('SIGKILL'),
     startEngine: async (key = GATEWAY_KEY) => {
       await closed(impostor);

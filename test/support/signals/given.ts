@@ -17,6 +17,7 @@ import { parseAddress } from '../../../src/net/ip.ts';
 import { clientTraits } from '../../../src/signals/client.ts';
 import { type Measurements, measureAll } from '../../../src/signals/index.ts';
 import type { DeviceMatch, Observation, Signal } from '../../../src/signals/signal.ts';
+import { COUNTERS_OF, type Counted, type Counts } from '../../../src/store/counters.ts';
 import type { History } from '../../../src/store/store.ts';
 
 export const MINUTE = 60;
@@ -143,15 +144,20 @@ export function history(baseline: Baseline | null = null): History {
       state: 'read',
       value: {
         baseline: baseline && { value: baseline, text: JSON.stringify(baseline) },
+        ...noCounts('subject'),
         attempts1m: 1,
-        failures10m: 0,
         addresses1h: 1,
         countries24h: 1,
       },
     },
-    address: { state: 'read', value: { failures10m: 0, denies1h: 0, subjects1h: 1, network: { failures10m: 0 } } },
-    device: { state: 'read', value: { subjects24h: 1 } },
+    address: { state: 'read', value: { ...noCounts('address'), subjects1h: 1, network: noCounts('network') } },
+    device: { state: 'read', value: { ...noCounts('device'), subjects24h: 1 } },
   };
+}
+
+/** Every counter of the table at zero. */
+export function noCounts<Of extends Counted>(of: Of): Counts<Of> {
+  return Object.fromEntries(COUNTERS_OF[of].map(({ name }) => [name, 0])) as Counts<Of>;
 }
 
 /** What all signals make of an observation, as in a check. */

@@ -107,7 +107,7 @@ describe('stepgate probe', () => {
     const all = await listening((_, response) => void response.writeHead(403).end());
     const run = await stepgate(['probe', all, '--route', 'POST /api/transfers', '--json']);
     expect(run).toMatchObject({ code: 2, stdout: '' });
-    expect(run.stderr).toMatch(/inconclusive: GET \/, sent plainly, was refused \(403\).*--open PATH/);
+    expect(run.stderr).toMatch(/inconclusive: GET \/ was refused \(403\).*--open PATH/);
 
     let count = 0;
     const tired = await listening((request, response) => {

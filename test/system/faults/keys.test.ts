@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FETCH_TIMEOUT_MS, RETRY_MS } from '../../../src/step-up/keys.ts';
-import { ISSUER, newSigner } from '../../support/faults/issuer.ts';
 import { KEY_SCENARIOS, type KeyStand, startKeyStand } from '../../support/faults/keys.ts';
 import { advance, stopClock } from '../../support/idp/bank.ts';
+import { issuer } from '../../support/issuer.ts';
 import { metricsOf } from '../../support/servers/metrics.ts';
 import { KEY, post, shippedRules, type Workshop, workshop } from '../../support/servers/stepgate.ts';
 
@@ -57,7 +57,7 @@ type Checked = Awaited<ReturnType<typeof check>>;
 /** So many checks at once, each of a subject of its own with a proof of its own. */
 async function burst(phase: string, signer = stand.signer): Promise<Checked[]> {
   const subjects = Array.from({ length: CALLERS }, (_, n) => `${phase}-${n}`);
-  const proofs = await Promise.all(subjects.map((subject) => signer.proofOf(subject)));
+  const proofs = await Promise.all(subjects.map((subject) => signer.proof(subject)));
   return Promise.all(subjects.map((subject, n) => check(subject, proofs[n])));
 }
 
@@ -73,7 +73,7 @@ async function learnedIn(phase: string): Promise<number> {
 }
 
 const fetches = async (outcome: string): Promise<number> =>
-  (await metricsOf(url))('stepgate_key_fetches_total', { issuer: ISSUER, outcome });
+  (await metricsOf(url))('stepgate_key_fetches_total', { issuer: stand.signer.name, outcome });
 const undecided = async (): Promise<number> =>
   (await metricsOf(url))('stepgate_degraded_checks_total', { part: 'step_up' });
 
@@ -85,7 +85,7 @@ function expectUnavailable({ answer }: Checked, why = ''): void {
     degraded: [{ part: 'step_up', why: 'keys_unavailable' }],
     step_up: { satisfied: false, error: { code: 'keys_unavailable', message: expect.stringContaining(why) } },
   });
-  expect(answer.step_up.error.message).toContain(ISSUER);
+  expect(answer.step_up.error.message).toContain(stand.signer.name);
   expect(answer.device?.token).toBeUndefined();
   // A proof that nobody could judge is no failed attempt of the subject.
   expect(answer.signals.velocity.facts['subject.failures_10m']).toBe(0);
@@ -113,17 +113,17 @@ describe.each(failing)('the key endpoint $name', ({ begin, end, why }) => {
     const asked = stand.asked();
     expect(await fetches('failed')).toBe(1);
     expect(await undecided()).toBe(2 * CALLERS);
-    expect(await missingKeys()).toEqual([ISSUER]);
+    expect(await missingKeys()).toEqual([stand.signer.name]);
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
 
     advance(RETRY_MS / 1000 - 1);
-    expectUnavailable(await check('first-0', await stand.signer.proofOf('first-0')), why);
+    expectUnavailable(await check('first-0', await stand.signer.proof('first-0')), why);
     expect(stand.asked()).toBe(asked);
     expect((await learnedIn('first')) + (await learnedIn('next'))).toBe(0);
 
     await end(stand);
     advance(1);
-    expectProven(await check('first-0', await stand.signer.proofOf('first-0')));
+    expectProven(await check('first-0', await stand.signer.proof('first-0')));
     for (const one of await burst('after')) expectProven(one);
     expect(stand.asked()).toBe(asked + 1);
     expect(await fetches('fetched')).toBe(1);
@@ -146,7 +146,7 @@ describe.each(failing)('the key endpoint $name', ({ begin, end, why }) => {
     const tried = stand.asked();
     expect(tried).toBeGreaterThan(asked);
 
-    const renewed = await newSigner('k2');
+    const renewed = issuer({ kid: 'k2' });
     for (const one of await burst('new', renewed)) expectUnavailable(one, why);
     advance(KEYS_COOLDOWN_S - 1);
     for (const one of await burst('still', renewed)) expectUnavailable(one, why);
@@ -166,11 +166,11 @@ describe.each(hanging)('the key endpoint $name', ({ begin, why }) => {
   test('No check without a token waits for it, and of those with one no more than the one that asks again', async () => {
     await begin(stand);
     await start();
-    expectUnavailable(await check('ann', await stand.signer.proofOf('ann')), why);
+    expectUnavailable(await check('ann', await stand.signer.proof('ann')), why);
     const asked = stand.asked();
     advance(RETRY_MS / 1000);
     const order: string[] = [];
-    const proof = await stand.signer.proofOf('ann');
+    const proof = await stand.signer.proof('ann');
     const asks = check('ann', proof).then((one) => {
       order.push('the one that asks');
       return one;

@@ -4,8 +4,8 @@ import { buildLists } from '../../../src/data/lists/lists-file.ts';
 import { parseAddress } from '../../../src/net/ip.ts';
 import { addressCountersKey, baselineKey } from '../../../src/store/keys.ts';
 import { pseudonymizer } from '../../../src/store/pseudonym.ts';
-import { issuersSetting, newSigner } from '../../support/faults/issuer.ts';
 import { SCENARIOS, type Stand, startStand } from '../../support/faults/scenarios.ts';
+import { issuer } from '../../support/issuer.ts';
 import { type Answered, type Load, startLoad } from '../../support/servers/load.ts';
 import { metricsOf } from '../../support/servers/metrics.ts';
 import { type RedisServer, startRedis, until } from '../../support/servers/redis.ts';
@@ -22,7 +22,7 @@ const BUDGET_MS = 100;
 let shop: Workshop;
 let redis: RedisServer;
 let environment: NodeJS.ProcessEnv;
-let proofOf: (subject: string) => Promise<string>;
+const idp = issuer();
 
 beforeAll(async () => {
   shop = await workshop();
@@ -31,15 +31,13 @@ beforeAll(async () => {
   const tor = listConfigSchema.parse({ name: 'tor', category: 'tor', format: 'text', source: 'tor.txt' });
   const text = `${TOR_EXIT}\n`;
   await buildLists([{ config: tor, text, updatedAtMs: Date.now(), etag: null, lastModified: null }], { dir: lists });
-  const signer = await newSigner();
-  proofOf = signer.proofOf;
   environment = {
     REDIS_URL: redis.url,
     RULES_DIR: await shippedRules(shop.dir),
     IP_LISTS_DIR: lists,
     STORE_TIMEOUT_MS: String(BUDGET_MS),
     LOG_LEVEL: 'error',
-    STEP_UP_ISSUERS: issuersSetting({ jwks: { keys: [signer.jwk] } }),
+    STEP_UP_ISSUERS: JSON.stringify([idp.entry()]),
   };
 });
 
@@ -71,9 +69,9 @@ async function bodyOf(kind: Kind, phase: string, n: number): Promise<object> {
     case 'plain':
       return body;
     case 'proven':
-      return { ...body, step_up_token: await proofOf(subject) };
+      return { ...body, step_up_token: await idp.proof(subject) };
     case 'single-use':
-      return { ...body, action: 'payment.payee.add', step_up_token: await proofOf(subject) };
+      return { ...body, action: 'payment.payee.add', step_up_token: await idp.proof(subject) };
     case 'bot':
       return { ...body, action: 'login', ip: TOR_EXIT, user_agent: 'python-requests/2.32' };
     case 'browse':

@@ -128,7 +128,7 @@ describe('the manifests', () => {
     expect(Object.keys(manifestOf('packages/sdk').peerDependencies)).toEqual(['express', 'hono', 'jose']);
   });
 
-  test('Name no folder that users put files into', () => {
+  test('The manifests name no folder that users put files into', () => {
     expect(manifestOf('.').files.filter((path) => !/\.\w+$/.test(path))).toEqual(['dist']);
   });
 

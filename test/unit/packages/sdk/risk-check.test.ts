@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { z } from 'zod';
 import { createStepgateClient, type StepgateClientOptions } from '../../../../packages/sdk/src/client.ts';
 import { proofsByIssuers } from '../../../../packages/sdk/src/proofs.ts';
-import { trustedIssuer } from '../../../support/middleware/issuer.ts';
+import { issuer } from '../../../support/issuer.ts';
 import { expressShop, honoShop, type Shop, type ShopOptions, visit } from '../../../support/middleware/shops.ts';
 import { FAULTS, impostor } from '../../../support/servers/faulty.ts';
 import { KEY, type Workshop, workshop } from '../../../support/servers/stepgate.ts';
@@ -215,13 +215,13 @@ describe.each([
   });
 
   test('riskCheck() goes through a step-up: the same order with the proof is taken, the device is trusted and known again', async () => {
-    const { issuers, token } = await trustedIssuer();
-    const { opened, sent } = await tappedShop({}, { STEP_UP_ISSUERS: JSON.stringify(issuers) });
+    const idp = issuer();
+    const { opened, sent } = await tappedShop({}, { STEP_UP_ISSUERS: JSON.stringify([idp.entry()]) });
     const body = { amount: 1000, note: 'the original basket' };
     const device = { 'X-Stepgate-Device': 'v=1;fp=b1946ac92492d2347c6235b4d2611184' };
     expect((await order(opened, body, device)).status).toBe(401);
 
-    const taken = await order(opened, body, { ...device, 'X-Step-Up-Token': await token('ann') });
+    const taken = await order(opened, body, { ...device, 'X-Step-Up-Token': await idp.proof('ann') });
     expect(taken.status).toBe(200);
     expect(await taken.json()).toMatchObject({ decision: 'allow', order: body });
     const [cookie = ''] = taken.headers.getSetCookie();
@@ -233,20 +233,24 @@ describe.each([
     await order(opened, { amount: 10 }, { ...device, Cookie: pair });
     expect(sent.at(-1)).toMatchObject({ device: { token: pair.split('=')[1] } });
 
-    const stolen = await order(opened, body, { ...device, 'X-User': 'mallory', 'X-Step-Up-Token': await token('ann') });
+    const stolen = await order(opened, body, {
+      ...device,
+      'X-User': 'mallory',
+      'X-Step-Up-Token': await idp.proof('ann'),
+    });
     expect(stolen.status).toBe(401);
     expect(stolen.headers.get('www-authenticate')).toContain('subject_mismatch');
   });
 
   test('riskCheck() adds the cookie of the device to those of a handler that answers by itself', async () => {
-    const { issuers, token } = await trustedIssuer();
-    const { opened } = await tappedShop({}, { STEP_UP_ISSUERS: JSON.stringify(issuers) });
+    const idp = issuer();
+    const { opened } = await tappedShop({}, { STEP_UP_ISSUERS: JSON.stringify([idp.entry()]) });
     const response = await fetch(`${opened.url}/account`, {
       headers: {
         'X-User': 'ann',
         'User-Agent': CHROME,
         'X-Stepgate-Device': 'v=1;fp=b1946ac92492d2347c6235b4d2611184',
-        Cookie: `__Host-stepgate-su=${await token('ann')}`,
+        Cookie: `__Host-stepgate-su=${await idp.proof('ann')}`,
       },
     });
     expect(await response.text()).toBe('account of ann');
@@ -255,15 +259,15 @@ describe.each([
   });
 
   test('riskCheck() looks for the token only where it is told to', async () => {
-    const { issuers, token } = await trustedIssuer();
-    const proof = await token('ann');
+    const idp = issuer();
+    const proof = await idp.proof('ann');
     const places = {
       header: { 'X-Step-Up-Token': proof },
       cookie: { Cookie: `__Host-stepgate-su=${proof}` },
       bearer: { Authorization: `Bearer ${proof}` },
     };
     for (const source of ['header', 'cookie', 'bearer'] as const) {
-      const { opened } = await tappedShop({ token: [source] }, { STEP_UP_ISSUERS: JSON.stringify(issuers) });
+      const { opened } = await tappedShop({ token: [source] }, { STEP_UP_ISSUERS: JSON.stringify([idp.entry()]) });
       const statuses = await Promise.all(
         Object.entries(places).map(async ([place, headers]) => [
           place,
@@ -323,8 +327,9 @@ describe.each([
     async function stranded(more: Partial<StepgateClientOptions> = {}) {
       const gone = await impostor(() => undefined);
       await gone.stop();
-      const { issuers, token } = await trustedIssuer({ max_age: 120 });
-      return { token, opened: await openShop({ proofs: proofsByIssuers({ issuers }) }, { url: gone.url, ...more }) };
+      const idp = issuer();
+      const proofs = proofsByIssuers({ issuers: [idp.entry({ max_age: 120 })] });
+      return { token: idp.proof, opened: await openShop({ proofs }, { url: gone.url, ...more }) };
     }
 
     /** @see https://github.com/nodejs/node/issues/60617 a reset connection must not mean an unjudged request */
