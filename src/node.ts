@@ -12,7 +12,6 @@ import {
   liveRules,
   randomFractions,
   secretsOf,
-  textOf,
   unmetBy,
   warnOfIgnored,
   warnOfStaleList,
@@ -26,6 +25,7 @@ import { callers, type FindCaller } from './http/caller.ts';
 import type { ClientScripts } from './http/deps.ts';
 import { ProblemError, problemResponse } from './http/problem.ts';
 import type { ApiKey } from './model/api-keys.ts';
+import { stackOf } from './model/error-text.ts';
 import { readIncoming } from './node/body.ts';
 import { KeysFileError, type KeysWatchOptions, type WatchedKeys, watchKeys } from './node/keys-file.ts';
 import { refuseUnparsed } from './node/refusal.ts';
@@ -265,7 +265,7 @@ function readClientScripts(log: Log): ClientScripts | null {
       module: readFileSync(resolve(CLIENT_SCRIPTS, 'client.mjs'), 'utf8'),
     };
   } catch (error) {
-    log.warn('there is no /client.js: npm run build:client makes it', { problem: textOf(error) });
+    log.warn('there is no /client.js: npm run build:client makes it', { problem: stackOf(error) });
     return null;
   }
 }
@@ -293,7 +293,7 @@ function openStore(settings: Settings, log: Log, metrics: Metrics, now: () => nu
 /** A request that is not even one: a host that is no host, a target that is no path. */
 function answerBrokenRequest(error: unknown, log: Log, requestId: string): Response {
   const broken = error instanceof RequestError;
-  if (!broken) log.error('a request ended in a fault', { request_id: requestId, error: textOf(error) });
+  if (!broken) log.error('a request ended in a fault', { request_id: requestId, error: stackOf(error) });
   const response = problemResponse(
     broken
       ? new ProblemError('invalid_request', `the request cannot be read: ${error.message}`)
@@ -404,7 +404,7 @@ export async function serve(environment: NodeJS.ProcessEnv = process.env): Promi
     server = await startServer(settings);
   } catch (error) {
     const isConfiguration = error instanceof SettingsError || error instanceof RulesError;
-    say(isConfiguration ? error.message : (listenFault(error) ?? textOf(error)));
+    say(isConfiguration ? error.message : (listenFault(error) ?? stackOf(error)));
     process.exitCode = isConfiguration ? 2 : 1;
     return;
   }
@@ -417,7 +417,7 @@ export async function serve(environment: NodeJS.ProcessEnv = process.env): Promi
     server.stop().then(
       () => process.exit(0),
       (error: unknown) => {
-        say(textOf(error));
+        say(stackOf(error));
         process.exit(1);
       },
     );
@@ -425,7 +425,7 @@ export async function serve(environment: NodeJS.ProcessEnv = process.env): Promi
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
   process.on('SIGHUP', () => {
-    server.reload().catch((error: unknown) => say(textOf(error)));
+    server.reload().catch((error: unknown) => say(stackOf(error)));
   });
 }
 

@@ -8,7 +8,6 @@ import {
   liveRules,
   randomFractions,
   secretsOf,
-  textOf,
   unmetBy,
   warnOfIgnored,
   watchedKeys,
@@ -19,6 +18,7 @@ import type { EdgeRequest } from './http/api-route.ts';
 import { readStream } from './http/body.ts';
 import { callers } from './http/caller.ts';
 import { ProblemError, problemResponse } from './http/problem.ts';
+import { stackOf } from './model/error-text.ts';
 import type { GeoSource } from './model/geo.ts';
 import type { Log } from './records/log.ts';
 import type { Metrics } from './records/metrics.ts';
@@ -275,7 +275,7 @@ export default {
     try {
       return await handle()(request, context);
     } catch (error) {
-      console.error(textOf(error));
+      console.error(stackOf(error));
       return problemResponse(new ProblemError('internal', 'the service failed; its log says why'));
     }
   },

@@ -1,3 +1,4 @@
+import { stackOf } from '../model/error-text.ts';
 import type { ListStatus } from '../model/reputation.ts';
 import type { Log } from '../records/log.ts';
 import type { Metrics } from '../records/metrics.ts';
@@ -112,7 +113,7 @@ export function afterwork(log: Log): Afterwork {
           try {
             await work();
           } catch (error) {
-            log.error('work after an answer failed', { error: textOf(error) });
+            log.error('work after an answer failed', { error: stackOf(error) });
           }
           running.delete(done);
           resolve();
@@ -138,9 +139,4 @@ export function randomFractions(): () => number {
     }
     return (words[next++] ?? 0) / 2 ** 32;
   };
-}
-
-/** An error with its stack, for the log. */
-export function textOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

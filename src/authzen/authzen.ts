@@ -6,7 +6,7 @@ import { type Assessment, assess } from '../engine/assess.ts';
 import type { Engine } from '../engine/engine.ts';
 import { judgeStrictest } from '../engine/judge.ts';
 import { settlement } from '../engine/settle.ts';
-import { afterAnswer } from '../http/aftermath.ts';
+import { afterAnswer } from '../http/after-answer.ts';
 import { answerOf, retryAfterOf } from '../http/answer.ts';
 import type { AppContext, Route } from '../http/api-route.ts';
 import { jsonBody } from '../http/body.ts';
@@ -15,7 +15,7 @@ import { ProblemError } from '../http/problem.ts';
 import { jsonReply, type Reply } from '../http/reply.ts';
 import { freeOf, originOf, proofOf, subjectOf, subjectSpaces, validated, type WireContext } from '../http/wire.ts';
 import type { CheckResult } from '../model/decision.ts';
-import type { Json, JsonObject } from '../model/facts.ts';
+import { isObject, type Json, type JsonObject } from '../model/facts.ts';
 import type { ProofVerdict, ProofVerifier } from '../model/proof.ts';
 import type { CheckRequest } from '../model/request.ts';
 import { MAX_SUBJECT_LENGTH, normaliseSubject } from '../model/subject.ts';
@@ -260,10 +260,6 @@ const REQUIRED: { readonly [key: string]: readonly string[] } = {
   resource: ['type', 'id'],
   context: [],
 };
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
 
 /** One question, read. */
 interface Evaluation {

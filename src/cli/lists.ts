@@ -79,10 +79,10 @@ async function build(given: readonly string[], options: Options & { readonly max
 async function update(names: readonly string[], options: Options & { readonly timeoutMs: number }): Promise<void> {
   const outcomes = await orCliError(async () => {
     const configs = await readFeeds(options.dir);
-    const strangers = names.filter((name) => !configs.some((config) => config.name === name));
-    if (strangers.length > 0) {
+    const unknownNames = names.filter((name) => !configs.some((config) => config.name === name));
+    if (unknownNames.length > 0) {
       throw new CliError(
-        `no list is called ${strangers.join(', ')}; there are ${configs.map(({ name }) => name).join(', ')}`,
+        `no list is called ${unknownNames.join(', ')}; there are ${configs.map(({ name }) => name).join(', ')}`,
       );
     }
     const chosen = names.length === 0 ? configs : configs.filter(({ name }) => names.includes(name));

@@ -4,7 +4,7 @@ import { check } from '../engine/check.ts';
 import { recordEvent } from '../engine/event.ts';
 import type { Checked } from '../engine/settle.ts';
 import { checkRequestOf, subjectEventOf } from '../http/wire.ts';
-import type { Json, JsonObject } from '../model/facts.ts';
+import { isObject, type JsonObject } from '../model/facts.ts';
 import type { GeoSource } from '../model/geo.ts';
 import { CATEGORIES, type Reputation, type Standing } from '../model/reputation.ts';
 import { DEFAULT_SPACE } from '../model/subject.ts';
@@ -80,10 +80,6 @@ function spacesIn({ subject_space: named }: JsonObject): readonly string[] {
   return [DEFAULT_SPACE, ...(typeof named === 'string' ? [named] : [])];
 }
 
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 const UNLISTED: Standing = { categories: [], lists: [], asn: null };
 
 function standingsAsReputation(standings: { readonly [address: string]: readonly string[] }): Reputation {
@@ -92,9 +88,9 @@ function standingsAsReputation(standings: { readonly [address: string]: readonly
     const address = parseAddress(text);
     if (address === null) throw new Error(`standings: ${JSON.stringify(text)} is no IP address`);
     const categories = CATEGORIES.filter((category) => names.includes(category));
-    const stranger = names.find((name) => !categories.some((category) => category === name));
-    if (stranger !== undefined) {
-      throw new Error(`standings["${text}"]: ${JSON.stringify(stranger)} is none of ${CATEGORIES.join(', ')}`);
+    const unknownName = names.find((name) => !categories.some((category) => category === name));
+    if (unknownName !== undefined) {
+      throw new Error(`standings["${text}"]: ${JSON.stringify(unknownName)} is none of ${CATEGORIES.join(', ')}`);
     }
     byAddress.set(address.text, { categories: [...categories].sort(), lists: ['test-case'], asn: null });
   }

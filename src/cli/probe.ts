@@ -80,13 +80,18 @@ async function probe(url: URL, { route: routes, open, cookieName, nonce, json }:
 }
 
 function report(findings: readonly Finding[], counts: { readonly [outcome in Outcome]: number }): string {
-  const told = findings.filter(({ outcome }) => outcome !== 'refused');
+  const reported = findings.filter(({ outcome }) => outcome !== 'refused');
   return [
-    ...(told.length === 0
+    ...(reported.length === 0
       ? []
       : [
           table(
-            told.map(({ outcome, status, route, request }) => [outcome, String(status ?? 'closed'), route, request]),
+            reported.map(({ outcome, status, route, request }) => [
+              outcome,
+              String(status ?? 'closed'),
+              route,
+              request,
+            ]),
           ),
         ]),
     `${findings.length} requests: ${counts.refused} refused, ${counts.reached} reached, ${counts.unclear} unclear`,

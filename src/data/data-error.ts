@@ -13,8 +13,3 @@ export interface DataProblem {
   readonly code: string;
   readonly message: string;
 }
-
-/** The message of anything that was thrown. */
-export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

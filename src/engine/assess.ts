@@ -1,10 +1,10 @@
 import type { Baseline } from '../model/baseline.ts';
 import type { Degradation } from '../model/decision.ts';
+import { whyPlaceless } from '../model/placeless.ts';
 import type { ProofTerms, ProofVerdict } from '../model/proof.ts';
 import type { CheckRequest } from '../model/request.ts';
 import { normaliseSubject } from '../model/subject.ts';
 import { type Measurements, measureAll } from '../signals/index.ts';
-import { whyPlaceless } from '../signals/placeless.ts';
 import type { DeviceMatch, Observation } from '../signals/signal.ts';
 import { termsFor, verifyProof } from '../step-up/settle-proof.ts';
 import type { Attempt, History, Stored } from '../store/store.ts';

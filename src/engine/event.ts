@@ -4,7 +4,7 @@ import type { Observation } from '../signals/signal.ts';
 import type { Pseudonym } from '../store/store.ts';
 import { matchDevice } from './device-match.ts';
 import type { Engine } from './engine.ts';
-import { type Lessons, learnLessons, type NamedDevice, nameDevice } from './learn.ts';
+import { type LearningGrant, learnGranted, type NamedDevice, nameDevice } from './learn.ts';
 import { observe, outcomeOf } from './observe.ts';
 
 /**
@@ -46,12 +46,12 @@ async function learnSuccess(
   const { trust } = rules.policyFor(rules.actionOf(type));
   // What an outdated list says of the address is unknown, so it teaches nothing.
   const sighting = observation.standing?.stale?.holds !== true;
-  const lessons: Lessons = { sighting, trustDays: event.trustDevice ? trust.days : null, earnedBy: null };
+  const grant: LearningGrant = { sighting, trustDays: event.trustDevice ? trust.days : null, earnedBy: null };
   const stored = await engine.store.readSubject(subject, event.occurredAtMs);
   const baseline = stored?.baseline ?? null;
   const recognised = { observation, baseline, device: matchDevice(observation, baseline?.value ?? null) };
-  const device = await nameDevice(engine, recognised, lessons);
-  await learnLessons(engine, recognised, device, lessons);
+  const device = await nameDevice(engine, recognised, grant);
+  await learnGranted(engine, recognised, device, grant);
   return device;
 }
 

@@ -8,7 +8,7 @@ import type { Engine } from './engine.ts';
 import { lessonOf } from './lesson.ts';
 
 /** What an allowed check or a reported success teaches. */
-export interface Lessons {
+export interface LearningGrant {
   /** Place, network, session and device become part of the baseline. */
   readonly sighting: boolean;
   /** The device becomes trusted for this many days; null when it does not. */
@@ -44,7 +44,7 @@ export interface NamedDevice {
 export async function nameDevice(
   engine: Engine,
   { observation, device: match }: Recognised,
-  { sighting, trustDays, earnedBy }: Lessons,
+  { sighting, trustDays, earnedBy }: LearningGrant,
 ): Promise<NamedDevice | null> {
   const { keys, nowMs } = observation;
   if (keys.subject === null || keys.device === null) return null;
@@ -67,11 +67,11 @@ export async function nameDevice(
 /**
  * Writes the lessons into the baseline of the subject. Rejects with a `StoreError` when the store would not take them.
  */
-export async function learnLessons(
+export async function learnGranted(
   engine: Engine,
   { observation, baseline, device: match }: Recognised,
   device: NamedDevice | null,
-  { sighting, earnedBy }: Lessons,
+  { sighting, earnedBy }: LearningGrant,
 ): Promise<void> {
   const { keys, nowMs, request } = observation;
   const until = device === null || device.expiresAtMs === null ? null : Math.floor(device.expiresAtMs / 1000);
@@ -120,7 +120,11 @@ async function setRight(
  * A page that has just stepped up sends many requests with one proof before the first answer brings its token. All of them
  * name one device, or they would push the other devices of the subject out of its baseline.
  */
-function freshId({ pseudonym, newDeviceId }: Engine, { keys }: Observation, earnedBy: Lessons['earnedBy']): string {
+function freshId(
+  { pseudonym, newDeviceId }: Engine,
+  { keys }: Observation,
+  earnedBy: LearningGrant['earnedBy'],
+): string {
   if (earnedBy === null) return newDeviceId();
   const earned = [keys.subject, keys.fingerprint ?? keys.device, earnedBy.issuer, earnedBy.id];
   return `d-${pseudonym('device', JSON.stringify(earned)).slice(0, DEVICE_ID_LENGTH)}`;

@@ -1,7 +1,7 @@
 import type { Lesson } from '../model/baseline.ts';
 import { COARSE_ACCURACY_KM } from '../model/geo.ts';
+import { whyPlaceless } from '../model/placeless.ts';
 import { clientFamily } from '../signals/client.ts';
-import { whyPlaceless } from '../signals/placeless.ts';
 import type { Observation } from '../signals/signal.ts';
 
 /**

@@ -10,7 +10,7 @@ import type { Outcome, Pseudonym } from '../store/store.ts';
 import type { Assessment } from './assess.ts';
 import type { Engine } from './engine.ts';
 import { engineReason, type Judgement } from './judge.ts';
-import { type Lessons, learnLessons, nameDevice } from './learn.ts';
+import { type LearningGrant, learnGranted, nameDevice } from './learn.ts';
 import { outcomeOf } from './observe.ts';
 
 /** An answered check. */
@@ -67,8 +67,8 @@ async function settle(
 
   const earnedBy = stepUp?.satisfied === true && proof?.valid === true ? proof.proof : null;
   const actor = request.actor ?? (proof?.valid === true ? proof.proof.actor : null);
-  const lessons = lessonsOf(decision, earnedBy, policy, degraded, actor, observation);
-  const device = await nameDevice(engine, assessment, lessons);
+  const grant = grantOf(decision, earnedBy, policy, degraded, actor, observation);
+  const device = await nameDevice(engine, assessment, grant);
 
   const result: CheckResult = {
     id: engine.newId(),
@@ -91,7 +91,7 @@ async function settle(
   };
   const learn = async (): Promise<void> => {
     await Promise.all([
-      learnLessons(engine, assessment, device, lessons),
+      learnGranted(engine, assessment, device, grant),
       // A hold is not a denial by the rules: strangers behind one address do not count against one another.
       countBadEnd(engine, assessment, floored, refusalOf(stepUp, proof), countOnce),
     ]);
@@ -116,14 +116,14 @@ function proofReason(stepUp: { satisfied: boolean } | null): Reason[] {
  * one, and an attacker who can slow down the store must not choose what is learned. Nothing from someone who acts for
  * the subject, who is not present.
  */
-function lessonsOf(
+function grantOf(
   decision: Decision,
-  earnedBy: Lessons['earnedBy'],
+  earnedBy: LearningGrant['earnedBy'],
   policy: ActionPolicy,
   degraded: readonly Degradation[],
   actor: string | null,
   { request, standing }: Observation,
-): Lessons {
+): LearningGrant {
   const isWhole = degraded.length === 0 && !request.dryRun;
   const may = decision === 'allow' && isWhole && request.subject !== null && actor === null;
   return {

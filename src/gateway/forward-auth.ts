@@ -4,7 +4,7 @@ import { deviceCookie } from '../contract/cookies.ts';
 import { stepUpLocation } from '../contract/step-up-page.ts';
 import { check } from '../engine/check.ts';
 import type { Checked } from '../engine/settle.ts';
-import { afterAnswer } from '../http/aftermath.ts';
+import { afterAnswer } from '../http/after-answer.ts';
 import { retryAfterOf } from '../http/answer.ts';
 import type { AppContext, Route } from '../http/api-route.ts';
 import { hasRight } from '../http/caller.ts';
@@ -12,7 +12,8 @@ import type { AppDeps, GatewaySettings } from '../http/deps.ts';
 import { jsonReply, type Reply } from '../http/reply.ts';
 import { EXT_AUTHZ_PREFIX } from '../http/route-path.ts';
 import type { Decision } from '../model/decision.ts';
-import { isHeldUp } from '../model/proof.ts';
+import { stackOf } from '../model/error-text.ts';
+import { awaitsKeys } from '../model/proof.ts';
 import type { CheckRequest } from '../model/request.ts';
 import { type Connection, connectionOf, headerLines } from '../net/connection.ts';
 import { invalidToken } from '../step-up/challenge.ts';
@@ -94,7 +95,7 @@ async function answerHook(deps: AppDeps, c: AppContext, callOf: CallOf, warnOnce
   } catch (error) {
     deps.log.error('a gateway was answered 403 because of a fault', {
       request_id: requestId,
-      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      error: stackOf(error),
     });
     answer = refused('internal', requestId);
   }
@@ -183,7 +184,7 @@ function sessionError(
   if (credential?.state === 'unread' || credential?.state === 'ambiguous') {
     return isGuarded ? `session_${credential.state}` : null;
   }
-  const isRefused = credential?.state === 'refused' && !isHeldUp({ code: credential.code ?? '' });
+  const isRefused = credential?.state === 'refused' && !awaitsKeys({ code: credential.code ?? '' });
   return isRefused && decision === 'step-up' ? 'session_refused' : null;
 }
 

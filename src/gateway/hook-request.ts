@@ -6,7 +6,7 @@ import type { Engine } from '../engine/engine.ts';
 import type { GatewaySettings } from '../http/deps.ts';
 import { deviceShown } from '../http/device-shown.ts';
 import { type AddressTrust, deriveOrigin, type Origin } from '../http/wire.ts';
-import { isHeldUp, type Proof, type ProofError, type ProofVerdict } from '../model/proof.ts';
+import { awaitsKeys, type Proof, type ProofError, type ProofVerdict } from '../model/proof.ts';
 import type { CheckRequest, Credential } from '../model/request.ts';
 import { DEFAULT_SPACE, normaliseSubject, USER_TYPE } from '../model/subject.ts';
 import type { Connection } from '../net/connection.ts';
@@ -106,12 +106,12 @@ export async function hookCheckRequest(
   const offered = [header(STEP_UP_HEADER), cookieValue(sent.cookie, STEP_UP_COOKIE)]
     .filter((token) => token !== null)
     .map((token) => token.slice(0, MAX_TOKEN_LENGTH));
-  const [{ credential, session, actor, heldUp }, proofs] = await Promise.all([
+  const [{ credential, session, actor, pending }, proofs] = await Promise.all([
     judgedSession(readCredentials(sent, gateway.sessionCookie), verdictOn),
     Promise.all(offered.map(verdictOn)),
   ]);
   const proof = proofOf(credential, session, proofs);
-  const verdict = heldUp ?? proof;
+  const verdict = pending ?? proof;
   return {
     subject: session === null ? null : normaliseSubject(session.subject),
     subjectSpace: session?.space ?? DEFAULT_SPACE,
@@ -180,7 +180,7 @@ interface JudgedSession {
   /** Who acts for its subject by the word of any of its tokens. */
   readonly actor: string | null;
   /** The verdict on a token that cannot be judged until its issuer's keys can be fetched. */
-  readonly heldUp: ProofVerdict | null;
+  readonly pending: ProofVerdict | null;
 }
 
 /**
@@ -191,12 +191,12 @@ async function judgedSession(read: ReadCredentials, verdictOn: VerdictOn): Promi
   const without = (
     state: Credential['state'],
     code: string | null,
-    heldUp: ProofVerdict | null = null,
+    pending: ProofVerdict | null = null,
   ): JudgedSession => ({
     credential: { state, code },
     session: null,
     actor: null,
-    heldUp,
+    pending,
   });
   if (read.state !== 'read') return without(read.state, read.code);
   const accepted: Proof[] = [];
@@ -204,7 +204,7 @@ async function judgedSession(read: ReadCredentials, verdictOn: VerdictOn): Promi
   const shown = await Promise.all(read.tokens.map(async (token) => ({ token, verdict: await verdictOn(token) })));
   for (const { token, verdict } of shown) {
     if (verdict.valid) accepted.push(verdict.proof);
-    else if (isHeldUp(verdict.error)) return without('refused', verdict.error.code, verdict);
+    else if (awaitsKeys(verdict.error)) return without('refused', verdict.error.code, verdict);
     else refused.push({ token, error: verdict.error });
   }
   const [session = null, ...others] = accepted;
@@ -217,7 +217,7 @@ async function judgedSession(read: ReadCredentials, verdictOn: VerdictOn): Promi
   if (session === null) return without('none', null);
   if (others.some((other) => !isSameSubject(other, session))) return without('ambiguous', 'two_subjects');
   const actor = accepted.find((each) => each.actor !== null)?.actor ?? null;
-  return { credential: { state: 'accepted', code: null }, session, actor, heldUp: null };
+  return { credential: { state: 'accepted', code: null }, session, actor, pending: null };
 }
 
 /** Many providers issue tokens that are not JWTs and need introspection. */

@@ -113,7 +113,7 @@ const DECODED_CONTROL = /\p{Cc}/u;
 function dependsOnOrder(path: string): boolean {
   const hasOther = OTHER_SEPARATOR.test(path);
   return (
-    (DISPUTED.filter((spelling) => spelling.test(path)).length > 1 && goesUp(undisguised(path), ANY_SEPARATOR)) ||
+    (DISPUTED.filter((spelling) => spelling.test(path)).length > 1 && goesUp(plainSpelling(path), ANY_SEPARATOR)) ||
     (ENCODED_DOT.test(path) && goesUp(path, ANY_SEPARATOR)) ||
     (hasOther && goesUp(path, '/')) ||
     (ENCODED_SEMICOLON.test(path) && path.includes(';')) ||
@@ -126,7 +126,7 @@ function goesUp(path: string, separator: string | RegExp): boolean {
 }
 
 /** With the dots and semicolons in it that any number of decodings would bring out, and cut nowhere. */
-function undisguised(path: string): string {
+function plainSpelling(path: string): string {
   return path.replace(ENCODED_DOT_GLOBAL, '.').replace(/%(?:25)*(?:3b|3f|23)|#/gi, ';');
 }
 

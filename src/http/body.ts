@@ -1,13 +1,14 @@
 import type { Fault } from '../contract/problem.ts';
-import type { JsonObject } from '../model/facts.ts';
+import { messageOf } from '../model/error-text.ts';
+import { isObject, type JsonObject } from '../model/facts.ts';
+import { issuePath } from '../model/issue.ts';
+import { FORBIDDEN_KEYS, keysIn, MAX_JSON_NESTING } from '../model/json-text.ts';
 import { readUpTo } from '../net/body.ts';
 import type { AppContext } from './api-route.ts';
 import { faultsInBrief, MAX_FAULTS, ProblemError } from './problem.ts';
 
 /** Largest body in bytes. */
 export const MAX_BODY_BYTES = 64 * 1024;
-/** Deepest nesting of arrays and objects in a body. */
-export const MAX_NESTING = 32;
 
 /**
  * Reads the raw body; null as soon as it exceeds `limit` bytes. Bytes are counted while they are read, as
@@ -24,7 +25,7 @@ export const readStream: ReadBody = async (c, limit) => {
 /**
  * The JSON object in the body. Taken: UTF-8 with or without a byte order mark. Refused with a problem: another media
  * type, more than {@link MAX_BODY_BYTES}, broken UTF-8, anything but one JSON object (RFC 8259), nesting beyond
- * {@link MAX_NESTING}, a key named twice, numbers that are not finite, unpaired surrogates, and keys that could reach a
+ * {@link MAX_JSON_NESTING}, a key named twice, numbers that are not finite, unpaired surrogates, and keys that could reach a
  * prototype.
  */
 export async function jsonBody(c: AppContext, read: ReadBody): Promise<JsonObject> {
@@ -90,20 +91,13 @@ export function parseObject(text: string): JsonObject {
     throw new ProblemError('invalid_request', faultsInBrief(faults), { faults });
   }
   if (parsedNames !== names) {
-    const path = firstDuplicate(text);
+    const path = issuePath([...keysIn(text)].find(({ isRepeated }) => isRepeated)?.path ?? []);
     throw new ProblemError('duplicate_key', `the key ${path} is named twice in one object; name it once`, {
       faults: [{ path, message: 'named twice' }],
     });
   }
-  return value;
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  // JSON.parse gives nothing but JSON.
+  return value as JsonObject;
 }
 
 /** V8 quotes the text around the fault; a body may hold a token, so only the position is passed on. */
@@ -130,10 +124,10 @@ function countNames(text: string): number {
       case 0x5b: // [
       case 0x7b: // {
         depth++;
-        if (depth > MAX_NESTING) {
+        if (depth > MAX_JSON_NESTING) {
           throw new ProblemError(
             'nesting_too_deep',
-            `nesting over ${MAX_NESTING} at position ${i}; send a flatter body`,
+            `nesting over ${MAX_JSON_NESTING} at position ${i}; send a flatter body`,
           );
         }
         break;
@@ -173,7 +167,7 @@ function soundNames(value: unknown, isClean: boolean): number {
   }
   // The object is from JSON.parse: all enumerable properties are its own.
   for (const name in value) {
-    if (FORBIDDEN_NAMES.has(name) || !(isClean || name.isWellFormed())) return Number.NaN;
+    if (FORBIDDEN_KEYS.has(name) || !(isClean || name.isWellFormed())) return Number.NaN;
     names += 1 + soundNames((value as JsonObject)[name], isClean);
   }
   return names;
@@ -189,43 +183,13 @@ function inspect(value: unknown, path: string, faults: Fault[]): void {
   } else if (isObject(value)) {
     for (const name of Object.keys(value)) {
       const at = path === '' ? name : `${path}.${name}`;
-      if (FORBIDDEN_NAMES.has(name)) addFault(faults, at, 'is a forbidden key');
+      if (FORBIDDEN_KEYS.has(name)) addFault(faults, at, 'is a forbidden key');
       else if (!name.isWellFormed()) addFault(faults, path, 'has a key with an unpaired surrogate');
       else inspect(value[name], at, faults);
     }
   }
 }
 
-/** Names that reach a prototype when a record is copied carelessly anywhere downstream. */
-const FORBIDDEN_NAMES: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
-
 function addFault(faults: Fault[], path: string, message: string): void {
   if (faults.length < MAX_FAULTS) faults.push({ path, message });
-}
-
-/** Path of the first key that appears twice in one object of valid JSON; empty if none. */
-function firstDuplicate(text: string): string {
-  const frames: { readonly names: Set<string> | null; path: string; index: number }[] = [];
-  const base: string[] = [];
-  const tokens = [...text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\],:]/g)].map(([token]) => token);
-  for (const [i, token] of tokens.entries()) {
-    const frame = frames.at(-1);
-    if (token === '{' || token === '[') {
-      base.push(frame === undefined ? '' : frame.names === null ? `${base.at(-1)}[${frame.index}]` : frame.path);
-      frames.push({ names: token === '{' ? new Set() : null, path: '', index: 0 });
-    } else if (token === '}' || token === ']') {
-      frames.pop();
-      base.pop();
-    } else if (token === ',' && frame !== undefined) {
-      frame.index++;
-    } else if (frame !== undefined && frame.names !== null && tokens[i + 1] === ':') {
-      const name: unknown = JSON.parse(token);
-      if (typeof name !== 'string') continue;
-      const parent = base.at(-1) ?? '';
-      frame.path = parent === '' ? name : `${parent}.${name}`;
-      if (frame.names.has(name)) return frame.path;
-      frame.names.add(name);
-    }
-  }
-  return '';
 }

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { minimalAnswer, riskCheckAnswer } from '../contract/answer.ts';
 import { riskCheckBody } from '../contract/body.ts';
 import { check } from '../engine/check.ts';
-import { afterAnswer } from './aftermath.ts';
+import { afterAnswer } from './after-answer.ts';
 import { answerOf, minimalAnswerOf, retryAfterOf, roundedMs } from './answer.ts';
 import type { Route } from './api-route.ts';
 import { jsonBody } from './body.ts';

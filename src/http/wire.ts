@@ -36,7 +36,7 @@ export type Origin =
   | { readonly address: null; readonly noAddress: NoAddress };
 
 /** The client's address by the connection's peer and the forwarding headers; header names in any case. */
-export function deriveOrigin(peer: string | null, headers: ToldHeaders, trust: AddressTrust): Origin {
+export function deriveOrigin(peer: string | null, headers: SentHeaders, trust: AddressTrust): Origin {
   const { trusted, declared } = trust;
   const client = clientAddress({
     peer,
@@ -52,7 +52,7 @@ export function deriveOrigin(peer: string | null, headers: ToldHeaders, trust: A
 /**
  * Headers of a request as a gateway passes them: several lines of a header as a list, or under names in different case.
  */
-export interface ToldHeaders {
+export interface SentHeaders {
   readonly [name: string]: string | readonly string[];
 }
 
@@ -197,7 +197,7 @@ function addressOf(wire: OriginBody, trust: AddressTrust): Origin {
   return deriveOrigin(wire.peer_ip ?? null, wire.headers ?? {}, trust);
 }
 
-function lowerCased(headers: ToldHeaders): { readonly [name: string]: string } {
+function lowerCased(headers: SentHeaders): { readonly [name: string]: string } {
   const joined = new Map<string, string[]>();
   for (const [name, value] of Object.entries(headers)) {
     const lines = joined.get(name.toLowerCase()) ?? [];

@@ -9,6 +9,11 @@ export interface JsonObject {
   readonly [key: string]: Json;
 }
 
+/** Whether a value is an object with keys, no list. */
+export function isObject(value: unknown): value is { readonly [key: string]: unknown } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 /** Declaration of a fact, made once by the signal that measures it; used by the rule compiler and the docs. */
 export interface FactSpec {
   readonly type: 'number' | 'string' | 'boolean' | 'list';

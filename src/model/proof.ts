@@ -55,7 +55,7 @@ export interface ProofError {
 }
 
 /** Whether the token could not be judged because its keys are unavailable. */
-export function isHeldUp({ code }: Pick<ProofError, 'code'>): boolean {
+export function awaitsKeys({ code }: Pick<ProofError, 'code'>): boolean {
   return code === 'keys_unavailable' || code === 'keys_cooling';
 }
 

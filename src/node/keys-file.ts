@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { live } from '../data/live.ts';
 import { type ApiKey, keysText } from '../model/api-keys.ts';
+import { messageOf } from '../model/error-text.ts';
 import { issueSentence } from '../model/issue.ts';
 
 /** How often the file is looked at: no caller whose key was revoked is believed for longer. */
@@ -86,7 +87,6 @@ async function textOf(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new KeysFileError(`${path}: cannot be read: ${reason}; \`stepgate keys add\` makes one`);
+    throw new KeysFileError(`${path}: cannot be read: ${messageOf(error)}; \`stepgate keys add\` makes one`);
   }
 }

@@ -1,7 +1,7 @@
-import type { FactCatalog, FactSpec, Facts, Json, JsonObject } from '../model/facts.ts';
+import { type FactCatalog, type FactSpec, type Facts, isObject, type Json, type JsonObject } from '../model/facts.ts';
+import { FORBIDDEN_KEYS } from '../model/json-text.ts';
 import type { Comparison, Condition, Group, Read, Report, Test } from './comparison.ts';
 import { reportContradictions } from './contradictions.ts';
-import { FORBIDDEN_KEYS } from './json.ts';
 import { FALSE, type Held, type Judge, not, OPERATORS, type Operator, TRUE, type Truth, UNKNOWN } from './operators.ts';
 import { formatPath, nearestWord, type RuleProblemCode, showFound } from './problems.ts';
 import { showValue } from './reason.ts';
@@ -57,7 +57,7 @@ export function resolveFact(
       const message = `"${name}" uses the list index ${index}, and rules cannot read into lists. Have the caller send the value under its own name.`;
       return { code: 'unknown_fact', message };
     }
-    const forbidden = keys.find((key) => FORBIDDEN_KEYS.includes(key));
+    const forbidden = keys.find((key) => FORBIDDEN_KEYS.has(key));
     if (forbidden === undefined) return 'free';
     return { code: 'unknown_fact', message: `"${name}" contains the forbidden key "${forbidden}".` };
   }
@@ -96,7 +96,7 @@ function readOwn(root: JsonObject, keys: readonly string[]): Held {
 }
 
 function compileMap(when: unknown, path: readonly PropertyKey[], scope: ConditionScope, top: boolean): Group | null {
-  if (typeof when !== 'object' || when === null || Array.isArray(when)) {
+  if (!isObject(when)) {
     scope.report(
       path,
       'shape',
@@ -148,8 +148,7 @@ function compileFact(name: string, value: unknown, path: readonly PropertyKey[],
     return [];
   }
   const spec = resolved === 'free' ? undefined : resolved;
-  const isMap = typeof value === 'object' && value !== null && !Array.isArray(value);
-  const entries = isMap ? Object.entries(value) : [['eq', value] as const];
+  const entries = isObject(value) ? Object.entries(value) : [['eq', value] as const];
   if (entries.length === 0) {
     scope.report(
       path,
@@ -159,7 +158,7 @@ function compileFact(name: string, value: unknown, path: readonly PropertyKey[],
   }
   const comparisons: Comparison[] = [];
   for (const [word, operand] of entries) {
-    const at = isMap ? [...path, word] : path;
+    const at = isObject(value) ? [...path, word] : path;
     const operator = OPERATORS[word];
     if (operator === undefined) {
       const nearest = nearestWord(word, Object.keys(OPERATORS));

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { FactCatalog } from '../model/facts.ts';
+import { type FactCatalog, isObject } from '../model/facts.ts';
 import type { Condition } from './comparison.ts';
 import { compileCondition, factReader, resolveFact } from './condition.ts';
 import { add, addIssues, type Findings, type Position, valueAt } from './findings.ts';
@@ -58,7 +58,7 @@ function compileRule(
   const place: Position = { file: file.name, path, rule };
   const head = ruleShape.safeParse(value);
   if (!head.success) addIssues(findings, head.error.issues, value, place);
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;
+  if (!isObject(value)) return null;
   const parts: { readonly when?: unknown; readonly then?: unknown; readonly description?: unknown } = value;
   const then = parseThen(parts.then, { ...place, path: [...path, 'then'] }, findings);
   const scoreAllowed = then === null || 'decision' in then;

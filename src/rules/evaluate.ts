@@ -75,8 +75,8 @@ export function evaluateRules(rules: CompiledRules, facts: Facts): Verdict {
   const live = matchRules(rules.general, bucket, facts, false);
   // Each group is already in order; only two groups together must be sorted.
   const scoring = bucket === undefined || live.scoring.length < 2 ? live.scoring : [...live.scoring].sort(byWeight);
-  const stranger = undeclaredAction(rules, facts);
-  const least = stranger === null ? 'allow' : rules.undeclared;
+  const undeclared = undeclaredAction(rules, facts);
+  const least = undeclared === null ? 'allow' : rules.undeclared;
   const ruled = strictest(live.binding) ?? rules.fallback;
   const decision = stricter(ruled, least);
   const binding = live.binding.length < 2 ? live.binding : [...live.binding].sort(byStrictness);
@@ -85,7 +85,7 @@ export function evaluateRules(rules: CompiledRules, facts: Facts): Verdict {
     decision,
     score: live.score,
     level: levelOf(live.score, rules.levels),
-    reasons: [...reasonsFor(scoring, binding, facts, live.score), ...undeclaredReason(rules, stranger)],
+    reasons: [...reasonsFor(scoring, binding, facts, live.score), ...undeclaredReason(rules, undeclared)],
     rule: first === undefined || decision !== ruled ? null : { id: first.id, file: first.file },
     requirement: decision === 'step-up' ? mergeRequirements(binding) : null,
     dryRun: dryRunOf(rules, bucket, facts, decision, least),

@@ -1,4 +1,5 @@
 import type { Decision } from '../model/decision.ts';
+import { isObject } from '../model/facts.ts';
 import type { SuccessEvent } from '../model/request.ts';
 import { add, type Findings } from './findings.ts';
 import { showFound } from './problems.ts';
@@ -73,8 +74,6 @@ export function agree<Value>(
 
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, each: unknown) =>
-    typeof each === 'object' && each !== null && !Array.isArray(each)
-      ? Object.fromEntries(Object.entries(each).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : each,
+    isObject(each) ? Object.fromEntries(Object.entries(each).sort(([a], [b]) => (a < b ? -1 : 1))) : each,
   );
 }

@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { versionOf } from '../data/directory.ts';
 import { type Live, live } from '../data/live.ts';
+import { messageOf } from '../model/error-text.ts';
 import type { FactCatalog } from '../model/facts.ts';
 import { compileRules } from './compile.ts';
 import type { UnmetAcrValues } from './draft-rule.ts';
@@ -101,7 +102,6 @@ const DIRECTORY = 'the directory of the rule files, which RULES_DIR or --dir nam
 
 function asRulesError(error: unknown, file: string, expected: string): RulesError {
   if (error instanceof RulesError) return error;
-  const reason = error instanceof Error ? error.message : String(error);
-  const message = `Cannot read it: ${reason}. Expected ${expected}.`;
+  const message = `Cannot read it: ${messageOf(error)}. Expected ${expected}.`;
   return new RulesError([{ file, rule: null, path: '', code: 'file_unreadable', message }]);
 }

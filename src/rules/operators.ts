@@ -1,5 +1,6 @@
 import { RE2JS } from 're2js';
 import * as z from 'zod';
+import { messageOf } from '../model/error-text.ts';
 import type { FactSpec, FactValue, Json } from '../model/facts.ts';
 import { type Cidr, cidrContains, formatCidr, parseAddress, parseCidr } from '../net/ip.ts';
 import type { RuleProblemCode } from './problems.ts';
@@ -390,8 +391,8 @@ function preparePattern(source: string): Judge | OperandProblem {
   try {
     pattern = RE2JS.compile(source);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return { code: 'pattern', message: `${reason}. RE2 syntax is allowed: no backreferences, no lookaround.` };
+    const message = `${messageOf(error)}. RE2 syntax is allowed: no backreferences, no lookaround.`;
+    return { code: 'pattern', message };
   }
   if (pattern.programSize() > PATTERN_LIMITS.programSize) {
     const message = `The pattern compiles to ${pattern.programSize()} steps; at most ${PATTERN_LIMITS.programSize} are allowed. Use smaller repeat counts.`;

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { isObject } from '../model/facts.ts';
 import { addIssues, type Findings, valueAt } from './findings.ts';
 import { parseStrictJson } from './json.ts';
 import { ruleFileSchema } from './schema.ts';
@@ -41,7 +42,7 @@ export function openFile({ name, text }: RuleText, findings: Findings): RuleFile
 /** Actions of a file of invalid shape. An invalid entry keeps its name and its valid routes. */
 function readableActions(file: unknown): Record<string, ActionEntry> {
   const found = valueAt(file, ['actions']);
-  if (typeof found !== 'object' || found === null || Array.isArray(found)) return {};
+  if (!isObject(found)) return {};
   const read = (actions: object): Record<string, ActionEntry> | null =>
     fileShape.safeParse({ actions }).data?.actions ?? null;
   return Object.fromEntries(

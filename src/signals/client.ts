@@ -2,7 +2,8 @@ import Bowser from 'bowser';
 import { isbot } from 'isbot';
 import { LRUCache } from 'lru-cache';
 import type { Baseline } from '../model/baseline.ts';
-import { baselineOf, failed, failureOf, measured, unknown } from './measurement.ts';
+import { failed, measured, unknown } from '../model/measurement.ts';
+import { baselineOf, failureOf } from '../store/history.ts';
 import type { ClientTraits, DeviceMatch, Observation, Signal } from './signal.ts';
 
 /** User agents are hostile text: what lies beyond this many UTF-16 code units is not read. */

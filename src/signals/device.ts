@@ -1,5 +1,6 @@
 import { type Baseline, hasLiveTrust } from '../model/baseline.ts';
-import { baselineOf, daysBetween, failed, failureOf, measured, unknown } from './measurement.ts';
+import { daysBetween, failed, measured, unknown } from '../model/measurement.ts';
+import { baselineOf, failureOf } from '../store/history.ts';
 import { DEVICE_STATES, type Observation, type Signal } from './signal.ts';
 
 /** The device, and what the subject's history says about it. */

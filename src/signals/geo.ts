@@ -1,5 +1,6 @@
 import { COUNTRIES } from '../model/countries.ts';
-import { baselineOf, failed, failureOf, measured, unknown } from './measurement.ts';
+import { failed, measured, unknown } from '../model/measurement.ts';
+import { baselineOf, failureOf } from '../store/history.ts';
 import type { Signal } from './signal.ts';
 
 /** Where the request comes from, by its address or the caller's assertion. */

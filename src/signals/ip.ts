@@ -1,8 +1,9 @@
 import { ADDRESS_HASH_LENGTH, type KnownNetwork } from '../model/baseline.ts';
+import { failed, measured, off, unknown } from '../model/measurement.ts';
 import { CATEGORIES } from '../model/reputation.ts';
 import { whyNobodys } from '../net/ip.ts';
+import { failureOf, seenBaselineOf } from '../store/history.ts';
 import type { Pseudonym } from '../store/store.ts';
-import { failed, failureOf, measured, off, seenBaselineOf, unknown } from './measurement.ts';
 import type { Signal } from './signal.ts';
 
 const INNER_KINDS = ['private', 'cgnat'];

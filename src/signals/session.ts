@@ -1,6 +1,7 @@
 import type { Baseline, KnownSession } from '../model/baseline.ts';
+import { type DraftFacts, failed, measured, unknown } from '../model/measurement.ts';
 import { type CheckRequest, CREDENTIAL_STATES } from '../model/request.ts';
-import { baselineOf, type Findings, failed, failureOf, measured, unknown } from './measurement.ts';
+import { baselineOf, failureOf } from '../store/history.ts';
 import type { DeviceMatch, Observation, Signal } from './signal.ts';
 
 /** Whether a session has moved to another network, device or country: the mark of a stolen cookie. */
@@ -30,7 +31,7 @@ export const session: Signal = {
   },
   measure(observation, history, _proof, match) {
     const { keys, request, located } = observation;
-    const shown = shownBy(request);
+    const shown = credentialFacts(request);
     if (keys.session === null) return unknown('no_session', shown);
     if (keys.subject === null) return unknown('no_subject', shown);
     const why = failureOf(history.subject);
@@ -50,7 +51,7 @@ export const session: Signal = {
   },
 };
 
-function shownBy({ credential, actor }: CheckRequest): Findings {
+function credentialFacts({ credential, actor }: CheckRequest): DraftFacts {
   return {
     'session.credential': credential?.state,
     'session.code': credential?.code,

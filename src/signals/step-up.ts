@@ -1,6 +1,6 @@
-import { isHeldUp } from '../model/proof.ts';
+import { failed, measured, unknown } from '../model/measurement.ts';
+import { awaitsKeys } from '../model/proof.ts';
 import { isProofOf } from '../model/subject.ts';
-import { failed, measured, unknown } from './measurement.ts';
 import type { Signal } from './signal.ts';
 
 /** The proof sent with the request, so that a rule can require more than its default. */
@@ -19,7 +19,7 @@ export const stepUp: Signal = {
     if (verdict === null) return measured({ 'step_up.present': false });
     if (!verdict.valid) {
       // A token that cannot be judged now is neither present nor absent: an input is missing.
-      return isHeldUp(verdict.error)
+      return awaitsKeys(verdict.error)
         ? failed(verdict.error.code)
         : unknown(verdict.error.code, { 'step_up.present': false });
     }

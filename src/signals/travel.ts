@@ -1,8 +1,9 @@
 import { type Baseline, type KnownPlace, newestPlace, placeAt, type Sighting } from '../model/baseline.ts';
 import { travelDistanceKm } from '../model/distance.ts';
 import { COARSE_ACCURACY_KM } from '../model/geo.ts';
-import { baselineOf, failed, failureOf, measured, unknown } from './measurement.ts';
-import { whyPlaceless } from './placeless.ts';
+import { failed, measured, unknown } from '../model/measurement.ts';
+import { whyPlaceless } from '../model/placeless.ts';
+import { baselineOf, failureOf } from '../store/history.ts';
 import type { DeviceMatch, Observation, Signal } from './signal.ts';
 
 /**

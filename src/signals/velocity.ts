@@ -1,4 +1,5 @@
-import { daysBetween, failed, failureOf, measured, seenBaselineOf, subjectOf, unknown } from './measurement.ts';
+import { daysBetween, failed, measured, unknown } from '../model/measurement.ts';
+import { failureOf, seenBaselineOf, subjectOf } from '../store/history.ts';
 import type { Signal } from './signal.ts';
 
 /** How often and from how many places this subject has been seen lately, and how well it is known. */

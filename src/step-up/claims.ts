@@ -1,3 +1,4 @@
+import { isObject } from '../model/facts.ts';
 import type { Proof, ProofError } from '../model/proof.ts';
 import { isPlainSubject } from '../model/subject.ts';
 import { type IssuerSettings, mediaType, type StepUpMark } from './issuer.ts';
@@ -131,8 +132,7 @@ function checkUnbound(claims: Claims): void {
 function actorOf(claims: Claims): string | null {
   const act = claim(claims, 'act');
   if (act === undefined) return null;
-  const isObject = typeof act === 'object' && act !== null && !Array.isArray(act);
-  const actor = isObject ? (claim(act as Claims, 'sub') ?? claim(act as Claims, 'client_id')) : undefined;
+  const actor = isObject(act) ? (claim(act, 'sub') ?? claim(act, 'client_id')) : undefined;
   if (typeof actor === 'string' && actor.trim() !== '') return actor;
   throw new Refusal(
     'actor_invalid',
@@ -290,13 +290,12 @@ function readMethods(amr: unknown, latest: number): Methods {
   const names: string[] = [];
   const times = new Map<string, number>();
   for (const entry of entries) {
-    const isObject = typeof entry === 'object' && entry !== null && !Array.isArray(entry);
-    const method = isObject ? claim(entry as Claims, 'method') : entry;
+    const method = isObject(entry) ? claim(entry, 'method') : entry;
     if (typeof method !== 'string' || method === '') {
       return unread('methods by name, or as objects with "method" and "timestamp"');
     }
     names.push(method);
-    const at = isObject ? claim(entry as Claims, 'timestamp') : undefined;
+    const at = isObject(entry) ? claim(entry, 'timestamp') : undefined;
     if (at === undefined) continue;
     if (typeof at !== 'number' || !(at > 0 && at <= latest)) {
       return unread(`a timestamp of ${show(method)} in epoch seconds up to ${Math.floor(latest)}`);

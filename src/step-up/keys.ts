@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { messageOf } from '../model/error-text.ts';
 import { readUpTo } from '../net/body.ts';
 import type { IssuerSettings, KeyLocation } from './issuer.ts';
 
@@ -93,7 +94,7 @@ function fetchedKeys<T>(
     try {
       cached = { keys: prepare(await fetchKeys(location, settings, options)), fetchedAtMs: nowMs };
     } catch (error) {
-      failure = error instanceof Error ? error.message : String(error);
+      failure = messageOf(error);
     }
     lastTry = { atMs: nowMs, failure };
     const outcome = failure === null ? 'fetched' : 'failed';

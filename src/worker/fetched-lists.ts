@@ -1,10 +1,11 @@
 import { DATA_SUFFIX } from '../data/container.ts';
-import { DataError, reasonOf } from '../data/data-error.ts';
+import { DataError } from '../data/data-error.ts';
 import { decodeList, LIST, LISTS_MANIFEST } from '../data/lists/list-file.ts';
 import type { CompiledList } from '../data/lists/lists.ts';
 import { announceStale, type BrokenList, createReputation, NO_REPUTATION } from '../data/lists/standing.ts';
 import { MANIFEST_FILE, type ReadFile, readListed, readManifest } from '../data/manifest.ts';
 import type { Address } from '../model/address.ts';
+import { messageOf } from '../model/error-text.ts';
 import type { ListStatus, LocalReputation, Reputation, Standing } from '../model/reputation.ts';
 import { DEFAULT_TIMEOUT_MS } from './late.ts';
 
@@ -69,7 +70,7 @@ export function fetchedLists({
       memory.problem = null;
       for (const { source, problem } of broken) onProblem(`${source} ${problem.message}`);
     } catch (error) {
-      memory.problem = `lists_unavailable: ${reasonOf(error)}`;
+      memory.problem = `lists_unavailable: ${messageOf(error)}`;
       onProblem(memory.problem);
     }
     memory.reading = false;

@@ -1,6 +1,6 @@
 import * as z from 'zod';
-import { reasonOf } from '../data/data-error.ts';
 import { live } from '../data/live.ts';
+import { messageOf } from '../model/error-text.ts';
 import type { FactCatalog } from '../model/facts.ts';
 import { compileRules } from '../rules/compile.ts';
 import type { UnmetAcrValues } from '../rules/draft-rule.ts';
@@ -53,7 +53,7 @@ export function rulesInKv(options: RulesInKvOptions): RulesInKv {
       try {
         return await namespace.get(RULES_KEY);
       } catch (error) {
-        throw new Error(`the KV namespace RULES_KV cannot be read: ${reasonOf(error)}`, { cause: error });
+        throw new Error(`the KV namespace RULES_KV cannot be read: ${messageOf(error)}`, { cause: error });
       }
     },
     load: (value) => (value === null ? bundled : compileRules(filesOf(value), catalog, unmet)),

@@ -1,8 +1,9 @@
 import { readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { messageOf } from '../../model/error-text.ts';
 import { CITY_ACCURACY_KM, COUNTRY_ACCURACY_KM, coordinates, countryCode } from '../../model/geo.ts';
-import { DataError, reasonOf } from '../data-error.ts';
+import { DataError } from '../data-error.ts';
 import { isMissingFile } from '../directory.ts';
 import { NO_PLACE, type PlaceSteps, type PlaceTable, placeList, stepList } from './place-steps.ts';
 
@@ -80,7 +81,7 @@ function readTable(directory: string, data: DataFile): Table {
   try {
     bytes = readFileSync(path);
   } catch (error) {
-    throw damaged(`${path} could not be read (${reasonOf(error)})`);
+    throw damaged(`${path} could not be read (${messageOf(error)})`);
   }
   const { recordBytes, end } = data;
   if (bytes.length === 0) throw damaged(`${path} is empty`);

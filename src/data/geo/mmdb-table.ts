@@ -1,8 +1,9 @@
 import { Reader, type Response } from 'mmdb-lib';
 import * as z from 'zod';
+import { messageOf } from '../../model/error-text.ts';
 import { CITY_ACCURACY_KM, COUNTRY_ACCURACY_KM, coordinates, countryCode, countryOf } from '../../model/geo.ts';
 import { formatV4, formatV6 } from '../../net/ip.ts';
-import { DataError, reasonOf } from '../data-error.ts';
+import { DataError } from '../data-error.ts';
 import { bigintToWords } from '../ranges.ts';
 import { NO_PLACE, type PlaceSteps, type PlaceTable, placeList, type StoredPlace, stepList } from './place-steps.ts';
 
@@ -82,7 +83,7 @@ export function readMmdb(bytes: Buffer, city: boolean): MmdbContent {
     // The decoder throws whatever it stumbles over.
     throw new DataError(
       'geo_source_damaged',
-      `no MaxMind-format database, or damaged (${reasonOf(error)}); fetch it again`,
+      `no MaxMind-format database, or damaged (${messageOf(error)}); fetch it again`,
       {
         cause: error,
       },

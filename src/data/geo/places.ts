@@ -1,4 +1,5 @@
 import type { Address } from '../../model/address.ts';
+import { messageOf } from '../../model/error-text.ts';
 import {
   countryOf,
   type GeoSource,
@@ -7,7 +8,7 @@ import {
   type Place,
   whyUnlocatable,
 } from '../../model/geo.ts';
-import { DataError, reasonOf } from '../data-error.ts';
+import { DataError } from '../data-error.ts';
 import { type ReadFile, readListed, readManifest } from '../manifest.ts';
 import { type AboutGeo, GEO_MANIFEST, type GeoLevel, type ShardIndex, shardIndex } from './geo-manifest.ts';
 import { decodeShard, GEO_COMMAND, locateIn, SHARD, type Shard } from './shard.ts';
@@ -68,7 +69,7 @@ export function decodedShard(name: string, bytes: Uint8Array): Shard {
 /** What is wrong with a file, as `status` says it: a damaged file stays so, one that cannot be read may come back. */
 export function problemText(file: string, error: unknown): string {
   if (error instanceof DataError) return `bad_database: ${error.message}`;
-  return `source_unavailable: ${file} could not be read (${reasonOf(error)})`;
+  return `source_unavailable: ${file} could not be read (${messageOf(error)})`;
 }
 
 /** Places from shards that are all in memory: every look-up answers at once. */

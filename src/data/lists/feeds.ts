@@ -1,5 +1,6 @@
+import { messageOf } from '../../model/error-text.ts';
 import { readUpTo } from '../../net/body.ts';
-import { type DataProblem, reasonOf } from '../data-error.ts';
+import type { DataProblem } from '../data-error.ts';
 
 /** How a feed is fetched. */
 export interface FetchOptions {
@@ -31,9 +32,9 @@ export const DEFAULT_FEED_MAX_BYTES = 64 * 1024 * 1024;
 
 const problem = (code: string, message: string): Fetched => ({ outcome: 'problem', problem: { code, message } });
 
-const messageOf = (error: unknown): string => {
+const causeOf = (error: unknown): string => {
   const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
-  return `${reasonOf(error)}${cause}`;
+  return `${messageOf(error)}${cause}`;
 };
 
 const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
@@ -87,7 +88,7 @@ export async function fetchFeed(url: string, options: FetchOptions): Promise<Fet
   const failure = (error: unknown, code: string): Fetched =>
     signal.aborted
       ? problem('feed_timeout', `no complete answer within ${options.timeoutMs} ms`)
-      : problem(code, messageOf(error));
+      : problem(code, causeOf(error));
 
   let response: Response;
   let asked = url;
@@ -107,7 +108,7 @@ export async function fetchFeed(url: string, options: FetchOptions): Promise<Fet
     try {
       await response.body?.cancel();
     } catch (error) {
-      return problem(code, `${message} (and the connection broke: ${messageOf(error)})`);
+      return problem(code, `${message} (and the connection broke: ${causeOf(error)})`);
     }
     return problem(code, message);
   };

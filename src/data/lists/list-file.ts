@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { messageOf } from '../../model/error-text.ts';
 import { CATEGORIES } from '../../model/reputation.ts';
 import { type ContainerKind, encodeContainer, faultOf, openContainer } from '../container.ts';
 import type { ManifestKind } from '../manifest.ts';
@@ -68,7 +69,7 @@ function readMeta(bytes: Uint8Array): ListMeta {
   try {
     json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (error) {
-    throw faultOf(LIST, 'damaged', `header is not JSON (${error instanceof Error ? error.message : error})`);
+    throw faultOf(LIST, 'damaged', `header is not JSON (${messageOf(error)})`);
   }
   const parsed = metaSchema.safeParse(json);
   if (parsed.success) return parsed.data;

@@ -1,7 +1,8 @@
 import * as z from 'zod';
 import type { Address } from '../../model/address.ts';
+import { messageOf } from '../../model/error-text.ts';
 import { isWithinNotPublicV4, isWithinNotPublicV6, parseAddress, parseCidr } from '../../net/ip.ts';
-import { DataError, reasonOf } from '../data-error.ts';
+import { DataError } from '../data-error.ts';
 import { type Span, wordsToBigint } from '../ranges.ts';
 import type { ListConfig } from './list-config.ts';
 
@@ -283,7 +284,7 @@ function readJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new DataError('list_not_parsable', `not JSON: ${reasonOf(error)}`);
+    throw new DataError('list_not_parsable', `not JSON: ${messageOf(error)}`);
   }
 }
 

@@ -1,9 +1,10 @@
 import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import * as z from 'zod';
+import { messageOf } from '../../model/error-text.ts';
 import type { ListStatus, LocalReputation } from '../../model/reputation.ts';
 import { DATA_SUFFIX } from '../container.ts';
-import { DataError, type DataProblem, reasonOf } from '../data-error.ts';
+import { DataError, type DataProblem } from '../data-error.ts';
 import { fileNames, isMissing, publish, readBytes, replaceFile, versionOf } from '../directory.ts';
 import { type Live, live } from '../live.ts';
 import { manifestOf } from '../manifest.ts';
@@ -16,7 +17,7 @@ import { announceStale, type BrokenList, createReputation } from './standing.ts'
 
 /** Any error as a problem; one that is no {@link DataError} came from the disk. */
 function problemOf(error: unknown): DataProblem {
-  return { code: error instanceof DataError ? error.code : 'list_io', message: reasonOf(error) };
+  return { code: error instanceof DataError ? error.code : 'list_io', message: messageOf(error) };
 }
 
 /** Name of the file beside the compiled lists that says which lists there are. */
@@ -45,7 +46,7 @@ export async function readFeeds(dir: string): Promise<readonly ListConfig[]> {
   try {
     json = JSON.parse(new TextDecoder().decode(bytes));
   } catch (error) {
-    throw new DataError('feeds_invalid', `${path}: not JSON: ${reasonOf(error)}`);
+    throw new DataError('feeds_invalid', `${path}: not JSON: ${messageOf(error)}`);
   }
   const parsed = feedsSchema.safeParse(json);
   if (!parsed.success) {

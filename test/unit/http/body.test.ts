@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { MAX_BODY_BYTES, MAX_NESTING, parseObject } from '../../../src/http/body.ts';
+import { MAX_BODY_BYTES, parseObject } from '../../../src/http/body.ts';
 import { ProblemError } from '../../../src/http/problem.ts';
+import { MAX_JSON_NESTING } from '../../../src/model/json-text.ts';
 import { AUTHORIZED, scene } from '../../support/scene.ts';
 
 interface ProblemDocument {
@@ -194,10 +195,10 @@ describe('nesting', () => {
     expect(refusalOf('['.repeat(100_000))?.code).toBe('nesting_too_deep');
   });
 
-  test(`Nesting up to ${MAX_NESTING} levels parse, one more does not`, () => {
+  test(`Nesting up to ${MAX_JSON_NESTING} levels parse, one more does not`, () => {
     const nested = (levels: number) => `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`;
-    expect(refusalOf(nested(MAX_NESTING))).toBeNull();
-    expect(refusalOf(nested(MAX_NESTING + 1))?.code).toBe('nesting_too_deep');
+    expect(refusalOf(nested(MAX_JSON_NESTING))).toBeNull();
+    expect(refusalOf(nested(MAX_JSON_NESTING + 1))?.code).toBe('nesting_too_deep');
   });
 
   test('Brackets inside strings do not count', () => {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { lessonOf } from '../../../src/engine/lesson.ts';
+import { whyPlaceless } from '../../../src/model/placeless.ts';
 import type { NoAddress } from '../../../src/model/request.ts';
 import { ip } from '../../../src/signals/ip.ts';
-import { whyPlaceless } from '../../../src/signals/placeless.ts';
 import {
   baseline,
   DAY,

@@ -1,3 +1,4 @@
+import { messageOf } from '../model/error-text.ts';
 import { StoreError } from '../model/store-error.ts';
 import { type AnsweredCheck, decisionRecord } from '../records/record.ts';
 import type { RequestScope } from './api-route.ts';
@@ -20,7 +21,7 @@ function record(deps: AppDeps, answered: AnsweredCheck): void {
     deps.records(decisionRecord(answered));
   } catch (error) {
     deps.metrics.recordFailed();
-    deps.log.error('a decision record was not written', { check: answered.result.id, error: textOf(error) });
+    deps.log.error('a decision record was not written', { check: answered.result.id, error: messageOf(error) });
   }
 }
 
@@ -32,10 +33,6 @@ async function learned(deps: AppDeps, answered: AnsweredCheck): Promise<void> {
     const code = error instanceof StoreError ? error.code : 'fault';
     deps.metrics.learnFailed(code);
     const say = code === 'fault' ? deps.log.error : deps.log.warn;
-    say('a check was not learned', { check: answered.result.id, code, error: textOf(error) });
+    say('a check was not learned', { check: answered.result.id, code, error: messageOf(error) });
   }
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,5 @@
-import { PLACELESS_CATEGORIES } from '../model/reputation.ts';
-import type { Observation } from './signal.ts';
+import { PLACELESS_CATEGORIES, type Standing } from './reputation.ts';
+import type { CheckRequest } from './request.ts';
 
 /**
  * Networks of satellite and in-flight operators: an address of theirs is registered at a ground station or an office,
@@ -13,7 +13,13 @@ const SATELLITE_ASNS: ReadonlySet<number> = new Set([
  * Why the place of this request's address is not the place of the person; null when it may be. Such an address takes no
  * part in travel and teaches no place, country or network.
  */
-export function whyPlaceless({ request, standing }: Observation): 'placeless' | 'satellite' | null {
+export function whyPlaceless({
+  request,
+  standing,
+}: {
+  readonly request: Pick<CheckRequest, 'address'>;
+  readonly standing: Standing | null;
+}): 'placeless' | 'satellite' | null {
   const { address } = request;
   if (address === null) return null;
   if (address.kind !== 'public') return 'placeless';
