@@ -17,7 +17,7 @@ import { subjectRoutes } from '../http/subjects.ts';
 import type { Right } from '../model/api-keys.ts';
 import { StoreError } from '../model/store-error.ts';
 
-/** The whole HTTP side as a web-standard `fetch`; it holds no state beside what it is given. */
+/** The HTTP side as a web-standard `fetch`; it keeps no state of its own. */
 export function createApp(deps: AppDeps): Hono<AppEnv> {
   const routes = routesOf(deps);
   const app = new Hono<AppEnv>({ getPath: routePath });
@@ -33,24 +33,20 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
           headers: { Allow: allowed },
         });
       }
-      // The key is asked for inside the matched route: no spelling of a path can reach the handler beside it.
+      // Checked inside the matched route, so that no spelling of the path avoids it.
       if (route.access !== 'own' && c.req.header(CALLER_KEY_HEADER) !== undefined) throw notAHook();
       if (route.access !== 'own' && route.access !== 'public') admit(c, deps, route.access);
       return responseOf(await route.handle(c), requestId);
     });
   }
   app.notFound((c) =>
-    answerProblem(
-      c,
-      deps,
-      new ProblemError('not_found', 'there is nothing at this path; GET /openapi.json lists what there is'),
-    ),
+    answerProblem(c, deps, new ProblemError('not_found', 'no route has this path; GET /openapi.json lists all routes')),
   );
   app.onError((error, c) => answerProblem(c, deps, problemOf(error, c, deps)));
   return app;
 }
 
-/** Every route of the service. A new group of routes is one more line here. */
+/** Every route of the service. A new group of routes is one line here. */
 export function routesOf(deps: AppDeps): readonly Route[] {
   const routes: Route[] = [
     ...riskCheckRoutes(deps),
@@ -65,7 +61,7 @@ export function routesOf(deps: AppDeps): readonly Route[] {
   return [...routes, openApiRoute(routes)];
 }
 
-/** Lets a caller in that has the right. */
+/** Requires a caller with the right. */
 function admit(c: AppContext, deps: AppDeps, right: Right): void {
   const caller = authenticate(deps.findCaller, c.req.header('authorization'));
   c.set('caller', caller.name);
@@ -74,11 +70,11 @@ function admit(c: AppContext, deps: AppDeps, right: Right): void {
   throw rightMissing(caller, right);
 }
 
-/** A gateway that asks the wrong route would read its 200 as "let in", whatever the body says. */
+/** A gateway that calls the wrong route would read its status 200 as "allow". */
 function notAHook(): ProblemError {
   return new ProblemError(
     'not_a_hook',
-    'this route takes no X-Stepgate-Key; a gateway asks /forward-auth or /ext-authz, everybody else leaves the header out',
+    'this route does not accept X-Stepgate-Key; gateways call /forward-auth or /ext-authz, other callers leave the header out',
   );
 }
 
@@ -91,7 +87,7 @@ function openApiRoute(routes: readonly Route[]): Route {
     summary: 'The OpenAPI 3.1 document of this service',
     answers: { 200: { description: 'The document' } },
     handle: () => {
-      // Made for the first who asks: most processes are never asked.
+      // Built on the first request; most processes never need it.
       document ??= openApiDocument(routes);
       return jsonReply(document);
     },
@@ -108,7 +104,7 @@ function routesByPath(routes: readonly Route[]): ReadonlyMap<string, ReadonlyMap
   return byPath;
 }
 
-/** RFC 9110 lets a field hold more; what is echoed into headers and logs is held to printable ASCII. */
+/** Narrower than RFC 9110: printable ASCII only, because it is echoed into headers and logs. */
 const REQUEST_ID = /^[!-~](?:[ -~]{0,126}[!-~])?$/;
 
 function requestIdOf(c: AppContext, deps: AppDeps): string {
@@ -116,7 +112,7 @@ function requestIdOf(c: AppContext, deps: AppDeps): string {
   return sent !== undefined && REQUEST_ID.test(sent) ? sent : deps.scopeOf(c).engine.newId();
 }
 
-/** No answer may be kept or compared by a cache: a decision holds for the moment it was made. */
+/** Caches must not keep or revalidate an answer: a decision holds for one moment. */
 function responseOf({ status, headers, body }: Reply, requestId: string): Response {
   return new Response(body, {
     status,
@@ -134,16 +130,16 @@ function responseOf({ status, headers, body }: Reply, requestId: string): Respon
 function problemOf(error: Error, c: AppContext, deps: AppDeps): ProblemError {
   if (error instanceof ProblemError) return error;
   if (error instanceof StoreError) {
-    return new ProblemError('store_unavailable', `the store did not answer (${error.code}); try again shortly`, {
+    return new ProblemError('store_unavailable', `the store did not respond (${error.code}); try again shortly`, {
       headers: { 'Retry-After': '1' },
     });
   }
-  deps.log.error('a request ended in a fault', {
+  deps.log.error('a request failed', {
     request_id: c.get('requestId'),
     method: c.req.method,
     error: error.stack ?? error.message,
   });
-  return new ProblemError('internal', 'the service failed; its log says why under this X-Request-ID');
+  return new ProblemError('internal', 'the service failed; its log has the details under this X-Request-ID');
 }
 
 function answerProblem(c: AppContext, deps: AppDeps, problem: ProblemError): Response {

@@ -9,21 +9,21 @@ import { joseVerifier, type ProofVerifierOptions } from '../step-up/jose.ts';
 import { pseudonymizer } from '../store/pseudonym.ts';
 import type { Store } from '../store/store.ts';
 
-/** What an engine is made of. Nothing else reaches it: no clock, no chance, no environment. */
+/** Everything that an engine is made of: it reads no clock, randomness or environment of its own. */
 export interface EngineParts {
-  /** The live rules: read once for each check. */
+  /** The live rules; read once per check. */
   readonly rules: () => RuleSet;
-  /** Held to its time budget already, where it needs one. */
+  /** Already limited to its time budget, if it needs one. */
   readonly store: Store;
   readonly geo: GeoSource;
-  /** The live address lists: read once for each check. */
+  /** The live address lists; read once per check. */
   readonly lists: () => Reputation;
-  /** Whose step-up tokens are taken; with none a proof is refused as `no_issuer`. */
+  /** Issuers whose step-up tokens are accepted; without any, a proof is refused as `no_issuer`. */
   readonly issuers: readonly IssuerSettings[];
   readonly secrets: EngineSecrets;
   /** Epoch milliseconds. */
   readonly now: () => number;
-  /** Numbers from 0 to below 1; ids are made of them, so that they have to be hard to guess outside of tests. */
+  /** Numbers from 0 to below 1. Ids are made of them, so outside of tests they must be hard to guess. */
   readonly random: () => number;
   /** How the keys of issuers are fetched. Default: the runtime's `fetch`. */
   readonly keys?: KeyFetching;
@@ -31,15 +31,15 @@ export interface EngineParts {
 
 /** Secrets of the service. */
 export interface EngineSecrets {
-  /** At least 32 bytes each: the first signs device tokens, all verify. */
+  /** At least 32 bytes each. The first signs device tokens, all verify. */
   readonly deviceTokens: readonly string[];
-  /** Keys the HMAC that hides subjects, addresses and fingerprints in the store. */
+  /** HMAC key that hides subjects, addresses and fingerprints in the store. */
   readonly privacyKey: string;
 }
 
 export type KeyFetching = Partial<Pick<ProofVerifierOptions, 'fetch' | 'shareFetches' | 'onRefetch'>>;
 
-/** The parts that may differ from request to request: on Workers a connection belongs to the request that opened it. */
+/** Parts that may differ per request: on Workers a connection belongs to the request that opened it. */
 type PartsOfRequest = 'store' | 'geo' | 'reputation';
 
 /**
@@ -51,7 +51,7 @@ export function assembleEngine({ store, geo, lists, ...lasting }: EngineParts): 
   return { ...assembleLasting(lasting), store, geo, reputation: lists };
 }
 
-/** The engine without what each request brings by itself. Throws as {@link assembleEngine} does. */
+/** The engine without the parts of a single request. Throws as {@link assembleEngine} does. */
 export function assembleLasting({
   rules,
   issuers,

@@ -11,54 +11,54 @@ import { singleUseGap, unrankedAcrValues } from '../step-up/requirement.ts';
 import type { EngineSecrets, KeyFetching } from './assemble-engine.ts';
 import type { Settings } from './settings.ts';
 
-/** The rules in force, and what is said when others want to take their place. */
+/** The active rules, and the log messages of a reload. */
 export interface LiveRules {
   readonly current: () => RuleSet;
-  /** Puts a whole and valid set in force: every check sees the old or the new one. */
+  /** Activates a complete, valid set: every check sees either the old or the new one. */
   readonly swap: (next: RuleSet) => void;
-  /** The set in force goes on. */
+  /** Logs a rejected change; the active set stays. */
   readonly refuse: (error: RulesError) => void;
 }
 
-/** Begins with this set. */
 export function liveRules(first: RuleSet, log: Log, { stepUpIssuers }: Pick<Settings, 'stepUpIssuers'>): LiveRules {
   let rules = first;
-  tellOfRoutes(log, rules);
+  logRoutes(log, rules);
   warnOfSingleUse(log, rules, stepUpIssuers);
   return {
     current: () => rules,
     swap: (next) => {
       rules = next;
       log.info('new rules are live', { revision: next.revision, rules: next.ruleCount, files: next.files });
-      tellOfRoutes(log, next);
+      logRoutes(log, next);
       warnOfSingleUse(log, next, stepUpIssuers);
     },
-    refuse: (error) => log.error('changed rules were refused, the old ones go on', { problem: error.message }),
+    refuse: (error) =>
+      log.error('changed rules were rejected; the previous rules stay active', { problem: error.message }),
   };
 }
 
-/** An origin may answer methods that no route names (`PROPFIND`, `PATCH`); whoever wrote the routes should know. */
-function tellOfRoutes(log: Log, { routes, warnings }: RuleSet): void {
+/** Logs warnings, and methods that no route names although an origin may answer them (`PROPFIND`, `PATCH`). */
+function logRoutes(log: Log, { routes, warnings }: RuleSet): void {
   for (const warning of warnings) log.warn(`rules: ${warning}`);
   const open = openMethods(routes).map(({ path, methods }) => `${methods.join(', ')} ${path}`);
   if (open.length > 0) {
-    // Meant so as a rule, as in the default policy: `rules lint` is where to ask about it.
-    log.info('these routes name methods; any other method there is judged as the default action, not as theirs', {
+    // Usually intended, as in the default policy, so this is no warning; `rules lint` reports it too.
+    log.info('these routes list methods; any other method on them is judged as the default action', {
       action: DEFAULT_ACTION,
       routes: open,
     });
   }
 }
 
-/** A rule that asks for a log-in of its own has to know where it gets no more than a token of its own. */
+/** Warns where single use spends a token instead of the log-in. */
 function warnOfSingleUse(log: Log, { singleUse }: RuleSet, issuers: Settings['stepUpIssuers']): void {
   const gap = singleUseGap(singleUse, issuers);
   if (gap !== null) log.warn(gap);
 }
 
-/** What a list past its age says is unknown from now on; somebody should bring it up to date. */
+/** Warns that a list is too old to be used. */
 export function warnOfStaleList(log: Log, { name, category, ageDays, maxAgeDays }: ListStatus): void {
-  log.warn('an address list is past its age: its category is unknown until `stepgate lists update` or a new build', {
+  log.warn('an address list is too old: its category is unknown until `stepgate lists update` or a new build', {
     list: name,
     category,
     age_days: Math.floor(ageDays),
@@ -66,44 +66,43 @@ export function warnOfStaleList(log: Log, { name, category, ageDays, maxAgeDays 
   });
 }
 
-/** A variable that is set in vain was meant to do something. */
+/** Warns of variables without effect. */
 export function warnOfIgnored(log: Log, { ignored, misspelt }: Settings): void {
-  if (ignored.length > 0) log.warn('these settings mean nothing on this runtime', { settings: ignored });
+  if (ignored.length > 0) log.warn('these settings have no effect on this runtime', { settings: ignored });
   for (const { name, nearest } of misspelt) {
-    log.warn('a variable of the environment looks like a setting and is none', { variable: name, nearest });
+    log.warn('an environment variable looks like a misspelt setting', { variable: name, nearest });
   }
 }
 
-/** The secrets of the settings. */
 export function secretsOf({ deviceTokenSecrets, privacyKey }: Settings): EngineSecrets {
   return { deviceTokens: deviceTokenSecrets, privacyKey };
 }
 
-/** The acr values of a rule that none of the configured issuers can meet. */
+/** Finds the acr values of a rule that no configured issuer can meet. */
 export function unmetBy({ stepUpIssuers }: Settings): UnmetAcrValues {
   return (acrValues) => unrankedAcrValues(acrValues, stepUpIssuers);
 }
 
-/** How the keys of the configured issuers are fetched: each fetch is counted and logged. */
+/** Fetches the keys of issuers; counts and logs each fetch. */
 export function watchedKeys({ log, metrics }: { readonly log: Log; readonly metrics: Metrics }): KeyFetching {
   return {
     onRefetch: ({ issuer, outcome, why, stale }) => {
       metrics.keysAsked(issuer, stale ? 'stale' : outcome);
-      if (outcome === 'failed') log.warn('the keys of an issuer cannot be had', { issuer, why, stale });
+      if (outcome === 'failed') log.warn('the keys of an issuer could not be fetched', { issuer, why, stale });
       else log.debug('the keys of an issuer were fetched', { issuer });
     },
   };
 }
 
-/** Work that follows answers. */
+/** Work that runs after answers. */
 export interface Afterwork {
-  /** Runs it in a turn of its own, so that the answer leaves first. Resolves when it ended, well or not. */
+  /** Runs work in a later turn, so that the answer is sent first. Resolves when the work ends, even if it failed. */
   readonly add: (work: () => Promise<void>) => Promise<void>;
-  /** Resolves when nothing runs any more. */
+  /** Resolves when no work is left. */
   readonly settled: () => Promise<void>;
 }
 
-/** None yet. Work that fails is logged. */
+/** Logs work that fails. */
 export function afterwork(log: Log): Afterwork {
   const running = new Set<Promise<void>>();
   return {
@@ -128,7 +127,7 @@ export function afterwork(log: Log): Afterwork {
   };
 }
 
-/** Numbers from 0 to below 1 from the runtime's secure random source, fetched many at a time. */
+/** Numbers from 0 to below 1 from the runtime's secure random source, generated in batches. */
 export function randomFractions(): () => number {
   const words = new Uint32Array(256);
   let next = words.length;

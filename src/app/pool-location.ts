@@ -1,6 +1,6 @@
 /**
- * Where Cloudflare can be asked to keep a Durable Object: west and east of North America, South America, west and east of
- * Europe, Asia-Pacific, Oceania, Africa, the Middle East.
+ * Regions in which Cloudflare can place a Durable Object: western and eastern North America, South America, western and
+ * eastern Europe, Asia-Pacific, Oceania, Africa, the Middle East.
  *
  * @see https://developers.cloudflare.com/durable-objects/reference/data-location/
  */

@@ -20,9 +20,9 @@ const namedKeys = z.string().transform((value, context): readonly ApiKey[] => {
     const [, name, rest] = /^([A-Za-z0-9._-]{1,64}):(.+)$/.exec(entry) ?? [];
     const fault = (message: string) => context.addIssue({ code: 'custom', message: `entry ${i + 1} ${message}` });
     if (name === undefined || rest === undefined) {
-      fault('must be `name:secret` or `name:sha256:hex`, the name of letters, digits, `.`, `_` and `-`');
+      fault('must be `name:secret` or `name:sha256:hex`, where the name has letters, digits, `.`, `_` and `-`');
     } else if (keys.some((key) => key.name === name)) {
-      fault(`names the caller ${name} again; use one name for each key`);
+      fault(`uses the name ${name} twice; give each key its own name`);
     } else if (rest.startsWith('sha256:')) {
       const hex = rest.slice('sha256:'.length);
       if (/^[0-9a-f]{64}$/i.test(hex))
@@ -34,11 +34,12 @@ const namedKeys = z.string().transform((value, context): readonly ApiKey[] => {
       keys.push({ name, rights: USUAL_RIGHTS, kind: 'secret', secret: rest });
     }
   }
-  if (keys.length === 0 && context.issues.length === 0) context.addIssue({ code: 'custom', message: 'names no key' });
+  if (keys.length === 0 && context.issues.length === 0)
+    context.addIssue({ code: 'custom', message: 'contains no key' });
   return keys;
 });
 
-/** The text of a keys file begins as no name of a caller does. */
+/** JSON is a keys file: no caller's name starts like one. */
 export const apiKeys = z.string().transform((value, context): readonly ApiKey[] => {
   const read = (value.startsWith('{') ? keysText : namedKeys).safeParse(value, { reportInput: true });
   if (read.success) return read.data;
@@ -46,10 +47,10 @@ export const apiKeys = z.string().transform((value, context): readonly ApiKey[] 
   return z.NEVER;
 });
 
-/** Shortest API key that is taken in clear, in characters. */
+/** Minimum length of a plain API key, in characters. */
 const MIN_API_KEY_LENGTH = 16;
 
-/** One URL of Redis, or a list of those of a cluster. */
+/** The URL of a Redis, or those of a cluster. */
 export const redisUrl = z.string().transform((value, context): string => {
   try {
     parseRedisUrl(value);
@@ -60,7 +61,7 @@ export const redisUrl = z.string().transform((value, context): string => {
   return value;
 });
 
-/** CIDRs, `unix:` and `hops:N`; unset trusts no proxy. */
+/** CIDRs, `unix:` and `hops:N`. Unset trusts no proxy. */
 export const trustedProxies = z
   .string()
   .optional()
@@ -74,7 +75,7 @@ export const trustedProxies = z
     }
   });
 
-/** Entries between commas, without blanks around them and without empty ones. */
+/** Comma-separated entries, trimmed, without empty ones. */
 export function listOf(value: string): string[] {
   return value
     .split(',')
@@ -82,16 +83,16 @@ export function listOf(value: string): string[] {
     .filter((entry) => entry !== '');
 }
 
-/** A host that `return_to` may name. */
+/** A host allowed in `return_to`. */
 export const returnHost = z
   .string()
   .toLowerCase()
   .regex(
     /^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/,
-    'must be a host name, with a port where it is not the usual one',
+    'must be a host name, with a port unless it is the default',
   );
 
-/** Plain HTTP is for development on one machine. */
+/** Plain HTTP is allowed for local development only. */
 function isSecureUrl(value: string): boolean {
   const url = URL.canParse(value) ? new URL(value) : null;
   if (url === null || url.username !== '' || url.password !== '' || url.hash !== '') return false;
@@ -107,7 +108,7 @@ export const stepUpUrl = z
   .refine(isSecureUrl, 'must be an absolute https:// URL without user and fragment (http:// only for localhost)')
   .transform((value) => new URL(value).href);
 
-/** An address of this service, without a slash at the end. */
+/** A URL of this service, without a trailing slash. */
 export const publicUrl = z
   .string()
   .refine(

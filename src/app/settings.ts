@@ -17,18 +17,17 @@ import {
   trustedProxies,
 } from './setting-values.ts';
 
-/** What is loaded of the geo data: cities, countries only, nothing. */
+/** How much of the geo data is loaded. */
 export const GEO_DATA = ['city', 'country', 'none'] as const;
 export type GeoData = (typeof GEO_DATA)[number];
 
-/** Written in any other way, production could pass for development. */
+/** Any other spelling is an error: otherwise a misspelt `production` would run as development. */
 const ENVIRONMENTS: readonly string[] = ['development', 'test', 'production'];
 const ENVIRONMENTS_NAMED = 'development, test or production';
 
-/** What the service runs on. */
 export type Runtime = 'node' | 'workers';
 
-/** Sections of docs/settings.md, in its order. */
+/** Sections of docs/settings.md, in order. */
 export const SETTING_TOPICS = [
   'Server',
   'Keys and secrets',
@@ -40,21 +39,21 @@ export const SETTING_TOPICS = [
 ] as const;
 type SettingTopic = (typeof SETTING_TOPICS)[number];
 
-/** One environment variable: what it means, for the documentation; how it is read, for {@link loadSettings}. */
+/** One environment variable: its meaning, for the documentation, and how {@link loadSettings} reads it. */
 interface SettingSpec<T> {
-  /** Of the variable. */
+  /** Name of the variable. */
   readonly name: string;
   readonly topic: SettingTopic;
   readonly meaning: string;
-  /** What holds where the variable is unset, for the documentation. */
+  /** What applies when the variable is unset, for the documentation. */
   readonly fallback: string;
-  /** A secret is never quoted in an error. */
+  /** Secrets are never quoted in errors. */
   readonly secret: boolean;
-  /** The one runtime on which it means something; null for both. */
+  /** The runtime that uses it; null for both. */
   readonly only: Runtime | null;
-  /** Makes the text of a fresh secret, in development; production refuses to start without it. Null for any other setting. */
+  /** Turns random text into a secret for development; production requires the variable. Null for other settings. */
   readonly made: ((secret: string) => string) | null;
-  /** From the text of the variable; undefined where it is unset or empty. */
+  /** Parses the variable; its text is undefined when unset or empty. */
   readonly schema: z.ZodType<T, string | undefined>;
 }
 
@@ -107,12 +106,12 @@ function oneOf<T extends string>(
   return setting(name, topic, schema, meaning, `\`${fallback}\``);
 }
 
-/** What holds where the variable is unset. */
+/** The fallback when the variable is unset. */
 function or<T, F>(fallback: F, schema: z.ZodType<T, string>) {
   return schema.optional().transform((value): T | F => value ?? fallback);
 }
 
-/** Every setting: the environment variable that is read, by the name that it has in the program. Grouped by topic, as in docs/settings.md. */
+/** Every setting, by its name in the code. Grouped by topic, as in docs/settings.md. */
 export const SETTINGS = {
   production: setting(
     'NODE_ENV',
@@ -201,7 +200,7 @@ export const SETTINGS = {
     'number of Durable Objects that share the requests when REDIS_POOL is bound, each with one connection to Redis',
     'workers',
   ),
-  /** Null: near to the first request. */
+  /** Null: near the first request. */
   redisPoolLocation: setting(
     'REDIS_POOL_LOCATION',
     'Store',
@@ -282,7 +281,7 @@ export const SETTINGS = {
     'GEO_DIR',
     'Places and address lists',
     'data/geo',
-    'directory that `stepgate geo build` fills; while it is empty, the data of geoip-lite is used; a Worker carries what its build finds there',
+    'output directory of `stepgate geo build`; while it is empty, the data of geoip-lite is used; a Worker build bundles it from there',
     'node',
   ),
   geoMaxAgeDays: wholeNumber(
@@ -291,14 +290,14 @@ export const SETTINGS = {
     1,
     3650,
     180,
-    'older geo data still answers; a warning at start and `geo.problem` of `/readyz` say that it is old',
+    'older geo data is still used, with a warning at start and in `geo.problem` of `/readyz`',
   ),
-  /** True takes `request.cf` for the place of the client. */
+  /** True uses `request.cf` for the place of the client. */
   geoFromCf: setting(
     'GEO_FROM_CF',
     'Places and address lists',
     or('off', z.string().pipe(z.enum(['on', 'off']))).transform((value) => value === 'on'),
-    '`on`: the place of the client is what `request.cf` says; only where the Worker is the gateway itself, or is called by one over a service binding that hands `cf` on',
+    '`on`: take the place of the client from `request.cf`; only if the Worker is the gateway itself, or a gateway calls it over a service binding and passes `cf` on',
     '`off`',
     { only: 'workers' },
   ),
@@ -315,7 +314,7 @@ export const SETTINGS = {
     1,
     10_000,
     250,
-    'how long a check waits for geo data and address lists that its isolate has not read yet, in milliseconds, 1 to 10000',
+    'how long a check waits for geo data and address lists that its isolate has not loaded yet, in milliseconds, 1 to 10000',
     'workers',
   ),
 } as const;
@@ -326,45 +325,45 @@ type SettingValues = {
   readonly [Key in keyof Declared]: Declared[Key] extends SettingSpec<infer Value> ? Value : never;
 };
 
-/** What the environment says, validated. */
+/** All settings, validated. */
 export interface Settings extends SettingValues {
-  /** Secrets that were made because the environment gave none: they do not outlive the process. */
+  /** Secrets that were generated because none was set; they last as long as the process. */
   readonly made: readonly string[];
-  /** Variables that are set and mean nothing on this runtime. */
+  /** Variables that are set but have no effect on this runtime. */
   readonly ignored: readonly string[];
-  /** Variables that are set, are none of the settings and look like one. */
+  /** Variables that are set and look like misspelt settings. */
   readonly misspelt: readonly { readonly name: string; readonly nearest: string }[];
 }
 
-/** One setting that cannot be used. */
+/** One unusable setting. */
 export interface SettingFault {
   /** `missing` or `invalid`. */
   readonly code: 'missing' | 'invalid';
   readonly name: string;
-  /** What was found, what is allowed, what to do. Never holds a secret. */
+  /** What was found, what is allowed and what to do. Never contains a secret. */
   readonly message: string;
 }
 
-/** The environment cannot be used. Lists every fault, not only the first. */
+/** Thrown when settings are unusable; lists every fault. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
   readonly code = 'invalid_settings';
   readonly faults: readonly SettingFault[];
   constructor(faults: readonly SettingFault[]) {
-    super(['the settings cannot be used:', ...faults.map(({ name, message }) => `  ${name} ${message}`)].join('\n'));
+    super(['the settings are not usable:', ...faults.map(({ name, message }) => `  ${name} ${message}`)].join('\n'));
     this.faults = faults;
   }
 }
 
-/** The environment as a process or a Worker has it. */
+/** The environment variables of a process or a Worker. */
 export interface Environment {
   readonly [name: string]: string | undefined;
 }
 
 /**
- * Reads all settings. An empty variable counts as unset. `makeSecret` is the chance: at least 32 bytes as printable
- * ASCII without commas or colons; outside production it stands in for each secret that is missing. On Workers a store of
- * one isolate's own memory is for development: production must name a Redis.
+ * Reads all settings. An empty variable counts as unset. `makeSecret` returns at least 32 random bytes as printable ASCII
+ * without commas or colons, for missing secrets outside of production. On Workers, production requires a Redis: the memory
+ * of an isolate is for development only.
  *
  * @throws {SettingsError} listing every fault
  */
@@ -375,17 +374,17 @@ export function loadSettings(environment: Environment, makeSecret: () => string,
     const value = environment[name]?.trim();
     return value === '' ? undefined : value;
   };
-  // As it is written: other programs, which do not cut blanks, read this variable too.
+  // Not trimmed, because other programs read this variable and do not trim it.
   const nodeEnv = found(SETTINGS.production.name) && environment[SETTINGS.production.name];
   const production = nodeEnv === 'production';
 
-  /** The text to read a setting from; null where there is a fault, which is then listed. */
+  /** The text of a setting; null where it has a fault, which is then recorded. */
   const textOf = (spec: SettingSpec<unknown>): string | undefined | null => {
     if (spec === SETTINGS.production) return nodeEnv;
     const text = found(spec.name);
     if (text !== undefined || spec.made === null) return text;
     if (production) {
-      const message = `is not set; with NODE_ENV=production it must be: ${spec.meaning}`;
+      const message = `is not set, and NODE_ENV=production requires it: ${spec.meaning}`;
       faults.push({ code: 'missing', name: spec.name, message });
       return null;
     }
@@ -416,7 +415,7 @@ export function loadSettings(environment: Environment, makeSecret: () => string,
   const names = Object.values(SETTINGS).map(({ name }) => name);
   return {
     ...values,
-    // The one key of development may do everything.
+    // The generated development key has all rights.
     apiKeys: made.includes(SETTINGS.apiKeys.name)
       ? values.apiKeys.map((key) => ({ ...key, rights: ['admin'] }))
       : values.apiKeys,
@@ -431,10 +430,10 @@ export function loadSettings(environment: Environment, makeSecret: () => string,
   };
 }
 
-/** `SESSION_COOKIE_NAME` for `SESSION_COOKIE`, `TRUSTED_PROXY` for `TRUSTED_PROXIES`: so long a beginning is no other program's. */
+/** Prefix length that marks a typo: `SESSION_COOKIE_NAME` for `SESSION_COOKIE`, `TRUSTED_PROXY` for `TRUSTED_PROXIES`. */
 const TELLING_BEGINNING = 10;
 
-/** The setting that a variable was probably meant to be. */
+/** The setting that a variable probably was meant to be. */
 function nearestSetting(name: string, names: readonly string[]): string | undefined {
   const beginning = name.toUpperCase().slice(0, TELLING_BEGINNING);
   return (
@@ -443,5 +442,5 @@ function nearestSetting(name: string, names: readonly string[]): string | undefi
 }
 
 const NO_STORE_ON_WORKERS =
-  'is not set; on Workers with NODE_ENV=production it must be: each isolate would otherwise have a memory of its own, ' +
-  'which counts and learns nothing beyond it. Set it to a Redis that Workers can reach: `npx wrangler secret put REDIS_URL`';
+  'is not set, and NODE_ENV=production requires it on Workers: otherwise each isolate would have its own memory, ' +
+  'and counts and baselines would not be shared. Set it to a Redis that Workers can reach: `npx wrangler secret put REDIS_URL`';

@@ -9,13 +9,13 @@ const factValue = z.union([z.number(), z.string(), z.boolean(), z.array(z.string
 const facts = z.record(z.string(), factValue);
 const moment = z.string().meta({ format: 'date-time' });
 
-/** The device of an answer; `token` stands in it when the device has just become trusted. */
+/** The device in an answer. `token` is set when the device has just become trusted. */
 export const deviceAnswer = z.object({
   id: z.string(),
   token: z
     .string()
     .optional()
-    .describe('Only when trust was given or renewed: to be kept by the client and sent as `device.token`.'),
+    .describe('Set when trust was given or renewed; the client keeps it and sends it as `device.token`.'),
   expires_at: moment.optional(),
 });
 
@@ -28,14 +28,13 @@ const stepUpAnswer = z.object({
   www_authenticate: z.string().meta({ description: 'RFC 9470 challenge for the client.' }),
 });
 
-/** What a client has to ask its provider for, as it goes on the wire. */
 export type StepUpAnswer = z.infer<typeof stepUpAnswer>;
 
 /** Answer to `POST /v1/risk-check`. */
 export const riskCheckAnswer = z.object({
   id: z.string().meta({ description: 'ULID of the check; the decision record has the same.' }),
   decision,
-  score: z.number().min(0).max(100).describe('Sum of the points of the rules that match, clamped once.'),
+  score: z.number().min(0).max(100).describe('Sum of the points of all matching rules, clamped to 0..100.'),
   level: z.enum(['low', 'medium', 'high']),
   reasons: z.array(
     z.object({ code: z.string(), rule: z.string().nullable(), points: z.number(), message: z.string(), facts }),
@@ -43,7 +42,7 @@ export const riskCheckAnswer = z.object({
   rule: z
     .object({ id: z.string(), file: z.string() })
     .nullable()
-    .describe('The rule that decided; null where none matched, and the default or the floor holds.'),
+    .describe('The rule that decided; null if none matched and the default or the floor applies.'),
   step_up: stepUpAnswer
     .extend({
       required: z.literal(true),
@@ -51,10 +50,10 @@ export const riskCheckAnswer = z.object({
       error: z
         .object({ code: z.string(), message: z.string() })
         .optional()
-        .describe('Why the proof that came along was not taken.'),
+        .describe('Why the proof that was sent is not enough.'),
     })
     .optional()
-    .describe('There when a step-up is asked for, satisfied or not.'),
+    .describe('Set when a step-up is required, satisfied or not.'),
   signals: z.record(
     z.string(),
     z.object({
@@ -65,7 +64,7 @@ export const riskCheckAnswer = z.object({
   ),
   degraded: z
     .array(z.object({ part: z.string(), why: z.string() }))
-    .describe('What was missing; the decision is then the floor of the action at least.'),
+    .describe('What was missing; the decision is then at least the floor of the action.'),
   dry_run: z
     .object({ decision, rules: z.array(z.string()) })
     .describe('What would be decided if the rules in `dry_run` mode were binding, and which of them matched.'),
@@ -75,8 +74,8 @@ export const riskCheckAnswer = z.object({
 });
 
 /**
- * Answer to `POST /v1/risk-check` with `Prefer: return=minimal` (RFC 7240): the parts of the full answer that a caller acts on.
- * `device` is there only with a `token`.
+ * Answer to `POST /v1/risk-check` with `Prefer: return=minimal` (RFC 7240): the parts of the full answer that a caller acts
+ * on. `device` is set only with a `token`.
  */
 export const minimalAnswer = riskCheckAnswer.pick({
   id: true,
@@ -86,7 +85,6 @@ export const minimalAnswer = riskCheckAnswer.pick({
   device: true,
 });
 
-/** The body that answers a caller which prefers it minimal. */
 export type MinimalAnswer = z.infer<typeof minimalAnswer>;
 
 /** Answer to `POST /v1/events`. */
@@ -103,7 +101,7 @@ const proofAnswer = z.object({
   expires_at: moment,
 });
 
-/** The evidence of a valid proof. */
+/** What a valid proof shows. */
 export type ProofAnswer = z.infer<typeof proofAnswer>;
 
 /** Answer to `POST /v1/step-up/verify`. */
@@ -117,7 +115,6 @@ export const verifyAnswer = z.discriminatedUnion('valid', [
   }),
 ]);
 
-/** The body that answers whether a token is proof enough. */
 export type VerifyAnswer = z.infer<typeof verifyAnswer>;
 
 const knownDevice = z.object({
@@ -127,10 +124,9 @@ const knownDevice = z.object({
   revoked_at: moment.nullable(),
   first_seen: moment,
   last_seen: moment,
-  client: z.string().nullable().meta({ description: 'Browser and operating system when last seen.' }),
+  client: z.string().nullable().meta({ description: 'Browser and operating system as last seen.' }),
 });
 
-/** A device of a subject as it goes on the wire. */
 export type KnownDeviceAnswer = z.infer<typeof knownDevice>;
 
 /** Answer to `GET /v1/subjects/{id}/devices`. */
@@ -143,7 +139,7 @@ export const subjectAnswer = z.object({
     .object({
       first_seen: moment,
       last_seen: moment,
-      learned: z.number().meta({ description: 'Requests and successes it was learned from.' }),
+      learned: z.number().meta({ description: 'Requests and reported successes that it was learned from.' }),
       places: z.array(
         z.object({
           lat: z.number(),
@@ -155,21 +151,19 @@ export const subjectAnswer = z.object({
         }),
       ),
       countries: z.array(z.object({ code: z.string(), last_seen: moment })),
-      networks: z.number().meta({ description: 'How many networks are known; the store does not hold which.' }),
+      networks: z.number().meta({ description: 'How many networks are known; the store does not keep which.' }),
       sessions: z.array(z.object({ started_at: moment, last_seen: moment, country: z.string().nullable() })),
       devices: z.array(knownDevice),
     })
     .nullable(),
-  counters: z.record(z.string(), z.number()).describe('What is counted of the subject, by the name of its fact.'),
+  counters: z.record(z.string(), z.number()).describe('Counters of the subject, by name of their fact.'),
 });
 
-/** What is stored about a subject, as it goes on the wire. */
 export type SubjectAnswer = z.infer<typeof subjectAnswer>;
 
-/** The body that answers a risk check. */
 export type RiskCheckAnswer = z.infer<typeof riskCheckAnswer>;
 
-/** What became of a token that was shown by itself, as it goes on the wire. */
+/** The answer to a token that was presented by itself. */
 export function verifyAnswerOf(presented: Presented): VerifyAnswer {
   if (presented.valid) return { valid: true, proof: proofAnswerOf(presented.proof) };
   const { error, demand } = presented;
@@ -193,10 +187,10 @@ export function isoOf(ms: number): string {
   return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
-/** Why a proof that came along was not taken. */
+/** Why a proof that was sent is not enough. */
 export type ProofFault = NonNullable<NonNullable<CheckResult['stepUp']>['error']>;
 
-/** A requirement as it goes on the wire; `error` is why the proof that came along was not taken. */
+/** A requirement for an answer; `error` is why the proof that was sent is not enough. */
 export function demandAnswer(requirement: Requirement, error: ProofFault | null): StepUpAnswer {
   return {
     acr_values: [...requirement.acrValues],
@@ -207,14 +201,14 @@ export function demandAnswer(requirement: Requirement, error: ProofFault | null)
   };
 }
 
-/** The challenge of a step-up (RFC 9470); it names the reason why a proof that came along was not taken. */
+/** The challenge of a step-up (RFC 9470), with the reason why a proof that was sent is not enough. */
 export function challengeOf(requirement: Requirement, error: ProofFault | null): string {
   if (error === null) return wwwAuthenticate(requirement);
   const { code, message } = error;
   return wwwAuthenticate(requirement, INNER_CODES.has(code) ? { code } : { code, description: message });
 }
 
-/** Their messages tell callers about hosts, issuers and the store; a challenge goes on to whoever sent the token. */
+/** Codes whose messages mention hosts, issuers or the store, which the client must not see. */
 const INNER_CODES: ReadonlySet<string> = new Set([
   'issuer_unknown',
   'keys_cooling',

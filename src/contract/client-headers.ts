@@ -1,13 +1,13 @@
 import { cookieValue, DEVICE_COOKIE } from './cookies.ts';
 import { MAX_DEVICE_TOKEN_LENGTH } from './limits.ts';
 
-/** Header in which a client brings a step-up token, in lower case. */
+/** Header with a step-up token, in lower case. */
 export const STEP_UP_HEADER = 'x-step-up-token';
 
 /** Reads one header of a request; null when it is absent or empty. */
 export type ReadHeader = (name: string) => string | null;
 
-/** A top-level page load by a browser, which can follow a redirect to the step-up page. */
+/** Whether this is a top-level page load by a browser, which can follow a redirect to the step-up page. */
 export function isNavigation({ method }: { readonly method: string | null }, header: ReadHeader): boolean {
   const mode = header('sec-fetch-mode');
   return (
@@ -17,12 +17,12 @@ export function isNavigation({ method }: { readonly method: string | null }, hea
   );
 }
 
-/** The token of an `Authorization: Bearer` header; null when it has none. */
+/** The token of an `Authorization: Bearer` header; null if there is none. */
 export function bearerOf(authorization: string | null): string | null {
   return /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i.exec(authorization ?? '')?.[1] ?? null;
 }
 
-/** The token of the device cookie in a `Cookie` header; null where there is none, or one that is too long to be a token. */
+/** The token of the device cookie; null if there is none, or one that is too long to be a token. */
 export function deviceTokenOf(cookies: string | null): string | null {
   const token = cookieValue(cookies, DEVICE_COOKIE);
   return token !== null && token.length <= MAX_DEVICE_TOKEN_LENGTH ? token : null;

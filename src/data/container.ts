@@ -102,7 +102,7 @@ export function openContainer(bytes: Uint8Array, kind: ContainerKind): NextSecti
 
 const BYTES_OF: { readonly [type: number]: number } = { 0: 1, 1: 2, 2: 4, 3: 4, 4: 8 };
 
-/** What is wrong with a file, and the command that mends it. */
+/** What is wrong with a file, and the command that rebuilds it. */
 export function faultOf({ code, command }: ContainerKind, fault: string, found: string): DataError {
   return new DataError(`${code}_${fault}`, `${found}; build it again with \`${command}\``);
 }
@@ -119,7 +119,7 @@ const TABLES = Uint32Array.from({ length: 4 * 256 }, (_, index) => {
   return value;
 });
 
-/** CRC-32 (ISO-HDLC, as in gzip). It finds accidents, not malice: the files lie in the operator's own hands. */
+/** CRC-32 (ISO-HDLC, as in gzip). Detects accidents, not tampering: the files belong to the operator. */
 export function crc32(bytes: Uint8Array): number {
   let crc = 0xffffffff;
   let at = 0;

@@ -14,28 +14,28 @@ function nullWhenMissing(error: unknown): null {
   throw error;
 }
 
-/** The bytes of a file in a buffer of their own; null when there is none. */
+/** The bytes of a file in its own buffer; null if it does not exist. */
 export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer> | null> {
   const bytes = await readFile(path).catch(nullWhenMissing);
-  // Small files come out of a pool that many share.
+  // Small files come out of a shared pool.
   return bytes && (bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes));
 }
 
-/** Whether there is neither a file nor a directory. */
+/** Whether a path does not exist. */
 export async function isMissing(path: string): Promise<boolean> {
   return (await stat(path).catch(nullWhenMissing)) === null;
 }
 
-/** Names of the files of a directory that are wanted, sorted; none when it does not exist. */
+/** Names of the wanted files of a directory, sorted; none if it does not exist. */
 export async function fileNames(dir: string, isWanted: (name: string) => boolean): Promise<readonly string[]> {
   const names = await readdir(dir).catch(nullWhenMissing);
   return names?.filter(isWanted).sort() ?? [];
 }
 
 /**
- * Names the version of some files of a directory. It changes when one of them is written, added or removed, when the directory is
- * replaced, and when a symbolic link on the way leads elsewhere; no event of the file system is needed, which network and container
- * mounts do not send. Null when none of the files is there.
+ * Identifies the version of some files of a directory. Changes when one of them is written, added or removed, when the directory is
+ * replaced, and when a symbolic link on its path changes. Needs no file system events, which network and container mounts do not
+ * send. Null if none of the files exists.
  */
 export async function versionOf(dir: string, isWanted: (name: string) => boolean): Promise<string | null> {
   const names = await fileNames(dir, isWanted);
@@ -50,8 +50,8 @@ export async function versionOf(dir: string, isWanted: (name: string) => boolean
 const TEMPORARY = /\.[0-9a-f]{12}\.tmp$/;
 
 /**
- * Replaces a file in one step: the content is written beside it, then renamed. Readers see the old file or the new one; flushed, which
- * takes as long as the disk does, also after a power failure.
+ * Replaces a file atomically: writes a temporary file, then renames it. Readers see the old or the new file. With a flush, which takes
+ * as long as the disk needs, that also holds after a power failure.
  */
 export async function replaceFile(
   path: string,
@@ -75,9 +75,8 @@ export async function replaceFile(
 }
 
 /**
- * Puts files and their manifest into a directory, the manifest last: readers see the old set or the new one. What is there already is
- * not written again. Data files that the manifest does not list are removed, and what a process that was cut off left behind an
- * hour ago or earlier.
+ * Publishes files and their manifest in a directory, the manifest last: readers see the old or the new set. Existing files are not
+ * written again. Removes data files that the manifest does not list, and temporary files older than an hour.
  */
 export async function publish(
   dir: string,
@@ -85,7 +84,7 @@ export async function publish(
   manifest: Manifest<unknown>,
 ): Promise<void> {
   await mkdir(dir, { recursive: true });
-  // Many and large: one that a power failure cut short does not match the manifest.
+  // Not flushed, as there may be many large files: one that a power failure truncates does not match the manifest.
   for (const [name, bytes] of files) await replaceIfOther(join(dir, name), bytes, { flush: false });
   const listing = join(dir, MANIFEST_FILE);
   await replaceIfOther(listing, Buffer.from(formatManifest(manifest)), { flush: true });
@@ -101,10 +100,10 @@ export async function publish(
   }
 }
 
-/** Another process may be at work on younger ones. */
+/** Newer ones may belong to another running process. */
 const LEFTOVER_MS = 3_600_000;
 
-/** Also the files that format 1 of geo data gave its shards. */
+/** Includes the names that format 1 of the geo data used. */
 const isDataFile = (name: string): boolean =>
   name.endsWith(DATA_SUFFIX) || /^v[46]-\d{4,}-[0-9a-f]{8}\.bin$/.test(name);
 

@@ -1,12 +1,12 @@
-/** What is in force, read from somewhere that changes: a directory, a namespace. */
+/** Data that follows a changing source, such as a directory or a KV namespace. */
 export interface Live<T> {
   /** The last good version. */
   current(): T;
-  /** Why the newest version is not in force, or could not be looked for; null while it is. */
+  /** Why the newest version is not active, or could not be checked; null while it is active. */
   problem(): Error | null;
-  /** Looks whether there is another version, and takes it over. Resolves when the outcome has been announced. */
+  /** Checks for another version and loads it. Resolves when the outcome has been announced. */
   look(): Promise<void>;
-  /** Reads again whether or not anything changed. Resolves when the outcome has been announced. */
+  /** Loads again even if nothing changed. Resolves when the outcome has been announced. */
   reload(): Promise<void>;
   /** Stops watching. A reload in progress reports nothing. */
   close(): void;
@@ -14,7 +14,7 @@ export interface Live<T> {
 
 /** Where versions come from, and callbacks. */
 export interface LiveOptions<T, V> {
-  /** Names the version that is there, cheaply: it differs when anything changed. */
+  /** Identifies the current version cheaply; differs when anything changed. */
   readonly version: () => Promise<V>;
   /** Loads the version. If it throws, the version is refused and the active one stays. */
   readonly load: (version: V, current: T) => T | Promise<T>;
@@ -24,13 +24,13 @@ export interface LiveOptions<T, V> {
   readonly onSwap?: (next: T) => void;
   /** Called once for each problem, as long as it stays the same. */
   readonly onProblem?: (problem: Error) => void;
-  /** Time between two looks in milliseconds. Default: none, the caller looks. Looking does not keep the process alive. */
+  /** Poll interval in milliseconds. Default: none, the caller checks. Does not keep the process alive. */
   readonly intervalMs?: number;
 }
 
 /**
- * Follows a source of versions. Reloads never overlap, a version is in force as a whole or not at all, and a version that was refused
- * is tried again with each look, since reading may have failed for a reason that passes.
+ * Follows a source of versions. Reloads never overlap; a version is active as a whole or not at all. A refused version is tried again
+ * with each check, because the reason may have been temporary.
  */
 export function live<T, V>(options: LiveOptions<T, V>): Live<T> {
   const { version, load, first, isSame = () => false, onSwap, onProblem, intervalMs } = options;
@@ -42,7 +42,7 @@ export function live<T, V>(options: LiveOptions<T, V>): Live<T> {
   let waiting = 0;
 
   const take = async (always: boolean): Promise<void> => {
-    // Named before it is read: a change in between is another version to the next look.
+    // Identified before it is read: a change in between counts as another version at the next check.
     const found = await version();
     if (found === seen && problem === null && !always) return;
     const next = await load(found, current);
@@ -65,7 +65,7 @@ export function live<T, V>(options: LiveOptions<T, V>): Live<T> {
   };
   const queue = (always: boolean): Promise<void> => {
     waiting += 1;
-    // A listener that throws must not keep later reloads from happening; whoever awaits this one learns of it.
+    // A listener that throws must not stop later reloads; the caller of this one gets the error.
     const next = running.catch(() => undefined).then(() => attempt(always));
     running = next.finally(() => {
       waiting -= 1;

@@ -104,6 +104,6 @@ export async function readListed(
   const bytes = await read(name);
   if (bytes === null) throw new DataError(`${kind.code}_missing`, `there is no ${name}; run \`${kind.command}\``);
   if (bytes.length !== size) throw faultOf(kind, 'truncated', `${name} holds ${bytes.length} bytes, not ${size}`);
-  if (statedCrc(bytes) !== crc) throw faultOf(kind, 'foreign', `the checksum of ${name} is that of another file`);
+  if (statedCrc(bytes) !== crc) throw faultOf(kind, 'foreign', `the checksum of ${name} belongs to another file`);
   return bytes;
 }

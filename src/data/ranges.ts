@@ -10,7 +10,7 @@ export interface Span<T extends number | bigint> {
 export interface Ranges {
   /** 32-bit words of an address: one for IPv4, four for IPv6. */
   readonly words: 1 | 4;
-  /** First and last address of each range, big-endian words, side by side: one look at memory finds both. */
+  /** First and last address of each range, big-endian words, adjacent so that one memory access reads both. */
   readonly bounds: Uint32Array;
   /** Value of each range; null if only membership matters. */
   readonly values: Uint32Array | null;
@@ -128,7 +128,7 @@ export function indexed(words: 1 | 4, bounds: Uint32Array, values: Uint32Array |
   return { words, bounds, values, index: { base, shift, buckets } };
 }
 
-/** Element of an array that is known to be long enough: the look-up's loop bears no check for `undefined`. */
+/** An array element that is known to exist; saves a check for `undefined` in the look-up's loop. */
 function at(array: Uint32Array, index: number): number {
   return array[index] as number;
 }
@@ -193,7 +193,7 @@ function lastWordsAtOrBelow(
   from: number,
   to: number,
 ): number {
-  // Reading by index, for destructuring walks an iterator and costs more than the search itself.
+  // By index, because destructuring uses an iterator and costs more than the search.
   const a = address[0] ?? 0;
   const b = address[1] ?? 0;
   const c = address[2] ?? 0;
@@ -208,7 +208,7 @@ function lastWordsAtOrBelow(
   return low - 1;
 }
 
-/** -1, 0 or 1 as the words at `offset` are below the others, equal, or above. */
+/** -1, 0 or 1 if the words at `offset` are below the others, equal, or above. */
 function orderAt(
   words: Uint32Array,
   offset: number,
@@ -229,7 +229,7 @@ function orderAt(
   return fourth === d ? 0 : fourth < d ? -1 : 1;
 }
 
-/** Bytes that ranges take, their index included. */
+/** Bytes of the ranges, index included. */
 export function bytesOf({ bounds, values, index }: Ranges): number {
   return bounds.byteLength + (values?.byteLength ?? 0) + index.buckets.byteLength;
 }

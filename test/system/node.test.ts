@@ -9,6 +9,8 @@ import { freePort } from '../support/servers/redis.ts';
 import { KEY, post, RULES, raw, untilBusy, type Workshop, workshop } from '../support/servers/stepgate.ts';
 
 let shop: Workshop;
+/** A GEO_DIR in which nothing was built, so that the library's data is compiled at the start. */
+const NOTHING_BUILT = join(tmpdir(), 'stepgate-no-geo');
 
 beforeAll(async () => {
   shop = await workshop();
@@ -52,7 +54,7 @@ describe('a started server', () => {
   });
 
   test('A started server counts in /metrics what it decided', async () => {
-    const { server } = await shop.start();
+    const { server } = await shop.start({ GEO_DIR: NOTHING_BUILT });
     await post(`${server.url}/v1/risk-check`, JSON.stringify({ subject: 'root', action: 'a' }));
     await post(`${server.url}/v1/risk-check`, JSON.stringify({ subject: 'u', action: 'a' }));
     const response = await fetch(`${server.url}/metrics`);
@@ -70,7 +72,7 @@ describe('a started server', () => {
    * @see https://github.com/sapics/geoip-country/issues/22
    */
   test('A started server warns once of geo data that is old, tells so by /readyz, and still answers', async () => {
-    const { server, lines } = await shop.start({ GEO_DATA: 'country', GEO_MAX_AGE_DAYS: '1' });
+    const { server, lines } = await shop.start({ GEO_DIR: NOTHING_BUILT, GEO_DATA: 'country', GEO_MAX_AGE_DAYS: '1' });
     for (let i = 0; i < 3; i++) await post(`${server.url}/v1/risk-check`, '{"action":"a","ip":"81.2.69.160"}');
     const warnings = lines.map((line) => JSON.parse(line)).filter(({ msg }) => msg === 'geo data');
     expect(warnings).toMatchObject([{ problem: expect.stringMatching(/^data_old: /) }]);
@@ -86,7 +88,7 @@ describe('a started server', () => {
   /** @see https://github.com/geoip-lite/node-geoip/pull/179 */
   test('A started server loads countries only, or no geo data at all, where it is told to', async () => {
     const geoOf = async (data: string) => {
-      const { server } = await shop.start({ GEO_DATA: data, GEO_MAX_AGE_DAYS: '3650' });
+      const { server } = await shop.start({ GEO_DIR: NOTHING_BUILT, GEO_DATA: data, GEO_MAX_AGE_DAYS: '3650' });
       const { text } = await post(`${server.url}/v1/risk-check`, '{"subject":"u","action":"a","ip":"81.2.69.160"}');
       return JSON.parse(text).signals;
     };

@@ -1,8 +1,8 @@
 import { load } from '@fingerprintjs/botd';
 
 /**
- * Whether BotD sees marks of automation in this browser, for `collectDevice({ detectBot })`. Sends nothing. Like all that a browser
- * says of itself it is a claim: it catches tools that do not hide.
+ * Whether BotD finds signs of automation in this browser; pass it to `collectDevice({ detectBot })`. Sends nothing. Like everything
+ * that a browser reports about itself it is a claim: it catches tools that do not hide.
  */
 export async function detectBot(): Promise<boolean> {
   const detector = await load({ monitoring: false });

@@ -1,4 +1,4 @@
-/** What `@stepgate/browser` offers. Nothing here touches the page before it is called. */
+/** Exports of `@stepgate/browser`. Importing it does not touch the page. */
 export { type StepUpRequirement, stepUpChallenge, stepUpOf } from './challenge.ts';
 export {
   type AbsentDevice,

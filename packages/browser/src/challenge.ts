@@ -1,13 +1,13 @@
-/** What a step-up has to show. */
+/** What a step-up has to prove. */
 export interface StepUpRequirement {
-  /** Assurance classes of which one is needed, preferred first; empty where any will do. */
+  /** Acceptable assurance classes, preferred first; empty if any is acceptable. */
   readonly acrValues: readonly string[];
   /**
-   * Seconds since which the person must have authenticated; null where the challenge does not say. 0 is "now": the provider has to
-   * ask although it has a session, and the proof counts for one request.
+   * Greatest age of the authentication in seconds; null if the challenge does not say. 0 means now: the provider has to ask even if
+   * it has a session, and the proof counts for one request.
    */
   readonly maxAge: number | null;
-  /** A sentence of the server for developers, such as why the proof that came along was not taken. */
+  /** A sentence from the server for developers, such as why the proof that was sent is not enough. */
   readonly reason: string | null;
 }
 
@@ -20,14 +20,14 @@ interface Challenge {
 }
 
 /**
- * The step-up that an answer asks for; null for any other answer. Cross-origin it is seen only where the server sends
+ * The step-up that a response asks for; null for any other response. Cross-origin it is visible only if the server sends
  * `Access-Control-Expose-Headers: WWW-Authenticate`.
  */
 export function stepUpOf(response: Pick<Response, 'status' | 'headers'>): StepUpRequirement | null {
   return response.status === 401 ? stepUpChallenge(response.headers.get('WWW-Authenticate')) : null;
 }
 
-/** The step-up among the challenges of a `WWW-Authenticate` value (RFC 9470, section 3); null where there is none. */
+/** The step-up in a `WWW-Authenticate` value (RFC 9470, section 3); null if there is none. */
 export function stepUpChallenge(value: string | null): StepUpRequirement | null {
   for (const { scheme, parameters } of challengesOf(value ?? '')) {
     // DPoP-bound tokens are challenged under their own scheme (RFC 9449, section 7.1).
@@ -52,8 +52,8 @@ const TOKEN68 = /[A-Za-z0-9._~+/-]+=*(?=[ \t]*(?:,|$))/y;
 const PARAMETER = /([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*)"|([!#$%&'*+.^_`|~0-9A-Za-z-]+))/y;
 
 /**
- * Challenges in their order (RFC 9110, section 11.6.1), several header lines joined by commas included. What follows the first
- * mistake in the grammar is not read.
+ * Challenges in order (RFC 9110, section 11.6.1), also from several header lines joined by commas. Stops at the first grammar
+ * error.
  */
 function challengesOf(value: string): readonly Challenge[] {
   const challenges: Challenge[] = [];

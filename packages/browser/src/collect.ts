@@ -1,31 +1,31 @@
 import { type GetResult, hashComponents, load } from '@fingerprintjs/fingerprintjs';
 import { deviceHeader } from './device-header.ts';
 
-/** Why no fingerprint can be told. */
+/** Why there is no fingerprint. */
 export type DeviceAbsence =
   /** No browser window: a server, or a worker. */
   | 'no_window'
-  /** The time limit passed first. */
+  /** The time limit was reached. */
   | 'timed_out'
-  /** The browser, an extension or the frame blocks most of what there is to see. */
+  /** The browser, an extension or the frame blocks most of the traits. */
   | 'blocked';
 
-/** A device that could be told. */
+/** A recognised device. */
 export interface CollectedDevice {
   readonly state: 'collected';
-  /** 32 hexadecimal digits. Equal for equal machines with equal browsers: a claim, never a proof. */
+  /** 32 hexadecimal digits. Equal for identical machines with the same browser: a claim, never a proof. */
   readonly fingerprint: string;
-  /** 0..1: how sure FingerprintJS is that the fingerprint tells one device from others, by platform. */
+  /** 0..1: how sure FingerprintJS is, for this platform, that the fingerprint distinguishes devices. */
   readonly confidence: number;
-  /** Short hash by group of traits; a group that was blocked is left out. */
+  /** Short hash per group of traits, without blocked groups. */
   readonly components: { readonly [name: string]: string };
-  /** Null where nobody looked, or the look failed. */
+  /** Null if detection was off or failed. */
   readonly bot: boolean | null;
   /** Value of `X-Stepgate-Device`. */
   readonly header: string;
 }
 
-/** No fingerprint, and why: nothing is made up in its place. */
+/** No fingerprint, and why. */
 export interface AbsentDevice {
   readonly state: 'absent';
   readonly why: DeviceAbsence;
@@ -35,21 +35,20 @@ export interface AbsentDevice {
 /** What the browser shows of its device. */
 export type DeviceReport = CollectedDevice | AbsentDevice;
 
-/** Looks for marks of automation; see `@stepgate/browser/bot`. */
+/** Detects automation; see `@stepgate/browser/bot`. */
 export type DetectBot = () => Promise<boolean>;
 
-/** How long to look, and for what. */
 export interface CollectOptions {
-  /** In milliseconds; default 1000. A source that blocks the thread cannot be interrupted. */
+  /** In milliseconds, default 1000. A source that blocks the thread cannot be interrupted. */
   readonly timeoutMs?: number;
-  /** Default: nobody looks for automation. */
+  /** Default: no detection of automation. */
   readonly detectBot?: DetectBot;
 }
 
 const TIMEOUT_MS = 1000;
-/** Hexadecimal digits of a component's hash: enough to see a change, too few to look a value up. */
+/** Hexadecimal digits of a component's hash: enough to notice a change, too few to look a value up. */
 const COMPONENT_DIGITS = 4;
-/** With fewer groups than this, the fingerprint would be that of the blocker rather than of the device. */
+/** With fewer groups, the fingerprint would identify the blocker rather than the device. */
 const LEAST_GROUPS = 4;
 
 type Sources = GetResult['components'];
@@ -57,8 +56,8 @@ type SourceName = keyof Sources;
 type Component = Sources[SourceName];
 
 /**
- * Sources of the fingerprint. Left out is what changes on one device from hour to hour or from page to page: the screen in use, its
- * colours and density, accessibility settings, time zone, headphones, storage and content blockers, and whatever only HTTPS pages see.
+ * Sources of the fingerprint. Excluded is everything that changes on one device between hours or pages: the screen in use, its
+ * colours and density, accessibility settings, time zone, headphones, storage, content blockers, and HTTPS-only traits.
  */
 const FINGERPRINT_SOURCES: readonly SourceName[] = [
   'architecture',
@@ -81,7 +80,7 @@ const FINGERPRINT_SOURCES: readonly SourceName[] = [
   'webGlExtensions',
 ];
 
-/** Eight groups, as many as Stepgate keeps of a device, so that one change in a group weighs an eighth. */
+/** Eight groups, the number that Stepgate stores per device, so that a change in one group weighs an eighth. */
 const GROUPS: { readonly [name: string]: readonly SourceName[] } = {
   audio: ['audio'],
   browser: ['vendor', 'vendorFlavors', 'plugins', 'pdfViewerEnabled'],
@@ -94,8 +93,8 @@ const GROUPS: { readonly [name: string]: readonly SourceName[] } = {
 };
 
 /**
- * Reads what the browser shows of its device. Sends nothing, stores nothing, and never rejects: where it cannot tell, it says so.
- * Each call looks anew.
+ * Reads the traits of the device. Sends nothing, stores nothing and never rejects: without a fingerprint it returns the reason.
+ * Every call reads them again.
  */
 export async function collectDevice({ timeoutMs = TIMEOUT_MS, detectBot }: CollectOptions = {}): Promise<DeviceReport> {
   if (typeof window === 'undefined' || typeof document === 'undefined') return absent('no_window');
@@ -110,7 +109,7 @@ type Traits = Pick<CollectedDevice, 'fingerprint' | 'confidence' | 'components'>
 async function look(): Promise<Traits | AbsentDevice> {
   let result: GetResult;
   try {
-    // The free library otherwise tells its maker of one load in a thousand.
+    // By default the library reports one load in a thousand to its maker.
     const agent = await load({ monitoring: false });
     result = await agent.get();
   } catch {
@@ -128,14 +127,14 @@ async function look(): Promise<Traits | AbsentDevice> {
   return { fingerprint, confidence: result.confidence.score, components };
 }
 
-/** A source that threw, or that says by a negative number why it has no value. */
+/** A source that threw, or that has no value, which it reports as a negative number. */
 function isUnseen(component: Component): boolean {
   return 'error' in component || (typeof component.value === 'number' && component.value < 0);
 }
 
 /**
- * False where the browser hands out something else than what was drawn: it is the same in every such browser, whatever the machine. The
- * library says so in words; some browsers give one and the same picture for everything.
+ * False if the browser returns something other than what was drawn, which is then equal in all such browsers. The library
+ * reports this in words; some browsers return one and the same image for every drawing.
  */
 function showsPictures({ canvas }: Partial<Sources>): boolean {
   if (canvas === undefined || 'error' in canvas) return false;
@@ -154,7 +153,7 @@ function drawingShows(): boolean {
   return canvas.toDataURL() !== blank;
 }
 
-/** What was asked of WebGL, not what the device is: Chromium gives frames of another site another power preference. */
+/** Drops what was requested of WebGL rather than measured: Chromium gives cross-site frames another power preference. */
 function withoutAttributes(extensions: Sources['webGlExtensions']): Sources['webGlExtensions'] {
   if ('error' in extensions || typeof extensions.value === 'number') return extensions;
   return { ...extensions, value: { ...extensions.value, contextAttributes: [] } };

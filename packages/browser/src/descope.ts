@@ -6,7 +6,7 @@ export interface DescopeStepUpOptions {
   readonly stepup: true;
 }
 
-/** The part of an answer of Descope's SDK that is read. */
+/** The part of a Descope SDK response that is read. */
 export interface DescopeAnswer {
   readonly ok: boolean;
   readonly data?: { readonly sessionJwt?: string } | undefined;
@@ -14,8 +14,8 @@ export interface DescopeAnswer {
 }
 
 /**
- * An authentication by the SDK; null where the person declined. Where the requirement's `maxAge` is 0, it has to be one of now: an
- * answer of before is refused as spent.
+ * An authentication with the SDK; null if the person declined. If the requirement's `maxAge` is 0, it has to be a new one: an
+ * earlier one would be refused as spent.
  */
 export type DescopeAuthenticate = (
   loginOptions: DescopeStepUpOptions,
@@ -23,10 +23,10 @@ export type DescopeAuthenticate = (
 ) => Promise<DescopeAnswer | null>;
 
 /**
- * Steps up with one of the methods of `@descope/web-js-sdk`, such as TOTP:
+ * Steps up with a method of `@descope/web-js-sdk`, such as TOTP:
  * `descopeLogin((loginOptions) => sdk.totp.verify(loginId, code, loginOptions, sdk.getRefreshToken()))`.
- * The refresh token says whose session is stepped up; leave it out where Descope keeps it in a cookie. The retried request carries
- * the new session token, which has `su: true`; where that is in a cookie, the cookie does.
+ * The refresh token selects the session to step up; leave it out if Descope keeps it in a cookie. The retried request carries the
+ * new session token, which has `su: true`, or its cookie does.
  */
 export function descopeLogin(authenticate: DescopeAuthenticate): OnStepUp {
   return async (requirement) => {
@@ -37,22 +37,23 @@ export function descopeLogin(authenticate: DescopeAuthenticate): OnStepUp {
   };
 }
 
-/** Which flow is run, and where. */
+/** Which flow to run, and where. */
 export interface DescopeFlowOptions {
   readonly projectId: string;
-  /** Default `step-up`, the flow that each Descope project begins with. */
+  /** Default `step-up`, which every Descope project has. */
   readonly flowId?: string;
   /** Custom domain of the project. */
   readonly baseUrl?: string;
   /**
-   * Puts the flow on the page, in a dialog say, and calls `decline` when the person closes it. Gives back what takes it away again.
+   * Shows the flow on the page, for example in a dialog, and calls `decline` when the person closes it. Returns a function that
+   * removes it.
    */
   readonly show: (flow: HTMLElement, decline: () => void) => () => void;
 }
 
 /**
- * Steps up in a flow. The page brings the element `descope-wc` of `@descope/web-component`. The flow sees the challenge as
- * `client.max_age` and `client.acr_values`: one that lets a recent step-up pass must not where `client.max_age` is 0.
+ * Steps up in a flow. The page provides the element `descope-wc` of `@descope/web-component`. The flow gets the challenge as
+ * `client.max_age` and `client.acr_values`. A flow that accepts a recent step-up must not do so if `client.max_age` is 0.
  */
 export function descopeFlow({ projectId, flowId = 'step-up', baseUrl, show }: DescopeFlowOptions): OnStepUp {
   return async ({ acrValues, maxAge }) => {

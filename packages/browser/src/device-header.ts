@@ -1,2 +1,2 @@
-/** The header by which a device is shown; needs no browser. */
+/** The device header; works without a browser. */
 export { DEVICE_HEADER, type DeviceTraits, deviceHeader } from '../../../src/contract/device-header.ts';

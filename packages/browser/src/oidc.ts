@@ -1,11 +1,11 @@
 import type { StepUpRequirement } from './challenge.ts';
 import type { OnStepUp } from './step-up.ts';
 
-/** What the authorization request is told. */
+/** Parameters of the authorization request. */
 export interface OidcStepUpArguments {
   acr_values?: string;
   max_age?: number;
-  /** Where `max_age` is 0. OpenID Connect means the same by both, but some providers know one of them only. */
+  /** Set if `max_age` is 0. Both mean the same in OpenID Connect, but some providers know only one. */
   prompt?: 'login';
 }
 
@@ -16,25 +16,25 @@ export interface OidcUser {
 }
 
 /**
- * The part of the `UserManager` of oidc-client-ts that is used (3.5 or later; it adds `state`, `nonce` and PKCE itself). Bring your
- * own with its settings: authority, client, redirect addresses and storage.
+ * The part of oidc-client-ts's `UserManager` that is used (3.5 or later; it adds `state`, `nonce` and PKCE). Bring your own with its
+ * settings: authority, client, redirect addresses and storage.
  */
 export interface OidcPopupClient {
   signinPopup(args: OidcStepUpArguments & { popupAbortOnClose: boolean }): Promise<OidcUser>;
 }
 
-/** As {@link OidcPopupClient}, for a step-up that leaves the page. */
+/** Like {@link OidcPopupClient}, for a step-up that leaves the page. */
 export interface OidcRedirectClient {
   signinRedirect(args: OidcStepUpArguments & { url_state: string }): Promise<void>;
 }
 
-/** Which token proves the step-up: the one whose issuer and audience Stepgate expects in `STEP_UP_ISSUERS`. */
+/** Which token is the proof: the one whose issuer and audience Stepgate expects in `STEP_UP_ISSUERS`. */
 export type OidcTokenKind = 'access_token' | 'id_token';
 
 /**
- * Steps up in a popup. Where the challenge says `max_age=0`, the provider is told to ask although it has a session. The retried
- * request carries the new token. A popup that is closed or refused at the provider is a decline.
- * Browsers open popups soon after a click only (about five seconds): start slow requests early.
+ * Steps up in a popup. For `max_age=0` the provider must ask even if it has a session. The retried request carries the new token.
+ * Closing the popup or refusing at the provider is a decline. Browsers open popups only within about five seconds of a click: start
+ * slow requests early.
  */
 export function oidcPopup(client: OidcPopupClient, token: OidcTokenKind = 'access_token'): OnStepUp {
   return async (requirement) => {
@@ -55,19 +55,19 @@ export function oidcPopup(client: OidcPopupClient, token: OidcTokenKind = 'acces
 
 /**
  * Steps up by leaving the page for the provider, which sends the browser back to the client's `redirect_uri` with the address of
- * this page in `user.url_state`. Requests that wait are gone with the page: keep a form's input and send it anew after the return.
- * Where the person comes back by the back button instead, it is a decline.
+ * this page in `user.url_state`. Pending requests are lost with the page: keep a form's input and send it again after the return.
+ * Coming back with the back button is a decline.
  */
 export function oidcRedirect(client: OidcRedirectClient): OnStepUp {
   return async (requirement) => {
-    const comeBack = comeBackByHistory();
+    const returned = returnByBackButton();
     await client.signinRedirect({ ...argumentsOf(requirement), url_state: location.href });
-    return comeBack;
+    return returned;
   };
 }
 
-/** Settles only when the browser takes this very page out of its back/forward cache. */
-function comeBackByHistory(): Promise<false> {
+/** Settles only when the browser restores this page from its back/forward cache. */
+function returnByBackButton(): Promise<false> {
   return new Promise((resolve) => {
     const shown = ({ persisted }: PageTransitionEvent): void => {
       if (!persisted) return;
@@ -86,7 +86,7 @@ function argumentsOf({ acrValues, maxAge }: StepUpRequirement): OidcStepUpArgume
   };
 }
 
-/** The words of oidc-client-ts for a closed popup, and the code of OpenID Connect for a person who said no. */
+/** The messages of oidc-client-ts for a closed popup, and the OpenID Connect code for a refusal. */
 function isDecline(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   return error.message.startsWith('Popup closed') || ('error' in error && error.error === 'access_denied');

@@ -1,4 +1,4 @@
-/** All of the client in one file, for pages without a bundler: `/client.js` (global `Stepgate`) and `/client.mjs`. */
+/** The whole client in one file, for pages without a bundler: `/client.js` (global `Stepgate`) and `/client.mjs`. */
 export { detectBot } from './bot.ts';
 export * from './browser.ts';
 export { descopeFlow, descopeLogin } from './descope.ts';

@@ -1,14 +1,14 @@
 import type { StepUpRequirement } from './challenge.ts';
 import type { OnStepUp, StepUpOutcome } from './step-up.ts';
 
-/** A request under way. */
+/** A pending request. */
 export interface Visit {
   /**
-   * Waits for a step-up that meets the requirement: one that ended since the request left, the one that runs, or a new one. A
-   * requirement of `max_age=0` is met by a step-up of its own alone. False once the person declined any of these.
+   * Waits for a step-up that meets the requirement: one that ended since the request started, the current one, or a new one. Only a
+   * step-up of its own meets `max_age=0`. False once the person declined any of these.
    */
   stepUp(requirement: StepUpRequirement): Promise<StepUpOutcome>;
-  /** The request is answered or given up. */
+  /** Call when the request is answered or aborted. */
   leave(): void;
 }
 
@@ -17,11 +17,11 @@ interface StepUp {
   readonly outcome: Promise<StepUpOutcome>;
 }
 
-/** Step-ups of one page, shared by the requests that ask for them: one at a time, and none that is not needed. */
+/** Step-ups of one page, shared by its requests: one at a time, and only if needed. */
 export function sharedStepUps(onStepUp: OnStepUp): { enter(): Visit } {
   let visits = 0;
   let running: StepUp | null = null;
-  /** Of the requests under way only, so that no token is kept longer. */
+  /** Kept only while requests are pending, so that no token is kept longer. */
   let ended: StepUp[] = [];
   const waiting = new Set<StepUpRequirement>();
 
@@ -30,7 +30,7 @@ export function sharedStepUps(onStepUp: OnStepUp): { enter(): Visit } {
   };
 
   const start = (first: StepUpRequirement): StepUp => {
-    // What another request will ask for by itself in any case must not make this step-up a harder one.
+    // A `max_age=0` request steps up by itself anyway, so it must not make this step-up harder.
     const requirement = [...waiting].filter((other) => !isOfNow(other)).reduce(combined, first);
     const outcome = Promise.resolve()
       .then(() => onStepUp(requirement))
@@ -55,7 +55,7 @@ export function sharedStepUps(onStepUp: OnStepUp): { enter(): Visit } {
         async stepUp(requirement) {
           waiting.add(requirement);
           try {
-            // One that gave up must not have the person asked for it.
+            // A request that was aborted must not cause another prompt.
             for (let next = since; isUnderWay; next += 1) {
               const others = ended[next] ?? running;
               const current = others ?? start(requirement);
@@ -78,20 +78,20 @@ export function sharedStepUps(onStepUp: OnStepUp): { enter(): Visit } {
   };
 }
 
-/** Anything else than a token or `true` is no proof. */
+/** Only a token or `true` is a proof. */
 function outcomeOf(outcome: StepUpOutcome): StepUpOutcome {
   return outcome === true || (typeof outcome === 'string' && outcome !== '') ? outcome : false;
 }
 
 /**
- * Whether the person has to log in now: the proof is for one request, and the request that brings it first spends it
- * (OpenID Connect Core, section 3.1.2.1, has `max_age=0` ask in any case).
+ * Whether the person has to log in now: the proof is then for one request, and the first request that carries it spends it
+ * (OpenID Connect Core, section 3.1.2.1: `max_age=0` always asks).
  */
 function isOfNow({ maxAge }: StepUpRequirement): boolean {
   return maxAge === 0;
 }
 
-/** Whether a step-up for `asked` is one for `needed` as well. */
+/** Whether a step-up for `asked` also meets `needed`. */
 function meets(asked: StepUpRequirement, needed: StepUpRequirement): boolean {
   const classes =
     needed.acrValues.length === 0 ||
@@ -99,7 +99,7 @@ function meets(asked: StepUpRequirement, needed: StepUpRequirement): boolean {
   return classes && (asked.maxAge ?? Number.POSITIVE_INFINITY) <= (needed.maxAge ?? Number.POSITIVE_INFINITY);
 }
 
-/** One requirement that meets both; the first alone where no class of assurance would do for both. */
+/** One requirement that meets both; the first one alone if they have no assurance class in common. */
 function combined(first: StepUpRequirement, other: StepUpRequirement): StepUpRequirement {
   const common = first.acrValues.filter((acr) => other.acrValues.includes(acr));
   const isEither = first.acrValues.length === 0 || other.acrValues.length === 0;

@@ -5,42 +5,40 @@ import { DEVICE_HEADER } from './device-header.ts';
 import { sharedStepUps } from './shared-step-ups.ts';
 import type { OnStepUp } from './step-up.ts';
 
-/** What a {@link stepUpFetch} does. */
+/** Options of {@link stepUpFetch}. */
 export interface StepUpFetchOptions {
   readonly onStepUp: OnStepUp;
   /** Sends a request. Default: the browser's `fetch`. */
   readonly fetch?: (request: Request) => Promise<Response>;
   /** Default: {@link collectDevice}. Null sends no device header. */
   readonly collect?: (() => Promise<Pick<DeviceReport, 'header'>>) | null;
-  /** Origins that get the device header and step-up tokens beside the page's own, such as `https://api.example`. */
+  /** Other origins that get the device header and step-up tokens, such as `https://api.example`. */
   readonly origins?: readonly string[];
-  /** Header that takes the token of a step-up. Default `X-Step-Up-Token`, which Stepgate reads. */
+  /** Header for the token of a step-up. Default `X-Step-Up-Token`, which Stepgate reads. */
   readonly tokenHeader?: string;
 }
 
-/** Same shape as the browser's `fetch`. */
 export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
 
-/** How often a device that could not be told is looked for again, by later requests. */
+/** How many requests try to collect the device until one succeeds. */
 const MAX_LOOKS = 3;
 
 /**
- * A `fetch` that shows the device, and that answers the step-up challenge of RFC 9470 by having the person step up and sending the
- * request once more, body included.
+ * A `fetch` that sends the device header. On a step-up challenge (RFC 9470) it lets the person step up and sends the request once
+ * more, body included.
  *
- * - Requests to other origins than the page's own and `origins` are passed on as they are.
- * - `onStepUp` is asked once for all requests that were under way; a requirement that the running step-up does not meet is asked for
- *   after it. Where the person declines, each of them gets its challenge as the answer.
- * - `max_age=0`, the challenge for a proof that counts once, is asked for by each request anew: no step-up of before, and none of
- *   another request, is taken for it.
- * - A request is sent twice at most. A second challenge is the answer, as for a single-use proof that was spent before.
- * - The signal of a request ends that request alone, at any time, and never a step-up that others wait for.
- * - So that neither fingerprint nor token follows a redirect to a foreign host, requests to the page's origin have `mode: 'same-origin'`
- *   and those to `origins` `redirect: 'error'` (or `manual`, where asked for): such a redirect is a network error.
+ * - Requests to origins other than the page's own and `origins` are passed through unchanged.
+ * - `onStepUp` is called once for all pending requests. A requirement that the current step-up does not meet comes after it. If the
+ *   person declines, every waiting request gets its challenge as the response.
+ * - Each request that is challenged with `max_age=0`, for a proof that counts once, gets a step-up of its own.
+ * - A request is sent at most twice. A second challenge is the response, for example for a single-use proof that is spent.
+ * - The signal of a request aborts that request at any time, never a step-up that others wait for.
+ * - A redirect to another host must get neither fingerprint nor token: requests to the page's origin have `mode: 'same-origin'`,
+ *   those to `origins` `redirect: 'error'` (or `manual`, if set), so such a redirect is a network error.
  */
 export function stepUpFetch(options: StepUpFetchOptions): Fetch {
   const { collect = collectDevice, tokenHeader = STEP_UP_HEADER } = options;
-  // Called without a receiver: browsers refuse their own `fetch` under another `this`.
+  // Called without a receiver, because browsers reject their `fetch` with another `this`.
   const send = options.fetch ?? ((request: Request) => fetch(request));
   const shown = new Set(options.origins?.map((origin) => new URL(origin).origin));
   const device = collect === null ? async () => null : remembered(collect);
@@ -73,15 +71,15 @@ export function stepUpFetch(options: StepUpFetchOptions): Fetch {
   };
 }
 
-/** What keeps a request from leaving the origins that may see its headers; null where it goes elsewhere from the start. */
+/** Init that keeps a request on the trusted origins; null if it goes to another origin in the first place. */
 function safeguardOf({ url, redirect }: Request, shown: ReadonlySet<string>): RequestInit | null {
   const { origin } = new URL(url);
-  // Absent outside of browsers; `null` in a sandboxed frame, which no address has.
+  // Undefined outside of browsers; `null` in a sandboxed frame, which equals no address.
   if (origin === globalThis.origin) return { mode: 'same-origin' };
   return shown.has(origin) ? { redirect: redirect === 'manual' ? 'manual' : 'error' } : null;
 }
 
-/** Looks once and remembers; a device that could not be told is looked for again a few times. */
+/** Collects the device once, with a few more attempts if there is no fingerprint. */
 function remembered(collect: NonNullable<StepUpFetchOptions['collect']>): () => Promise<string | null> {
   let looks = 0;
   let device: Promise<string | null> | null = null;
@@ -90,7 +88,7 @@ function remembered(collect: NonNullable<StepUpFetchOptions['collect']>): () => 
     looks += 1;
     const looked = collect().then(
       ({ header }) => header,
-      // A request must not fail for want of a claim.
+      // A failed fingerprint must not fail the request.
       () => null,
     );
     device = looked;
@@ -101,7 +99,7 @@ function remembered(collect: NonNullable<StepUpFetchOptions['collect']>): () => 
   };
 }
 
-/** Rejects with the signal's reason as soon as it is aborted; the work goes on for whoever else waits for it. */
+/** Rejects with the signal's reason on abort; the work continues for other requests. */
 function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const end = (): void => reject(signal.reason);
@@ -111,7 +109,7 @@ function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
   });
 }
 
-/** Nobody will read it. One that is being read already is not ours to end. */
+/** Cancels a body that is not needed, unless it is already being read. */
 function discard(body: ReadableStream | null): void {
   body?.cancel().catch(() => undefined);
 }

@@ -1,10 +1,10 @@
 import type { StepUpRequirement } from './challenge.ts';
 
 /**
- * How a step-up ended: with the token that proves it, with `true` where cookies carry the proof or the session has it by now, or
- * with `false` where the person declined.
+ * How a step-up ended: with the token that proves it, with `true` if a cookie or the session carries the proof, or with `false` if
+ * the person declined.
  */
 export type StepUpOutcome = string | boolean;
 
-/** Leads the person through a step-up. What it rejects with, every request that waits for it rejects with. */
+/** Takes the person through a step-up. If it rejects, every request that waits for it rejects the same way. */
 export type OnStepUp = (requirement: StepUpRequirement) => Promise<StepUpOutcome>;

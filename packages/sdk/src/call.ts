@@ -2,10 +2,10 @@ import type { z } from 'zod';
 import { problemDocument } from '../../../src/contract/problem.ts';
 import { type FailureCode, StepgateError } from './error.ts';
 
-/** How requests are sent: `fetch`, that of a Worker's service binding, or of an app in the same process. */
+/** Sends a request: `fetch`, a Worker's service binding, or an app in the same process. */
 export type SendRequest = (request: Request) => Response | Promise<Response>;
 
-/** Where Stepgate is, and how it is asked. */
+/** Connection settings. */
 export interface Line {
   /** Without a trailing slash. */
   readonly url: string;
@@ -17,18 +17,18 @@ export interface Line {
 /** One call of the HTTP contract. */
 export interface Call {
   readonly method: 'GET' | 'POST' | 'DELETE';
-  /** The status of an answer that is one. */
+  /** Status of a successful response. */
   readonly expects: 200 | 202 | 204;
   /** Already encoded. */
   readonly path: string;
   readonly body?: unknown;
   /** RFC 7240. */
   readonly prefer?: 'return=minimal';
-  /** Ends the call early: it then rejects with the signal's reason. */
+  /** Aborts the call, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Why there is no answer that could be used. */
+/** Why there is no usable answer. */
 export interface Failure {
   readonly ok: false;
   readonly why: FailureCode;
@@ -37,17 +37,16 @@ export interface Failure {
   readonly status: number | null;
 }
 
-/** An answer, or why there is none. */
 export type Answered<T> = { readonly ok: true; readonly value: T } | Failure;
 
-/** Statuses by which something in between says that it is overloaded, beside every 5xx. */
+/** Statuses, besides 5xx, that mean an overloaded intermediary. */
 const OVERLOADED: ReadonlySet<number> = new Set([408, 425, 429]);
 
 /**
- * Sends one call, once, and waits for the whole answer until the deadline. Redirects are not followed, since the key would go
- * along.
+ * Sends one call, once, and waits for the complete response until the deadline. Redirects are not followed, because the key would
+ * be sent with them.
  *
- * @throws {StepgateError} when the call was refused (4xx, redirects)
+ * @throws {StepgateError} when the call was rejected (4xx, redirects)
  * @throws the reason of `signal`
  */
 export async function call<T>(line: Line, schema: z.ZodType<T>, asked: Call): Promise<Answered<T>> {
@@ -80,7 +79,7 @@ export async function call<T>(line: Line, schema: z.ZodType<T>, asked: Call): Pr
   }
 }
 
-/** The deadline holds for every way of sending, also for one that knows nothing of signals. */
+/** Enforces the deadline for transports that ignore signals, too. */
 function rejection(signal: AbortSignal): Promise<never> {
   return new Promise((_resolve, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
@@ -105,10 +104,10 @@ async function exchange<T>(
   if (read.success && status === expected) return { ok: true, value: read.data };
   const [issue] = read.error?.issues ?? [];
   const flaw = issue === undefined ? `expected ${expected}` : `${issue.path.join('.')}: ${issue.message}`;
-  return failed('invalid_answer', `answered ${status} with what is no answer of Stepgate (${flaw})`, status);
+  return failed('invalid_answer', `answered ${status}, but not with an answer of Stepgate (${flaw})`, status);
 }
 
-/** Undefined where the body is no JSON. */
+/** Undefined if the body is not JSON. */
 async function bodyOf(response: Response): Promise<unknown> {
   const text = await response.text();
   try {
@@ -125,7 +124,7 @@ function refusal({ status, headers }: Response, body: unknown): StepgateError {
   if (!problem.success) {
     return new StepgateError(
       'unexpected_status',
-      `answered ${status}, and not by Stepgate; look at the url of the client and at what stands between`,
+      `answered ${status}, and not by Stepgate; check the url of the client and any proxy in between`,
       { status, requestId },
     );
   }
@@ -137,7 +136,7 @@ function failed(why: FailureCode, detail: string, status: number | null = null):
   return { ok: false, why, detail, status };
 }
 
-/** undici says only "fetch failed" and puts what happened into the cause. */
+/** undici reports only "fetch failed" and puts the details into the cause. */
 function textOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message;

@@ -20,11 +20,11 @@ import { DEFAULT_REQUIREMENT, type Decision } from '../../../src/model/decision.
 import { type Call, call, type Failure, type Line, type SendRequest } from './call.ts';
 import { type FailureCode, StepgateError } from './error.ts';
 
-/** Body of a risk check, as `POST /v1/risk-check` takes it. */
+/** Body of `POST /v1/risk-check`. */
 export type RiskCheck = z.input<typeof riskCheckBody>;
-/** Body of an event, as `POST /v1/events` takes it. */
+/** Body of `POST /v1/events`. */
 export type Event = z.input<typeof eventBody>;
-/** Body of a verification, as `POST /v1/step-up/verify` takes it. */
+/** Body of `POST /v1/step-up/verify`. */
 export type Verification = z.input<typeof verifyBody>;
 /** Answer to an event. */
 export type EventAnswer = z.infer<typeof eventAnswer>;
@@ -32,23 +32,22 @@ export type EventAnswer = z.infer<typeof eventAnswer>;
 export { StepgateError } from './error.ts';
 export type { FailureCode, KnownDeviceAnswer, ProofAnswer, RiskCheckAnswer, SendRequest, StepUpAnswer, SubjectAnswer };
 
-/** How Stepgate is asked. */
 export interface StepgateClientOptions {
-  /** Address of the service, such as `https://stepgate.internal:8787`. */
+  /** URL of the service, such as `https://stepgate.internal:8787`. */
   readonly url: string;
-  /** One of its API keys, with the rights that the calls need. */
+  /** An API key with the rights for the calls. */
   readonly key: string;
-  /** For a whole call, its answer read to the end. 1 to 60,000, default 1000. */
+  /** Timeout of a call, until its response is read, in milliseconds. 1 to 60,000, default 1000. */
   readonly timeoutMs?: number;
   /** What a risk check decides when Stepgate gives no usable answer. Default `step-up`: fail to friction. */
   readonly onFailure?: Decision;
-  /** Told of each risk check and verification without a usable answer, for a metric or an alarm. */
+  /** Called for each risk check and verification without a usable answer, for a metric or an alert. */
   readonly onFailed?: (failure: CallFailure) => void;
   /** Default: the runtime's `fetch`. A service binding: `(request) => env.STEPGATE.fetch(request)`; in process: `app.fetch`. */
   readonly fetch?: SendRequest;
 }
 
-/** A risk check or a verification that got no usable answer. */
+/** A risk check or a verification without a usable answer. */
 export interface CallFailure {
   readonly call: 'risk-check' | 'verify';
   readonly why: FailureCode;
@@ -56,71 +55,71 @@ export interface CallFailure {
   readonly detail: string;
 }
 
-/** What may differ for one call. */
+/** Options of one call. */
 export interface CallOptions {
-  /** Ends the call: it rejects with the signal's reason, and `onFailure` plays no part. */
+  /** Aborts the call: it rejects with the signal's reason, and `onFailure` does not apply. */
   readonly signal?: AbortSignal;
 }
 
-/** Which subject an id names, and what may differ for the call. */
+/** Which subject an id names, and options of the call. */
 export interface SubjectOptions extends CallOptions {
-  /** Space of the id, where the issuers of Stepgate have several. */
+  /** Space of the id, if Stepgate's issuers have several. */
   readonly space?: string;
   /** Default `user`. */
   readonly type?: string;
 }
 
-/** A decision that Stepgate made. */
+/** A decision by Stepgate. */
 export interface Decided extends RiskCheckAnswer {
   readonly failed: false;
 }
 
-/** A decision that Stepgate made, without what explains it. `device` is there only with a `token`. */
+/** A decision by Stepgate, without its explanation. `device` is set only with a `token`. */
 export interface DecidedInBrief extends MinimalAnswer {
   readonly failed: false;
 }
 
-/** A decision that stands in, since Stepgate gave no usable answer. */
+/** The fallback decision, when Stepgate gave no usable answer. */
 export interface StoodIn {
   readonly failed: true;
   readonly why: FailureCode;
-  /** A sentence for people: operators, not end users. */
+  /** A sentence for operators, not for end users. */
   readonly detail: string;
   /** The client's `onFailure`. */
   readonly decision: Decision;
-  /** There when the decision is `step-up`: any fresh step-up. */
+  /** Set if the decision is `step-up`: accepts any fresh step-up. */
   readonly step_up?: StepUpAnswer;
 }
 
-/** Whether a token is proof enough. */
+/** Whether a token is enough as a proof. */
 export type Verified =
   | (VerifyAnswer & { readonly failed: false })
-  /** Stepgate gave no usable answer. A proof that could not be checked is none, whatever `onFailure` says. */
+  /** Stepgate gave no usable answer. A proof that could not be checked does not count, regardless of `onFailure`. */
   | { readonly valid: false; readonly failed: true; readonly why: FailureCode; readonly detail: string };
 
 /**
- * The calls of one Stepgate. Nothing is ever sent twice. A call that is refused (a wrong key, an invalid body) rejects with
+ * The calls of the HTTP API. Calls are never retried. A call that is rejected (a wrong key, an invalid body) rejects with
  * {@link StepgateError} and is never turned into a decision.
  */
 export interface StepgateClient {
-  /** May this go on? Resolves to `onFailure`, marked `failed`, when there is no usable answer. */
+  /** Decides about a request. Resolves to `onFailure`, marked `failed`, without a usable answer. */
   riskCheck(check: RiskCheck, options?: CallOptions): Promise<Decided | StoodIn>;
-  /** As `riskCheck`, for callers that only act on the decision: no reasons, signals and device id, and less work for Stepgate. */
+  /** Like `riskCheck`, without reasons, signals and device id, which takes Stepgate less work. */
   decide(check: RiskCheck, options?: CallOptions): Promise<DecidedInBrief | StoodIn>;
-  /** Reports an outcome. @throws {StepgateError} also when there is no usable answer: report it again. */
+  /** Reports an outcome. @throws {StepgateError} also without a usable answer: report it again. */
   sendEvent(event: Event, options?: CallOptions): Promise<EventAnswer>;
   /** Judges a step-up token by itself. */
   verifyStepUp(verification: Verification, options?: CallOptions): Promise<Verified>;
   readonly subjects: {
-    /** What is stored about the subject; null where there is nothing. @throws {StepgateError} */
+    /** What is stored about the subject; null if nothing is. @throws {StepgateError} */
     read(subject: string, options?: SubjectOptions): Promise<SubjectAnswer | null>;
-    /** Erases all that is stored about the subject. @throws {StepgateError} */
+    /** Erases everything that is stored about the subject. @throws {StepgateError} */
     erase(subject: string, options?: SubjectOptions): Promise<void>;
   };
   readonly devices: {
     /** The devices of the subject, newest first. @throws {StepgateError} */
     list(subject: string, options?: SubjectOptions): Promise<readonly KnownDeviceAnswer[]>;
-    /** Ends the trust of one device. @throws {StepgateError} `not_found` where the subject has no such device */
+    /** Ends the trust of one device. @throws {StepgateError} `not_found` if the subject has no such device */
     revoke(subject: string, device: string, options?: SubjectOptions): Promise<void>;
     /** Ends the trust of every device. @throws {StepgateError} */
     revokeAll(subject: string, options?: SubjectOptions): Promise<void>;
@@ -136,7 +135,7 @@ export function createStepgateClient(options: StepgateClientOptions): StepgateCl
   const line = lineOf(options);
   const onFailure = options.onFailure ?? 'step-up';
 
-  const told = ({ why, detail }: Failure, name: CallFailure['call']): void =>
+  const reportFailure = ({ why, detail }: Failure, name: CallFailure['call']): void =>
     options.onFailed?.({ call: name, why, detail });
   const demand = async <T>(schema: z.ZodType<T>, asked: Call): Promise<T> => {
     const answered = await call(line, schema, asked);
@@ -149,7 +148,7 @@ export function createStepgateClient(options: StepgateClientOptions): StepgateCl
   ): Promise<(T & { readonly failed: false }) | StoodIn> => {
     const answered = await call(line, schema, asked);
     if (answered.ok) return { ...answered.value, failed: false };
-    told(answered, 'risk-check');
+    reportFailure(answered, 'risk-check');
     return stoodIn(onFailure, answered);
   };
 
@@ -168,7 +167,7 @@ export function createStepgateClient(options: StepgateClientOptions): StepgateCl
         signal,
       });
       if (answered.ok) return { ...answered.value, failed: false };
-      told(answered, 'verify');
+      reportFailure(answered, 'verify');
       return { valid: false, failed: true, why: answered.why, detail: answered.detail };
     },
     subjects: {
@@ -203,7 +202,7 @@ export function createStepgateClient(options: StepgateClientOptions): StepgateCl
 
 const RISK_CHECK = { method: 'POST', path: '/v1/risk-check', expects: 200 } as const;
 
-/** A `DELETE` is answered without a body. */
+/** `DELETE` responses have no body. */
 const nothing = z.undefined();
 
 function stoodIn(decision: Decision, { why, detail }: Failure): StoodIn {
@@ -225,7 +224,7 @@ async function orWhereUnknown<T, F>(answer: Promise<T>, fallback: F): Promise<T 
   }
 }
 
-/** A path below a subject. No URL can hold a part that is empty or made of dots: it would name another resource. */
+/** A path below a subject. Rejects parts that are empty or made of dots: URLs resolve them to another resource. */
 function pathOf({ space, type }: SubjectOptions, subject: string, ...rest: readonly string[]): string {
   const parts = [subject, ...rest].map((part) => {
     if (part !== '' && part !== '.' && part !== '..') return encodeURIComponent(part.toWellFormed());

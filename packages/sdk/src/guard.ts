@@ -9,7 +9,7 @@ import {
   type ClientAddressOptions,
   headerReader,
   type IncomingRequest,
-  shownBy,
+  requestParts,
   stepUpToken,
   TOKEN_SOURCES,
   type TokenSource,
@@ -17,71 +17,71 @@ import {
 import type { ProofJudge } from './proof-judge.ts';
 import { denyRefusal, type Refusal, type StepUpPage, stepUpRefusal } from './refusal.ts';
 
-/** A value, or how it is found for one request; `C` is what the framework hands to a handler. */
+/** A value, or a function of the request; `C` is the framework's context. */
 export type PerRequest<C, T> = (context: C) => T | Promise<T>;
 
-/** Options of `riskCheck()`; `C` is what the framework hands to a handler. */
+/** Options of `riskCheck()`; `C` is the framework's context. */
 export interface RiskCheckOptions<C> {
   readonly client: StepgateClient;
-  /** An action of the rule files, or how it is told for one request. */
+  /** An action of the rule files. */
   readonly action: string | PerRequest<C, string>;
-  /** Who is logged in, by the id that the `sub` of step-up tokens has; null for nobody. */
+  /** Who is logged in, by the id in the `sub` of step-up tokens; null if nobody is. */
   readonly subject: PerRequest<C, string | null>;
-  /** Space of those ids, where the issuers have several (`subjects` in STEP_UP_ISSUERS). */
+  /** Space of those ids, if the issuers have several (`subjects` in STEP_UP_ISSUERS). */
   readonly subjectSpace?: string;
-  /** Id of the session at the application. */
+  /** Session id of the application. */
   readonly session?: PerRequest<C, string | null>;
-  /** Facts `context.*`. A body that is read here stays readable for the handler. */
+  /** Facts `context.*`. A body that is read here can still be read by the handler. */
   readonly context?: PerRequest<C, RiskCheck['context']>;
   readonly resource?: PerRequest<C, RiskCheck['resource']>;
   /** Facts `subject.properties.*`. */
   readonly subjectProperties?: PerRequest<C, RiskCheck['subject_properties']>;
   /** Default: forwarding headers are ignored and the connection's peer is the client. */
   readonly clientAddress?: ClientAddressOptions;
-  /** Where a step-up token is looked for; the first that has one. Default `header`, then `cookie`. */
+  /** Where to look for a step-up token; the first source that has one is used. Default `header`, then `cookie`. */
   readonly token?: readonly TokenSource[];
-  /** Where navigations are sent to step up. Default: they are answered 401 as well. */
+  /** Where to redirect navigations for a step-up. Default: they are answered 401 as well. */
   readonly stepUpPage?: StepUpPage;
   /**
-   * Judges the step-up while Stepgate gives no usable answer and the client's `onFailure` is `step-up`. Without it nobody gets
-   * past such a step-up until Stepgate answers again.
+   * Judges the step-up while Stepgate gives no usable answer and the client's `onFailure` is `step-up`. Without it such a step-up
+   * cannot be passed until Stepgate answers again.
    */
   readonly proofs?: ProofJudge;
   /** Epoch milliseconds. Default: the clock. */
   readonly now?: () => number;
 }
 
-/** Options of `requireStepUp()`; `C` is what the framework hands to a handler. */
+/** Options of `requireStepUp()`; `C` is the framework's context. */
 export interface RequireStepUpOptions<C> {
-  /** Who judges the proof: `proofsByStepgate(client)` or `proofsByIssuers({ issuers })`. */
+  /** Judges the proof: `proofsByStepgate(client)` or `proofsByIssuers({ issuers })`. */
   readonly proofs: ProofJudge;
-  /** Who is logged in, by the id that the `sub` of step-up tokens has; null for nobody. */
+  /** Who is logged in, by the id in the `sub` of step-up tokens; null if nobody is. */
   readonly subject: PerRequest<C, string | null>;
-  /** Space of those ids, where the issuers have several (`subjects` in STEP_UP_ISSUERS). */
+  /** Space of those ids, if the issuers have several (`subjects` in STEP_UP_ISSUERS). */
   readonly subjectSpace?: string;
-  /** Id of the session, where step-up tokens name one. Default: any session of the subject. */
+  /** Session id, if step-up tokens have one. Default: any session of the subject. */
   readonly session?: PerRequest<C, string | null>;
   /** Any one of these satisfies. Default: any step-up. */
   readonly acrValues?: readonly string[];
-  /** All of these methods must have been used (RFC 8176). */
+  /** All of these methods are required (RFC 8176). */
   readonly amrValues?: readonly string[];
   /**
-   * Greatest age of the authentication. Default 600. 0 is a log-in made for this very request: challenged with `max_age=0` and
-   * counted once, as `singleUse` is.
+   * Greatest age of the authentication, in seconds. Default 600. 0 requires a log-in made for this request: the challenge has
+   * `max_age=0`, and the log-in counts once, as with `singleUse`.
    */
   readonly maxAgeSeconds?: number;
-  /** A log-in counts once, by whatever token of it; the challenge then asks for one of now. Default false. */
+  /** A log-in counts once, whichever of its tokens is sent; the challenge asks for a new one. Default false. */
   readonly singleUse?: boolean;
-  /** Where a step-up token is looked for; the first that has one. Default `header`, then `cookie`. */
+  /** Where to look for a step-up token; the first source that has one is used. Default `header`, then `cookie`. */
   readonly token?: readonly TokenSource[];
-  /** Where navigations are sent to step up. Default: they are answered 401 as well. */
+  /** Where to redirect navigations for a step-up. Default: they are answered 401 as well. */
   readonly stepUpPage?: StepUpPage;
 }
 
-/** What a handler behind `riskCheck()` is given. */
+/** The decision that a handler behind `riskCheck()` gets. */
 export type RiskDecision = Decided | StoodIn;
 
-/** A request that may go on, with what its handler is given, or the answer that ends it. */
+/** A request that continues, with the value for its handler, or the response that ends it. */
 export type Guarded<T> =
   | { readonly goesOn: true; readonly value: T; readonly setCookie: string | null }
   | { readonly goesOn: false; readonly refusal: Refusal };
@@ -90,9 +90,9 @@ export type Guarded<T> =
 export type Guard<C, T> = (request: IncomingRequest, context: C) => Promise<Guarded<T>>;
 
 /**
- * Asks Stepgate about each request: allow goes on, a step-up is answered 401 (or a redirect), a deny 403.
+ * Asks Stepgate about each request: an allowed request continues, a step-up is answered 401 (or a redirect), a deny 403.
  *
- * @throws {StepgateError} `invalid_options`; the guard itself where Stepgate refuses the call, as for a wrong key
+ * @throws {StepgateError} `invalid_options`; the guard itself throws when Stepgate rejects the call, as for a wrong key
  */
 export function riskGuard<C>(options: RiskCheckOptions<C>): Guard<C, RiskDecision> {
   const { client, action, now = () => Date.now() } = options;
@@ -101,7 +101,7 @@ export function riskGuard<C>(options: RiskCheckOptions<C>): Guard<C, RiskDecisio
   const page = checkedPage(options.stepUpPage);
 
   return async (request, context) => {
-    const shown = shownBy(request, findAddress, sources);
+    const shown = requestParts(request, findAddress, sources);
     const [subject, session, name, resource, properties, facts] = await Promise.all([
       options.subject(context),
       options.session?.(context) ?? null,
@@ -123,7 +123,7 @@ export function riskGuard<C>(options: RiskCheckOptions<C>): Guard<C, RiskDecisio
     if (decision.decision === 'allow')
       return { goesOn: true, value: decision, setCookie: freshDevice(decision, now()) };
     const check = decision.failed ? null : decision.id;
-    // Without a requirement there is nothing to challenge for: it must not turn into an allow.
+    // A step-up without a requirement cannot be challenged for, and must not become an allow.
     if (decision.decision === 'deny' || decision.step_up === undefined) return refused(denyRefusal(check));
     if (decision.failed && options.proofs !== undefined) {
       const { subjectSpace = null } = options;
@@ -138,7 +138,7 @@ export function riskGuard<C>(options: RiskCheckOptions<C>): Guard<C, RiskDecisio
 }
 
 /**
- * Demands a proof of each request, whatever its risk.
+ * Requires a proof for each request, regardless of risk.
  *
  * @throws {StepgateError} `invalid_options`
  */
@@ -151,7 +151,7 @@ export function stepUpGuard<C>(options: RequireStepUpOptions<C>): Guard<C, Proof
   const requirement = statedRequirement({ acrValues, amrValues, maxAgeSeconds, singleUse });
   if (requirement.singleUse && !proofs.canSpend) {
     const asked = singleUse ? 'singleUse' : 'maxAgeSeconds: 0';
-    throw invalid(`${asked} needs a place where spent proofs are recorded: give proofsByIssuers a \`spend\``);
+    throw invalid(`${asked} needs a record of spent proofs: pass \`spend\` to proofsByIssuers`);
   }
   const sources = options.token ?? TOKEN_SOURCES;
   const page = checkedPage(options.stepUpPage);

@@ -15,28 +15,28 @@ export { type ProofJudge, proofsByStepgate } from './proof-judge.ts';
 export type { StepUpPage } from './refusal.ts';
 export type { ProofAnswer, RequireStepUpOptions, RiskCheckOptions, RiskDecision };
 
-/** What `riskCheck()` leaves for the handler: `c.get('stepgate')`. */
+/** What `riskCheck()` provides to the handler: `c.get('stepgate')`. */
 export interface RiskCheckEnv {
   Variables: { stepgate: RiskDecision };
 }
 
-/** What `requireStepUp()` leaves for the handler: `c.get('stepUp')`. */
+/** What `requireStepUp()` provides to the handler: `c.get('stepUp')`. */
 export interface StepUpEnv {
   Variables: { stepUp: ProofAnswer };
 }
 
 /**
- * Middleware for Hono that asks Stepgate about each request. What is allowed goes on with the decision in
- * `c.get('stepgate')`; a step-up is answered 401 with the challenge of RFC 9470 (a navigation is redirected where there is a
- * step-up page), a deny 403. A refused call (a wrong key) throws and ends in the app's `onError`.
+ * Middleware for Hono that asks Stepgate about each request. An allowed request continues with the decision in `c.get('stepgate')`.
+ * A step-up is answered 401 with the challenge of RFC 9470 (or a redirect for a navigation, with a step-up page), a deny 403. A
+ * rejected call (a wrong key) throws and ends in the app's `onError`.
  */
 export function riskCheck<E extends Env>(options: RiskCheckOptions<Context<E>>): MiddlewareHandler<E & RiskCheckEnv> {
   return guarded(riskGuard(options), 'stepgate');
 }
 
 /**
- * Middleware for Hono that demands a proof of each request. A proof that is enough goes on as `c.get('stepUp')`; one that is
- * missing, too old, too weak or somebody else's is answered 401 with the challenge of RFC 9470.
+ * Middleware for Hono that requires a proof for each request. A sufficient proof is in `c.get('stepUp')`; one that is missing, too
+ * old, too weak or of another subject is answered 401 with the challenge of RFC 9470.
  */
 export function requireStepUp<E extends Env>(
   options: RequireStepUpOptions<Context<E>>,
@@ -54,7 +54,7 @@ function guarded<E extends Env, T>(guard: Guard<Context<E>, T>, name: string): M
     }
     c.set(name, outcome.value);
     await next();
-    // Only now: an answer that the handler made by itself would leave out what was set before.
+    // After the handler: a response that it builds itself would drop headers that were set before.
     if (outcome.setCookie !== null) c.header('Set-Cookie', outcome.setCookie, { append: true });
     return undefined;
   };

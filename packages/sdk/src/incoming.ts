@@ -11,40 +11,38 @@ import {
 } from '../../../src/net/client-ip.ts';
 import type { RiskCheck } from './client.ts';
 
-/** A request at the application, whatever framework serves it. */
+/** A request to the application, independent of its framework. */
 export interface IncomingRequest {
   readonly method: string;
-  /** As it was sent, query included. */
+  /** Path as sent, with the query. */
   readonly target: string;
   /** Lower-case name to value; several lines of one header are joined with `, `. */
   readonly headers: { readonly [name: string]: string };
-  /** Address of the connection's other end; null where the runtime does not say. */
+  /** Address of the connection's peer; null if the runtime does not provide it. */
   readonly peer: string | null;
 }
 
-/** Whose word is taken for the client's address. */
+/** Which forwarding headers are trusted. */
 export interface ClientAddressOptions {
   /**
-   * Blocks of the proxies whose forwarding headers are believed, `unix:`, or `hops:N`, as in the setting TRUSTED_PROXIES.
-   * Default: nobody's; the connection's peer is the client.
+   * CIDRs of trusted proxies, `unix:` or `hops:N`, as in the setting TRUSTED_PROXIES. Default: none; the connection's peer is the
+   * client.
    */
   readonly trustedProxies?: string;
-  /** The one header that those proxies always set. Default: `X-Forwarded-For` and `Forwarded` are walked. */
+  /** The one header that those proxies always set. Default: `X-Forwarded-For` and `Forwarded` are read. */
   readonly header?: ClientAddressHeader;
 }
 
-/** Where a client may bring a step-up token: `X-Step-Up-Token`, the cookie `__Host-stepgate-su`, `Authorization: Bearer`. */
+/** Where a step-up token may be: `X-Step-Up-Token`, the cookie `__Host-stepgate-su`, `Authorization: Bearer`. */
 export type TokenSource = 'header' | 'cookie' | 'bearer';
 
-/** Without the bearer token: it is the session's own, and no step-up unless the provider makes it one. */
+/** Without `bearer`: it is the session's token, and a step-up only if the provider makes it one. */
 export const TOKEN_SOURCES: readonly TokenSource[] = ['header', 'cookie'];
 
-/** Finds the client's address; null where it cannot be told. */
+/** Finds the client's address; null if it is unknown. */
 export type FindAddress = (request: IncomingRequest) => string | null;
 
-/**
- * @throws {TrustedProxiesError} when `trustedProxies` cannot be followed
- */
+/** @throws {TrustedProxiesError} when `trustedProxies` is invalid */
 export function addressFinder(options: ClientAddressOptions): FindAddress {
   const trusted: TrustedProxies = parseTrustedProxies(options.trustedProxies ?? '');
   const { header } = options;
@@ -62,7 +60,7 @@ export function headerReader({ headers }: IncomingRequest): ReadHeader {
   return (name) => headers[name] || null;
 }
 
-/** The token that the first of these sources has. Cut where it is too long to be one, so that it is refused as such. */
+/** The token of the first source that has one. A text that is too long is cut, so that it is rejected as too long. */
 export function stepUpToken(header: ReadHeader, sources: readonly TokenSource[]): string | null {
   const found = {
     header: () => header(STEP_UP_HEADER),
@@ -76,11 +74,8 @@ export function stepUpToken(header: ReadHeader, sources: readonly TokenSource[])
   return null;
 }
 
-/**
- * What a risk check is told of the request itself. Whatever the client sends, each part is one that Stepgate takes: what is no
- * such thing is left out or cut.
- */
-export function shownBy(request: IncomingRequest, findAddress: FindAddress, sources: readonly TokenSource[]) {
+/** The parts of a risk check that come from the request itself. Parts that Stepgate would not accept are left out or cut. */
+export function requestParts(request: IncomingRequest, findAddress: FindAddress, sources: readonly TokenSource[]) {
   const header = headerReader(request);
   const token = deviceTokenOf(header('cookie'));
   const claim = header(DEVICE_HEADER);

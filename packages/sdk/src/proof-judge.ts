@@ -3,31 +3,31 @@ import type { StepgateClient, Verified } from './client.ts';
 
 /** A question about one proof. */
 export interface ProofQuestion {
-  /** Null where the client brought none. */
+  /** Null if the client sent none. */
   readonly token: string | null;
-  /** Whose it must be; null for nobody, whom no proof can belong to. */
+  /** Subject that the proof must be for; null for an anonymous client, which no proof can belong to. */
   readonly subject: string | null;
-  /** Space of that subject; null for the one that goes without saying. */
+  /** Space of that subject; null for the only one. */
   readonly subjectSpace: string | null;
-  /** Session it must be of, where the proof names one; null takes any. */
+  /** Session that the proof must be of, if it names one; null accepts any. */
   readonly session: string | null;
   readonly requirement: Requirement;
 }
 
-/** Who says whether a token is proof enough: Stepgate, or this process by itself. */
+/** Judges whether a token is enough as a proof: by Stepgate, or in this process. */
 export interface ProofJudge {
-  /** Whether it can record that a single-use proof is spent. */
+  /** Whether it can record spent single-use proofs. */
   readonly canSpend: boolean;
   judge(question: ProofQuestion): Promise<Verified>;
 }
 
-/** Proofs are judged by `POST /v1/step-up/verify`: issuers, keys and spent proofs are Stepgate's. */
+/** Judges proofs by `POST /v1/step-up/verify`, with Stepgate's issuers, keys and spent proofs. */
 export function proofsByStepgate(client: StepgateClient): ProofJudge {
   return {
     canSpend: true,
     async judge({ token, subject, subjectSpace, session, requirement }) {
       return client.verifyStepUp({
-        // Nobody's proof is not asked for by leaving the subject out: that would take anybody's.
+        // Without a subject the call would accept the proof of anyone, so an anonymous client sends no token.
         token: subject === null ? null : token,
         subject,
         subject_space: subjectSpace,

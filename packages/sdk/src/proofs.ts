@@ -8,28 +8,28 @@ import { spend } from '../../../src/step-up/spend.ts';
 import { StepgateError } from './error.ts';
 import type { ProofJudge } from './proof-judge.ts';
 
-/** How this process judges proofs by itself. */
+/** How this process judges proofs. */
 export interface LocalProofsOptions {
   /** Entries as in the setting STEP_UP_ISSUERS. */
   readonly issuers: readonly IssuerEntry[];
   /**
-   * Records that an id is spent, for `ttlSeconds` at least, where every process of the application sees it; true the first time
-   * only. A token without a session is asked about by four ids at once, each other token by one. `id` is a hash and names nobody.
-   * Without it nothing can be asked to be single-use.
+   * Records an id as spent for at least `ttlSeconds`, visible to every process of the application; true only the first time. A token
+   * without a session is recorded under four ids at once, any other under one. `id` is a hash that identifies nobody. Without `spend`,
+   * `singleUse` is not available.
    */
   readonly spend?: (id: string, ttlSeconds: number) => Promise<boolean>;
-  /** For keys. Default: the runtime's `fetch`. */
+  /** For fetching keys. Default: the runtime's `fetch`. */
   readonly fetch?: ProofVerifierOptions['fetch'];
-  /** Whether requests wait for one another's fetch of keys; false on Workers. Default true. */
+  /** Whether requests share a fetch of keys; false on Workers. Default true. */
   readonly shareFetches?: boolean;
   /** Epoch milliseconds. Default: the clock. */
   readonly now?: () => number;
 }
 
 /**
- * Proofs are judged in this process, by the same code as in Stepgate; keys are fetched from the issuers and kept.
+ * Judges proofs in this process, with the code of Stepgate itself; fetches and caches the keys of the issuers.
  *
- * @throws {StepgateError} `invalid_options` where the issuers cannot be used
+ * @throws {StepgateError} `invalid_options` if the issuers are invalid
  */
 export function proofsByIssuers(options: LocalProofsOptions): ProofJudge {
   const parsed = stepUpIssuers.safeParse(options.issuers);
@@ -64,7 +64,7 @@ export function proofsByIssuers(options: LocalProofsOptions): ProofJudge {
   };
 }
 
-/** @throws {StepgateError} `invalid_options` where the guard names no space of the issuers */
+/** @throws {StepgateError} `invalid_options` if the guard names no space of the issuers */
 function spaceOf(space: string | null, spaces: readonly string[]): string {
   if (space !== null && spaces.includes(space)) return space;
   const found = space === null ? 'is missing' : `is ${JSON.stringify(space)}`;
@@ -79,7 +79,7 @@ async function spendBy(record: LocalProofsOptions['spend'], proof: Proof, nowMs:
   return spend({ store: { spendProof }, pseudonym: (_kind, id) => id }, proof, nowMs);
 }
 
-/** SHA-256 in hexadecimal digits: what is spent has the person's id in it, which is nothing for the keys of a store. */
+/** SHA-256 in hexadecimal digits. What is spent contains the person's id, which must not become a key of a store. */
 async function hashOf(text: string): Promise<string> {
   const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text));
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');

@@ -4,15 +4,15 @@ import { problemOf } from '../../../src/contract/problem.ts';
 import { stepUpLocation } from '../../../src/contract/step-up-page.ts';
 import { headerReader, type IncomingRequest } from './incoming.ts';
 
-/** The page where a browser steps up. */
+/** Your step-up page. */
 export interface StepUpPage {
-  /** Absolute address of the page. It gets `acr_values`, `max_age` and, in `return_to`, the address that was asked for. */
+  /** Absolute URL of the page. It gets `acr_values`, `max_age` and, in `return_to`, the URL of the request. */
   readonly url: string;
-  /** Address under which people reach this application, such as `https://shop.example`: never taken from a header. */
+  /** Public origin of this application, such as `https://shop.example`; never taken from a header. */
   readonly origin: string;
 }
 
-/** An answer that ends a request. */
+/** A response that ends a request. */
 export interface Refusal {
   readonly status: 302 | 401 | 403;
   readonly headers: { readonly [name: string]: string };
@@ -21,8 +21,8 @@ export interface Refusal {
 }
 
 /**
- * A step-up: 401 with the challenge of RFC 9470 and a problem document, whose `acr_values` and `max_age` are those of the
- * challenge; for a navigation, where there is a page for it, a redirect there. `check` is the id of the check.
+ * A step-up: 401 with the challenge of RFC 9470 and a problem document with the same `acr_values` and `max_age`; for a navigation, a
+ * redirect to the step-up page if there is one. `check` is the id of the check.
  */
 export function stepUpRefusal(
   request: IncomingRequest,
@@ -47,7 +47,7 @@ export function stepUpRefusal(
   return problem(401, said, challenge, check);
 }
 
-/** A deny: 403 with a problem document. It says no more than that: reasons are for the application. */
+/** A deny: 403 with a problem document that gives no reasons, which are for the application only. */
 export function denyRefusal(check: string | null): Refusal {
   const said = problemOf('access_denied', {
     title: 'Access is denied',

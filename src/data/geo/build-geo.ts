@@ -11,7 +11,7 @@ import { readMmdb } from './mmdb-table.ts';
 import { decodedShard } from './places.ts';
 import { SHARD } from './shard.ts';
 
-/** What is built in a directory. */
+/** Built geo data. */
 export interface BuiltGeo {
   readonly manifest: GeoManifest;
   readonly files: number;
@@ -19,9 +19,9 @@ export interface BuiltGeo {
   readonly largestBytes: number;
 }
 
-/** What became of a build. */
+/** The result of a build. */
 export interface GeoBuilt extends BuiltGeo {
-  /** False when the same data had been built already. */
+  /** False if the same data had already been built. */
   readonly built: boolean;
 }
 
@@ -35,20 +35,19 @@ function builtGeoOf(manifest: GeoManifest): BuiltGeo {
   };
 }
 
-/** What is built. */
+/** What to build. */
 export interface GeoBuild {
-  /** A MaxMind-format file, or a directory with the files of geoip-lite; null takes the data that geoip-lite brings along. */
+  /** A MaxMind-format file, or a directory with geoip-lite's files; null uses the data inside geoip-lite. */
   readonly source: string | null;
-  /** Where the shards go. */
+  /** Output directory. */
   readonly out: string;
   readonly level: GeoLevel;
 }
 
 /**
- * Compiles a source into shards and publishes them. The same source gives the same files; where they are there already, nothing is
- * done.
+ * Compiles a source into shards and publishes them. The same source gives the same files; if they exist, nothing is done.
  *
- * @throws DataError when the source cannot be used; what was built before stays
+ * @throws DataError if the source is unusable; existing data stays
  */
 export async function buildGeo({ source, out, level }: GeoBuild): Promise<GeoBuilt> {
   const opened = await openSource(source, level);
@@ -61,9 +60,9 @@ export async function buildGeo({ source, out, level }: GeoBuild): Promise<GeoBui
 }
 
 /**
- * Publishes what is built in a directory in another one; null where nothing is built.
+ * Publishes the built data of a directory in another one; null if nothing is built.
  *
- * @throws DataError when a file of it cannot be used; what was there before stays
+ * @throws DataError if one of its files is unusable; existing data stays
  */
 export async function copyGeo(from: string, out: string): Promise<GeoBuilt | null> {
   const whole = await readBuilt(from);
@@ -75,9 +74,9 @@ export async function copyGeo(from: string, out: string): Promise<GeoBuilt | nul
 }
 
 /**
- * Reads and checks all that is built in a directory; null where nothing is.
+ * Reads and checks all built data of a directory; null if nothing is built.
  *
- * @throws DataError at the first file that cannot be used
+ * @throws DataError for the first unusable file
  */
 export async function readBuiltGeo(dir: string): Promise<BuiltGeo | null> {
   const whole = await readBuilt(dir);
@@ -98,7 +97,7 @@ async function readBuilt(dir: string): Promise<GeoFiles | null> {
   return { manifest, files };
 }
 
-/** The manifest of a directory; null where there is none that can be used. */
+/** The manifest of a directory; null if there is no usable one. */
 async function builtManifest(dir: string): Promise<GeoManifest | null> {
   try {
     return parseManifest(await readFile(join(dir, MANIFEST_FILE), 'utf8'), GEO_MANIFEST);

@@ -6,22 +6,22 @@ import { lastAtOrBelow } from '../ranges.ts';
 import type { PlaceTable } from './place-steps.ts';
 import { cutShard, encodeShard, GEO_COMMAND, type Shard, STARTS_PER_SHARD, shardRoom } from './shard.ts';
 
-/** How much is compiled: cities with coordinates, or countries alone. */
+/** How much is compiled: cities with coordinates, or countries only. */
 export const GEO_LEVELS = ['city', 'country'] as const;
 export type GeoLevel = (typeof GEO_LEVELS)[number];
 
 const aboutSchema = z.strictObject({
   level: z.enum(GEO_LEVELS),
   source: z.strictObject({
-    /** `geoip-lite`, or the type that a MaxMind file says of itself (`GeoLite2-City`). */
+    /** `geoip-lite`, or the type that a MaxMind file states (`GeoLite2-City`). */
     name: z.string(),
-    /** Of the files it was read from. */
+    /** Hash of the source files. */
     sha256: z.string().regex(/^[0-9a-f]{64}$/),
     /** When the data was made, not when it was compiled. */
     data_at: z.iso.datetime(),
   }),
   counts: z.strictObject({
-    /** Stretches of addresses with one place, or with none. */
+    /** Ranges of addresses with the same place, or with none. */
     v4: z.int().min(0),
     v6: z.int().min(0),
     places: z.int().min(0),
@@ -32,10 +32,10 @@ export type GeoManifest = Manifest<AboutGeo>;
 
 export const GEO_MANIFEST: ManifestKind<AboutGeo> = { about: aboutSchema, command: GEO_COMMAND };
 
-/** A manifest made ready for look-ups. */
+/** A manifest prepared for look-ups. */
 export interface ShardIndex {
   readonly about: AboutGeo;
-  /** Those of IPv4 first. */
+  /** IPv4 first. */
   readonly shards: readonly ListedFile[];
   /** Position in {@link shards}; -1 when the data has no such family. */
   positionOf(address: Address): number;
@@ -48,8 +48,8 @@ export interface GeoFiles {
 }
 
 /**
- * Compiles a table into files. The same table gives the same bytes. A shard is named for the first address in it, and for its content, so
- * that a file of another build is missing rather than wrong.
+ * Compiles a table into files. The same table gives the same bytes. The name of a shard contains its first address and a checksum of
+ * its content, so that a file of another build counts as missing instead of being misread.
  */
 export function compileShards(table: PlaceTable, about: Pick<AboutGeo, 'level' | 'source'>): GeoFiles {
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
@@ -60,7 +60,7 @@ export function compileShards(table: PlaceTable, about: Pick<AboutGeo, 'level' |
   return { manifest: manifestOf({ ...about, counts: countsOf(table) }, files), files };
 }
 
-/** Cuts a table into shards in memory: few and large, since every shard holds the names in it. */
+/** Cuts a table into few, large shards in memory: every shard repeats the names that it uses. */
 export function cutShards(
   table: PlaceTable,
   about: Pick<AboutGeo, 'level' | 'source'>,
@@ -103,7 +103,7 @@ const hex = (word: number): string => word.toString(16).padStart(8, '0');
 
 const SHARD_NAME = /^(v[46])-([0-9a-f]+)-/;
 
-/** Makes a manifest ready for look-ups. */
+/** Prepares a manifest for look-ups. */
 export function shardIndex({ about, files }: GeoManifest): ShardIndex {
   const firsts: Firsts = { v4: [], v6: [] };
   for (const [name] of files) {

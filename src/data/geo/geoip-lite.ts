@@ -24,28 +24,28 @@ import { NO_PLACE, type PlaceSteps, type PlaceTable, placeList, stepList } from 
 export function readGeoipLite(directory: string, city: boolean): PlaceTable {
   const files = city ? CITY_FILES : COUNTRY_FILES;
   const { list, placeAt } = city ? cityPlaces(readTable(directory, CITY_NAMES)) : countryPlaces();
-  // One after the other, so that the first can be collected while the second is read.
+  // Sequential, so that the first table can be collected while the second is read.
   const v4 = readSteps4(readTable(directory, files.v4), placeAt);
   const v6 = readSteps6(readTable(directory, files.v6), placeAt);
   return { v4, v6, places: list.places };
 }
 
-/** One of the library's files. */
+/** One of geoip-lite's files. */
 interface DataFile {
   readonly file: string;
   readonly recordBytes: number;
-  /** Where a record says its last address, and the least that the last record of a whole file ends with. */
+  /** Offset of the last address in a record, and the minimum for the last record of a complete file. */
   readonly end?: { readonly offset: number; readonly atLeast: number };
 }
 
 interface Table extends DataFile {
   readonly path: string;
   readonly bytes: Buffer;
-  /** Of the same bytes: it reads faster. */
+  /** A view of the same bytes that reads faster. */
   readonly view: DataView;
 }
 
-/** The highest addresses handed out are 223.255.255.255 and those of 2c0f::/16: a file that ends before was cut. */
+/** The highest addresses assigned are 223.255.255.255 and those of 2c0f::/16: a file that ends earlier is truncated. */
 const END_V4 = { offset: 4, atLeast: 0xdf000000 };
 const END_V6 = { offset: 16, atLeast: 0x2a000000 };
 
@@ -59,13 +59,13 @@ const COUNTRY_FILES = {
   v6: { file: 'geoip-country6.dat', recordBytes: 34, end: END_V6 },
 };
 
-/** The names of all files of the data. */
+/** Names of all data files. */
 export function dataFiles(city: boolean): readonly string[] {
   const { v4, v6 } = city ? CITY_FILES : COUNTRY_FILES;
   return [...(city ? [CITY_NAMES.file] : []), v4.file, v6.file];
 }
 
-/** Where the data that geoip-lite brings along lies; null when the package is not installed. */
+/** Directory of the data inside geoip-lite; null if the package is not installed. */
 export function bundledDirectory(): string | null {
   try {
     return join(dirname(createRequire(import.meta.url).resolve('geoip-lite/package.json')), 'data');
@@ -86,10 +86,10 @@ function readTable(directory: string, data: DataFile): Table {
   const { recordBytes, end } = data;
   if (bytes.length === 0) throw damaged(`${path} is empty`);
   if (bytes.length % recordBytes !== 0) {
-    throw damaged(`${path} holds ${bytes.length} bytes, which is no multiple of ${recordBytes}`);
+    throw damaged(`${path} has ${bytes.length} bytes, which is not a multiple of ${recordBytes}`);
   }
   if (end !== undefined && bytes.readUInt32BE(bytes.length - recordBytes + end.offset) < end.atLeast) {
-    throw damaged(`${path} ends before the last address in use, so it was cut`);
+    throw damaged(`${path} ends before the last address in use, so it is truncated`);
   }
   return { ...data, path, bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) };
 }
@@ -97,7 +97,7 @@ function readTable(directory: string, data: DataFile): Table {
 const damaged = (found: string): DataError =>
   new DataError('geo_source_damaged', `${found}; reinstall or update the data`);
 
-/** Gives the number of the place of a record, whose part behind the addresses begins at `at`. */
+/** The number of a record's place; the part after the addresses begins at `at`. */
 type PlaceAt = (table: Table, at: number) => number;
 
 /** Numbers the places of the country tables. */
@@ -122,15 +122,15 @@ function countryPlaces(): { readonly list: PlaceList; readonly placeAt: PlaceAt 
 type PlaceList = ReturnType<typeof placeList>;
 
 const NO_NAME = 0xffffffff;
-/** No degrees in ten-thousandths. */
+/** Marks missing degrees. */
 const NO_DEGREES = 0x7fffffff;
 
-/** Numbers the places of the city tables: the same name, coordinates and radius are one. */
+/** Numbers the places of the city tables: equal name, coordinates and radius are one place. */
 function cityPlaces(names: Table): { readonly list: PlaceList; readonly placeAt: PlaceAt } {
   const list = placeList();
   const numberOf = addNames(list, names);
   const rows = hashTable();
-  /** By row. */
+  /** Indexed by row. */
   const placeOf: number[] = [];
   const number = (name: number, lat: number, lon: number, radiusKm: number): number => {
     const row = rows.number(name, lat, lon, radiusKm);
@@ -153,11 +153,11 @@ function cityPlaces(names: Table): { readonly list: PlaceList; readonly placeAt:
       const name = numberOf[record];
       if (name === undefined) {
         throw damaged(
-          `a record in ${path} names place ${record} of ${numberOf.length}, so the files do not belong together`,
+          `a record in ${path} refers to place ${record} of ${numberOf.length}, so the files do not belong together`,
         );
       }
       if (name === NAMES_NO_COUNTRY) return NO_PLACE;
-      // Without a city the coordinates are the middle of the country, whatever radius is stated.
+      // Without a city the coordinates are the middle of the country, regardless of the stated radius.
       return name < 0
         ? number(~name, NO_DEGREES, NO_DEGREES, COUNTRY_ACCURACY_KM)
         : number(name, view.getInt32(at + 4), view.getInt32(at + 8), view.getUint32(at + 12));
@@ -167,7 +167,7 @@ function cityPlaces(names: Table): { readonly list: PlaceList; readonly placeAt:
 
 const NAMES_NO_COUNTRY = 0x7fffffff;
 
-/** Adds the names of all records, and answers the number of each: its complement where it names no city. */
+/** Adds the names of all records and returns their numbers; those without a city as the complement. */
 function addNames(list: PlaceList, { bytes, recordBytes }: Table): Int32Array {
   const numbers = new Map<string, number>();
   const numberOf = new Int32Array(bytes.length / recordBytes);
@@ -182,7 +182,7 @@ function addNames(list: PlaceList, { bytes, recordBytes }: Table): Int32Array {
     const region = text(at + 2, at + 5);
     const city = text(at + 42, at + recordBytes);
     const key = `${country}\0${region}\0${city}`;
-    // Records that differ in their time zone only have one name.
+    // Records that differ only in their time zone share a name.
     const known = numbers.get(key);
     if (country === null) numberOf[record] = NAMES_NO_COUNTRY;
     else if (known !== undefined) numberOf[record] = known;
@@ -195,7 +195,7 @@ function addNames(list: PlaceList, { bytes, recordBytes }: Table): Int32Array {
   return numberOf;
 }
 
-/** Numbers rows of four integers from 1 on. Open addressing over plain words: a Map of keys would take seconds. */
+/** Numbers rows of four integers from 1. Open addressing over plain words, because a Map of keys would take seconds. */
 function hashTable(): { number(a: number, b: number, c: number, d: number): number } {
   let mask = 2 ** 16 - 1;
   let slots = new Uint32Array(mask + 1);
@@ -242,7 +242,7 @@ function hashTable(): { number(a: number, b: number, c: number, d: number): numb
   };
 }
 
-/** IPv4 records are in order and disjoint, so that each means what it says. */
+/** IPv4 records must be in order and disjoint. */
 function readSteps4(table: Table, placeAt: PlaceAt): PlaceSteps {
   const { path, bytes, view, recordBytes } = table;
   const steps = stepList(1);
@@ -260,8 +260,8 @@ function readSteps4(table: Table, placeAt: PlaceAt): PlaceSteps {
 }
 
 /**
- * IPv6 records overlap in the 64 bits that geoip-lite compares, and some are out of order, so that which one an address belongs to
- * depends on its bisection. Between two borders of records the answer is the same: each border is searched as the library does.
+ * IPv6 records overlap in the 64 bits that geoip-lite compares, and some are out of order, so its bisection decides which record an
+ * address belongs to. Between two borders of records the result is constant, so each border is searched as the library does.
  */
 function readSteps6(table: Table, placeAt: PlaceAt): PlaceSteps {
   const { bytes, view, recordBytes } = table;
@@ -293,12 +293,12 @@ function readSteps6(table: Table, placeAt: PlaceAt): PlaceSteps {
 }
 
 /**
- * The record that geoip-lite finds for an address; -1 when it finds none.
+ * The record that geoip-lite finds for an address; -1 if none.
  *
  * @see https://github.com/geoip-lite/node-geoip/blob/main/lib/geoip.js
  */
 function recordOf(words: Uint32Array, first: number, second: number): number {
-  /** Below 0, 0 or above 0 as the border at `at` is below the address, the same, or above it. */
+  /** Below, equal to or above 0 as the border at `at` is below, equal to or above the address. */
   const compare = (at: number): number => (words[at] ?? 0) - first || (words[at + 1] ?? 0) - second;
   let low = 0;
   let high = words.length / 4 - 1;
@@ -317,8 +317,8 @@ function recordOf(words: Uint32Array, first: number, second: number): number {
 }
 
 /**
- * The data carries no date and npm gives files the time of their installation, so the data that comes with the library is
- * dated by the library's release; other files by their own time.
+ * The date of the data. The files carry none, and npm sets their time to that of the installation, so data inside the library has the
+ * date of its release; other files have their own.
  */
 export function dateOf(directory: string, city: boolean): number {
   const kind = city ? 'city' : 'country';

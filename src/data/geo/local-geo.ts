@@ -11,17 +11,17 @@ import { type PlacesOptions, placesInMemory, type ReadPlaces, readPlaces } from 
 
 /** Which data of geoip-lite is compiled. */
 export interface GeoipLiteOptions {
-  /** Where the `.dat` files lie; default: the data that geoip-lite brings along. */
+  /** Directory of the `.dat` files. Default: the data inside geoip-lite. */
   readonly directory?: string;
   /** False compiles the country tables only: no coordinates, hence no travel. Default true. */
   readonly city?: boolean;
-  /** As for {@link PlacesOptions}. */
+  /** As in {@link PlacesOptions}. */
   readonly maxAgeDays?: number;
 }
 
 /**
- * Places from the data of geoip-lite, compiled into memory (about 50 MB with cities, within a second or two). Data that is missing,
- * cut or damaged does not stop the service: the source then answers `bad_database`, and `status` says what is wrong with which file.
+ * Places from the data of geoip-lite, compiled into memory (about 50 MB with cities, in a second or two). Missing, truncated or damaged
+ * data does not stop the service: the source answers `bad_database`, and `status` names the file and the fault.
  */
 export function geoipLiteSource({ directory, city = true, ...options }: GeoipLiteOptions = {}): LocalGeoSource {
   const level = city ? 'city' : 'country';
@@ -37,7 +37,7 @@ function compiledPlaces(directory: string | null, level: GeoLevel): ReadPlaces {
     if (directory === null) throw new DataError('geo_source_missing', 'geoip-lite is not installed; run npm ci');
     const city = level === 'city';
     const table = readGeoipLite(directory, city);
-    // Data that stays in memory is compared with nothing, so that its files need no hash.
+    // Data that stays in memory is never compared, so its files need no hash.
     const source = { name: 'geoip-lite', sha256: '', data_at: new Date(dateOf(directory, city)).toISOString() };
     return { ...cutShards(table, { level, source }), problem: null };
   } catch (error) {
@@ -46,7 +46,7 @@ function compiledPlaces(directory: string | null, level: GeoLevel): ReadPlaces {
   }
 }
 
-/** What the settings say. */
+/** Settings of the geo data. */
 export interface LocalGeoOptions {
   /** `GEO_DATA` */
   readonly data: GeoLevel | 'none';
@@ -54,14 +54,14 @@ export interface LocalGeoOptions {
   readonly dir: string;
   /** `GEO_MAX_AGE_DAYS` */
   readonly maxAgeDays?: number;
-  /** Time between two looks at the directory. Default 5,000 ms. */
+  /** Poll interval for the directory. Default 5,000 ms. */
   readonly intervalMs?: number;
   readonly onReload?: () => void;
-  /** Called when what was built cannot be used; the data in force goes on. */
+  /** Called when built data is unusable; the active data stays. */
   readonly onProblem?: (error: Error) => void;
 }
 
-/** Places that follow what is built in a directory. `geo` is always the data in force. */
+/** Places that follow a directory. `geo` is always the active data. */
 export type LiveGeo = Pick<Live<unknown>, 'problem' | 'reload' | 'close'> & { readonly geo: LocalGeoSource };
 
 const isManifest = (name: string): boolean => name === MANIFEST_FILE;
@@ -71,9 +71,9 @@ const readerOf =
     readBytes(join(dir, name));
 
 /**
- * Places from the data built in a directory, all of it in memory. What is rebuilt is taken over without a restart, whole or not at
- * all. Data that is damaged when the service starts answers `bad_database` where it is damaged, and `status` names it. Until something
- * is built, the data of geoip-lite answers. Does not keep the process alive.
+ * Places from the data built in a directory, all in memory. Rebuilt data takes effect without a restart, as a whole or not at all.
+ * Data that is damaged at start answers `bad_database` for the damaged part, and `status` names it. Until something is built, the data
+ * of geoip-lite is used. Does not keep the process alive.
  */
 export async function openLocalGeo(options: LocalGeoOptions): Promise<LiveGeo> {
   const { data, dir, maxAgeDays, intervalMs = 5_000, onReload, onProblem } = options;
@@ -87,7 +87,7 @@ export async function openLocalGeo(options: LocalGeoOptions): Promise<LiveGeo> {
   const following = live<LocalGeoSource, string | null>({
     version: () => versionOf(dir, isManifest),
     load: async (found, current) => {
-      // A build that was taken away goes on in memory.
+      // Data whose files were removed stays in memory.
       if (found === null) return current;
       const read = await readPlaces(readerOf(dir));
       if (read.problem !== null) throw new DataError('geo_data_unusable', read.problem);

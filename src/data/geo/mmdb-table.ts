@@ -7,14 +7,14 @@ import { DataError } from '../data-error.ts';
 import { bigintToWords } from '../ranges.ts';
 import { NO_PLACE, type PlaceSteps, type PlaceTable, placeList, type StoredPlace, stepList } from './place-steps.ts';
 
-/** The decoder does not check the length of a double; one that was written too short comes out as a vanishing number. */
+/** The decoder does not check the length of a double; a truncated one reads as a tiny number. */
 const degrees = z
   .number()
   .refine((value) => value === 0 || Math.abs(value) > 1e-9, 'a coordinate is broken')
-  // Minus zero is zero.
+  // Turns minus zero into zero.
   .transform((value) => value + 0);
 
-/** What is read of a record: the shape of MaxMind's City, Country and Enterprise databases, which others share. */
+/** The part of a record that is read, as in MaxMind's City, Country and Enterprise databases and others like them. */
 const recordSchema = z.looseObject({
   country: z.looseObject({ iso_code: z.string().optional() }).optional(),
   subdivisions: z
@@ -35,12 +35,12 @@ const recordSchema = z.looseObject({
     .optional(),
 });
 
-/** Half the circumference of the Earth in km: no radius says more. */
+/** Half the circumference of the Earth in km, the greatest meaningful radius. */
 const MOST_ACCURACY_KM = 20_038;
 
 /**
- * The place that a record of a MaxMind database tells; null when it names no country, or is none. Without a city the coordinates are
- * the middle of the country or region and are left out.
+ * Place from a MaxMind record; null if it has no country. Coordinates without a city are the middle of a country or region, so they
+ * are left out.
  */
 export function placeOfRecord(record: unknown): StoredPlace | null {
   const { data: parsed, error } = recordSchema.nullable().safeParse(record);
@@ -61,7 +61,7 @@ export function placeOfRecord(record: unknown): StoredPlace | null {
   };
 }
 
-/** What a MaxMind-format file says of itself. */
+/** Metadata of a MaxMind-format file. */
 export interface MmdbContent {
   readonly table: PlaceTable;
   /** `GeoLite2-City`, … */
@@ -71,16 +71,16 @@ export interface MmdbContent {
 }
 
 /**
- * Reads all of a MaxMind-format database as steps.
+ * Reads a whole MaxMind-format database as steps.
  *
- * @throws DataError `geo_source_damaged`, or `geo_source_foreign` when it names no country (an ASN database, say)
+ * @throws DataError `geo_source_damaged`, or `geo_source_foreign` if it has no countries (such as an ASN database)
  */
 export function readMmdb(bytes: Buffer, city: boolean): MmdbContent {
   try {
     return read(bytes, city);
   } catch (error) {
     if (error instanceof DataError) throw error;
-    // The decoder throws whatever it stumbles over.
+    // The decoder throws many kinds of errors.
     throw new DataError(
       'geo_source_damaged',
       `no MaxMind-format database, or damaged (${messageOf(error)}); fetch it again`,
@@ -113,7 +113,7 @@ function read(bytes: Buffer, city: boolean): MmdbContent {
   if (list.places.nameOf.length === 0) {
     throw new DataError(
       'geo_source_foreign',
-      `${metadata.databaseType} names no country; use a City or Country database`,
+      `${metadata.databaseType} has no countries; use a City or Country database`,
     );
   }
   return {
@@ -130,7 +130,7 @@ const damaged = (why: string): DataError =>
 
 type LeafOf = (pointer: number, key: bigint) => number;
 
-/** Walks the search tree, whose layout is that of the MaxMind DB format 2.0, section "Binary Search Tree". */
+/** Walks the search tree (MaxMind DB format 2.0, section "Binary Search Tree"). */
 function treeWalk(
   bytes: Buffer,
   { nodeCount, nodeByteSize, recordSize, ipVersion, searchTreeSize }: Reader<Response>['metadata'],
@@ -148,7 +148,7 @@ function treeWalk(
   let root4 = 0;
   for (let depth = 0; ipVersion === 6 && depth < 96 && root4 < nodeCount; depth++) root4 = child(root4, 0);
 
-  // A sound tree has each node once; one that a damaged file leads to again and again would never end.
+  // A valid tree visits each node once; a damaged one may contain a cycle.
   let visits = 0;
   const descend = (
     node: number,
@@ -158,16 +158,16 @@ function treeWalk(
     emit: (key: bigint, pointer: number) => void,
   ): void => {
     if (node >= nodeCount) {
-      if (node > mostPointer) throw damaged('a pointer leads out of the file');
+      if (node > mostPointer) throw damaged('a pointer leads outside the file');
       emit(key, node);
       return;
     }
-    if (++visits > nodeCount) throw damaged('its tree leads back to itself');
+    if (++visits > nodeCount) throw damaged('its tree has a cycle');
     if (depth === bits) throw damaged('its tree is too deep');
     for (const side of [0, 1] as const) {
       const next = child(node, side);
       const from = side === 0 ? key : key | (1n << BigInt(bits - 1 - depth));
-      // IPv6 spaces that embed IPv4 lead to its tree; such addresses are read as the IPv4 inside them.
+      // IPv6 ranges that embed IPv4 point to its tree; such addresses are read as the IPv4 address inside them.
       if (bits === 128 && next === root4 && next < nodeCount) emit(from, nodeCount);
       else descend(next, depth + 1, from, bits, emit);
     }
@@ -177,7 +177,7 @@ function treeWalk(
     descend(node, depth, key, stride * 32, (from, pointer) =>
       steps.push(from, pointer === nodeCount ? NO_PLACE : leafOf(pointer, from)),
     );
-    // Past the public addresses nothing has a place.
+    // There are no places after the public addresses.
     if (stride === 4) steps.push(1n << 126n, NO_PLACE);
     return steps.steps();
   };

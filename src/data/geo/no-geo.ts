@@ -1,6 +1,6 @@
 import { type LocalGeoSource, whyUnlocatable } from '../../model/geo.ts';
 
-/** The source for a service that runs without geo data: every public address is unknown as `source_off`. */
+/** For a service without geo data: every public address is unknown as `source_off`. */
 export function noGeo(): LocalGeoSource {
   return {
     locate: (address) => ({ known: false, why: whyUnlocatable(address) ?? 'source_off' }),

@@ -1,53 +1,53 @@
 import type { Place } from '../../model/geo.ts';
 
-/** A place as it is compiled: what a source answers, without saying who says so. The country is always known. */
+/** A place in compiled form, without its source. Always has a country. */
 export type StoredPlace = Omit<Place, 'country' | 'source'> & { readonly country: string };
 
-/** What a place is called. */
+/** Names of a place. */
 export type PlaceName = Pick<StoredPlace, 'country' | 'region' | 'city'>;
 
 /** Many places as columns: half a million objects would take seconds and most of the memory. */
 export interface PlaceColumns {
   readonly names: readonly PlaceName[];
-  /** Position of the name of each place. */
+  /** Index of the name of each place. */
   readonly nameOf: Uint32Array;
-  /** Degrees; NaN where a place has no coordinates. */
+  /** Degrees; NaN for places without coordinates. */
   readonly lat: Float64Array;
   readonly lon: Float64Array;
   readonly accuracyKm: Uint16Array;
 }
 
 /**
- * One address family as a step function: from each start on, up to the next one, addresses have the same place. The first
- * start is the lowest address of the family, so that every address has a step.
+ * One address family as a step function: from each start up to the next one, all addresses have the same place. The first start is the
+ * lowest address of the family, so every address has a step.
  */
 export interface PlaceSteps {
   /** 32-bit words of a start: one for IPv4, four for IPv6. */
   readonly stride: 1 | 4;
   /** Ascending, big-endian words, {@link stride} each. */
   readonly starts: Uint32Array;
-  /** For each start, 0 for no place or the position in the list of places plus one. */
+  /** For each start, 0 for no place, else the index of the place plus one. */
   readonly places: Uint32Array;
 }
 
-/** All that a source knows, ready to be cut into shards. */
+/** Everything that a source knows, ready to be cut into shards. */
 export interface PlaceTable {
   readonly v4: PlaceSteps;
   readonly v6: PlaceSteps;
   readonly places: PlaceColumns;
 }
 
-/** What {@link PlaceSteps} holds for addresses that have no place. */
+/** The value of addresses without a place in {@link PlaceSteps}. */
 export const NO_PLACE = 0;
 
-/** Collects places and numbers them from 1 on; {@link NO_PLACE} is null. */
+/** Collects places and numbers them from 1; null is {@link NO_PLACE}. */
 export function placeList(): {
   readonly places: PlaceColumns;
-  /** Adds a name, and answers its position. */
+  /** Adds a name and returns its index. */
   addName(name: PlaceName): number;
-  /** Adds a place that was not added before. Degrees are NaN where it has no coordinates. */
+  /** Adds a new place. Degrees are NaN if it has no coordinates. */
   add(name: number, lat: number, lon: number, accuracyKm: number): number;
-  /** The number of a place: equal ones get the same. */
+  /** The number of a place; equal places share one. */
   number(place: StoredPlace | null): number;
 } {
   const names: PlaceName[] = [];
@@ -99,18 +99,18 @@ export function placeList(): {
   };
 }
 
-/** Collects steps in ascending order; a step to the place that the one before leads to is left out. */
+/** Collects steps in ascending order. Drops repeats of the current place. */
 export function stepList(stride: 1 | 4): {
   push(start: bigint, place: number): void;
-  /** As `push`, for a start whose words after the second are 0. */
+  /** Like `push`, for a start whose words after the second are 0. */
   pushWords(first: number, second: number, place: number): void;
   steps(): PlaceSteps;
 } {
   let starts = new Uint32Array(1024 * stride);
   let places = new Uint32Array(1024);
-  // Nothing has a place before the first step.
+  // There is no place before the first step.
   let count = 1;
-  /** Room for another step; -1 where none is needed. */
+  /** Index for another step; -1 if none is needed. */
   const next = (place: number, isFirst: boolean): number => {
     if (places[count - 1] === place) return -1;
     if (isFirst) count = 0;

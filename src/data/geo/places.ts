@@ -13,27 +13,27 @@ import { type ReadFile, readListed, readManifest } from '../manifest.ts';
 import { type AboutGeo, GEO_MANIFEST, type GeoLevel, type ShardIndex, shardIndex } from './geo-manifest.ts';
 import { decodeShard, GEO_COMMAND, locateIn, SHARD, type Shard } from './shard.ts';
 
-/** How places are answered from shards. */
+/** How shards answer. */
 export interface PlacesOptions {
-  /** `country` leaves out what the data says beyond countries. Default `city`. */
+  /** `country` drops everything beyond the country. Default `city`. */
   readonly level?: GeoLevel;
-  /** Older data goes on answering, and `status` says that it is old. In days; default: no age is too old. */
+  /** In days. Older data is still used, but `status` reports it. Default: no limit. */
   readonly maxAgeDays?: number;
-  /** Who says so; `geoip-lite` where its data was compiled when the service started. Default `shards`. */
+  /** The source that is reported: `geoip-lite` if its data was compiled at start. Default `shards`. */
   readonly source?: Place['source'];
 }
 
-/** Shards that are all in memory. */
+/** Shards in memory. */
 export interface ReadPlaces {
-  /** Null when the manifest could not be read. */
+  /** Null if the manifest could not be read. */
   readonly index: Pick<ShardIndex, 'about' | 'positionOf'> | null;
-  /** By position in the index; null for one that could not be used. */
+  /** By index; null for an unusable shard. */
   readonly shards: readonly (Shard | null)[];
-  /** The first thing that was wrong; null when nothing was. */
+  /** The first problem; null if there is none. */
   readonly problem: string | null;
 }
 
-/** Reads all shards into memory. A file that cannot be used leaves out its part of the addresses. Never rejects. */
+/** Reads all shards into memory. An unusable file only affects its part of the addresses. Never rejects. */
 export async function readPlaces(read: ReadFile): Promise<ReadPlaces> {
   let problem: string | null = null;
   const orNull = async <T>(file: string, value: Promise<T>): Promise<T | null> =>
@@ -56,7 +56,7 @@ export async function readPlaces(read: ReadFile): Promise<ReadPlaces> {
   return { index: shardIndex(manifest), shards, problem };
 }
 
-/** Opens a shard; what is wrong with it names its file. */
+/** Opens a shard; errors name its file. */
 export function decodedShard(name: string, bytes: Uint8Array): Shard {
   try {
     return decodeShard(bytes);
@@ -66,13 +66,13 @@ export function decodedShard(name: string, bytes: Uint8Array): Shard {
   }
 }
 
-/** What is wrong with a file, as `status` says it: a damaged file stays so, one that cannot be read may come back. */
+/** A problem with a file, for `status`: damage is permanent, a failed read may be temporary. */
 export function problemText(file: string, error: unknown): string {
   if (error instanceof DataError) return `bad_database: ${error.message}`;
   return `source_unavailable: ${file} could not be read (${messageOf(error)})`;
 }
 
-/** Places from shards that are all in memory: every look-up answers at once. */
+/** Places from shards in memory: every look-up answers at once. */
 export function placesInMemory({ index, shards, problem }: ReadPlaces, options: PlacesOptions = {}): LocalGeoSource {
   return {
     locate(address) {
@@ -87,13 +87,13 @@ export function placesInMemory({ index, shards, problem }: ReadPlaces, options: 
   };
 }
 
-/** The place of an address whose shard is at hand. */
+/** The place of an address whose shard is loaded. */
 export function placeIn(shard: Shard, { words }: Address, { level, source = 'shards' }: PlacesOptions): Located {
   const located = locateIn(shard, words, source);
   return level === 'country' && located.known ? { known: true, place: countryOf(located.place) } : located;
 }
 
-/** What is known of the data as a whole. */
+/** Status of the data as a whole. */
 export function geoStatus(
   { about, problem }: { readonly about: AboutGeo | null; readonly problem: string | null },
   nowMs: number,

@@ -3,7 +3,7 @@ import { type ContainerKind, encodeContainer, faultOf, openContainer } from '../
 import { lastAtOrBelow } from '../ranges.ts';
 import { NO_PLACE, type PlaceColumns, type PlaceName, type PlaceSteps } from './place-steps.ts';
 
-/** Builds geo data. */
+/** Command that builds geo data. */
 export const GEO_COMMAND = 'stepgate geo build';
 
 /**
@@ -26,12 +26,12 @@ export const SHARD: ContainerKind = {
   command: GEO_COMMAND,
 };
 
-/** A start takes a bit more than two bytes beside its words, so this makes files of 30 to 110 KB. */
+/** A start takes a little over two bytes in addition to its words, so files have 30 to 110 KB. */
 export const STARTS_PER_SHARD = 4096;
 
 const NO_COORDINATE = -0x80000000;
 
-/** A shard in memory; of one that was read, views on the bytes of its file. */
+/** A shard in memory. After reading, its arrays are views of the file's bytes. */
 export interface Shard {
   readonly stride: number;
   readonly starts: Uint32Array;
@@ -45,19 +45,19 @@ export interface Shard {
   readonly strings: Uint8Array;
 }
 
-/** Room to number what occurs in one shard: all 0 between two shards, and made once for many. */
+/** Buffers for numbering the contents of a shard; all 0 between two shards, and reused. */
 export interface ShardRoom {
-  /** For each place, and for each name, its number in the shard. */
+  /** For each place or name, its number in the shard. */
   readonly pointAt: Uint16Array;
   readonly nameAt: Uint16Array;
 }
 
-/** Room for the places of a table. */
+/** Buffers for the places of a table. */
 export function shardRoom({ nameOf, names }: PlaceColumns): ShardRoom {
   return { pointAt: new Uint16Array(nameOf.length + 1), nameAt: new Uint16Array(names.length) };
 }
 
-/** Makes a shard of the steps from `from` to before `to`. At most 65,535 of them. */
+/** Makes a shard of the steps from `from` up to, not including, `to`. At most 65,535 steps. */
 export function cutShard(
   steps: PlaceSteps,
   places: PlaceColumns,
@@ -102,7 +102,7 @@ export function cutShard(
   return { stride, starts, pointOf, lat, lon, accuracyKm, nameOf, names: flat, stringEnds, strings };
 }
 
-/** Writes a shard as bytes. */
+/** Encodes a shard. */
 export function encodeShard(shard: Shard): Uint8Array<ArrayBuffer> {
   const { starts, pointOf, lat, lon, accuracyKm, nameOf, names, stringEnds, strings } = shard;
   return encodeContainer(SHARD, [starts, pointOf, lat, lon, accuracyKm, nameOf, names, stringEnds, strings]);
@@ -110,7 +110,7 @@ export function encodeShard(shard: Shard): Uint8Array<ArrayBuffer> {
 
 const NAMELESS: PlaceName = { country: '', region: null, city: null };
 
-/** Country, region and city of each name: two letters, and the numbers of the strings. */
+/** Country, region and city of each name: two letters, and string numbers. */
 function stringsOf(names: readonly PlaceName[]): { readonly flat: Uint16Array; readonly texts: readonly string[] } {
   const flat = new Uint16Array(names.length * 3);
   const texts: string[] = [];
@@ -129,7 +129,7 @@ function stringsOf(names: readonly PlaceName[]): { readonly flat: Uint16Array; r
   return { flat, texts };
 }
 
-/** Where each string ends in the UTF-8 of all, and that UTF-8. */
+/** The end offset of each string, and all strings as UTF-8. */
 function textsOf(strings: readonly string[]): readonly [Uint32Array, Uint8Array] {
   const encoder = new TextEncoder();
   const text = new Uint8Array(3 * strings.reduce((sum, { length }) => sum + length, 0));
@@ -141,14 +141,14 @@ function textsOf(strings: readonly string[]): readonly [Uint32Array, Uint8Array]
   return [ends, text.slice(0, end)];
 }
 
-/** The starts from `from` to before `to`. IPv6 ones that all lie on /64 borders are told apart by their first two words. */
+/** The starts from `from` up to, not including, `to`. IPv6 starts that are all on /64 borders keep only their first two words. */
 function startsOf({ stride, starts }: PlaceSteps, from: number, to: number): Uint32Array {
   const cut = starts.subarray(from * stride, to * stride);
   const isFine = (_: number, at: number): boolean => at % 4 > 1 && cut[at] !== 0;
   return stride === 1 || cut.some(isFine) ? cut.slice() : cut.filter((_, at) => at % 4 < 2);
 }
 
-/** Whether the degrees survive being stored as whole ten-thousandths. */
+/** Whether the degrees are exact in ten-thousandths. */
 function isExact(degrees: number): boolean {
   return Number.isNaN(degrees) || Math.round(degrees * 1e4) / 1e4 === degrees;
 }
@@ -182,7 +182,7 @@ export function decodeShard(bytes: Uint8Array): Shard {
   return shard;
 }
 
-/** The place of an address that lies in the shard. Never throws. */
+/** The place of an address in the shard. Never throws. */
 export function locateIn(shard: Shard, words: readonly number[], source: Place['source']): Located {
   const position = lastAtOrBelow(shard.starts, shard.stride, words);
   const point = (shard.pointOf[position] ?? 0) - 1;
@@ -222,7 +222,7 @@ function textOf({ stringEnds, strings }: Shard, number: number): string | null {
   let text = '';
   for (let at = from; at < to; at++) {
     const byte = strings[at] ?? 0;
-    // A decoder takes longer to call than a short ASCII name takes to read.
+    // For a short ASCII name, calling a decoder takes longer than reading it here.
     if (byte > 127) return UTF8.decode(strings.subarray(from, to));
     text += String.fromCharCode(byte);
   }

@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { BUNDLED_SHARDS } from '../geo/built.ts';
 import { issuer } from '../issuer.ts';
 import { freePort } from '../servers/redis.ts';
 import { workerCode } from '../servers/worker.ts';
@@ -77,7 +78,7 @@ export async function openStage(
       PORT: String(enginePort),
       RULES_DIR: SCENARIO_RULES,
       IP_LISTS_DIR: join(dir, 'no-lists'),
-      GEO_DIR: join(dir, 'no-geo'),
+      GEO_DIR: BUNDLED_SHARDS,
     };
     return startProgram(process.execPath, [join(import.meta.dirname, '../../../src/node.ts')], {
       ...at,

@@ -131,7 +131,7 @@ export async function keysAreHad(bank: Bank): Promise<void> {
   let failures = 0;
   await eventually(async () => {
     if ((await bank.missingKeys()).length === 0) return true;
-    const failed = bank.lines.filter((line) => line.includes('the keys of an issuer cannot be had')).length;
+    const failed = bank.lines.filter((line) => line.includes('the keys of an issuer could not be fetched')).length;
     if (failed > failures) advance(RETRY_MS / 1000);
     failures = failed;
     return false;

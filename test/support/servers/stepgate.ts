@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadSettings, type Settings } from '../../../src/app/settings.ts';
 import { type RunningServer, type StartOptions, startServer } from '../../../src/node.ts';
+import { BUNDLED_SHARDS } from '../geo/built.ts';
 import { keysWith } from './keys.ts';
 
 /** The API key of every server that a {@link workshop} starts. */
@@ -49,7 +50,8 @@ export async function workshop(): Promise<Workshop> {
     API_KEYS: keysWith('tester', KEY),
     RULES_DIR: dir,
     IP_LISTS_DIR: join(dir, 'no-lists'),
-    GEO_DIR: join(dir, 'no-geo'),
+    // Compiling the library's data takes each server seconds; the system suites have it compiled once.
+    GEO_DIR: BUNDLED_SHARDS,
     ...more,
   });
   const settings = (more?: NodeJS.ProcessEnv): Settings => loadSettings(environment(more), () => 'x'.repeat(48));

@@ -154,7 +154,7 @@ describe('a provider that is down', () => {
     advance(CACHE_AGE);
     expect(outcomeOf(await bank.check(ACTION, known[0]))).toBe('allow');
     expect(bank.lines.map((line) => JSON.parse(line))).toContainEqual(
-      expect.objectContaining({ msg: 'the keys of an issuer cannot be had', issuer: idp.issuer, stale: true }),
+      expect.objectContaining({ msg: 'the keys of an issuer could not be fetched', issuer: idp.issuer, stale: true }),
     );
     const metrics = await (await fetch(`${bank.url}/metrics`)).text();
     expect(metrics).toContain(`stepgate_key_fetches_total{issuer="${idp.issuer}",outcome="stale"} 1`);

@@ -204,7 +204,7 @@ describe('in production', () => {
     expect(JSON.parse(text)).toEqual(REFUSAL);
     await expect
       .poll(() => server.lines().join('\n'))
-      .toMatch(/REDIS_URL is not set; on Workers with NODE_ENV=production it must be/);
+      .toMatch(/REDIS_URL is not set, and NODE_ENV=production requires it on Workers/);
   });
 
   test('A Worker in production never tells a secret that it cannot use', async () => {

@@ -128,7 +128,7 @@ describe('files that cannot be used', () => {
     ],
     ['is missing', changed(isFirst, () => null), /there is no v4-00000000/],
     [
-      'is that of another build',
+      'belongs to another build',
       changed(isFirst, () => build.files.get(build.manifest.files[1]?.[0] ?? '') ?? null),
       /v4-00000000/,
     ],

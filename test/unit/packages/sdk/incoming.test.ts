@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { addressFinder, shownBy, TOKEN_SOURCES, type TokenSource } from '../../../../packages/sdk/src/incoming.ts';
+import { addressFinder, requestParts, TOKEN_SOURCES, type TokenSource } from '../../../../packages/sdk/src/incoming.ts';
 import { riskCheckBody } from '../../../../src/contract/body.ts';
 
 const SOURCES: readonly TokenSource[] = ['header', 'cookie', 'bearer'];
@@ -56,7 +56,7 @@ describe('what is shown of a request', () => {
         fc.constantFrom(...finders),
         fc.shuffledSubarray([...SOURCES]),
         (request, find, sources) => {
-          const taken = riskCheckBody.safeParse({ action: 'checkout', ...shownBy(request, find, sources) });
+          const taken = riskCheckBody.safeParse({ action: 'checkout', ...requestParts(request, find, sources) });
           expect(taken.error?.issues).toBeUndefined();
         },
       ),
@@ -73,7 +73,7 @@ describe('what is shown of a request', () => {
     const request = { method: 'GET', target: '/', peer: null, headers };
     const tokenFrom = (sources: readonly TokenSource[], without: readonly string[] = []) => {
       const left = Object.fromEntries(Object.entries(headers).filter(([name]) => !without.includes(name)));
-      return shownBy({ ...request, headers: left }, () => null, sources).step_up_token;
+      return requestParts({ ...request, headers: left }, () => null, sources).step_up_token;
     };
     expect(tokenFrom(['bearer', 'header'])).toBe('from.the.bearer');
     expect(tokenFrom(TOKEN_SOURCES)).toBe('from.the.header');
@@ -84,7 +84,7 @@ describe('what is shown of a request', () => {
   test('What is shown of a request has no cookie that came with two values, since another host of the domain may have set one', () => {
     const cookie = '__Host-stepgate-su=a; __Host-stepgate-su=b; __Host-stepgate-device=c; __Host-stepgate-device=d';
     const request = { method: 'GET', target: '/', peer: null, headers: { cookie } };
-    expect(shownBy(request, () => null, SOURCES)).toMatchObject({ device: null, step_up_token: null });
+    expect(requestParts(request, () => null, SOURCES)).toMatchObject({ device: null, step_up_token: null });
   });
 });
 
