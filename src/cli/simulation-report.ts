@@ -41,7 +41,7 @@ function writeMix(report: MixReport): string {
       [['thief', 'thieves', 'first try', 'best of five', 'took', 'denied', 'why not'], ...report.thieves.map(thiefRow)],
       isNumber(5),
     ),
-    'best of five: let in at any try; took: a payment or a change of credentials without a step-up; *: asked, and can answer',
+    'best of five: let in at any of five tries; took: a payment or a change of credentials without a step-up; *: asked, and can answer',
     '',
     ...bars.map(writeBar),
   ].join('\n');

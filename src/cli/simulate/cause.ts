@@ -6,7 +6,7 @@ export const CAUSES = {
   no_fingerprint: 'no fingerprint, with which a device cannot earn a token',
   token_does_not_fit: 'a live token whose traits are not those on record',
   suspicious: 'a live token that fits, outweighed by the address, its lists or the journey',
-  trust_ran_out: 'the token of this browser has expired',
+  trust_ran_out: 'the trust that was earned has run out',
   cookie_lost: 'a token was earned and its cookie is gone',
   new_device: 'the first log-in of a device',
   never_earned: 'a device that was let in before and never asked, so that it has no token',
@@ -31,7 +31,9 @@ export interface Past {
 export function causeOf(past: Past, { signals }: CheckResult): Cause {
   if (!past.person) return 'first_login';
   if (past.token === 'live') {
-    return signals.device?.facts['device.trusted'] === true ? 'suspicious' : 'token_does_not_fit';
+    const state = signals.device?.facts['device.state'];
+    // On a shared device the token outlives the trust of one of its people.
+    return state === 'trusted' ? 'suspicious' : state === 'known' ? 'trust_ran_out' : 'token_does_not_fit';
   }
   if (!past.showsTraits) return 'no_fingerprint';
   if (past.token === 'expired') return 'trust_ran_out';

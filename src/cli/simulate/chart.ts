@@ -68,30 +68,41 @@ function askedPanel(mixes: readonly MixReport[]): Panel {
   return { height: top + plot + 28, body: [title, ...legend(mixes, 40), ...lines, ...bars, ...names].join('\n') };
 }
 
-/** Rows: classes of thieves, with the share let in at the best of five tries. */
+/**
+ * Rows: classes of thieves, with the share let in at the best of five tries, and paler the share that was asked for a step-up it
+ * could answer.
+ */
 function thievesPanel(mixes: readonly (readonly ThiefReport[])[]): Panel {
   const [top, left, row] = [34, 268, 20];
   const classes = (mixes[0] ?? []).map(({ class: thief }) => thief);
-  const width = WIDTH - left - 60;
+  const width = WIDTH - left - 90;
   const rows = classes.map((thief, index) => {
     const y = top + row * index;
     const half = (row - 6) / Math.max(1, mixes.length);
-    const shares = mixes.map((some) => {
-      const found = some.find((one) => one.class === thief);
-      return found === undefined || found.thieves === 0 ? 0 : found.best / found.thieves;
-    });
+    const found = mixes.map((some) => some.find((one) => one.class === thief));
+    const bar = (share: number, which: number, opacity: number): string =>
+      share === 0
+        ? ''
+        : `<rect class="c${which}" x="${left}" y="${round(y + 3 + half * which)}" width="${round(width * share)}" height="${round(half)}" opacity="${opacity}"/>`;
     return [
       text(left - 8, y + 13, thief.replaceAll('_', ' '), 'text', 'end'),
       `<rect class="track" x="${left}" y="${y + 3}" width="${width}" height="${row - 6}"/>`,
-      ...shares.map(
-        (share, which) =>
-          `<rect class="c${which}" x="${left}" y="${round(y + 3 + half * which)}" width="${round(width * share)}" height="${round(half)}"/>`,
-      ),
-      text(WIDTH - 54, y + 13, shares.map((share) => (100 * share).toFixed(0)).join(' / '), 'text'),
+      ...found.map((one, which) => bar(shareOf(one, 'answered'), which, 0.4)),
+      ...found.map((one, which) => bar(shareOf(one, 'best'), which, 1)),
+      text(WIDTH - 82, y + 13, found.map((one) => (100 * shareOf(one, 'best')).toFixed(0)).join(' / '), 'text'),
     ].join('');
   });
-  const title = text(10, 18, 'Thieves let in without a step-up, at the best of five tries, in %', 'strong');
+  const title = text(
+    10,
+    18,
+    'Thieves let in without a step-up, at the best of five tries, in % (paler: asked, and can answer)',
+    'strong',
+  );
   return { height: top + row * classes.length + 8, body: [title, ...rows].join('\n') };
+}
+
+function shareOf(thief: ThiefReport | undefined, what: 'best' | 'answered'): number {
+  return thief === undefined || thief.thieves === 0 ? 0 : thief[what] / thief.thieves;
 }
 
 function legend(mixes: readonly MixReport[], y: number): string[] {

@@ -37,7 +37,7 @@ export const DEFAULT_SIZE: SimulationSize = {
   seed: '1',
   mixes: ['bank', 'sso'],
   people: 3,
-  victims: 150,
+  victims: 120,
   span: 1,
   samples: 100_000,
   countries: 60,

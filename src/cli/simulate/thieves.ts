@@ -51,7 +51,7 @@ export const THIEVES = {
   copied_same_network: kind("password, the victim's fingerprint, another address of the victim's network", 'password'),
   phishing_proxy: kind("password relayed from the phisher's machine, the victim's browser before it", 'password', true),
   sim_swap_without_code: kind("password, own machine, the victim's city; the code goes to the victim", 'password'),
-  family_own_phone: kind("password, own phone, behind the victim's own address", 'password'),
+  family_own_phone: kind("password, own phone, behind the victim's own address", 'beside'),
   copied_same_address: kind("password, the victim's fingerprint, behind the victim's own address", 'beside'),
   colleague_same_image: kind("password, a machine of the same company image, at the office's address", 'beside'),
   token_abroad_10h: kind('password, token and fingerprint, abroad within ten hours', 'token_abroad'),

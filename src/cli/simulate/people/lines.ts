@@ -49,7 +49,7 @@ export const LINES = {
     return {
       browsersAt: () => [computer],
       addressAt: (_, atMs) => (isThere(atMs) ? stretch(crowd, 'gate', atMs, 4).pick(gates) : places.atHome(atMs)),
-      crowdAt: (atMs) => (isThere(atMs) ? crowdOf(stretch(crowd, 'crowd', atMs, 0.1), 0.3) : null),
+      crowdAt: (atMs) => (isThere(atMs) ? crowdOf(stretch(crowd, 'crowd', atMs, 0.1), 0.15) : null),
     };
   },
 
@@ -61,7 +61,7 @@ export const LINES = {
         const now = stretch(exits, 'exit', atMs, 4);
         return hostIn(now.pick(country.proxies), now);
       },
-      crowdAt: (atMs) => crowdOf(stretch(exits, 'crowd', atMs, 0.1), 0.3),
+      crowdAt: (atMs) => crowdOf(stretch(exits, 'crowd', atMs, 0.1), 0.15),
     };
   },
 
@@ -71,7 +71,7 @@ export const LINES = {
     const crowd = chance.fork('crowd');
     return {
       addressAt: (_, atMs) => line(atMs),
-      crowdAt: (atMs) => crowdOf(stretch(crowd, 'crowd', atMs, 0.1), 0.15),
+      crowdAt: (atMs) => crowdOf(stretch(crowd, 'crowd', atMs, 0.1), 0.1),
     };
   },
 
