@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline';
 import { MET, MISSED } from './bar.ts';
 import { type PartResult, writeResults } from './results.ts';
 
-/** Files of this folder that are no part of a run. */
+/** Files of this folder that do not belong to a run. */
 const NOT_A_BENCH: ReadonlySet<string> = new Set(['all', 'bar', 'results']);
 /** Too long for a run of everything. */
 const ONLY_BY_NAME: ReadonlySet<string> = new Set(['soak']);
@@ -22,9 +22,9 @@ const parts = readdirSync(folder)
   .filter((name) => !NOT_A_BENCH.has(name))
   .sort();
 const named = process.argv.slice(2);
-const strangers = named.filter((name) => !parts.includes(name));
-if (strangers.length > 0) {
-  console.error(`no part is called ${strangers.join(', ')}; there are ${parts.join(', ')}`);
+const unknownNames = named.filter((name) => !parts.includes(name));
+if (unknownNames.length > 0) {
+  console.error(`no part has the name ${unknownNames.join(', ')}; the parts are ${parts.join(', ')}`);
   process.exit(2);
 }
 

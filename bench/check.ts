@@ -1,6 +1,6 @@
 /**
  * Throughput and latency of `POST /v1/risk-check` (full and minimal answer) and `/forward-auth` on Node, with Redis and with the embedded store, the default rules and public
- * address lists, beside a bare Hono server that makes one Lua call (`servers/bare.ts`) and a bare `node:http` echo
+ * address lists, compared with a bare Hono server that makes one Lua call (`servers/bare.ts`) and a bare `node:http` echo
  * (`servers/echo.ts`): the same machine, the same requests, in turns. First as fast as 1, 32 and 256 connections can, then at a
  * fixed rate. `--beside DIR` measures the service of another checkout too, `--profile DIR` writes a CPU profile of this one.
  * Run: `npx node bench/check.ts`
@@ -84,7 +84,7 @@ const ours = {
 const theirs = await side('bare Hono, one Lua call', bare, known);
 const sides = [...Object.values(ours), theirs];
 if (given.beside === undefined) {
-  // An embedded store knows only whom its own process got to know.
+  // An embedded store knows only the subjects of its own process.
   const embedded = await startService(root, {});
   sides.push(await side('service, embedded store', embedded, traffic(embedded.url)));
   sides.push(await side('bare node:http echo', await startProcess(join(root, 'bench/servers/echo.ts'), {}), known));

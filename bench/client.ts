@@ -1,7 +1,7 @@
 /**
  * How long `collectDevice()` takes in Chromium, and what the scripts weigh. Run: `npm run bench -- client`
  *
- * Each round is a fresh page in a fresh private window, as a first visit is; a second call on the page is told beside it.
+ * Each round is a fresh page in a fresh private window, as a first visit is; a second call on the page is reported as well.
  */
 import { once } from 'node:events';
 import { createServer } from 'node:http';

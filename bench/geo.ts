@@ -75,7 +75,7 @@ function probes(version: 4 | 6, count: number): Address[] {
   return addresses;
 }
 
-/** Look-ups per second of processor time: the best round, whatever else runs beside it. */
+/** Look-ups per second of processor time: the best round, independent of other load. */
 function rateOf(locate: (address: Address) => Located, addresses: readonly Address[]): number {
   let best = 0;
   let known = 0;
@@ -118,7 +118,7 @@ function measuredApart(name: SourceName): Promise<Measured> {
   });
 }
 
-/** Look-ups of one request in workerd, whose clock stands still while it computes: seen from outside, less an empty request. */
+/** Look-ups of one request in workerd, whose clock stops while it computes: measured from outside, less an empty request. */
 async function measureWorkerd(): Promise<{ readonly perSecond: number; readonly memoryMb: number }> {
   process.env.CLOUDFLARE_CF_FETCH_ENABLED = 'false';
   const harness = createTestHarness({

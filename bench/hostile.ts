@@ -1,5 +1,5 @@
 /**
- * What hostile texts cost beside usual ones, and whether the time of a comparison tells anything: user agents that grow,
+ * What hostile texts cost compared with usual ones, and whether the time of a comparison leaks anything: user agents that grow,
  * patterns of rules on texts that break matchers which go back, and API keys that share more and more of their front with the
  * right one.
  * Run: `npm run bench -- hostile`

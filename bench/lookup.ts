@@ -22,7 +22,7 @@ function seeded(seed: number): () => number {
 const RANGES = 1_000_000;
 const PROBES = 1 << 20;
 
-/** Rate of the median and of the best round per second of processor time: what one core does, whatever else runs beside it. */
+/** Rate of the median and of the best round per second of processor time: what one core does, independent of other load. */
 function rates(rounds: number, run: () => number): { readonly median: number; readonly best: number } {
   run();
   const seconds: number[] = [];
@@ -91,7 +91,7 @@ const blockList: Matcher = {
   },
 };
 
-/** The most used one: it keeps the texts, and reads them anew for every address. */
+/** The most used one: it keeps the texts and parses them for every address. */
 const ipRangeCheckMatcher: Matcher = {
   name: 'ip-range-check',
   probes: 2,

@@ -1,6 +1,6 @@
 /**
  * What it costs to verify a proof: for the first time against bare `jose.jwtVerify` with the same key and the same
- * checks, and again; beside `@descope/node-sdk` and `express-oauth2-jwt-bearer`; and cold, with the keys still to be fetched.
+ * checks, and again; compared with `@descope/node-sdk` and `express-oauth2-jwt-bearer`; and cold, with the keys still to be fetched.
  * Prints medians over calls that take turns, so that a busy machine slows all alike.
  * Run: `npx node bench/proof.ts`
  */

@@ -1,6 +1,6 @@
 /**
  * A Worker's two ways to Redis, in workerd: a connection for each request, and Durable Objects that stay connected. Redis
- * speaks TLS and stands behind a line with a delay. Prints latencies of `POST /v1/risk-check` one after the other, checks
+ * speaks TLS and is behind a line with a delay. Prints latencies of `POST /v1/risk-check` one after the other, checks
  * per second over 64 connections, and what the default budget makes of the line.
  * Run: `npx node bench/worker-redis.ts`
  */

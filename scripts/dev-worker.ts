@@ -54,7 +54,7 @@ writeFileSync(
   [
     'NODE_ENV=development',
     `API_KEYS='${JSON.stringify({ version: 1, keys: [{ name: 'development', sha256: hash('sha256', key), rights: ['admin'] }] })}'`,
-    // Made here and not by the Worker: what is stored is found again after it was built anew.
+    // Generated here and not by the Worker, so that stored data stays readable after a rebuild.
     `PRIVACY_KEY=${randomBytes(48).toString('base64url')}`,
     `DEVICE_TOKEN_SECRET=${randomBytes(48).toString('base64url')}`,
     ...(redis === null ? [] : [`REDIS_URL=${redis}`]),

@@ -15,7 +15,7 @@ export interface Snippet {
   /** Of its first line of text, counted from 1. */
   readonly line: number;
   readonly language: string;
-  /** What stands behind the language: `server`, `browser`. */
+  /** The words after the language: `server`, `browser`. */
   readonly place: string;
   readonly text: string;
 }
@@ -40,7 +40,7 @@ export function snippetsOf(page: string, markdown: string): readonly Snippet[] {
 
 /**
  * Holds snippets to what they are for. TypeScript is compiled against the packages of this repository, as `server` (Node) or `browser`; JavaScript
- * and shell are parsed. JSON is parsed unless it is shortened with `…`: a rule or rule file is then compiled beside the default
+ * and shell are parsed. JSON is parsed unless it is shortened with `…`: a rule or rule file is then compiled together with the default
  * rules, and a list of issuers read as the setting STEP_UP_ISSUERS.
  *
  * @param dir where the programs are written to; emptied first, and inside this repository, so that its packages are found

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { listConfigSchema } from '../../src/data/lists/lists.ts';
 import { buildLists, readListFile } from '../../src/data/lists/lists-file.ts';
 
-/** Public lists as they lie beside the project, and what each is of. */
+/** Public lists stored next to the project, and their categories. */
 const DATA = '../shared/data/ip';
 const FILES: readonly (readonly [name: string, category: string, file: string, more?: object])[] = [
   ['tor', 'tor', 'tor-exit-nodes.lst'],

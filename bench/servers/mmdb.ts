@@ -54,7 +54,7 @@ function stepsOfBoth({ v4, v6 }: PlaceTable): { readonly starts: bigint[]; reado
 function treeOf(starts: readonly bigint[], places: readonly number[]): Uint32Array {
   let tree = new Uint32Array(1 << 20);
   let nodes = 0;
-  /** The value for the block of this many bits from `first` on, in which the steps from `low` to `high` begin or go on. */
+  /** The value for the block of this many bits from `first` on, in which the steps from `low` to `high` begin or continue. */
   const childOf = (first: bigint, bits: bigint, low: number, high: number): number => {
     if (low === high) return LEAF + (places[low] ?? 0);
     const node = nodes++;
@@ -153,7 +153,7 @@ function isList(value: Value): value is readonly Value[] {
   return Array.isArray(value);
 }
 
-/** Type and size; types from 8 on stand in a byte of their own, and so do sizes from 29 on. */
+/** Type and size; types from 8 on take their own byte, and so do sizes from 29 on. */
 function control(type: number, size: number): Buffer {
   const first = (type < 8 ? type << 5 : 0) | Math.min(size, 29);
   return Buffer.from([first, ...(type < 8 ? [] : [type - 7]), ...(size < 29 ? [] : [size - 29])]);

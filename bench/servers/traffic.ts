@@ -82,7 +82,7 @@ export type Traffic = (target: string, asking?: Asking) => () => Buffer;
 export async function traffic(url: string, sessionOf?: (subject: string) => Promise<string>): Promise<Traffic> {
   const known = await introduce(url);
   const sessions = sessionOf === undefined ? [] : await Promise.all(known.map(({ subject }) => sessionOf(subject)));
-  let strangers = 0;
+  let newcomers = 0;
   return (target, asking = 'full') => {
     const check = (one: Person, more: object): Buffer =>
       rawRequest(`${target}/v1/risk-check`, KEY, { ...one, ...more }, asking === 'minimal' ? [MINIMAL] : []);
@@ -95,8 +95,8 @@ export async function traffic(url: string, sessionOf?: (subject: string) => Prom
     return () => {
       sent += 1;
       if (sent % 10 === 0) {
-        const stranger = person('new', strangers++);
-        return asking === 'forward-auth' ? gatewayCall(target, stranger, null) : check(stranger, { action: 'login' });
+        const newcomer = person('new', newcomers++);
+        return asking === 'forward-auth' ? gatewayCall(target, newcomer, null) : check(newcomer, { action: 'login' });
       }
       // A stride that meets every subject before it meets one again.
       return prepared[(sent * 7919) % prepared.length] ?? Buffer.alloc(0);

@@ -20,7 +20,7 @@ export interface Environment {
   readonly APP?: Fetcher;
 }
 
-/** A binding that leads to one service, whatever the host in the URL. */
+/** A binding to one service; the host in the URL does not matter. */
 export interface Fetcher {
   fetch(request: Request): Promise<Response>;
 }
@@ -28,7 +28,7 @@ export interface Fetcher {
 /** Stepgate answers within STORE_TIMEOUT_MS (50 ms) and a little. Beyond this the request is refused. */
 const TIMEOUT_MS = 500;
 
-/** Only what is listed is told, so no header of a client can pass for one of this Worker's. */
+/** Only listed headers are sent, so that no client header is mistaken for one of this Worker's. */
 const TOLD = [
   'authorization',
   'cookie',
@@ -74,7 +74,7 @@ export default {
 
     const headers = new Headers(request.headers);
     for (const name of [...headers.keys()]) if (FORGED.test(name)) headers.delete(name);
-    // What was told: one line, whatever number the client sent.
+    // What was judged: one line, however many the client sent.
     const cookies = request.headers.get('cookie');
     if (cookies !== null) headers.set('cookie', cookies);
     for (const [name, value] of forwarded) headers.set(name, value);
@@ -82,7 +82,7 @@ export default {
     const response = await app.fetch(new Request(request, { headers, redirect: 'manual' }));
 
     const cookie = answer.headers.get('set-cookie');
-    // The answer to a websocket handshake cannot be made anew.
+    // The response to a websocket handshake cannot be rebuilt.
     if (cookie === null || response.status === 101) return response;
     const withCookie = new Response(response.body, response);
     withCookie.headers.append('set-cookie', cookie);
@@ -90,7 +90,7 @@ export default {
   },
 };
 
-/** What this Worker itself knows of the client. Cloudflare sets `CF-Connecting-IP`, whatever a client sends. */
+/** What this Worker itself knows of the client. Cloudflare always sets `CF-Connecting-IP` itself. */
 function forwardedHeaders(request: Request): [string, string][] {
   const url = new URL(request.url);
   return [

@@ -17,7 +17,7 @@ export function pageHeaders(formTargets: readonly string[] = []): MiddlewareHand
       frameAncestors: ["'none'"],
       baseUri: ["'none'"],
     },
-    // Not `no-referrer`: it would take the origin out of forms, by which those of strangers are told apart.
+    // Not `no-referrer`: it would remove the origin from forms, which identifies forms of other sites.
     referrerPolicy: 'same-origin',
   });
 }

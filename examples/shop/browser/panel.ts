@@ -4,7 +4,7 @@ import type { Topology } from 'topojson-specification';
 import world from 'world-atlas/land-110m.json' with { type: 'json' };
 import type { FeedDecision, FeedMessage, FeedSightings } from '../demo/feed-event.ts';
 
-/** The side panel of the demo: shows what the server tells, and switches what the demo pretends. */
+/** The side panel of the demo: shows what the server sends, and controls what the demo simulates. */
 
 const SVG = 'http://www.w3.org/2000/svg';
 const LOG_LENGTH = 8;
@@ -60,27 +60,27 @@ addEventListener('pageshow', (event) => {
 
 const WORDS = { allow: 'Allowed', 'step-up': 'Step-up', deny: 'Refused' } as const;
 
-function show(told: FeedDecision): void {
-  const isProven = told.proof?.satisfied === true;
-  const word = isProven ? 'Allowed by proof' : WORDS[told.decision];
-  panel.dataset.decision = told.decision;
-  element('[data-summary]').textContent = `${word} · ${told.score}`;
+function show(shown: FeedDecision): void {
+  const isProven = shown.proof?.satisfied === true;
+  const word = isProven ? 'Allowed by proof' : WORDS[shown.decision];
+  panel.dataset.decision = shown.decision;
+  element('[data-summary]').textContent = `${word} · ${shown.score}`;
   element('[data-word]').textContent = word;
-  const from = [told.who === 'thief' ? 'the thief' : 'you', told.place?.name].filter(Boolean).join(', ');
-  element('[data-action]').textContent = `${told.action} · ${from}`;
-  element('[data-score]').textContent = String(told.score);
+  const from = [shown.who === 'thief' ? 'the thief' : 'you', shown.place?.name].filter(Boolean).join(', ');
+  element('[data-action]').textContent = `${shown.action} · ${from}`;
+  element('[data-score]').textContent = String(shown.score);
   const gauge = element('[data-gauge]');
-  gauge.dataset.level = told.level;
-  gauge.setAttribute('aria-label', `Score ${told.score} of 100, ${told.level}`);
-  element<SVGPathElement & HTMLElement>('[data-gauge] .value').style.strokeDasharray = `${told.score} 100`;
+  gauge.dataset.level = shown.level;
+  gauge.setAttribute('aria-label', `Score ${shown.score} of 100, ${shown.level}`);
+  element<SVGPathElement & HTMLElement>('[data-gauge] .value').style.strokeDasharray = `${shown.score} 100`;
   element('[data-rule]').replaceChildren(
-    ...(told.rule === null
+    ...(shown.rule === null
       ? ['No rule decides; the default holds.']
-      : [make('code', told.rule.id), ` ${told.rule.text}`]),
-    ...(told.proof?.error == null ? [] : [make('span', ` Proof: ${told.proof.error}`, 'demo-proof')]),
+      : [make('code', shown.rule.id), ` ${shown.rule.text}`]),
+    ...(shown.proof?.error == null ? [] : [make('span', ` Proof: ${shown.proof.error}`, 'demo-proof')]),
   );
   element('[data-reasons]').replaceChildren(
-    ...told.reasons
+    ...shown.reasons
       .filter(({ points }) => points !== 0)
       .map(({ points, text }) => {
         const item = document.createElement('li');
@@ -92,7 +92,7 @@ function show(told: FeedDecision): void {
       }),
   );
   element('[data-signals]').replaceChildren(
-    ...told.signals.map(({ name, state, why, facts }) => {
+    ...shown.signals.map(({ name, state, why, facts }) => {
       const box = document.createElement('details');
       box.append(
         ((summary) => {
@@ -111,11 +111,11 @@ function show(told: FeedDecision): void {
   );
   const log = element('[data-log]');
   const line = document.createElement('li');
-  line.dataset.decision = told.decision;
+  line.dataset.decision = shown.decision;
   line.append(
-    make('span', told.who === 'thief' ? 'thief' : 'you'),
-    make('span', told.action),
-    make('b', `${word} ${told.score}`),
+    make('span', shown.who === 'thief' ? 'thief' : 'you'),
+    make('span', shown.action),
+    make('b', `${word} ${shown.score}`),
   );
   log.prepend(line);
   while (log.children.length > LOG_LENGTH) log.lastElementChild?.remove();
@@ -132,7 +132,7 @@ function receive({ to, code, at }: FeedMessage): void {
   if (isLive) say(`A code has come for ${to}: ${code.split('').join(' ')}`);
 }
 
-/** Draws land once, and on it what is told. */
+/** Draws the land once, and the current places on it. */
 function mapDrawer(): (sightings: FeedSightings, newest: FeedDecision | null) => void {
   const svg = element('[data-map]');
   const topology = world as unknown as Topology;

@@ -18,7 +18,7 @@ const UNASKED =
   'Your account did not ask you this time, so that this is not confirmed. Nothing was ordered or changed; try again.';
 
 let sending: HTMLFormElement | null = null;
-/** Whether the form that is being sent goes on by itself, after a confirmation. */
+/** Whether the current form is submitted automatically, after a confirmation. */
 let resumes = false;
 
 // Begun with the page, so that it is there when a form is sent.
@@ -55,7 +55,7 @@ async function send(form: HTMLFormElement): Promise<void> {
   } catch (error) {
     button.disabled = false;
     button.textContent = label;
-    tell(form, error);
+    showError(form, error);
   }
 }
 
@@ -85,7 +85,7 @@ function set(form: HTMLFormElement, name: string, value: string): void {
   if (field instanceof HTMLInputElement) field.value = value;
 }
 
-function tell(form: HTMLFormElement, error: unknown): void {
+function showError(form: HTMLFormElement, error: unknown): void {
   const problem = form.querySelector<HTMLElement>('.form-problem');
   if (problem === null) return;
   problem.hidden = false;

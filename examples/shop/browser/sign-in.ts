@@ -6,7 +6,7 @@ import {
   WebAuthnError,
 } from '@simplewebauthn/browser';
 
-/** Where to go on after a ceremony. */
+/** Where to continue after a ceremony. */
 interface Next {
   readonly next: string;
 }

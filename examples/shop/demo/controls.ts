@@ -163,7 +163,7 @@ export function panelHtml(who: Who, hasThief: boolean): string {
         </section>
         <section aria-labelledby="demo-map-title">
           <h2 id="demo-map-title">Sightings</h2>
-          <svg class="demo-map" viewBox="0 0 320 164" data-map role="img" aria-label="World map: nobody seen yet"></svg>
+          <svg class="demo-map" viewBox="0 0 320 164" data-map role="img" aria-label="World map: no visits yet"></svg>
           <p class="demo-travel" data-travel>No journey to measure yet.</p>
         </section>
         <section aria-labelledby="demo-place-title">

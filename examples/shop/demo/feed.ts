@@ -4,7 +4,7 @@ import type { DecisionRecord, FactValue } from './decision-record.ts';
 import type { FeedDecision, FeedEvent } from './feed-event.ts';
 import type { Place, Who } from './places.ts';
 
-/** What the panel is told, as it happens and once more to whoever comes later. */
+/** Events for the panel, live and again for a panel that opens later. */
 export interface Feed {
   publish(event: FeedEvent): void;
   /** What was published lately, oldest first. */

@@ -13,7 +13,7 @@ import { getRequestListener } from '@hono/node-server';
 import { parse } from 'hono/utils/cookie';
 import { PLACE_COOKIE, placeNamed, type Who } from './places.ts';
 
-/** What stands between a browser and a part of the demo. It plays the internet. */
+/** Sits between a browser and a part of the demo, and plays the internet. */
 export interface FrontOptions {
   readonly who: Who;
   /** Serves `/demo/…`: the panel and what it asks for. */
@@ -68,9 +68,9 @@ export async function startFront(options: FrontOptions): Promise<Front> {
 function pass(options: FrontOptions, port: number, request: IncomingMessage, response: ServerResponse): void {
   const { who, disguise } = options;
   const cookies = parse(request.headers.cookie ?? '');
-  const told = disguise === undefined ? request.headers : disguise.headers(request.headers);
+  const sent = disguise === undefined ? request.headers : disguise.headers(request.headers);
   const headers: OutgoingHttpHeaders = {
-    ...told,
+    ...sent,
     'x-forwarded-for': placeNamed(cookies[PLACE_COOKIE]).address[who],
     'accept-encoding': 'identity',
   };

@@ -36,7 +36,7 @@ export function guidePage(theme: Theme, variant: 'middleware' | 'gateway'): Html
           <h2>Be stolen from</h2>
           <p>
             In the panel, copy your session to the thief’s browser. It opens in São Paulo: watch the map and the score, and try
-            to order. Then sit the thief beside you in London, or behind Tor, or give them your device token too.
+            to order. Then put the thief in London as well, or behind Tor, or give them your device token too.
           </p>
         </li>
         <li>

@@ -3,7 +3,7 @@ export interface Place {
   readonly id: 'home' | 'sao-paulo' | 'tor' | 'data-centre';
   readonly name: string;
   readonly hint: string;
-  /** One address for each of the two browsers, so that the log tells them apart. Real ones: the geo data knows them. */
+  /** One address for each of the two browsers, so that the log distinguishes them. They are real, so the geo data knows them. */
   readonly address: { readonly you: string; readonly thief: string };
   /** Where the map shows it, in degrees. */
   readonly at: { readonly lat: number; readonly lon: number };

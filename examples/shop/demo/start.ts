@@ -37,7 +37,7 @@ export interface Demo {
   readonly shop: string;
   readonly thief: string;
   readonly feed: Feed;
-  /** Everything as it was at the start: nobody logged in, no passkeys, no orders, nothing learned. */
+  /** Restores the initial state: no log-ins, no passkeys, no orders, nothing learned. */
   startOver(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -245,7 +245,7 @@ async function openStepgate(parts: StepgateParts): Promise<{ url: string; client
   });
   parts.onStop(() => stepgate.stop());
   const client = createStepgateClient({ url: stepgate.url, key: secrets.key });
-  // Records hold no address and no id, only pseudonyms: a question about each, which counts and teaches nothing, tells which is whose.
+  // Records contain pseudonyms only, no addresses or ids: one query for each, which counts and teaches nothing, resolves them.
   const recordAbout = async (about: { readonly subject?: string; readonly ip?: string }): Promise<DecisionRecord> => {
     const answer = await client.riskCheck({ action: 'login', dry_run: true, ...about });
     if (answer.failed) throw new Error(`Stepgate gave no answer: ${answer.detail}`);

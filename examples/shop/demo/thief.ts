@@ -4,7 +4,7 @@ import { returnPath } from '../shop/return-path.ts';
 import type { FrontOptions } from './front.ts';
 
 const USER_AGENT = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:144.0) Gecko/20100101 Firefox/144.0';
-/** What the client of another machine would say. Its parts are those that the client tells of yours, with other hashes. */
+/** What the client of another machine would say. It has the same components as yours, with other hashes. */
 const DEVICE = deviceHeader({
   fingerprint: '9e107d9d372bb6826bd81d3542a419d6',
   confidence: 0.6,
@@ -14,7 +14,7 @@ const DEVICE = deviceHeader({
 });
 
 /**
- * Makes a tab of your own browser pass for another machine: another browser, another fingerprint. It is also told to the
+ * Makes a tab of your own browser look like another machine: another browser, another fingerprint. It is also told to the
  * shop as the shop's own address, as it would be for anybody who opens the shop.
  */
 export function thiefDisguise(

@@ -37,7 +37,7 @@ export interface NewAccount extends Pick<Account, 'id' | 'userName' | 'name' | '
 
 export async function openAccounts(people: readonly NewAccount[]): Promise<Accounts> {
   const accounts = await Promise.all(people.map(accountOf));
-  const nobody = await accountOf({
+  const noAccount = await accountOf({
     id: '',
     userName: '',
     name: '',
@@ -55,8 +55,8 @@ export async function openAccounts(people: readonly NewAccount[]): Promise<Accou
     },
     async withPassword(userName, password) {
       const account = byName(userName);
-      // A name that nobody has takes as long to refuse as a wrong password, or names could be tried out.
-      const { salt, hash } = (account ?? nobody).password;
+      // Rejecting an unknown name takes as long as a wrong password, so that names cannot be probed.
+      const { salt, hash } = (account ?? noAccount).password;
       const isRight = timingSafeEqual(await derive(password, salt, KEY_BYTES), hash);
       return isRight ? account : null;
     },

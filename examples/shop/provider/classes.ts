@@ -1,11 +1,11 @@
 /** Log-in with a password. */
 export const PASSWORD = 'urn:kettle:password';
-/** A second factor beside it: a one-time code, or a passkey. */
+/** An additional second factor: a one-time code or a passkey. */
 export const TWO_FACTORS = 'urn:kettle:2fa';
 /** A passkey: a key bound to this site, which a phishing page cannot ask for (NIST SP 800-63B, phishing resistance). */
 export const PASSKEY = 'urn:kettle:passkey';
 
-/** Assurance classes (`acr`) of the provider, weakest first. Stepgate is told the same order in `acr_order`. */
+/** Assurance classes (`acr`) of the provider, weakest first. Stepgate has the same order in `acr_order`. */
 export const CLASSES: readonly string[] = [PASSWORD, TWO_FACTORS, PASSKEY];
 
 /** Position in {@link CLASSES}; -1 for any other text. */

@@ -97,7 +97,7 @@ function loginPolicy() {
   return policy;
 }
 
-/** The one client is the provider's own shop: nobody is asked for consent. */
+/** The only client is the provider's own shop, so no consent is asked for. */
 async function grantToOwnShop({ oidc: { provider, client, session } }: Context, api: string) {
   const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
   grant.addOIDCScope('openid profile email');

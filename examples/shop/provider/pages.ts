@@ -19,7 +19,7 @@ export function passwordPage(page: Page): Html {
   return frame(
     page,
     'Log in',
-    html`<p>to go on to ${page.client}</p>
+    html`<p>to continue to ${page.client}</p>
       ${problemOf(page)}
       <form method="post" action="${page.action}/password">
         <label for="user_name">Name</label>
@@ -38,7 +38,7 @@ export function factorPage(
   return frame(
     page,
     'Confirm that it is you',
-    html`<p>${page.client} asks for it before it goes on. You are logged in as <strong>${page.name}</strong>.</p>
+    html`<p>${page.client} asks for it before you continue. You are logged in as <strong>${page.name}</strong>.</p>
       ${problemOf(page)}
       <p class="problem" role="alert" data-ceremony-problem hidden></p>
       ${
@@ -98,7 +98,7 @@ export function enrolPage(page: Page): Html {
   );
 }
 
-/** A page without a log-in to go on with. */
+/** A page without a log-in in progress. */
 export function trustedHtml(title: string, text: string, shopOrigin: string, theme: Theme): Html {
   return document(
     theme,

@@ -39,7 +39,7 @@ export interface SignInOptions {
 
 /** A wrong password or code. */
 export interface Failure {
-  /** Null where the name is nobody's. */
+  /** Null if there is no account with the name. */
   readonly account: Account | null;
   readonly step: 'password' | 'code';
   /** `X-Forwarded-For`, as the proxy in front of the provider set it. */
@@ -127,7 +127,7 @@ export function signInApp(options: SignInOptions): Hono<Env> {
     const { code } = attempt;
     if (code === null || now() > code.expiresMs || code.wrong >= MAX_WRONG_CODES) {
       attempt.code = null;
-      return again(c, attempt, 'This code is no longer good. Ask for a new one.');
+      return again(c, attempt, 'This code is no longer valid. Ask for a new one.');
     }
     if (!timingSafeEqual(hashOf(textOf(form, 'code').replaceAll(/\s/g, '')), code.hash)) {
       code.wrong += 1;
@@ -169,7 +169,7 @@ export function signInApp(options: SignInOptions): Hono<Env> {
     });
     if (!verified) return refused(c, 'This passkey could not be verified.');
     credential.counter = authenticationInfo.newCounter;
-    // A passkey that is synchronised to other devices is a key in software for whoever asks (RFC 8176).
+    // A passkey that is synchronised to other devices counts as a software key (RFC 8176).
     attempt.methods.add(authenticationInfo.credentialDeviceType === 'singleDevice' ? 'hwk' : 'swk').add('user');
     return c.json({ next: await nextOf(c) });
   });

@@ -218,7 +218,7 @@ export function shopApp(options: ShopOptions): Hono<ShopEnv> {
     ),
   );
 
-  // A form and not a link: nobody else can send somebody on a step-up after which their order goes through.
+  // A form and not a link, so that no other site can start a step-up that completes an order.
   app.post('/step-up', loggedIn, async (c) => {
     const asked = await fields(c, {
       acr_values: z.string().max(512),
@@ -390,7 +390,7 @@ function draftOf(c: Context<ShopEnv>): Draft | null {
   return c.var.session.drafts.get(c.req.param('draft') ?? '') ?? null;
 }
 
-/** Whether the form of this page goes on by itself: once, after a step-up that was begun from it. */
+/** Whether the form of this page is submitted automatically: once, after a step-up that started from it. */
 function takeResume(c: Context<ShopEnv>): boolean {
   const { session } = c.var;
   const resumes = session.resume === c.req.path;

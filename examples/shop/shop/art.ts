@@ -1,7 +1,7 @@
 import { html } from 'hono/html';
 import type { Product } from './catalogue.ts';
 
-/** A drawing of a product. Its name stands beside it, so that it says nothing to a screen reader. */
+/** A drawing of a product. Its name is next to it, so screen readers skip the drawing. */
 export function drawing({ art, hue }: Product): ReturnType<typeof html> {
   return html`<svg class="art hue-${hue}" viewBox="0 0 200 200" aria-hidden="true" focusable="false">${SHAPES[art]}</svg>`;
 }

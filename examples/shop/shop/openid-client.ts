@@ -108,7 +108,7 @@ export function openIdClient(options: OpenIdClientOptions): OpenIdClient {
         code_challenge_method: 'S256',
         ...(acrValues !== undefined && acrValues.length > 0 && { acr_values: acrValues.join(' ') }),
         ...(maxAge !== undefined && { max_age: String(maxAge) }),
-        // `max_age=0` means the same; what a provider does not know it leaves out of account.
+        // `max_age=0` means the same; a provider ignores parameters that it does not know.
         ...((anew === true || maxAge === 0) && { prompt: 'login' }),
       };
       for (const [name, value] of Object.entries(parameters)) location.searchParams.set(name, value);

@@ -11,7 +11,7 @@ export function gatewayProtection(): Protection {
     if (c.req.header('x-stepgate-decision') !== 'allow') {
       return c.json({ error: 'no_gateway', message: 'This request did not come through the gateway.' }, 403);
     }
-    // Whom Stepgate judged has to be whom the shop serves. The token of the log-in has run out, or it is somebody else's.
+    // Stepgate must have judged the shop's customer. Otherwise the token of the log-in has expired, or belongs to someone else.
     const { user } = c.var.session;
     const judged = decodeURIComponent(c.req.header('x-stepgate-subject') ?? '');
     if (user !== null && user.subject !== judged) {

@@ -7,7 +7,7 @@ import type { ShopEnv } from './session.ts';
 export interface MiddlewareProtectionOptions {
   /** For the three actions: a check without an answer is a step-up. */
   readonly client: StepgateClient;
-  /** For pages: a check without an answer stops nobody. */
+  /** For pages: a check without an answer does not block. */
   readonly watchingClient: StepgateClient;
   /** Proxies in front of the shop whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: string;

@@ -33,7 +33,7 @@ export interface Session {
   readonly drafts: Map<string, Draft>;
   /** By `state`: two tabs may be on their way at once. */
   readonly errands: Map<string, Errand>;
-  /** Path whose form goes on by itself, since its owner sent it, was asked to step up, and did. */
+  /** Path whose form is submitted automatically, because its owner sent it and then stepped up. */
   resume: string | null;
   /** Shown once, on the next page. */
   notice: { readonly kind: 'good' | 'bad'; readonly text: string } | null;
@@ -49,14 +49,14 @@ export const TOKEN_COOKIE = '__Host-shop-token';
 
 const SESSION_LIFE_MS = 12 * 3_600_000;
 const MAX_SESSIONS = 10_000;
-/** Oldest first, of drafts and of errands that nobody came back from. */
+/** Oldest first, of drafts and of abandoned errands. */
 const MAX_KEPT = 20;
 
 /** Sessions in memory: a shop that runs twice keeps them in a store that both reach. */
 export interface Sessions {
   /** Gives each request the session of its cookie, or a new one. */
   readonly attach: MiddlewareHandler<ShopEnv>;
-  /** Puts the session under a new id: whoever planted or saw the old one has nothing (session fixation). */
+  /** Moves the session to a new id, so that an old one that was planted or seen is useless (session fixation). */
   renew(c: Context<ShopEnv>): void;
   end(c: Context<ShopEnv>): void;
   /** Ends every session. */
@@ -123,7 +123,7 @@ export function keepNewest<V>(map: Map<string, V>): void {
   }
 }
 
-/** By which Stepgate knows the session: the cookie itself would open it to whoever reads a log. */
+/** The session's id for Stepgate. The cookie itself would give the session to anyone who reads a log. */
 function publicId(id: string): string {
   return createHash('sha256').update(id).digest('base64url').slice(0, 22);
 }

@@ -6,9 +6,9 @@ import { decodeJwt } from 'jose';
 import type { DeviceLine } from './pages.ts';
 import type { ShopEnv } from './session.ts';
 
-/** What the shop tells and asks Stepgate beside its checks. */
+/** Calls to Stepgate other than checks. */
 export interface ShopStepgate {
-  /** Teaches the place of a log-in; a failed one is the provider's to tell. */
+  /** Reports a log-in, which teaches its place; the provider reports failed ones. */
   loggedIn(c: Context<ShopEnv>, subject: string): Promise<void>;
   devices(c: Context<ShopEnv>, subject: string): Promise<readonly DeviceLine[]>;
   removeDevice(subject: string, device: string): Promise<void>;

@@ -4,17 +4,17 @@ import type { DataProblem } from '../data-error.ts';
 
 /** How a feed is fetched. */
 export interface FetchOptions {
-  /** Validators of the version in use; null when there is none. */
+  /** Validators of the current version; null if there is none. */
   readonly etag: string | null;
   readonly lastModified: string | null;
-  /** Whole budget of one fetch, connection and body, in milliseconds. */
+  /** Timeout of one fetch, connection and body, in milliseconds. */
   readonly timeoutMs: number;
-  /** Greatest size of the decoded body, counted while it is read. */
+  /** Maximum size of the decoded body, counted while it is read. */
   readonly maxBytes: number;
   readonly fetch: typeof globalThis.fetch;
 }
 
-/** What came of a fetch. */
+/** The result of a fetch. */
 export type Fetched =
   | { readonly outcome: 'not_modified' }
   | {
@@ -25,9 +25,9 @@ export type Fetched =
     }
   | { readonly outcome: 'problem'; readonly problem: DataProblem };
 
-/** Budget of one feed, from the first byte asked to the last one had. */
+/** Default timeout of one feed. */
 export const DEFAULT_FEED_TIMEOUT_MS = 30_000;
-/** A longer feed is refused. */
+/** Maximum size of a feed. */
 export const DEFAULT_FEED_MAX_BYTES = 64 * 1024 * 1024;
 
 const problem = (code: string, message: string): Fetched => ({ outcome: 'problem', problem: { code, message } });
@@ -40,23 +40,23 @@ const causeOf = (error: unknown): string => {
 const REDIRECTS: readonly number[] = [301, 302, 303, 307, 308];
 const MAX_REDIRECTS = 5;
 
-/** Problems of a source that points somewhere else. */
+/** Problems of a source that redirects elsewhere. */
 export const REDIRECT_PROBLEMS: readonly string[] = ['feed_redirected', 'feed_downgraded'];
 
-/** Where to ask next, or why nobody is asked. */
+/** Where to fetch next, or why the redirect is refused. */
 function redirectOf(from: string, location: string | null, hops: number): string | Fetched {
   const to = location !== null && URL.canParse(location, from) ? new URL(location, from) : null;
-  if (to === null) return problem('feed_status', 'redirect without an address that can be read');
+  if (to === null) return problem('feed_status', 'redirect without a readable address');
   const source = new URL(from);
-  const cure = 'if that is right, write its address into feeds.json as the source';
-  // From http on a port of its own to https on the usual one is the way up, not another service.
+  const cure = 'if that is intended, set its address as the source in feeds.json';
+  // From http on its own port to https on the default port is an upgrade, not another service.
   const isUp =
     to.hostname === source.hostname && source.protocol === 'http:' && to.protocol === 'https:' && to.port === '';
   if (to.host !== source.host && !isUp) {
     return problem('feed_redirected', `redirect to another host, ${to.host || to.protocol}; ${cure}`);
   }
   if (to.protocol !== 'https:') {
-    return problem('feed_downgraded', `redirect to ${to.protocol}//${to.host}, and only https is followed; ${cure}`);
+    return problem('feed_downgraded', `redirect to ${to.protocol}//${to.host}, but only https is followed; ${cure}`);
   }
   return hops < MAX_REDIRECTS ? to.href : problem('feed_redirected', `more than ${MAX_REDIRECTS} redirects`);
 }
@@ -66,14 +66,14 @@ function decodeText(bytes: Uint8Array): string | null {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     return text.includes('\0') ? null : text;
   } catch {
-    // A decoder that finds no text has answered the question: these bytes are none.
+    // If the decoder finds no text, these bytes are not text.
     return null;
   }
 }
 
 /**
- * Fetches a feed once, conditionally. Never throws and never retries: whoever schedules updates does. Redirects are followed to
- * the same host over https, at most {@link MAX_REDIRECTS} times; nobody else is asked.
+ * Fetches a feed once, conditionally. Never throws or retries; the caller schedules updates. Follows redirects to the same host over
+ * https, at most {@link MAX_REDIRECTS} times.
  *
  * Problems: `feed_unreachable`, `feed_timeout`, `feed_status` (anything but 200 and 304), `feed_redirected` (to another host, or
  * too often), `feed_downgraded` (to http), `feed_too_large`, `feed_truncated`, `feed_empty`, `feed_not_text` (binary, or a page of HTML).
@@ -83,7 +83,7 @@ export async function fetchFeed(url: string, options: FetchOptions): Promise<Fet
   if (options.etag !== null) headers['if-none-match'] = options.etag;
   else if (options.lastModified !== null) headers['if-modified-since'] = options.lastModified;
   const signal = AbortSignal.timeout(options.timeoutMs);
-  // By hand, for a feed must not choose whom inside this network the updater asks.
+  // Followed by hand: a feed must not choose which host inside this network gets a request.
   const ask = (address: string) => options.fetch(address, { headers, signal, redirect: 'manual' });
   const failure = (error: unknown, code: string): Fetched =>
     signal.aborted
@@ -114,7 +114,7 @@ export async function fetchFeed(url: string, options: FetchOptions): Promise<Fet
   };
   if (response.status === 304) {
     return options.etag === null && options.lastModified === null
-      ? refuse('feed_status', 'answered 304 to a request that had no condition')
+      ? refuse('feed_status', 'answered 304 to an unconditional request')
       : { outcome: 'not_modified' };
   }
   if (response.status !== 200) {
@@ -124,13 +124,13 @@ export async function fetchFeed(url: string, options: FetchOptions): Promise<Fet
       `answered ${response.status}, expected 200${retryAfter === null ? '' : `; retry after ${retryAfter.slice(0, 40)}`}`,
     );
   }
-  // A `fetch` that follows redirects whatever it is told ends somewhere else.
+  // Some `fetch` implementations follow redirects in spite of `manual`.
   if (url.startsWith('https:') && response.url.startsWith('http:')) {
     return refuse('feed_downgraded', `redirect from https to ${response.url.slice(0, 200)}`);
   }
   const contentType = response.headers.get('content-type') ?? '';
   if (/^(?:text\/html|application\/xhtml)/i.test(contentType)) {
-    return refuse('feed_not_text', `answered a page of ${contentType}, not a list`);
+    return refuse('feed_not_text', `answered with ${contentType}, not a list`);
   }
   if (Number(response.headers.get('content-length') ?? 0) > options.maxBytes) {
     return refuse('feed_too_large', `larger than ${options.maxBytes} bytes`);
@@ -143,8 +143,8 @@ export async function fetchFeed(url: string, options: FetchOptions): Promise<Fet
   }
   if (bytes === null) return problem('feed_too_large', `larger than ${options.maxBytes} bytes`);
   const text = decodeText(bytes);
-  if (text === null) return problem('feed_not_text', 'holds bytes that are no text');
-  if (text.trim() === '') return problem('feed_empty', 'answered an empty body');
+  if (text === null) return problem('feed_not_text', 'contains bytes that are not text');
+  if (text.trim() === '') return problem('feed_empty', 'answered with an empty body');
   return {
     outcome: 'new',
     text,

@@ -15,7 +15,7 @@ import type { Category } from '../../model/reputation.ts';
 export const LIST_FORMATS = ['text', 'csv', 'json', 'json_lines', 'asn_csv', 'asn_tsv'] as const;
 export type ListFormat = (typeof LIST_FORMATS)[number];
 
-/** A list as it is configured. */
+/** A configured list. */
 export interface ListConfig {
   /** Lower-case letters, digits and hyphens, at most 64; also the name of its file. */
   readonly name: string;
@@ -25,7 +25,7 @@ export interface ListConfig {
   readonly format: ListFormat;
   /** For `csv`: the column's number from 0, or its name in the first line. Default 0. */
   readonly column: number | string;
-  /** For `text`: entries with a lower count in their second field are left out. Default 0. */
+  /** For `text`: the least count in the second field for an entry to be kept. Default 0. */
   readonly minCount: number;
   /** Days after which the data is outdated and not used. */
   readonly maxAgeDays: number;

@@ -7,8 +7,8 @@ import { indexed, isInOrder } from '../ranges.ts';
 import { type CompiledList, LIST_NAME, type ListMeta } from './lists.ts';
 
 /**
- * The file of a compiled list. Its sections: what is known of the list, as JSON; bounds and values of its IPv4 ranges; the same of
- * IPv6. Values are there for AS numbers only.
+ * The file of a compiled list. Sections: metadata as JSON; bounds and values of its IPv4 ranges; the same for IPv6. Only AS lists have
+ * values.
  */
 export const LIST: ContainerKind = {
   magic: 0x50494753,
@@ -42,7 +42,7 @@ export function encodeList({ meta, set: { v4, v6 } }: CompiledList): Uint8Array<
 }
 
 /**
- * Opens the bytes of a compiled list and checks all of it. A list bears the name of its file.
+ * Opens the bytes of a compiled list and checks all of it. The list must have the name of its file.
  *
  * @throws DataError `list_file_foreign`, `list_file_version`, `list_file_truncated` or `list_file_damaged`
  */

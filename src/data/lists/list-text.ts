@@ -10,7 +10,7 @@ import type { ListConfig } from './list-config.ts';
 const WIDEST_V4 = 2 ** 24;
 const WIDEST_V6 = 1n << 109n;
 
-/** What a list's text says, before it is compiled. */
+/** The content of a list's text, before it is compiled. */
 export interface ParsedList {
   readonly v4: readonly Span<number>[];
   readonly v6: readonly Span<bigint>[];
@@ -20,7 +20,7 @@ export interface ParsedList {
   readonly notPublic: number;
   /** Entries left out because their count was below `minCount`. */
   readonly belowCount: number;
-  /** Lines that say something, readable or not. */
+  /** Lines with content, readable or not. */
   readonly lines: number;
   readonly unparsable: number;
   readonly firstUnparsable: string | null;
@@ -76,7 +76,7 @@ function lastOf(words: readonly number[], prefix: number): number[] {
   });
 }
 
-/** A longer line or entry is unreadable, before any pattern looks at it. */
+/** Longer lines and entries are unreadable; no pattern is run on them. */
 const MAX_LENGTH = 1024;
 
 /** First and last address of an entry, as words. */
@@ -108,8 +108,8 @@ function fieldsOf(text: string): string[] {
 }
 
 /**
- * What the fields of a line say: an address or block, and after it maybe a second address, which ends the range or is its
- * netmask. Null when they say anything else: a line with two addresses is never one host.
+ * Reads the fields of a line: an address or block, and possibly a second address, which ends the range or is its netmask. Null for
+ * anything else: a line with two addresses is never a single host.
  */
 function blockOf([head = '', next = '', third = '', ...rest]: readonly string[]): Block | null {
   const dash = head.indexOf('-');
@@ -122,8 +122,8 @@ function blockOf([head = '', next = '', third = '', ...rest]: readonly string[])
 }
 
 /**
- * Whether a number behind an address may be the length of a block that begins there: its prefix, or how many addresses it has. It may
- * be a count of something else as well, so that the line cannot be read.
+ * Whether a number after an address may be the size of a block that starts there: its prefix length, or its number of addresses. It
+ * may also be a count of something else, so the line is unreadable.
  */
 function namesLength(head: string, next: string): boolean {
   const address = parseAddress(head);
@@ -135,10 +135,10 @@ function namesLength(head: string, next: string): boolean {
   return length >= 256 && Number.isInteger(Math.log2(length)) && isBegin(length);
 }
 
-/** No list names a wider block, and counts of attacks are often below. */
+/** Lists never have a wider block, and counts of attacks are often below this. */
 const MIN_PREFIX = 8;
 
-/** The block, unless one more address stands behind it. */
+/** The block, unless another address follows it. */
 function alone(block: Block | null, rest: readonly string[]): Block | null {
   return rest.some(isAddressed) ? null : block;
 }
@@ -147,7 +147,7 @@ function isAddressed(field: string): boolean {
   return parseCidr(field) !== null;
 }
 
-/** An address, a CIDR, or a block with its netmask behind the slash. */
+/** An address, a CIDR, or a block with its netmask after the slash. */
 function singleOf(text: string): Block | null {
   const slash = text.indexOf('/');
   const mask = slash > 0 ? text.slice(slash + 1) : '';
@@ -160,7 +160,7 @@ function rangeOf(from: string, to: string): Block | null {
   const first = parseAddress(from);
   const last = parseAddress(to);
   if (first === null || last === null || first.version !== last.version) return null;
-  // No client's address begins so: it is a netmask, with a hole or behind the wrong kind of address.
+  // No client address starts like this: it is a netmask, with a hole or after an address of the other family.
   if (isMaskLike(last)) return null;
   if (wordsToBigint(first.words) > wordsToBigint(last.words)) return null;
   return { version: first.version, first: first.words, last: last.words };
@@ -174,7 +174,7 @@ function maskedOf(text: string, mask: string): Block | null {
   return /^1+0*$/.test(bits) ? singleOf(`${address.text}/${bits.lastIndexOf('1') + 1}`) : null;
 }
 
-/** Whether it begins as a netmask does: 255 in IPv4, ffff in IPv6. */
+/** Whether an address starts like a netmask: 255 in IPv4, ffff in IPv6. */
 function isMaskLike({ version, words: [word = 0] }: Address): boolean {
   return version === 4 ? word >>> 24 === 0xff : word >>> 16 === 0xffff;
 }
@@ -190,7 +190,7 @@ function* linesOf(text: string): Generator<string> {
   }
 }
 
-/** Lines that patterns may look at, cut where a remark begins; those that are too long are counted as unreadable. */
+/** Lines for patterns, without remarks; lines that are too long are counted as unreadable. */
 function* shortLinesOf(sink: Sink, text: string, remark?: string): Generator<string> {
   for (const raw of linesOf(text)) {
     const line = remark === undefined ? raw : before(raw, remark);
@@ -218,18 +218,18 @@ function parseText(sink: Sink, text: string, minCount: number): void {
   }
 }
 
-/** A number behind the address is known to be a count. */
+/** A number after the address is known to be a count. */
 function withoutCount([head = '', count = '', ...rest]: readonly string[]): string[] {
   return /^\d+$/.test(count) ? [head, ...rest] : [head, count, ...rest];
 }
 
-/** What stands before the mark, without blanks at its ends. */
+/** The part before the mark, trimmed. */
 function before(line: string, mark: string): string {
   const at = line.indexOf(mark);
   return at < 0 ? line : line.slice(0, at).trim();
 }
 
-/** Splits one CSV line; a quoted field may hold commas and doubled quotes. */
+/** Splits one CSV line; a quoted field may contain commas and doubled quotes. */
 function csvFields(line: string): string[] {
   if (!line.includes('"')) return line.split(',').map((field) => field.trim());
   const fields: string[] = [];
@@ -259,7 +259,7 @@ function parseCsv(sink: Sink, text: string, column: number | string): void {
   }
 }
 
-/** The entry of a column. A single address there may have its end or netmask in the next column, and no other beside it. */
+/** The entry of a column. The next column may contain the end or netmask of a single address, and no other address. */
 function columnOf(fields: readonly string[], index: number): Block | null {
   const entry = fieldsOf(fields[index] ?? '');
   const saysItsEnd = entry.length > 1 || entry.some((field) => /[/-]/.test(field));
@@ -330,7 +330,7 @@ function parseAsn(sink: Sink, text: string, format: 'asn_csv' | 'asn_tsv'): void
     const [first = '', second = '', third = ''] = fields;
     sink.counts.lines++;
     const asn = readAsn(format === 'asn_csv' ? second : third);
-    // AS 0 marks space that nobody announces (RFC 7607); some tables leave the number of such a block empty.
+    // AS 0 marks space that is not announced (RFC 7607); some tables leave the number of such a block empty.
     if (asn === 0 || (asn === null && format === 'asn_csv' && second === '')) continue;
     if (asn === null) sink.unparsable(line);
     else if (format === 'asn_csv') addEntry(sink, first, asn);
@@ -339,13 +339,13 @@ function parseAsn(sink: Sink, text: string, format: 'asn_csv' | 'asn_tsv'): void
 }
 
 /**
- * Reads the text of a list. Single lines that cannot be read are counted, not fatal: `compileList` judges the share.
+ * Reads the text of a list. Unreadable lines are counted, not fatal; `compileList` limits their share.
  *
- * @throws DataError `list_not_parsable` when the text as a whole is not of the format.
+ * @throws DataError `list_not_parsable` if the text as a whole is not in the format
  */
 export function parseList(text: string, config: Pick<ListConfig, 'format' | 'column' | 'minCount'>): ParsedList {
   if (/^\s*<(?:!|\?|[a-z])/i.test(text)) {
-    throw new DataError('list_not_parsable', `a page of markup, not a list: "${text.trim().slice(0, 60)}"`);
+    throw new DataError('list_not_parsable', `the text is a page of markup, not a list: "${text.trim().slice(0, 60)}"`);
   }
   const sink = collector(!config.format.startsWith('asn_'));
   switch (config.format) {

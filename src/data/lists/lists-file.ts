@@ -15,28 +15,28 @@ import { decodeList, encodeList } from './list-file.ts';
 import { type CompiledList, compileList, type ListMeta, type ListOrigin, listConfigSchema, recipeOf } from './lists.ts';
 import { announceStale, type BrokenList, createReputation } from './standing.ts';
 
-/** Any error as a problem; one that is no {@link DataError} came from the disk. */
+/** Any error as a problem; other than a {@link DataError}, it came from the disk. */
 function problemOf(error: unknown): DataProblem {
   return { code: error instanceof DataError ? error.code : 'list_io', message: messageOf(error) };
 }
 
-/** Name of the file beside the compiled lists that says which lists there are. */
+/** Name of the configuration file next to the compiled lists. */
 const FEEDS_FILE = 'feeds.json';
 
 const feedsSchema = z.strictObject({
   version: z.literal(1),
-  /** False leaves the default feeds out altogether. */
+  /** False disables all default feeds. */
   defaults: z.boolean().default(true),
-  /** Names of default feeds that are left out. */
+  /** Names of disabled default feeds. */
   disabled: z.array(z.string()).default([]),
-  /** Lists added to the default feeds, or replacing those of the same name. */
+  /** Lists in addition to the default feeds, or in place of those with the same name. */
   lists: z.array(listConfigSchema).default([]),
 });
 
 /**
- * The configured lists: the default feeds, changed by `feeds.json` in the lists' directory where there is one.
+ * The configured lists: the default feeds, as changed by `feeds.json` in the lists' directory.
  *
- * @throws DataError `feeds_invalid` with the path of what is wrong.
+ * @throws DataError `feeds_invalid` with the path of the fault
  */
 export async function readFeeds(dir: string): Promise<readonly ListConfig[]> {
   const path = join(dir, FEEDS_FILE);
@@ -55,11 +55,11 @@ export async function readFeeds(dir: string): Promise<readonly ListConfig[]> {
   }
   const { defaults, disabled, lists } = parsed.data;
   const known = DEFAULT_FEEDS.map((feed) => feed.name);
-  const stranger = disabled.find((name) => !known.includes(name));
-  if (stranger !== undefined) {
+  const unknownName = disabled.find((name) => !known.includes(name));
+  if (unknownName !== undefined) {
     throw new DataError(
       'feeds_invalid',
-      `${path}: disabled: "${stranger}" is no default feed; these are ${known.join(', ')}`,
+      `${path}: disabled: "${unknownName}" is not a default feed; the default feeds are ${known.join(', ')}`,
     );
   }
   const names = lists.map((list) => list.name);
@@ -74,7 +74,7 @@ export async function readFeeds(dir: string): Promise<readonly ListConfig[]> {
 const pathOf = (dir: string, name: string): string => join(dir, `${name}${DATA_SUFFIX}`);
 
 /**
- * Reads one compiled list and checks all of it; null when there is none.
+ * Reads one compiled list and checks all of it; null if it does not exist.
  *
  * @throws DataError
  */
@@ -86,24 +86,24 @@ async function readCompiled(dir: string, name: string): Promise<CompiledList | n
 const writeCompiled = (dir: string, list: CompiledList): Promise<void> =>
   replaceFile(pathOf(dir, list.meta.name), encodeList(list));
 
-/** The text of a list and where it came from. */
+/** The text of a list and its source. */
 export interface ListInput extends ListOrigin {
   readonly config: ListConfig;
   readonly text: string;
 }
 
-/** What became of one list. */
+/** The result for one list. */
 export interface ListOutcome {
   readonly name: string;
   /**
-   * `built`: a new version is in force. `unchanged`: the source has nothing newer. `refused`: the new version does not pass the
-   * guards, or the source redirects elsewhere; `unavailable`: there is no new version. After the last two the old one goes on.
+   * `built`: a new version is active. `unchanged`: the source has nothing newer. `refused`: the new version fails the guards, or the
+   * source redirects elsewhere; `unavailable`: there is no new version. In the last two cases the old version stays active.
    */
   readonly outcome: 'built' | 'unchanged' | 'refused' | 'unavailable';
   readonly problem: DataProblem | null;
-  /** Entries of the version in force after this; null when there is none. */
+  /** Entries of the active version afterwards; null if there is none. */
   readonly entries: number | null;
-  /** Private, shared and reserved entries that the version in force left out. */
+  /** Private, shared and reserved entries that the active version left out. */
   readonly notPublic: number;
 }
 
@@ -114,20 +114,20 @@ export interface ListProgress {
   readonly index: number;
   readonly total: number;
   readonly step: 'started' | 'finished';
-  /** Set when finished. */
+  /** Set when the step is finished. */
   readonly outcome: ListOutcome | null;
 }
 
-/** Where compiled lists go, and whom to tell. */
+/** Output directory, and callbacks. */
 export interface BuildOptions {
-  /** Directory of the compiled lists; made when it is missing. */
+  /** Directory of the compiled lists; created if missing. */
   readonly dir: string;
   /** Accept versions that shrank below half. Default false. */
   readonly acceptShrink?: boolean;
   readonly onProgress?: (progress: ListProgress) => void;
 }
 
-/** The version in use; null when there is none. A file that cannot be used is no version to compare with: it is replaced. */
+/** The current version; null if there is none. An unusable file is replaced, not compared with. */
 async function previousOf(dir: string, name: string): Promise<CompiledList | null> {
   return readCompiled(dir, name).catch((error: unknown) => {
     if (error instanceof DataError) return null;
@@ -156,7 +156,7 @@ function keepOld(
   return { name, outcome, problem, entries: previous?.meta.entries ?? null, notPublic: previous?.meta.notPublic ?? 0 };
 }
 
-/** Runs one step per list in turn, telling progress. */
+/** Runs one step per list in turn and reports progress. */
 async function inTurn<T>(
   items: readonly T[],
   nameOf: (item: T) => string,
@@ -176,8 +176,8 @@ async function inTurn<T>(
 }
 
 /**
- * Compiles lists whose text is at hand and puts them in force one by one. A version that does not pass the guards, or that
- * cannot be written, is reported as `refused` and changes nothing.
+ * Compiles lists whose text is given and activates them one by one. A version that fails the guards, or that cannot be written, is
+ * reported as `refused` and changes nothing.
  */
 export async function buildLists(inputs: readonly ListInput[], options: BuildOptions): Promise<readonly ListOutcome[]> {
   return inTurn(
@@ -188,10 +188,10 @@ export async function buildLists(inputs: readonly ListInput[], options: BuildOpt
   );
 }
 
-/** Whether a source is fetched; every other one is a file. */
+/** Whether a source is fetched; any other source is a file. */
 export const isUrl = (source: string): boolean => /^https?:\/\//i.test(source);
 
-/** Reads a list whose source is a path, relative to `dir`. The data is as old as the file. */
+/** Reads a list from a path relative to `dir`. The data has the time of the file. */
 export async function readListFile(config: ListConfig, dir: string): Promise<ListInput> {
   const path = resolve(dir, config.source);
   const [text, { mtimeMs }] = await Promise.all([readFile(path, 'utf8'), stat(path)]);
@@ -203,13 +203,13 @@ export interface UpdateOptions extends BuildOptions {
   /** The real clock, epoch milliseconds. */
   readonly nowMs: number;
   readonly fetch: typeof globalThis.fetch;
-  /** Budget of one feed. Default 30 s. */
+  /** Timeout of one feed. Default 30 s. */
   readonly timeoutMs?: number;
-  /** Greatest size of one feed. Default 64 MiB. */
+  /** Maximum size of one feed. Default 64 MiB. */
   readonly maxBytes?: number;
 }
 
-/** When the data was made: as the server says, but never in the future; else now. */
+/** Time of the data: as the server states it, but not in the future; otherwise now. */
 function dataTime(lastModified: string | null, nowMs: number): number {
   const told = lastModified === null ? Number.NaN : Date.parse(lastModified);
   return Number.isFinite(told) ? Math.min(told, nowMs) : nowMs;
@@ -224,7 +224,7 @@ async function updateOne(config: ListConfig, options: UpdateOptions): Promise<Li
       return keepOld(config.name, 'unavailable', problemOf(error), previous);
     }
   }
-  // Validators belong to the text that was fetched from this very source and read in this very way.
+  // Validators are valid only for this source, read in the same way.
   const same = previous !== null && previous.meta.source === config.source && previous.meta.recipe === recipeOf(config);
   const fetched = await fetchFeed(config.source, {
     etag: same ? previous.meta.etag : null,
@@ -247,8 +247,8 @@ async function updateOne(config: ListConfig, options: UpdateOptions): Promise<Li
     const updatedAtMs = dataTime(lastModified, options.nowMs);
     return buildOne({ config, text, etag, lastModified, updatedAtMs }, previous, options);
   }
-  if (previous === null) throw new DataError('feed_status', 'answered 304 though no version is in use');
-  // Where the server dates nothing, its word that nothing changed is what makes the data as of now.
+  if (previous === null) throw new DataError('feed_status', 'answered 304 although there is no current version');
+  // Without a date from the server, an answer of "not modified" makes the data current.
   const updatedAtMs = dataTime(previous.meta.lastModified, options.nowMs);
   const meta = { ...previous.meta, updatedAtMs, maxAgeDays: config.maxAgeDays };
   await writeCompiled(options.dir, { meta, set: previous.set });
@@ -256,8 +256,8 @@ async function updateOne(config: ListConfig, options: UpdateOptions): Promise<Li
 }
 
 /**
- * Brings lists up to date, one after the other: feeds over HTTP(S) conditionally, files from disk. Never throws for a list:
- * whatever is wrong with one is its outcome, its old version goes on, and the others are still done.
+ * Updates lists, one after the other: feeds over HTTP(S) conditionally, files from disk. Never throws for a list: a failure is its
+ * outcome, its old version stays active, and the other lists are still updated.
  */
 export async function updateLists(
   configs: readonly ListConfig[],
@@ -279,15 +279,14 @@ export async function updateLists(
 
 const isList = (file: string): boolean => file.endsWith(DATA_SUFFIX);
 
-/** Names of the compiled lists of a directory, sorted; none where it is missing. */
+/** Names of the compiled lists of a directory, sorted; none if it is missing. */
 const compiledNames = async (dir: string): Promise<readonly string[]> =>
   (await fileNames(dir, isList)).map((file) => file.slice(0, -DATA_SUFFIX.length));
 
 /**
- * Publishes the compiled lists of a directory where a Worker finds them. Lists that were there before and are no longer built are
- * removed.
+ * Publishes the compiled lists of a directory for a Worker. Removes lists that are no longer built.
  *
- * @throws DataError when a compiled list is damaged: better no deploy than one that lost a list
+ * @throws DataError if a compiled list is damaged, so that no deployment silently loses a list
  */
 export async function publishLists(dir: string, out: string): Promise<readonly ListMeta[]> {
   const lists = await Promise.all((await compiledNames(dir)).map((name) => readCompiled(dir, name)));
@@ -297,13 +296,13 @@ export async function publishLists(dir: string, out: string): Promise<readonly L
   return found.map(({ meta }) => meta);
 }
 
-/** What a directory holds. */
+/** The content of a directory. */
 interface Loaded {
   readonly lists: readonly CompiledList[];
   readonly reputation: LocalReputation;
 }
 
-/** A file that cannot be used leaves the list of that name as it was before. */
+/** If a file is unusable, the list of that name stays as it was. */
 async function load(dir: string, before: readonly CompiledList[]): Promise<Loaded> {
   const lists: CompiledList[] = [];
   const broken: BrokenList[] = [];
@@ -320,36 +319,36 @@ async function load(dir: string, before: readonly CompiledList[]): Promise<Loade
 }
 
 /**
- * Loads every compiled list of a directory. A file that cannot be used is reported by `status` with its problem, and the others
- * are used. A directory that is missing or holds no list gives a reputation that is not configured.
+ * Loads every compiled list of a directory. An unusable file is reported by `status`, and the other lists are used. Without a directory
+ * or lists the reputation is not configured.
  */
 export async function loadReputation(dir: string): Promise<LocalReputation> {
   return (await load(dir, [])).reputation;
 }
 
-/** A reputation that follows its directory: always the lists in force. */
+/** A reputation that follows its directory: always the active lists. */
 export type LiveReputation = Pick<Live<unknown>, 'problem' | 'reload' | 'close'> & {
   readonly reputation: LocalReputation;
 };
 
-/** Time between two looks at the directory of the lists, in milliseconds. */
+/** Poll interval for the directory of the lists, in milliseconds. */
 export const LISTS_LOOKED_AT_MS = 5_000;
 
-/** Who hears of lists that changed on disk. */
+/** Callbacks for lists that changed on disk. */
 export interface WatchOptions {
-  /** Time between two looks at the directory. Default 5,000 ms. */
+  /** Poll interval. Default 5,000 ms. */
   readonly intervalMs?: number;
-  /** Called after lists were taken over. */
+  /** Called after new lists were loaded. */
   readonly onReload?: (reputation: LocalReputation) => void;
-  /** Called once for each list that is past its age, when that is noticed. */
+  /** Called once for each list that becomes too old. */
   readonly onStale?: (list: ListStatus) => void;
-  /** Real clock, epoch milliseconds; it decides which lists are past their age. Without it `onStale` is never called. */
+  /** Real clock, epoch milliseconds, to find lists that are too old. Without it `onStale` is never called. */
   readonly now?: () => number;
-  /** Called when the directory cannot be read; the lists in force go on. */
+  /** Called when the directory cannot be read; the active lists stay. */
   readonly onProblem?: (problem: DataProblem) => void;
 }
 
-/** Loads the lists of a directory and takes over rebuilt ones without a restart. Does not keep the process alive. */
+/** Loads the lists of a directory and reloads them without a restart. Does not keep the process alive. */
 export async function watchReputation(dir: string, options: WatchOptions = {}): Promise<LiveReputation> {
   const { intervalMs = LISTS_LOOKED_AT_MS, onReload, onStale, now, onProblem } = options;
   const version = await versionOf(dir, isList);
@@ -359,11 +358,11 @@ export async function watchReputation(dir: string, options: WatchOptions = {}): 
       return versionOf(dir, isList);
     },
     load: async (found, { lists }) => {
-      // Lists that were removed are gone; a directory that is gone may be on its way back.
+      // Removed lists are gone, but a missing directory may come back.
       if (found === null && lists.length > 0 && (await isMissing(dir))) {
         throw new DataError(
           'lists_dir_missing',
-          `${dir} does not exist; mount it again, or name another with IP_LISTS_DIR`,
+          `${dir} does not exist; mount it again, or set IP_LISTS_DIR to another`,
         );
       }
       return load(dir, lists);

@@ -5,13 +5,13 @@ import { compileV4, compileV6, type RangeSet } from '../ranges.ts';
 import { LIST_FORMATS, type ListConfig } from './list-config.ts';
 import { type ParsedList, parseList } from './list-text.ts';
 
-/** A list that covers more of IPv4 is an accident, unless its configuration expects it. */
+/** Limit on the share of IPv4 that a list covers, unless its configuration raises it. */
 export const DEFAULT_MAX_COVERAGE = 1 / 64;
 
-/** A list with a greater share of lines that cannot be read is not the list it claims to be. */
+/** Limit on the share of unreadable lines; above it, the text is not the list that it claims to be. */
 const MAX_UNPARSABLE_SHARE = 0.05;
 
-/** What a list may be called: it is the name of a file as well. */
+/** A list's name is also the name of its file. */
 export const LIST_NAME = /^[a-z0-9][a-z0-9-]{0,63}$/;
 
 const listCategories = [...CATEGORIES.filter((category) => category !== 'private'), 'asn'] as const;
@@ -60,7 +60,7 @@ export interface ListMeta {
   readonly lastModified: string | null;
 }
 
-/** Raised when the same text is read in another way than by the version before. */
+/** Increased when the same text is read in another way than before. */
 const READING = 2;
 
 /** Identifies how a list's text is read. If it changes, the text must be fetched again, as it gives another list. */
@@ -88,7 +88,7 @@ function guard(parsed: ParsedList, set: RangeSet, config: ListConfig, previous: 
   if (parsed.unparsable > parsed.lines * MAX_UNPARSABLE_SHARE) {
     throw new DataError(
       'list_not_parsable',
-      `${parsed.unparsable} of ${parsed.lines} lines cannot be read (at most ${percent(MAX_UNPARSABLE_SHARE)} may); the first is "${parsed.firstUnparsable}"`,
+      `${parsed.unparsable} of ${parsed.lines} lines cannot be read (allowed are at most ${percent(MAX_UNPARSABLE_SHARE)}); the first is "${parsed.firstUnparsable}"`,
     );
   }
   if (parsed.tooWide > 0) {
@@ -98,19 +98,19 @@ function guard(parsed: ParsedList, set: RangeSet, config: ListConfig, previous: 
     );
   }
   if (parsed.entries === 0) {
-    throw new DataError('list_empty', `no entry is left (${parsed.notPublic} were private, shared or reserved)`);
+    throw new DataError('list_empty', `no entries are left (${parsed.notPublic} were private, shared or reserved)`);
   }
   const covered = config.category === 'asn' ? 0 : coverageOf(set.v4.bounds);
   if (covered > config.maxCoverage) {
     throw new DataError(
       'list_covers_too_much',
-      `covers ${percent(covered)} of IPv4, allowed are ${percent(config.maxCoverage)}; raise max_coverage of the list if that is right`,
+      `covers ${percent(covered)} of IPv4, allowed are ${percent(config.maxCoverage)}; raise max_coverage of the list if that is intended`,
     );
   }
   if (previous !== null && parsed.entries < previous.entries / 2) {
     throw new DataError(
       'list_shrunk',
-      `shrank from ${previous.entries} to ${parsed.entries} entries, less than half; accept it explicitly if that is right`,
+      `shrank from ${previous.entries} to ${parsed.entries} entries, less than half; accept it explicitly if that is intended`,
     );
   }
 }

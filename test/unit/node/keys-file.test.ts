@@ -39,7 +39,7 @@ describe('a keys file', () => {
       '.keys[0].rights[0] must be one of check, events',
     ],
     ['gives no rights', file({ ...key, rights: [] }), '.keys[0].rights must name at least one of check'],
-    ['names a caller twice', file(key, { ...key, sha256: 'cd'.repeat(32) }), '.keys[1].name uses the name a again'],
+    ['names a caller twice', file(key, { ...key, sha256: 'cd'.repeat(32) }), '.keys[1].name names the caller a again'],
     ['gives one key two names', file(key, { ...key, name: 'b' }), '.keys[1].sha256 is the key of a already'],
     ['names a caller of API_KEYS', file({ ...key, name: 'nginx' }), 'nginx is in API_KEYS too'],
   ])('A keys file that %s is refused, with the place', async (_what, text, message) => {

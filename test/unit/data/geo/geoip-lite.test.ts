@@ -163,7 +163,7 @@ describe('damaged data', () => {
       const file = join(directory, 'geoip-country.dat');
       const half = Math.floor(statSync(file).size / 20) * 10;
       truncateSync(file, half + bytes);
-      expectBad(geoipLiteSource({ directory, city: false }), /^bad_database: .*geoip-country\.dat (ends before|holds)/);
+      expectBad(geoipLiteSource({ directory, city: false }), /^bad_database: .*geoip-country\.dat (ends before|has)/);
     }
   });
 
@@ -171,7 +171,7 @@ describe('damaged data', () => {
   it('Damaged data is named when the file is of another format', () => {
     const directory = copyOf(...COUNTRY);
     writeFileSync(join(directory, 'geoip-country6.dat'), 'format version 99, and then something else\n'.repeat(100));
-    expectBad(geoipLiteSource({ directory, city: false }), /^bad_database: .*geoip-country6\.dat holds/);
+    expectBad(geoipLiteSource({ directory, city: false }), /^bad_database: .*geoip-country6\.dat has/);
   });
 
   /** @see https://github.com/sapics/geoip-country/issues/22 */
@@ -205,7 +205,7 @@ describe('damaged data', () => {
   it('Damaged data is named when the names belong to other tables', () => {
     const directory = copyOf('geoip-city.dat', 'geoip-city6.dat', 'geoip-city-names.dat');
     truncateSync(join(directory, 'geoip-city-names.dat'), 88 * 100);
-    expectBad(geoipLiteSource({ directory }), /^bad_database: a record in .*names place \d+ of 100/);
+    expectBad(geoipLiteSource({ directory }), /^bad_database: a record in .*refers to place \d+ of 100/);
   });
 });
 

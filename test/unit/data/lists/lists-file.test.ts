@@ -345,7 +345,7 @@ describe('feeds.json', () => {
       ['{', /not JSON/],
       [{ version: 2 }, /version/],
       [{ version: 1, list: [] }, /list/],
-      [{ version: 1, disabled: ['azure'] }, /"azure" is no default feed/],
+      [{ version: 1, disabled: ['azure'] }, /"azure" is not a default feed/],
       [{ version: 1, lists: [mine, mine] }, /"mine" is configured twice/],
       [{ version: 1, lists: [{ ...mine, category: 'evil' }] }, /lists\.0\.category/],
     ];
