@@ -174,7 +174,7 @@ export type OriginBody = z.output<z.ZodObject<typeof origin>>;
 export const riskCheckBody = z.strictObject({
   subject: subjectField
     .nullish()
-    .describe('Who asks, by the id that the `sub` of step-up tokens has; nobody, for an anonymous request.'),
+    .describe('Who acts, by the id in the `sub` of step-up tokens; null for an anonymous request.'),
   ...whichSubject,
   action: line(MAX_ACTION_LENGTH).describe('The action: one of the rule files, or any other name.'),
   ...origin,

@@ -176,7 +176,7 @@ export function encodeBaseline(baseline: Baseline): string {
 
 /**
  * Reads what {@link encodeBaseline} wrote.
- * @throws StoreError `rejected` for anything else: a record that cannot be read is a failure, not a stranger.
+ * @throws StoreError `rejected` for anything else: an unreadable record is a failure, not an unknown subject.
  */
 export function decodeBaseline(raw: string): Baseline {
   try {

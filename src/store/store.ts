@@ -104,7 +104,7 @@ export interface Store {
   close(): Promise<void>;
 }
 
-/** A store whose histories can be waited for part by part, for whoever keeps a budget. */
+/** A store whose history can be awaited in parts, so that a time budget can be kept. */
 export interface PartwiseStore extends Store {
   /** Like `recordAttempt`: everything is requested before it returns. */
   beginAttempt(attempt: Attempt): PendingHistory;

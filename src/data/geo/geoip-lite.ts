@@ -16,7 +16,7 @@ import { NO_PLACE, type PlaceSteps, type PlaceTable, placeList, stepList } from 
  *     geoip-country6.dat  16 bytes first · 16 bytes last · two letters
  *     geoip-city-names.dat  2 bytes country · 3 region · 4 metro · 1 EU · 32 time zone · 46 city, each padded with zeros
  *
- * Degrees are in ten-thousandths; a name of 0xffffffff is none.
+ * Degrees are in ten-thousandths; 0xffffffff means no name.
  *
  * @see https://github.com/geoip-lite/node-geoip/blob/main/scripts/updatedb.js
  * @throws DataError `geo_source_damaged`

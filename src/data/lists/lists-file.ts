@@ -211,8 +211,8 @@ export interface UpdateOptions extends BuildOptions {
 
 /** Time of the data: as the server states it, but not in the future; otherwise now. */
 function dataTime(lastModified: string | null, nowMs: number): number {
-  const told = lastModified === null ? Number.NaN : Date.parse(lastModified);
-  return Number.isFinite(told) ? Math.min(told, nowMs) : nowMs;
+  const stated = lastModified === null ? Number.NaN : Date.parse(lastModified);
+  return Number.isFinite(stated) ? Math.min(stated, nowMs) : nowMs;
 }
 
 async function updateOne(config: ListConfig, options: UpdateOptions): Promise<ListOutcome> {

@@ -10,7 +10,7 @@ import {
   type SeenValue,
 } from '../counters.ts';
 
-/** Numbers of counter owners and events in the script; Lua counts from 1, and 0 is no event. */
+/** Numbers of counter owners and events in the script; Lua counts from 1, and 0 means none. */
 export function numberOf(of: Counted): number {
   return COUNTED.indexOf(of) + 1;
 }
@@ -131,7 +131,7 @@ for s, step in ipairs(cjson.decode(ARGV[1])) do
   local done, reply = pcall(#step == 1 and swap or read, first, unpack(step))
   if not done then
     reply = type(reply) == 'table' and reply.err or tostring(reply)
-    -- A replica refuses whatever is written, and the client must hear of it to look for the master.
+    -- A replica refuses every write, and the client needs that error to find the master.
     if reply:find('^READONLY') then return redis.error_reply(reply) end
   end
   replies[s] = reply
