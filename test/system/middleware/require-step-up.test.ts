@@ -189,15 +189,15 @@ describe.each([
 });
 
 test.each([{ singleUse: true }, { maxAgeSeconds: 0 }])(
-  '%j is refused where nothing records what was spent',
+  'A requirement of %j is refused where nothing records spent proofs',
   async (more) => {
     const proofs = proofsByIssuers({ issuers: [] });
     const opened = honoShop({ risk: { client: clientOf(bank.url) }, proof: { proofs, ...more } });
-    await expect(opened).rejects.toThrow('give proofsByIssuers a `spend`');
+    await expect(opened).rejects.toThrow('pass `spend` to proofsByIssuers');
   },
 );
 
-test('What is told to be spent names nobody', async () => {
+test('A spent proof is recorded under an id that names nobody', async () => {
   const told: { readonly id: string; readonly ttlSeconds: number }[] = [];
   const entry: IssuerEntry = { preset: 'oidc', issuer: idp.issuer, audience: API, step_up: { acr_values: [LOA2] } };
   const spend = async (id: string, ttlSeconds: number) => told.push({ id, ttlSeconds }) > 0;
