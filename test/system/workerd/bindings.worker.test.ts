@@ -69,7 +69,7 @@ test('Rules in the namespace are taken over without a deploy, broken ones refuse
   await expect.poll(async () => (await rulesNow()).problem, soon).toContain('default.json');
   expect((await checked('root')).decision).toBe('deny');
   expect((await rulesNow()).revision).toBe(taken.revision);
-  expect(worker.lines().some((line) => line.includes('"level":50') && line.includes('were refused'))).toBe(true);
+  expect(worker.lines().some((line) => line.includes('"level":50') && line.includes('were rejected'))).toBe(true);
 
   await kv.delete(RULES_KEY);
   await expect.poll(async () => (await rulesNow()).revision, soon).toBe(bundled.revision);

@@ -58,8 +58,10 @@ describe('the default policy, played through the engine', () => {
 
   it('A thief who was only asked and can answer is not counted as stopped', () => {
     for (const thief of ['sim_swap_with_code', 'relayed_factor'] as const) {
-      expect(classOf(thief).best).toBe(0);
-      expect(classOf(thief).answered).toBe(classOf(thief).thieves);
+      const { best, answered, thieves } = classOf(thief);
+      expect(best).toBe(0);
+      // A few are denied, or their victim gives up.
+      expect(answered).toBeGreaterThan(0.9 * thieves);
     }
   });
 
