@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { createTestHarness, type TestHarness } from 'wrangler';
 import { publishLists } from '../../../src/data/lists/lists-file.ts';
@@ -128,19 +129,48 @@ export async function workerBundle(rulesDir = RULES, config = CONFIG): Promise<s
   const folder = join(ROOT, 'build', 'bundles', hashOfSources(rulesDir, config));
   if (existsSync(folder)) return folder;
   mkdirSync(dirname(folder), { recursive: true });
-  const fresh = `${folder}.${process.pid}`;
-  await run('npx', ['wrangler', 'deploy', '--dry-run', '--outdir', fresh, '--config', config], {
-    cwd: ROOT,
-    env: { ...process.env, RULES_DIR: rulesDir, WRANGLER_SEND_METRICS: 'false', NO_COLOR: '1' },
-  });
-  try {
+  return alone(`${dirname(folder)}.lock`, async () => {
+    if (existsSync(folder)) return folder;
+    const fresh = `${folder}.${process.pid}`;
+    await run('npx', ['wrangler', 'deploy', '--dry-run', '--outdir', fresh, '--config', config], {
+      cwd: ROOT,
+      env: { ...process.env, RULES_DIR: rulesDir, WRANGLER_SEND_METRICS: 'false', NO_COLOR: '1' },
+    });
     renameSync(fresh, folder);
-  } catch (error) {
-    // Another suite was faster.
-    rmSync(fresh, { recursive: true });
-    if (!existsSync(folder)) throw error;
+    return folder;
+  });
+}
+
+/**
+ * Runs work while no other process holds the lock: each build writes its rules to the same file before it bundles them. A lock that
+ * its process left behind is broken.
+ */
+async function alone<T>(lock: string, work: () => Promise<T>): Promise<T> {
+  while (!isTaken(lock)) await setTimeout(200);
+  try {
+    return await work();
+  } finally {
+    rmSync(lock);
   }
-  return folder;
+}
+
+function isTaken(lock: string): boolean {
+  try {
+    writeFileSync(lock, `${process.pid}`, { flag: 'wx' });
+    return true;
+  } catch {
+    if (!isHeld(lock)) rmSync(lock, { force: true });
+    return false;
+  }
+}
+
+function isHeld(lock: string): boolean {
+  try {
+    // An empty file is one whose process is about to write its id.
+    return process.kill(Number(readFileSync(lock, 'utf8')), 0);
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
 }
 
 const run = promisify(execFile);
