@@ -22,7 +22,7 @@ import {
 } from '../../../support/geo/built.ts';
 import { libraryGeo } from '../../../support/geo/library.ts';
 
-const MMDB = '/work/shared/data/mmdb';
+const MMDB = join(import.meta.dirname, '../../../../../shared/data/mmdb');
 
 let scratch: string;
 beforeAll(async () => {
