@@ -19,6 +19,9 @@ const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefo
 /** `STORE_TIMEOUT_MS`: wide enough that a slow machine reaches a healthy server in time. */
 const BUDGET_MS = 100;
 
+/** Where every answer of the store must be in time, a machine that is busy for a moment must not count as a slow store. */
+const WIDE_BUDGET_MS = 1000;
+
 let shop: Workshop;
 let redis: RedisServer;
 let environment: NodeJS.ProcessEnv;
@@ -97,7 +100,7 @@ function underLoad(url: string): Load<Kind> {
     connections: 32,
     kinds: KINDS,
     body: bodyOf,
-    patienceMs: 20 * BUDGET_MS,
+    patienceMs: 2 * WIDE_BUDGET_MS,
   });
   shop.onTidy(() => load.stop());
   return load;
@@ -183,14 +186,15 @@ describe('under load', () => {
    * @see https://github.com/redis/ioredis/issues/1604
    */
   describe.each(SCENARIOS)('Redis $name', ({ name, leaves, begin, end }) => {
+    const budgetMs = leaves === 'all' ? WIDE_BUDGET_MS : BUDGET_MS;
     let stand: Stand;
     beforeAll(async () => {
-      stand = await startStand(BUDGET_MS);
+      stand = await startStand(budgetMs);
     });
     afterAll(() => stand.stop());
 
     test('Every check is decided, nothing is learned where it is degraded, metrics tell it, and it recovers by itself', async () => {
-      const { url, lines } = await readyServer({ REDIS_URL: stand.url });
+      const { url, lines } = await readyServer({ REDIS_URL: stand.url, STORE_TIMEOUT_MS: String(budgetMs) });
       const load = underLoad(url);
       load.enter('before');
       await eachAnswered(load, 'before', 5, isFull);
@@ -223,7 +227,7 @@ describe('under load', () => {
       const again = load.answers.filter((one) => one.phase === 'after' && one.kind === 'single-use' && isFull(one));
       expect(again.map(({ answer }) => answer.decision)).toContain('allow');
       // Half of them wait no longer than the store may take: most find the circuit open, or a refusal.
-      expect(median(during.map(({ ms }) => ms))).toBeLessThan(2 * BUDGET_MS);
+      expect(median(during.map(({ ms }) => ms))).toBeLessThan(2 * budgetMs);
       const told = await metricsOf(url);
       const failed = (code: string): number =>
         told('stepgate_store_errors_total', { operation: 'recordAttempt', code });
