@@ -1,3 +1,4 @@
+import { parse as parseDomain } from 'tldts';
 import * as z from 'zod';
 import { type ApiKey, keysText, USUAL_RIGHTS } from '../model/api-keys.ts';
 import { issueSentence } from '../model/issue.ts';
@@ -83,14 +84,25 @@ export function listOf(value: string): string[] {
     .filter((entry) => entry !== '');
 }
 
-/** A host allowed in `return_to`. */
+const HOST = /^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/;
+
+/** A host allowed in `return_to`, or `*.` and a domain for all hosts below it. */
 export const returnHost = z
   .string()
   .toLowerCase()
-  .regex(
-    /^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/,
-    'must be a host name, with a port unless it is the default',
-  );
+  .refine(
+    (value) => HOST.test(value.replace(/^\*\./, '')),
+    'must be a host name, with a port unless it is the default, or *.example.com',
+  )
+  .refine((value) => !value.startsWith('*.') || isOneOwners(value.slice(2)), {
+    error: ({ input }) =>
+      `allows hosts of strangers: anybody can register a name below ${String(input).slice(2)}; name a domain of your own, such as *.shop.example`,
+  });
+
+/** Whether all hosts below a domain belong to one owner, by the Public Suffix List. */
+function isOneOwners(domain: string): boolean {
+  return parseDomain(domain, { allowPrivateDomains: true }).domain !== null;
+}
 
 /** Plain HTTP is allowed for local development only. */
 function isSecureUrl(value: string): boolean {

@@ -7,12 +7,18 @@ export const STEP_UP_HEADER = 'x-step-up-token';
 /** Reads one header of a request; null when it is absent or empty. */
 export type ReadHeader = (name: string) => string | null;
 
-/** Whether this is a top-level page load by a browser, which can follow a redirect to the step-up page. */
+/**
+ * Whether a browser shows the answer to a person as a page: a top-level load or a posted form, which can follow a redirect to the
+ * step-up page. Frames and the requests of scripts cannot.
+ */
 export function isNavigation({ method }: { readonly method: string | null }, header: ReadHeader): boolean {
   const mode = header('sec-fetch-mode');
+  const destination = header('sec-fetch-dest');
   return (
-    method === 'GET' &&
+    (method === 'GET' || method === 'POST') &&
     (mode === null || mode === 'navigate') &&
+    (destination === null || destination === 'document') &&
+    header('x-requested-with') === null &&
     /(?:^|,)\s*text\/html\s*(?:;|,|$)/i.test(header('accept') ?? '')
   );
 }

@@ -1,7 +1,7 @@
 import { challengeOf } from '../contract/answer.ts';
 import { isNavigation, type ReadHeader } from '../contract/client-headers.ts';
 import { deviceCookie } from '../contract/cookies.ts';
-import { stepUpLocation } from '../contract/step-up-page.ts';
+import { MAX_LOCATION_LENGTH, type Original, type StepUpLocation, stepUpLocation } from '../contract/step-up-page.ts';
 import { check } from '../engine/check.ts';
 import type { Checked } from '../engine/settle.ts';
 import { afterAnswer } from '../http/after-answer.ts';
@@ -11,7 +11,7 @@ import { hasRight } from '../http/caller.ts';
 import type { AppDeps, GatewaySettings } from '../http/deps.ts';
 import { jsonReply, type Reply } from '../http/reply.ts';
 import { EXT_AUTHZ_PREFIX } from '../http/route-path.ts';
-import type { Decision } from '../model/decision.ts';
+import type { Decision, Requirement } from '../model/decision.ts';
 import { stackOf } from '../model/error-text.ts';
 import { awaitsKeys } from '../model/proof.ts';
 import type { CheckRequest } from '../model/request.ts';
@@ -225,10 +225,41 @@ function decided(
         : challengeOf(result.stepUp.requirement, result.stepUp.error),
     ...retryAfterOf(result.stepUp.error),
   };
-  const location = isNavigation(call, header) ? stepUpLocation(gateway, result.stepUp.requirement, call) : null;
-  if (location === null) return { status: 401, headers, more };
-  const located = { ...headers, 'X-Stepgate-Location': location };
+  const page = isNavigation(call, header)
+    ? pageFor(gateway, result.stepUp.requirement, call, header, { ...headers, ...more })
+    : null;
+  if (page === null) return { status: 401, headers, more };
+  const told: HookHeaders = { ...headers, 'X-Stepgate-Return-Error': page.flaw ?? '' };
   // nginx accepts only 401 and 403, so only a gateway that asks for it gets a redirect.
-  if (header('x-stepgate-redirect') !== '1') return { status: 401, headers: located, more };
-  return { status: 302, headers: located, more: { ...more, Location: location } };
+  if (header('x-stepgate-redirect') !== '1') {
+    return { status: 401, headers: { ...told, 'X-Stepgate-Location': page.href }, more };
+  }
+  return { status: 302, headers: told, more: { ...more, Location: page.href } };
+}
+
+/** Gateways read the headers of an answer into 4 kB; the rest is for those that the server adds. */
+const MAX_HEADERS_LENGTH = 3700;
+
+/**
+ * The step-up page for a browser. A posted form cannot be sent again from there, so the way back is to the page that has it.
+ */
+function pageFor(
+  gateway: GatewaySettings,
+  requirement: Requirement,
+  call: HookCall & { readonly target: string },
+  header: ReadHeader,
+  others: { readonly [name: string]: string },
+): StepUpLocation | null {
+  const taken = Object.entries(others).reduce((sum, [name, value]) => sum + name.length + value.length + 4, 0);
+  const maxLength = Math.min(MAX_LOCATION_LENGTH, MAX_HEADERS_LENGTH - taken);
+  if (call.method === 'GET') return stepUpLocation(gateway, requirement, call, { maxLength });
+  const form = formOf(header('referer'));
+  return form === null ? null : stepUpLocation(gateway, requirement, form, { maxLength });
+}
+
+/** The page that posted a form, by its own word: it is a way back only on an allowed host. */
+function formOf(referer: string | null): Original | null {
+  if (referer === null || !URL.canParse(referer)) return null;
+  const { protocol, host, pathname, search } = new URL(referer);
+  return { proto: protocol.slice(0, -1), host, target: pathname + search };
 }

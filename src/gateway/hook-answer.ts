@@ -1,3 +1,4 @@
+import type { ReturnFlaw } from '../contract/step-up-page.ts';
 import type { CheckResult, Decision } from '../model/decision.ts';
 
 /**
@@ -22,8 +23,10 @@ export interface HookHeaders {
   readonly 'X-Stepgate-Degraded': string;
   /** Why the call of the gateway could not be answered, or the session not be taken. */
   readonly 'X-Stepgate-Error': string;
-  /** Address of the step-up page for this navigation. */
+  /** Address of the step-up page for this navigation, for gateways that redirect themselves; empty in a redirect, which has it in `Location`. */
   readonly 'X-Stepgate-Location': string;
+  /** Why that address does not lead back to the whole original URL. */
+  readonly 'X-Stepgate-Return-Error': ReturnFlaw | '';
 }
 
 /** Why a hook call is refused, other than by the rules. */
@@ -94,15 +97,18 @@ export function bareHeaders(
     'X-Stepgate-Degraded': '',
     'X-Stepgate-Error': more.error ?? '',
     'X-Stepgate-Location': '',
+    'X-Stepgate-Return-Error': '',
   };
 }
 
+/** The first codes in order; if some have no room, the last item is their number: `+54`. */
 function listed(codes: readonly string[]): string {
+  const room = MAX_REASONS_LENGTH - ',+9999'.length;
   let list = '';
-  for (const code of codes) {
-    const item = encoded(code, MAX_REASONS_LENGTH);
-    if (item === '' || list.length + item.length + 1 > MAX_REASONS_LENGTH) continue;
-    list = list === '' ? item : `${list},${item}`;
+  for (const [index, code] of codes.entries()) {
+    const longer = list === '' ? encodeURIComponent(code) : `${list},${encodeURIComponent(code)}`;
+    if (longer.length > room) return `${list === '' ? '' : `${list},`}+${codes.length - index}`;
+    list = longer;
   }
   return list;
 }

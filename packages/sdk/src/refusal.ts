@@ -73,11 +73,13 @@ function problem(
 }
 
 function pageFor(request: IncomingRequest, demand: StepUpAnswer, { url, origin }: StepUpPage): string | null {
-  if (!isNavigation({ method: request.method }, headerReader(request))) return null;
+  // A posted form would be lost on the way: its page gets the challenge and keeps what was typed.
+  if (request.method !== 'GET' || !isNavigation({ method: request.method }, headerReader(request))) return null;
   const { protocol, host } = new URL(origin);
-  return stepUpLocation(
+  const page = stepUpLocation(
     { stepUpUrl: url, returnHosts: [host] },
     { acrValues: demand.acr_values, maxAgeSeconds: demand.max_age },
     { proto: protocol.slice(0, -1), host, target: request.target },
   );
+  return page?.href ?? null;
 }

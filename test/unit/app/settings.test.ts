@@ -198,13 +198,13 @@ describe('what gateways need', () => {
     const environment = {
       SESSION_COOKIE: '__Host-session',
       STEP_UP_URL: 'https://id.example/step-up?tenant=a',
-      RETURN_HOSTS: 'App.example, shop.example:8443,[::1]:3000',
+      RETURN_HOSTS: 'App.example, shop.example:8443,[::1]:3000,*.Tenants.example',
       PUBLIC_URL: 'https://pdp.example/stepgate/',
     };
     expect(loadSettings(environment, makeSecret)).toMatchObject({
       sessionCookie: '__Host-session',
       stepUpUrl: 'https://id.example/step-up?tenant=a',
-      returnHosts: ['app.example', 'shop.example:8443', '[::1]:3000'],
+      returnHosts: ['app.example', 'shop.example:8443', '[::1]:3000', '*.tenants.example'],
       publicUrl: 'https://pdp.example/stepgate',
     });
     expect(loadSettings({ STEP_UP_URL: 'http://localhost:3000/up' }, makeSecret).stepUpUrl).toBe(
@@ -224,6 +224,10 @@ describe('what gateways need', () => {
     ['STEP_UP_URL', `https://id.example/${'a'.repeat(512)}`],
     ['RETURN_HOSTS', 'https://app.example'],
     ['RETURN_HOSTS', '*.example'],
+    ['RETURN_HOSTS', '*.com'],
+    ['RETURN_HOSTS', '*.co.uk'],
+    ['RETURN_HOSTS', '*.github.io'],
+    ['RETURN_HOSTS', 'a.*.example'],
     ['RETURN_HOSTS', 'app.example/x'],
     ['PUBLIC_URL', 'https://pdp.example/?x=1'],
     ['PUBLIC_URL', 'ftp://pdp.example'],

@@ -856,13 +856,46 @@ describe('a navigation', () => {
     const answer = await pages.forward('GET', '/account', { ...HTML, 'X-Stepgate-Redirect': '1' });
     expectContract(answer);
     expect(answer.status).toBe(302);
-    expect(answer.headers.location).toBe(answer.headers['x-stepgate-location']);
+    expect(new URL(String(answer.headers.location)).searchParams.get('return_to')).toBe('https://app.example/account');
+    // It stands once: all headers together have to stay below 4 kB.
+    expect(answer.headers['x-stepgate-location']).toBe('');
+  });
+
+  /** @see https://github.com/mozilla/experimenter/issues/881 */
+  test('A posted form is sent to the step-up page with the way back to its own page', async () => {
+    const answer = await pages.forward('POST', '/admin', {
+      ...HTML,
+      'Sec-Fetch-Mode': 'navigate',
+      'Sec-Fetch-Dest': 'document',
+      Referer: 'https://app.example/transfers/new',
+      'X-Stepgate-Redirect': '1',
+    });
+    expectContract(answer);
+    expect(answer.status).toBe(302);
+    const location = new URL(String(answer.headers.location));
+    expect(location.searchParams.get('return_to')).toBe('https://app.example/transfers/new');
+  });
+
+  test('A way back that has to be left out is told by a header', async () => {
+    const answer = await pages.forward('GET', '/account', { ...HTML, 'X-Forwarded-Host': 'evil.example' });
+    expect(answer.headers['x-stepgate-return-error']).toBe('host_not_allowed');
+    expect(answer.headers['x-stepgate-location']).not.toContain('return_to');
+  });
+
+  test('The redirect of a long page stays below 4 kB with all its headers', async () => {
+    const target = `/account?q=${'é'.repeat(1500)}`;
+    const answer = await pages.forward('GET', target, { ...HTML, 'X-Stepgate-Redirect': '1' });
+    expectContract(answer);
+    expect(answer.headers['x-stepgate-return-error']).toBe('query_too_long');
   });
 
   test.each([
     ['a script', 'GET', { Accept: 'application/json' }],
     ['an image', 'GET', { ...HTML, 'Sec-Fetch-Mode': 'no-cors' }],
-    ['a form post', 'POST', HTML],
+    ['a frame', 'GET', { ...HTML, 'Sec-Fetch-Mode': 'navigate', 'Sec-Fetch-Dest': 'iframe' }],
+    ['a request that a script says is its own', 'GET', { ...HTML, 'X-Requested-With': 'XMLHttpRequest' }],
+    ['a form without the page that posted it', 'POST', HTML],
+    ['a change that no form makes', 'PUT', HTML],
   ])('%s is none', async (_, method, headers) => {
     const answer = await pages.forward(method, '/admin', { ...headers, 'X-Stepgate-Redirect': '1' });
     expect(answer).toMatchObject({ status: 401, headers: { 'x-stepgate-location': '' } });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Original, stepUpLocation } from '../../../src/contract/step-up-page.ts';
+import { MAX_LOCATION_LENGTH, type Original, stepUpLocation } from '../../../src/contract/step-up-page.ts';
 import type { Requirement } from '../../../src/model/decision.ts';
 
 const REQUIREMENT: Requirement = {
@@ -20,7 +20,7 @@ function returnTo(original: Partial<Original>, gateway = GATEWAY): string | null
     ...original,
   });
   if (location === null) throw new Error('no location');
-  const url = new URL(location);
+  const url = new URL(location.href);
   expect(url.origin + url.pathname).toBe(gateway.stepUpUrl);
   return url.searchParams.get('return_to');
 }
@@ -32,7 +32,7 @@ describe('the address of the step-up page', () => {
       host: 'shop.example:8443',
       target: '/pay?to=1&amount=900&user=a#x',
     });
-    expect(Object.fromEntries(new URL(location ?? '').searchParams)).toEqual({
+    expect(Object.fromEntries(new URL(location?.href ?? '').searchParams)).toEqual({
       acr_values: 'urn:example:loa:2 urn:example:loa:3',
       max_age: '300',
       return_to: 'https://shop.example:8443/pay?to=1&amount=900&user=a#x',
@@ -60,7 +60,7 @@ describe('the address of the step-up page', () => {
     ['two hosts', { host: 'app.example, evil.example' }],
     ['no host', { host: null }],
     ['no scheme', { proto: null }],
-    ['two schemes', { proto: 'https, http' }],
+    ['a scheme of neither kind before one of them', { proto: 'ftp, https' }],
     ['a script', { proto: 'javascript', target: '/%0aalert(1)' }],
     ['data', { proto: 'data' }],
     ['a target that is a URL', { target: 'https://evil.example/' }],
@@ -81,8 +81,67 @@ describe('the address of the step-up page', () => {
     expect(returnTo({ target })).toBe(back);
   });
 
-  test('The address of the step-up page leaves the way back out rather than growing without end', () => {
-    expect(returnTo({ target: `/${'a'.repeat(2000)}` })).toBeNull();
+  /** @see https://github.com/deis/deis/issues/4997 */
+  test.each(['https', 'HTTPS', 'https,http', 'https, http', ' https'])(
+    'The scheme %j is that of the browser, which the first proxy names',
+    (proto) => {
+      expect(returnTo({ proto, target: '/admin/x' })).toBe('https://app.example/admin/x');
+    },
+  );
+
+  test.each([
+    ['app.example:443', 'https', 'https://app.example/'],
+    ['app.example:80', 'http', 'http://app.example/'],
+    ['app.example.', 'https', 'https://app.example/'],
+    ['app.example.:443', 'https', 'https://app.example/'],
+    ['APP.example', 'https', 'https://app.example/'],
+  ])('The host %j over %s is the one that pages link to', (host, proto, back) => {
+    expect(returnTo({ host, proto })).toBe(back);
+  });
+
+  /** @see https://github.com/oauth2-proxy/oauth2-proxy/issues/1673 */
+  test.each([
+    ['tenant7.app.example', 'https://tenant7.app.example/x'],
+    ['a.b.app.example', 'https://a.b.app.example/x'],
+    ['app.example', null],
+    ['evilapp.example', null],
+    ['app.example.evil.test', null],
+  ])('*.app.example names whole labels only: %s', (host, back) => {
+    expect(returnTo({ host, target: '/x' }, { ...GATEWAY, returnHosts: ['*.app.example'] })).toBe(back);
+  });
+
+  /** @see https://github.com/NangoHQ/nango/pull/7520 */
+  test('A long query comes back whole, one that no gateway carries is left out, and both are told', () => {
+    const original = { proto: 'https', host: 'app.example' };
+    const at = (length: number) =>
+      stepUpLocation(GATEWAY, REQUIREMENT, { ...original, target: `/search?q=${'a'.repeat(length)}` });
+    expect(new URL(at(1500)?.href ?? '').searchParams.get('return_to')).toContain('a'.repeat(1500));
+    expect(at(1500)?.flaw).toBeNull();
+    expect(new URL(at(4000)?.href ?? '').searchParams.get('return_to')).toBe('https://app.example/search');
+    expect(at(4000)?.flaw).toBe('query_too_long');
+    expect(at(4000)?.href.length).toBeLessThanOrEqual(MAX_LOCATION_LENGTH);
+  });
+
+  test('A path that no gateway carries is left out, and that is told', () => {
+    const location = stepUpLocation(GATEWAY, REQUIREMENT, {
+      proto: 'https',
+      host: 'app.example',
+      target: `/${'a'.repeat(4000)}?x`,
+    });
+    expect(location?.flaw).toBe('too_long');
+    expect(new URL(location?.href ?? '').searchParams.has('return_to')).toBe(false);
+  });
+
+  test('A page on the own host of the application is named by its path', () => {
+    const gateway = { stepUpUrl: '/.stepgate/step-up', returnHosts: [] };
+    const original = { proto: 'https', host: 'shop.example', target: '/admin' };
+    expect(stepUpLocation(gateway, REQUIREMENT, original, { more: { posted: '1' } })).toEqual({
+      href:
+        'https://shop.example/.stepgate/step-up?acr_values=urn%3Aexample%3Aloa%3A2+urn%3Aexample%3Aloa%3A3' +
+        '&max_age=300&posted=1&return_to=https%3A%2F%2Fshop.example%2Fadmin',
+      flaw: null,
+    });
+    expect(stepUpLocation(gateway, REQUIREMENT, { ...original, host: null })).toBeNull();
   });
 
   test('The address of the step-up page never leads back to a host that is not listed, whatever is told', () => {
