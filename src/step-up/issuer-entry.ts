@@ -51,6 +51,30 @@ const tokenType = z
     error: 'has to name "allowed" or "refused" values',
   });
 
+const privateKey = z
+  .looseObject({ kty: z.enum(['RSA', 'EC', 'OKP']), alg: z.enum(ALGORITHMS), kid: z.string().optional() })
+  .refine((key) => typeof key.d === 'string', { error: 'has to be a private key as a JWK, with "d" and "alg"' });
+
+/** Parameters that the step-up sets itself. */
+const OWN_PARAMETERS: readonly string[] = [
+  ...['client_id', 'response_type', 'response_mode', 'redirect_uri', 'scope', 'state', 'nonce', 'code_challenge'],
+  ...['code_challenge_method', 'max_age', 'prompt', 'id_token_hint', 'request', 'request_uri'],
+];
+
+const parameters = z
+  .record(z.string().regex(/^[a-z][a-z0-9_.-]{0,63}$/i), z.string().max(512))
+  .superRefine((value, context) => {
+    for (const name of Object.keys(value).filter((each) => OWN_PARAMETERS.includes(each))) {
+      context.addIssue({ code: 'custom', path: [name], message: 'is set by the step-up itself; leave it out' });
+    }
+  });
+
+const scope = z
+  .string()
+  .max(512)
+  .regex(/^[!#-[\]-~]+(?: [!#-[\]-~]+)*$/, 'has to be names separated by one blank')
+  .refine((value) => value.split(' ').includes('openid'), { error: 'has to name openid' });
+
 const spaceName = z
   .string()
   .regex(/^[a-z][a-z0-9_-]{0,31}$/, 'has to be 1 to 32 of a-z, 0-9, _ and -, the first a letter, such as "bank"');
@@ -80,6 +104,11 @@ export const shared = {
   keys_cooldown_s: seconds.min(1).max(3600).optional(),
   stale_keys_s: seconds.optional(),
   allow_http: z.boolean().optional(),
+  client_id: text.optional(),
+  client_secret: z.string().min(1).max(1024).optional(),
+  client_key: privateKey.optional(),
+  scope: scope.optional(),
+  authorization_parameters: parameters.optional(),
 };
 
 export type SharedSettings = z.output<z.ZodObject<typeof shared>>;
@@ -95,6 +124,8 @@ export interface Preset {
   /** Name of the entry in messages. */
   readonly name: string;
   readonly issuer: IssuerName;
+  /** Where the provider publishes its metadata; default: below the issuer. */
+  readonly metadata?: string;
   /** Null where the entry has to say. */
   readonly keys: KeyLocation | null;
   readonly algorithms: readonly Algorithm[] | null;

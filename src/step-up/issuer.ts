@@ -38,6 +38,31 @@ export type IssuerName =
   | { readonly kind: 'exact'; readonly value: string }
   | { readonly kind: 'project'; readonly id: string };
 
+/** This service as a client of an issuer (OpenID Connect Core): it then performs step-ups itself. */
+export interface IssuerClient {
+  readonly id: string;
+  readonly authentication:
+    | { readonly kind: 'none' }
+    | { readonly kind: 'secret'; readonly secret: string }
+    | { readonly kind: 'private_key'; readonly jwk: PrivateJwk };
+  /** Where the issuer publishes its metadata. */
+  readonly metadata: string;
+  /** Scopes of the authorization request, separated by blanks; `openid` among them. */
+  readonly scope: string;
+  /** Further parameters of the authorization request; `acr_values` among them is a default where the rules ask for none. */
+  readonly parameters: { readonly [name: string]: string };
+  /** Whether metadata and tokens may come over plain HTTP. */
+  readonly allowHttp: boolean;
+}
+
+/** A private key (RFC 7517) with its algorithm. */
+export interface PrivateJwk {
+  readonly kty: string;
+  readonly alg: string;
+  readonly kid?: string | undefined;
+  readonly [member: string]: unknown;
+}
+
 /** A JSON Web Key Set (RFC 7517) of public keys. */
 export interface Jwks {
   readonly keys: readonly { readonly kty: string; readonly [member: string]: unknown }[];
@@ -89,6 +114,8 @@ export interface IssuerSettings {
   readonly keysCooldownSeconds: number;
   /** How much longer they are used while the endpoint fails. */
   readonly staleKeysSeconds: number;
+  /** Null where the application performs step-ups itself. */
+  readonly client: IssuerClient | null;
 }
 
 /** Whether a token with this `iss` belongs to the entry. */

@@ -1,7 +1,15 @@
 import * as z from 'zod';
 import { DEFAULT_MAX_AGE_SECONDS } from '../model/decision.ts';
 import { DEFAULT_SPACE } from '../model/subject.ts';
-import { ALGORITHMS, type IssuerSettings, isIssuedBy, type KeyLocation, mediaType, type StepUpMark } from './issuer.ts';
+import {
+  ALGORITHMS,
+  type IssuerClient,
+  type IssuerSettings,
+  isIssuedBy,
+  type KeyLocation,
+  mediaType,
+  type StepUpMark,
+} from './issuer.ts';
 import { discoveryAddress, exactly, type Preset, provider, type SharedSettings, shared, text } from './issuer-entry.ts';
 import { PRESET_NAMES, PRESETS } from './presets.ts';
 
@@ -46,7 +54,8 @@ const issuer = entry.transform(({ presetName, settings, preset }, context): Lone
   else if (keys.kind !== 'inline' && !settings.allow_http && !isSafe(keys.uri)) {
     problem('jwks_uri', `keys over plain http (${keys.uri}) can be forged in transit; use https or set allow_http`);
   }
-  const audience = list(settings.audience) ?? preset.audience?.values;
+  const client = clientOf(settings, preset, problem);
+  const audience = audienceOf(settings, preset);
   if (audience === undefined) problem('audience', 'is missing: tokens for other services would be accepted');
   const allowed = settings.algorithms ?? preset.algorithms;
   if (allowed === null)
@@ -93,6 +102,7 @@ const issuer = entry.transform(({ presetName, settings, preset }, context): Lone
     keysCacheSeconds: settings.keys_cache_s ?? 600,
     keysCooldownSeconds: settings.keys_cooldown_s ?? 30,
     staleKeysSeconds: settings.stale_keys_s ?? 3600,
+    client,
   };
 });
 
@@ -171,6 +181,50 @@ function locate(settings: SharedSettings, preset: Preset): KeyLocation[] {
     });
   }
   return own.length > 0 || preset.keys === null ? own : [preset.keys];
+}
+
+/** An ID token is made for the client that asked for it, so the client is an audience as well. */
+function audienceOf({ audience, client_id }: SharedSettings, preset: Preset): readonly string[] | undefined {
+  const named = list(audience) ?? preset.audience?.values;
+  if (client_id === undefined) return named;
+  return [...new Set([...(named ?? []), client_id])];
+}
+
+function clientOf(
+  { client_id: id, client_secret, client_key, scope, authorization_parameters, discovery, allow_http }: SharedSettings,
+  preset: Preset,
+  problem: (path: string, message: string) => void,
+): IssuerClient | null {
+  if (id === undefined) {
+    for (const [name, value] of Object.entries({ client_secret, client_key, scope, authorization_parameters })) {
+      if (value !== undefined) problem(name, 'has no effect without client_id');
+    }
+    return null;
+  }
+  if (client_secret !== undefined && client_key !== undefined) {
+    problem('client_key', 'is set beside client_secret; a client authenticates with one of them');
+  }
+  const metadata = typeof discovery === 'string' ? discovery : (preset.metadata ?? discoveryAddress(preset.name));
+  if (!allow_http && !isSafe(metadata)) {
+    problem(
+      'client_id',
+      `metadata over plain http (${metadata}) can be forged in transit; use https or set allow_http`,
+    );
+  }
+  const authentication: IssuerClient['authentication'] =
+    client_key !== undefined
+      ? { kind: 'private_key', jwk: client_key }
+      : client_secret !== undefined
+        ? { kind: 'secret', secret: client_secret }
+        : { kind: 'none' };
+  return {
+    id,
+    authentication,
+    metadata,
+    scope: scope ?? 'openid',
+    parameters: authorization_parameters ?? {},
+    allowHttp: allow_http ?? false,
+  };
 }
 
 function markOf(settings: NonNullable<SharedSettings['step_up']>): StepUpMark {

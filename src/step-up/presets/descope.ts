@@ -13,6 +13,7 @@ export const descope = provider({
   preset: ({ project_id, base_url = 'https://api.descope.com' }) => ({
     name: project_id,
     issuer: { kind: 'project', id: project_id },
+    metadata: `${withoutSlash(base_url)}/${project_id}/.well-known/openid-configuration`,
     keys: { kind: 'uri', uri: `${withoutSlash(base_url)}/v2/keys/${project_id}` },
     algorithms: ['RS256'],
     stepUp: { kind: 'equals', claim: 'su', equals: true },
