@@ -36,6 +36,7 @@ export async function observe(engine: Engine, request: CheckRequest, nowMs: numb
     placeless: whyPlaceless({ request, standing }),
     client: request.userAgent === null ? null : clientTraits(request.userAgent),
     deviceToken,
+    provenKeys: [],
     keys: {
       subject:
         request.subject === null
