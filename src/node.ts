@@ -9,7 +9,10 @@ import { createApp } from './app/app.ts';
 import { assembleEngine } from './app/assemble-engine.ts';
 import {
   afterwork,
+  brokerOf,
+  gatewayOf,
   liveRules,
+  pagesOf,
   randomFractions,
   secretsOf,
   unmetBy,
@@ -148,21 +151,25 @@ export async function startServer(settings: Settings, options: StartOptions = {}
   let stopping = false;
   const { add: later, settled } = afterwork(log);
   const scope: RequestScope = { engine, later };
-  const app = createApp({
-    scopeOf: () => scope,
-    findCaller: (credential) => findCaller(credential),
-    readBody: readIncoming,
-    trust: { trusted: settings.trustedProxies, declared: settings.clientIpHeader },
-    gateway: settings,
-    clientScripts: readClientScripts(log),
-    metrics,
-    records,
-    log,
-    elapsedMs: () => performance.now(),
-    isStopping: () => stopping,
-    storeWarning: null,
-    rulesProblem: () => rulesWatch.problem()?.message ?? null,
-  });
+  const app = createApp(
+    {
+      scopeOf: () => scope,
+      findCaller: (credential) => findCaller(credential),
+      readBody: readIncoming,
+      trust: { trusted: settings.trustedProxies, declared: settings.clientIpHeader },
+      gateway: gatewayOf(settings),
+      pages: pagesOf(settings),
+      clientScripts: readClientScripts(log),
+      metrics,
+      records,
+      log,
+      elapsedMs: () => performance.now(),
+      isStopping: () => stopping,
+      storeWarning: null,
+      rulesProblem: () => rulesWatch.problem()?.message ?? null,
+    },
+    brokerOf(settings),
+  );
 
   const { headersTimeoutMs = HEADERS_TIMEOUT_MS, requestTimeoutMs = REQUEST_TIMEOUT_MS } = options;
   const answer = getRequestListener(app.fetch, {

@@ -5,7 +5,10 @@ import { createApp } from './app/app.ts';
 import { assembleLasting } from './app/assemble-engine.ts';
 import {
   afterwork,
+  brokerOf,
+  gatewayOf,
   liveRules,
+  pagesOf,
   randomFractions,
   secretsOf,
   unmetBy,
@@ -99,21 +102,25 @@ function openWorker(environment: Environment, bindings: Bindings): Handle {
     keys: { ...watchedKeys({ log, metrics }), shareFetches: false },
   });
   const openStore = storeOpener(settings, bindings.redisPool, { log, metrics, now, random });
-  const app = createApp({
-    scopeOf: (c) => edgeOf(c.env.edge).scope,
-    findCaller: callers(settings.apiKeys),
-    readBody: readStream,
-    trust: { trusted: settings.trustedProxies, declared: settings.clientIpHeader },
-    gateway: settings,
-    clientScripts,
-    metrics,
-    records: bindings.decisions === null ? records : toAll([records, analyticsRecords(bindings.decisions)]),
-    log,
-    elapsedMs: () => performance.now(),
-    isStopping: () => false,
-    storeWarning: settings.redisUrl === null ? MEMORY_OF_ONE_ISOLATE : null,
-    rulesProblem: () => kv?.problem() ?? null,
-  });
+  const app = createApp(
+    {
+      scopeOf: (c) => edgeOf(c.env.edge).scope,
+      findCaller: callers(settings.apiKeys),
+      readBody: readStream,
+      trust: { trusted: settings.trustedProxies, declared: settings.clientIpHeader },
+      gateway: gatewayOf(settings),
+      pages: pagesOf(settings),
+      clientScripts,
+      metrics,
+      records: bindings.decisions === null ? records : toAll([records, analyticsRecords(bindings.decisions)]),
+      log,
+      elapsedMs: () => performance.now(),
+      isStopping: () => false,
+      storeWarning: settings.redisUrl === null ? MEMORY_OF_ONE_ISOLATE : null,
+      rulesProblem: () => kv?.problem() ?? null,
+    },
+    brokerOf(settings),
+  );
 
   return async (request, context) => {
     const { add, settled } = afterwork(log);

@@ -1,5 +1,7 @@
 import { Hono } from 'hono';
 import { authzenRoutes } from '../authzen/authzen.ts';
+import type { Broker } from '../broker/broker.ts';
+import { brokerRoutes } from '../broker/routes.ts';
 import { CALLER_KEY_HEADER, forwardAuthRoutes } from '../gateway/forward-auth.ts';
 import type { AppContext, AppEnv, Route } from '../http/api-route.ts';
 import { authenticate, hasRight, rightMissing } from '../http/caller.ts';
@@ -17,9 +19,9 @@ import { subjectRoutes } from '../http/subjects.ts';
 import type { Right } from '../model/api-keys.ts';
 import { StoreError } from '../model/store-error.ts';
 
-/** The HTTP side as a web-standard `fetch`; it keeps no state of its own. */
-export function createApp(deps: AppDeps): Hono<AppEnv> {
-  const routes = routesOf(deps);
+/** The HTTP side as a web-standard `fetch`; it keeps no state of its own. `broker` is null where no issuer has a client. */
+export function createApp(deps: AppDeps, broker: Broker | null = null): Hono<AppEnv> {
+  const routes = routesOf(deps, broker);
   const app = new Hono<AppEnv>({ getPath: routePath });
   for (const [path, methods] of routesByPath(routes)) {
     const allowed = [...methods.keys(), ...(methods.has('GET') ? ['HEAD'] : [])].sort().join(', ');
@@ -47,7 +49,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
 }
 
 /** Every route of the service. A new group of routes is one line here. */
-export function routesOf(deps: AppDeps): readonly Route[] {
+export function routesOf(deps: AppDeps, broker: Broker | null = null): readonly Route[] {
   const routes: Route[] = [
     ...riskCheckRoutes(deps),
     ...eventRoutes(deps),
@@ -55,6 +57,7 @@ export function routesOf(deps: AppDeps): readonly Route[] {
     ...subjectRoutes(deps),
     ...authzenRoutes(deps),
     ...forwardAuthRoutes(deps),
+    ...brokerRoutes(deps, broker),
     ...clientScriptRoutes(deps),
     ...healthRoutes(deps),
   ];
@@ -113,8 +116,8 @@ function requestIdOf(c: AppContext, deps: AppDeps): string {
 }
 
 /** Caches must not keep or revalidate an answer: a decision holds for one moment. */
-function responseOf({ status, headers, body }: Reply, requestId: string): Response {
-  return new Response(body, {
+function responseOf({ status, headers, body, cookies = [] }: Reply, requestId: string): Response {
+  const response = new Response(body, {
     status,
     headers: {
       'Cache-Control': 'no-store',
@@ -125,6 +128,8 @@ function responseOf({ status, headers, body }: Reply, requestId: string): Respon
       'X-Content-Type-Options': 'nosniff',
     },
   });
+  for (const cookie of cookies) response.headers.append('Set-Cookie', cookie);
+  return response;
 }
 
 function problemOf(error: Error, c: AppContext, deps: AppDeps): ProblemError {

@@ -1,5 +1,10 @@
+import { type Broker, START_PATH } from '../broker/broker.ts';
+import { pendingSeal } from '../broker/pending.ts';
+import { oidcProvider } from '../broker/provider.ts';
+import type { GatewaySettings } from '../http/deps.ts';
 import { stackOf } from '../model/error-text.ts';
 import type { ListStatus } from '../model/reputation.ts';
+import type { PageSettings } from '../pages/page.ts';
 import type { Log } from '../records/log.ts';
 import type { Metrics } from '../records/metrics.ts';
 import { DEFAULT_ACTION } from '../rules/actions.ts';
@@ -76,6 +81,30 @@ export function warnOfIgnored(log: Log, { ignored, misspelt }: Settings): void {
 
 export function secretsOf({ deviceTokenSecrets, privacyKey }: Settings): EngineSecrets {
   return { deviceTokens: deviceTokenSecrets, privacyKey };
+}
+
+/** What gateways need. An issuer with a client brings a step-up page along. */
+export function gatewayOf(settings: Settings): GatewaySettings {
+  const isBrokered = settings.stepUpIssuers.some(({ client }) => client !== null);
+  return { ...settings, stepUpUrl: settings.stepUpUrl ?? (isBrokered ? START_PATH : null) };
+}
+
+/** Performs step-ups at the issuers that have a client; null without any. */
+export function brokerOf({ stepUpIssuers, deviceTokenSecrets }: Settings): Broker | null {
+  const providers = new Map(
+    stepUpIssuers.flatMap((settings) => {
+      const { client, name } = settings;
+      if (client === null) return [];
+      // Called through the global object: workerd refuses its own `fetch` under another `this`.
+      const provider = oidcProvider(client, { fetch: (input, init) => globalThis.fetch(input, init) });
+      return [[name, { settings, provider }] as const];
+    }),
+  );
+  return providers.size === 0 ? null : { seal: pendingSeal(deviceTokenSecrets), providers };
+}
+
+export function pagesOf({ siteName, pagesCss }: Settings): PageSettings {
+  return { siteName, styleSheet: pagesCss };
 }
 
 /** Finds the acr values of a rule that no configured issuer can meet. */

@@ -128,3 +128,12 @@ export const publicUrl = z
     'must be an absolute https:// URL without user, query and fragment (http:// only for localhost)',
   )
   .transform((value) => new URL(value).href.replace(/\/+$/, ''));
+
+/** Where a style sheet is: an https URL, or a path. */
+export const pagesCss = z
+  .string()
+  .max(512)
+  .refine(
+    (value) => /^\/(?!\/)[!-~]*$/.test(value) || isSecureUrl(value),
+    'must be an https:// URL or a path that starts with one /',
+  );

@@ -41,28 +41,32 @@ export interface StepUpLocation {
   readonly flaw: ReturnFlaw | null;
 }
 
+/** What may differ from one redirect to another. */
+export interface StepUpLocationOptions {
+  readonly maxLength?: number;
+  readonly more?: { readonly [name: string]: string };
+  readonly back?: Original;
+}
+
 /**
  * The step-up page for a page load, with `acr_values`, `max_age` and the original URL in `return_to`. Null if no page is
  * configured, or for that page itself, which would loop.
  *
  * `return_to` is always an absolute http(s) URL whose host is on the list, and is left out otherwise. The page must
- * check it all the same, as anyone can link to it. `more` are further parameters. `maxLength` bounds the whole address: beyond
- * it the query of `return_to` is left out, then `return_to`.
+ * check it all the same, as anyone can link to it. `back` is where to return to, if not to the original URL. `more` are further
+ * parameters. `maxLength` bounds the whole address: beyond it the query of `return_to` is left out, then `return_to`.
  */
 export function stepUpLocation(
   gateway: StepUpPageSettings,
   requirement: Pick<Requirement, 'acrValues' | 'maxAgeSeconds'>,
   original: Original,
-  {
-    maxLength = MAX_LOCATION_LENGTH,
-    more = {},
-  }: { maxLength?: number; more?: { readonly [name: string]: string } } = {},
+  { maxLength = MAX_LOCATION_LENGTH, more = {}, back: wanted = original }: StepUpLocationOptions = {},
 ): StepUpLocation | null {
   if (gateway.stepUpUrl === null) return null;
-  const site = siteOf(original);
-  const page = pageUrl(gateway.stepUpUrl, site);
+  const page = pageUrl(gateway.stepUpUrl, siteOf(original));
   if (page === null) return null;
-  const back = returnUrl(site, original.target, gateway.returnHosts.length > 0 ? gateway.returnHosts : [page.host]);
+  const hosts = gateway.returnHosts.length > 0 ? gateway.returnHosts : [page.host];
+  const back = returnUrl(siteOf(wanted), wanted.target, hosts);
   if (back instanceof URL && back.host === page.host && back.pathname === page.pathname) return null;
   const bare = page.href;
   if (requirement.acrValues.length > 0) page.searchParams.set('acr_values', requirement.acrValues.join(' '));

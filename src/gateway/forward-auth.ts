@@ -1,6 +1,6 @@
 import { challengeOf } from '../contract/answer.ts';
 import { isNavigation, type ReadHeader } from '../contract/client-headers.ts';
-import { deviceCookie } from '../contract/cookies.ts';
+import { cookieSegments, deviceCookie } from '../contract/cookies.ts';
 import { MAX_LOCATION_LENGTH, type Original, type StepUpLocation, stepUpLocation } from '../contract/step-up-page.ts';
 import { check } from '../engine/check.ts';
 import type { Checked } from '../engine/settle.ts';
@@ -15,7 +15,9 @@ import type { Decision, Requirement } from '../model/decision.ts';
 import { stackOf } from '../model/error-text.ts';
 import { awaitsKeys } from '../model/proof.ts';
 import type { CheckRequest } from '../model/request.ts';
+import { addressHeaders } from '../net/client-ip.ts';
 import { type Connection, connectionOf, headerLines } from '../net/connection.ts';
+import { renderPage } from '../pages/page.ts';
 import { invalidToken } from '../step-up/challenge.ts';
 import { candidatesOf, requestsOf } from './candidates.ts';
 import { bareHeaders, decidedHeaders, type HookError, type HookHeaders } from './hook-answer.ts';
@@ -104,21 +106,39 @@ async function answerHook(deps: AppDeps, c: AppContext, callOf: CallOf, warnOnce
   const closing = announcesBody(header) ? { Connection: 'close' } : {};
   const headers = { ...answer.headers, ...answer.more, ...closing };
   if (status === 200 || status === 302) return { status, headers, body: null };
-  const refusal =
-    headers['X-Stepgate-Error'] === 'session_refused' ? 'invalid_token' : 'insufficient_user_authentication';
-  const error = status === 401 ? refusal : 'access_denied';
-  const explained = jsonReply({ error, request_id: requestId }, status);
-  return { ...explained, headers: { ...headers, ...explained.headers } };
+  const refusal = await refusalFor(deps, c, { ...answer, status }, header);
+  return { ...refusal, headers: { ...headers, ...refusal.headers } };
+}
+
+/** The body of a refusal: a page where a person looks at it, else JSON. Neither tells a reason. */
+async function refusalFor(
+  deps: AppDeps,
+  c: AppContext,
+  { status, headers, page }: HookAnswer & { readonly status: 401 | 403 },
+  header: ReadHeader,
+): Promise<Reply> {
+  const requestId = c.get('requestId');
+  const isSessionRefused = headers['X-Stepgate-Error'] === 'session_refused';
+  if (page === null) {
+    const challenge = isSessionRefused ? 'invalid_token' : 'insufficient_user_authentication';
+    return jsonReply({ error: status === 401 ? challenge : 'access_denied', request_id: requestId }, status);
+  }
+  const kind = status === 403 ? 'denied' : isSessionRefused ? 'no_session' : page.isForm ? 'posted' : 'step_up';
+  const location = headers['X-Stepgate-Location'];
+  const links = location === '' ? [] : [{ name: 'confirm' as const, href: location }];
+  return renderPage({ kind, status, reference: requestId, links }, deps.pages, header('accept-language'));
 }
 
 interface HookAnswer {
   readonly status: 200 | 302 | 401 | 403;
   readonly headers: HookHeaders;
   readonly more: { readonly [name: string]: string };
+  /** Set if a browser shows a refusal to a person. */
+  readonly page: { readonly isForm: boolean } | null;
 }
 
 function refused(error: HookError, requestId: string): HookAnswer {
-  return { status: 403, headers: bareHeaders('deny', requestId, { error }), more: {} };
+  return { status: 403, headers: bareHeaders('deny', requestId, { error }), more: {}, page: null };
 }
 
 async function decide(
@@ -146,7 +166,7 @@ async function decide(
   const paths = pathReadings(call.target);
   if (paths.invalid !== null) return refused(paths.invalid, requestId);
   if (isPreflight(call, header)) {
-    return { status: 200, headers: bareHeaders('allow', requestId, { reason: 'preflight' }), more: {} };
+    return { status: 200, headers: bareHeaders('allow', requestId, { reason: 'preflight' }), more: {}, page: null };
   }
 
   const rules = engine.rules();
@@ -155,12 +175,16 @@ async function decide(
   const candidates = candidatesOf(rules, method, paths.readings);
   if (candidates === null) return refused('path_ambiguous', requestId);
 
-  const origin = hookOrigin(connection.peer, c.req.header(), deps.trust);
+  const origin = hookOrigin(
+    connection.peer,
+    addressHeaders((name) => c.req.header(name)),
+    deps.trust,
+  );
   if (origin.noAddress === 'no_trusted_hop') warnOnce('no_trusted_hop');
   const [path = '/'] = paths.readings;
   const sent = {
     authorization: header('authorization'),
-    cookie: header('cookie'),
+    cookies: cookieSegments(header('cookie')),
     cookieLines: headerLines(c, 'cookie'),
     target: call.target,
   };
@@ -210,14 +234,16 @@ function decided(
     error,
     flags: [...(call.conflict ? ['header_conflict'] : []), ...credentialFlags(request)],
   });
-  if (result.decision === 'deny') return { status: 403, headers, more: {} };
+  const isPage = isNavigation(call, header);
+  const page = isPage ? { isForm: call.method === 'POST' } : null;
+  if (result.decision === 'deny') return { status: 403, headers, more: {}, page };
   if (result.decision === 'allow') {
     const { token, expiresAtMs } = result.device ?? { token: null, expiresAtMs: null };
     const fresh = token === null || expiresAtMs === null ? null : deviceCookie(token, expiresAtMs, nowMs);
-    return { status: 200, headers, more: fresh === null ? {} : { 'Set-Cookie': fresh } };
+    return { status: 200, headers, more: fresh === null ? {} : { 'Set-Cookie': fresh }, page: null };
   }
   // Without a requirement there is nothing to challenge for: it must not turn into a 200 or a 500.
-  if (result.stepUp === null) return { status: 403, headers, more: {} };
+  if (result.stepUp === null) return { status: 403, headers, more: {}, page };
   const more = {
     'WWW-Authenticate':
       error === 'session_refused'
@@ -225,16 +251,16 @@ function decided(
         : challengeOf(result.stepUp.requirement, result.stepUp.error),
     ...retryAfterOf(result.stepUp.error),
   };
-  const page = isNavigation(call, header)
-    ? pageFor(gateway, result.stepUp.requirement, call, header, { ...headers, ...more })
+  const location = isPage
+    ? stepUpPageFor(gateway, result.stepUp.requirement, call, header, { ...headers, ...more })
     : null;
-  if (page === null) return { status: 401, headers, more };
-  const told: HookHeaders = { ...headers, 'X-Stepgate-Return-Error': page.flaw ?? '' };
+  if (location === null) return { status: 401, headers, more, page };
+  const told: HookHeaders = { ...headers, 'X-Stepgate-Return-Error': location.flaw ?? '' };
   // nginx accepts only 401 and 403, so only a gateway that asks for it gets a redirect.
   if (header('x-stepgate-redirect') !== '1') {
-    return { status: 401, headers: { ...told, 'X-Stepgate-Location': page.href }, more };
+    return { status: 401, headers: { ...told, 'X-Stepgate-Location': location.href }, more, page };
   }
-  return { status: 302, headers: told, more: { ...more, Location: page.href } };
+  return { status: 302, headers: told, more: { ...more, Location: location.href }, page: null };
 }
 
 /** Gateways read the headers of an answer into 4 kB; the rest is for those that the server adds. */
@@ -243,7 +269,7 @@ const MAX_HEADERS_LENGTH = 3700;
 /**
  * The step-up page for a browser. A posted form cannot be sent again from there, so the way back is to the page that has it.
  */
-function pageFor(
+function stepUpPageFor(
   gateway: GatewaySettings,
   requirement: Requirement,
   call: HookCall & { readonly target: string },
@@ -254,7 +280,11 @@ function pageFor(
   const maxLength = Math.min(MAX_LOCATION_LENGTH, MAX_HEADERS_LENGTH - taken);
   if (call.method === 'GET') return stepUpLocation(gateway, requirement, call, { maxLength });
   const form = formOf(header('referer'));
-  return form === null ? null : stepUpLocation(gateway, requirement, form, { maxLength });
+  if (form === null) return null;
+  // The page of this service says that the form was not sent; another page knows one parameter less.
+  const more = gateway.stepUpUrl?.startsWith('/') === true ? { posted: '1' } : {};
+  const page = stepUpLocation(gateway, requirement, call, { maxLength, more, back: form });
+  return page?.flaw === 'host_not_allowed' || page?.flaw === 'unreadable' ? null : page;
 }
 
 /** The page that posted a form, by its own word: it is a way back only on an allowed host. */

@@ -1,4 +1,5 @@
 import type { StepUpPageSettings } from '../contract/step-up-page.ts';
+import type { PageSettings } from '../pages/page.ts';
 import type { Log } from '../records/log.ts';
 import type { Metrics } from '../records/metrics.ts';
 import type { RecordSink } from '../records/sinks.ts';
@@ -15,6 +16,8 @@ export interface AppDeps {
   readonly readBody: ReadBody;
   readonly trust: AddressTrust;
   readonly gateway: GatewaySettings;
+  /** How pages for people look. */
+  readonly pages: PageSettings;
   /** Content of `/client.js` and `/client.mjs`; null if the client was not built. */
   readonly clientScripts: ClientScripts | null;
   readonly metrics: Metrics;

@@ -3,6 +3,8 @@ export interface Reply {
   readonly status: number;
   readonly headers: { readonly [name: string]: string };
   readonly body: string | null;
+  /** Values of `Set-Cookie`, each a line of its own. */
+  readonly cookies?: readonly string[];
 }
 
 /** A value as JSON. */

@@ -125,6 +125,7 @@ export function scene({ rules = RULES, issuers, later, deps: changes, ...parts }
     readBody: readStream,
     trust: NO_PROXY,
     gateway: { sessionCookie: null, stepUpUrl: null, returnHosts: [], publicUrl: null },
+    pages: { siteName: null, styleSheet: null },
     clientScripts: null,
     metrics: noMetrics,
     records: (record) => records.push(record),

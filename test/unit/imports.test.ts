@@ -56,11 +56,12 @@ const NODE_ONLY: readonly RegExp[] = [
 /** Who may import a package; types count, for they bind as well. */
 const PACKAGES: readonly { readonly name: RegExp; readonly only: readonly RegExp[] }[] = [
   { name: /^node:/, only: NODE_ONLY },
-  { name: /^hono(?:\/|$)/, only: [/^(?:app|http)\//, /^worker\.ts$/] },
+  { name: /^hono(?:\/|$)/, only: [/^(?:app|http|pages)\//, /^worker\.ts$/] },
   { name: /^(?:cloudflare:|#)/, only: [/^worker\.ts$/, /^worker\//] },
   { name: /^@hono\/node-server/, only: [/^node\.ts$/] },
   { name: /^ioredis/, only: [/^store\/redis\//, /^worker\/redis-/] },
-  { name: /^jose/, only: [/^step-up\/jose\.ts$/, /^engine\/device-token-jose\.ts$/] },
+  { name: /^jose/, only: [/^step-up\/jose\.ts$/, /^engine\/device-token-jose\.ts$/, /^broker\//] },
+  { name: /^openid-client/, only: [/^broker\/provider\.ts$/] },
   { name: /^geoip-lite/, only: [/^data\/geo\/geoip-lite\.ts$/] },
   { name: /^mmdb-lib/, only: [/^data\/geo\/mmdb-table\.ts$/] },
   { name: /^(?:pino|prom-client)/, only: [/^records\//] },
@@ -71,8 +72,10 @@ const PACKAGES: readonly { readonly name: RegExp; readonly only: readonly RegExp
 const FLOORS: readonly (readonly [string, readonly RegExp[]])[] = [
   ['entries', [/^(?:node|worker|cli)(?:\.ts$|\/)|^engine\.ts$/]],
   ['app', [/^app\//]],
+  ['broker', [/^broker\//]],
   ['gateway, authzen', [/^(?:gateway|authzen)\//]],
   ['http', [/^http\//]],
+  ['pages', [/^pages\//]],
   ['contract', [/^contract\//]],
   ['records', [/^records\//]],
   ['engine', [/^engine\//]],
