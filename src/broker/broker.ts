@@ -5,7 +5,7 @@ import { verify } from '../engine/verify.ts';
 import type { Proof } from '../model/proof.ts';
 import { normaliseSubject, USER_TYPE } from '../model/subject.ts';
 import type { IssuerSettings } from '../step-up/issuer.ts';
-import { ANY_STEP_UP, statedRequirement } from '../step-up/requirement.ts';
+import { ANY_STEP_UP, demandOf, statedRequirement } from '../step-up/requirement.ts';
 import { type PendingSeal, type PendingStepUp, pendingCookieName } from './pending.ts';
 import { type Provider, ProviderError, type ProviderFailure } from './provider.ts';
 
@@ -64,9 +64,9 @@ export type Finished =
 /** Starts a step-up at the provider of the session's issuer, else at the first one that knows the same people. */
 export async function startStepUp(
   { seal, providers }: Broker,
+  { verifier, now }: Pick<Engine, 'verifier' | 'now'>,
   { session, token }: SteppingUp,
   wish: StepUpWish,
-  nowMs: number,
 ): Promise<Started> {
   const hosts = wish.returnHosts.length > 0 ? wish.returnHosts : [new URL(wish.site).host];
   const returnTo = (allowedReturn(wish.returnTo ?? '', hosts) ?? new URL('/', wish.site)).href;
@@ -77,7 +77,17 @@ export async function startStepUp(
     return failed('provider_failed', `no issuer with a client_id knows the subjects of ${session.issuer}`);
   }
   const redirectUri = wish.site + CALLBACK_PATH;
-  const { acrValues, maxAgeSeconds } = wish;
+  // What the issuer's entry needs as well: a link may ask for less than any proof has to show.
+  const { acrValues, maxAgeSeconds } = demandOf(
+    {
+      acrValues: wish.acrValues,
+      amrValues: [],
+      maxAgeSeconds: wish.maxAgeSeconds,
+      singleUse: false,
+      unsatisfiable: false,
+    },
+    verifier?.terms(chosen.settings.name) ?? [],
+  );
   try {
     const started = await chosen.provider.start({
       redirectUri,
@@ -99,7 +109,7 @@ export async function startStepUp(
         returnTo,
         redirectUri,
       },
-      nowMs,
+      now(),
     );
     return { state: 'started', href: started.href, cookie: { name: pendingCookieName(started.state), value: sealed } };
   } catch (error) {

@@ -177,7 +177,7 @@ async function startPage(deps: AppDeps, broker: Broker, c: AppContext): Promise<
   const who = await steppingUp(deps, engine, c);
   if (who === null)
     return pageReply(deps, c, { kind: 'no_session', status: 401, links: [{ name: 'back', href: back }] });
-  const started = await startStepUp(broker, who, wishOf(deps, site, searchParams, returnTo), engine.now());
+  const started = await startStepUp(broker, engine, who, wishOf(deps, site, searchParams, returnTo));
   if (started.state === 'failed') {
     logFailure(deps, c, started.why, started.detail);
     return pageReply(deps, c, {
@@ -216,7 +216,7 @@ async function startForScript(deps: AppDeps, broker: Broker, c: AppContext): Pro
     returnTo: body.return_to ?? null,
     returnHosts: returnHostsOf(deps, site),
   };
-  const started = await startStepUp(broker, who, wish, engine.now());
+  const started = await startStepUp(broker, engine, who, wish);
   if (started.state === 'failed') {
     logFailure(deps, c, started.why, started.detail);
     throw new ProblemError(

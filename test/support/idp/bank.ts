@@ -13,8 +13,8 @@ export const MAX_AGE = 300;
 const RULES = {
   version: 1,
   actions: {
-    'payment.transfer': { routes: ['POST /api/transfers'] },
-    'payout.approve': { routes: ['POST /api/payouts'] },
+    'payment.transfer': { routes: ['POST /api/transfers', '* /transfers/*'] },
+    'payout.approve': { routes: ['POST /api/payouts', '* /payouts'] },
     'device.remember': { trust: { days: 30, on_step_up: true } },
     'address.change': {},
   },
@@ -78,9 +78,17 @@ export interface BankBuilding {
 }
 
 /** Starts a service with the bank's rules. */
-export async function openBank(workshop: BankBuilding, entry: object): Promise<Bank> {
+export async function openBank(
+  workshop: BankBuilding,
+  entry: object,
+  settings: { readonly [name: string]: string } = {},
+): Promise<Bank> {
   await writeFile(join(workshop.dir, 'default.json'), JSON.stringify(RULES));
-  const { server, lines } = await workshop.start({ STEP_UP_ISSUERS: JSON.stringify([entry]), LOG_LEVEL: 'debug' });
+  const { server, lines } = await workshop.start({
+    STEP_UP_ISSUERS: JSON.stringify([entry]),
+    LOG_LEVEL: 'debug',
+    ...settings,
+  });
   return {
     url: server.url,
     lines,

@@ -55,7 +55,7 @@ export interface IdentityProvider {
 export interface ProviderOptions {
   /** False leaves the port closed until `start`; default true. */
   readonly isStarted?: boolean;
-  /** A page's own origin: its clients may be sent back to `/signed-in` there, and may ask for tokens from there. */
+  /** A page's own origin: its clients may be sent back to `/signed-in` and `/.stepgate/callback` there, and may ask for tokens from there. */
   readonly pageOrigin?: string;
 }
 
@@ -156,7 +156,10 @@ function providerOf(
       client_id: id,
       token_endpoint_auth_method: 'none',
       grant_types: ['authorization_code', 'refresh_token'],
-      redirect_uris: [REDIRECT_URI, ...(pageOrigin === undefined ? [] : [`${pageOrigin}/signed-in`])],
+      redirect_uris: [
+        REDIRECT_URI,
+        ...(pageOrigin === undefined ? [] : [`${pageOrigin}/signed-in`, `${pageOrigin}/.stepgate/callback`]),
+      ],
     })),
     clientBasedCORS: (_: Context, origin: string) => origin === pageOrigin,
     acrValues: CLASSES.map(({ acr }) => acr),
