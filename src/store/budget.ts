@@ -1,9 +1,7 @@
 import { StoreError, type StoreFailure } from '../model/store-error.ts';
+import { type Timer, within } from '../net/within.ts';
 import { isOutage, type StoreBreaker } from './breaker.ts';
 import type { Attempt, History, PartwiseStore, PendingHistory, Reading, Store } from './store.ts';
-
-/** Runs something later; what it returns cancels that. */
-export type Timer = (run: () => void, ms: number) => () => void;
 
 /** How long the store may take, and what is called when it fails. */
 export interface Budget {
@@ -32,7 +30,7 @@ export function budgetedStore(store: PartwiseStore, budget: Budget): Store {
     const leave = breaker.enter();
     try {
       if (leave === null) throw circuitOpen();
-      const answer = await within(timer, ms, run);
+      const answer = await inBudget(timer, ms, run());
       leave(true);
       return answer;
     } catch (error) {
@@ -73,7 +71,7 @@ export function budgetedStore(store: PartwiseStore, budget: Budget): Store {
     // Readiness is the truth about the store, not about the circuit.
     async ping() {
       try {
-        await within(timer, backgroundTimeoutMs, () => store.ping());
+        await inBudget(timer, backgroundTimeoutMs, store.ping());
       } catch (error) {
         if (error instanceof StoreError) onFailure?.('ping', error.code);
         throw error;
@@ -138,12 +136,9 @@ function lateAnswer(ms: number): StoreError {
   return new StoreError('timeout', `the store did not answer within ${ms} ms`);
 }
 
-/** Settles with `run`, or rejects with `timeout` after `ms`; the timer is gone as soon as either happened. */
-function within<T>(timer: Timer, ms: number, run: () => Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const cancel = timer(() => reject(lateAnswer(ms)), Math.max(ms, 0));
-    run().then(resolve, reject).finally(cancel);
-  });
+/** Settles with `work`, or rejects with `timeout` after `ms`. */
+function inBudget<T>(timer: Timer, ms: number, work: Promise<T>): Promise<T> {
+  return within<T, never>(ms, work, () => Promise.reject(lateAnswer(ms)), timer);
 }
 
 const realTimer: Timer = (run, ms) => {

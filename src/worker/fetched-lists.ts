@@ -7,7 +7,7 @@ import { MANIFEST_FILE, type ReadFile, readListed, readManifest } from '../data/
 import type { Address } from '../model/address.ts';
 import { messageOf } from '../model/error-text.ts';
 import type { ListStatus, LocalReputation, Reputation, Standing } from '../model/reputation.ts';
-import { DEFAULT_TIMEOUT_MS } from './late.ts';
+import { DEFAULT_TIMEOUT_MS } from './wait.ts';
 
 /** What an isolate keeps of the lists: plain memory, so that it outlives the request that fetched them. */
 export interface ListMemory {

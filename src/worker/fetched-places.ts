@@ -6,7 +6,8 @@ import { SHARD, type Shard } from '../data/geo/shard.ts';
 import { MANIFEST_FILE, type ReadFile, readListed, readManifest } from '../data/manifest.ts';
 import type { Address } from '../model/address.ts';
 import { type GeoSource, type Located, whyUnlocatable } from '../model/geo.ts';
-import { DEFAULT_TIMEOUT_MS, within } from './late.ts';
+import { within } from '../net/within.ts';
+import { DEFAULT_TIMEOUT_MS } from './wait.ts';
 
 /** What an isolate keeps of the data: plain memory, so that it outlives the request that fetched it. */
 export interface PlaceMemory {
@@ -120,9 +121,10 @@ export function fetchedPlaces(options: FetchedPlacesOptions): GeoSource {
       if (why !== null) return { known: false, why };
       const shard = memory.index === null ? undefined : memory.shards.get(memory.index.positionOf(address));
       if (shard !== undefined) return placeIn(shard, address, options);
-      return within(timeoutMs, fetched(address), {
-        otherwise: { known: false, why: 'source_unavailable' },
-        ...(keepAlive && { onLate: keepAlive }),
+      const located = fetched(address);
+      return within<Located, Located>(timeoutMs, located, () => {
+        keepAlive?.(located);
+        return { known: false, why: 'source_unavailable' };
       });
     },
     status: (nowMs) =>

@@ -1,4 +1,5 @@
 import { type GetResult, hashComponents, load } from '@fingerprintjs/fingerprintjs';
+import { within } from '../../../src/net/within.ts';
 import { deviceHeader } from './device-header.ts';
 
 /** Why there is no fingerprint. */
@@ -99,7 +100,7 @@ const GROUPS: { readonly [name: string]: readonly SourceName[] } = {
 export async function collectDevice({ timeoutMs = TIMEOUT_MS, detectBot }: CollectOptions = {}): Promise<DeviceReport> {
   if (typeof window === 'undefined' || typeof document === 'undefined') return absent('no_window');
   const looked = Promise.all([look(), detectBot === undefined ? null : detectBot().catch(() => null)]);
-  const [traits, bot] = await within(timeoutMs, looked, [absent('timed_out'), null] as const);
+  const [traits, bot] = await within(timeoutMs, looked, () => [absent('timed_out'), null] as const);
   if ('state' in traits) return traits;
   return { state: 'collected', ...traits, bot, header: deviceHeader({ ...traits, bot }) };
 }
@@ -165,16 +166,4 @@ function only(components: Sources, names: readonly SourceName[]): Partial<Source
 
 function absent(why: DeviceAbsence): AbsentDevice {
   return { state: 'absent', why, header: null };
-}
-
-async function within<T, L>(timeoutMs: number, work: Promise<T>, late: L): Promise<T | L> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const limit = new Promise<L>((resolve) => {
-    timer = setTimeout(() => resolve(late), timeoutMs);
-  });
-  try {
-    return await Promise.race([work, limit]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

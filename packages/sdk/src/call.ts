@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { problemDocument } from '../../../src/contract/problem.ts';
+import { within } from '../../../src/net/within.ts';
 import { type FailureCode, StepgateError } from './error.ts';
 
 /** Sends a request: `fetch`, a Worker's service binding, or an app in the same process. */
@@ -53,7 +54,6 @@ export async function call<T>(line: Line, schema: z.ZodType<T>, asked: Call): Pr
   const { method, path, body, prefer, signal } = asked;
   signal?.throwIfAborted();
   const deadline = new AbortController();
-  const timer = setTimeout(() => deadline.abort(), line.timeoutMs);
   const ended = signal === undefined ? deadline.signal : AbortSignal.any([deadline.signal, signal]);
   const request = new Request(`${line.url}${path}`, {
     method,
@@ -68,18 +68,19 @@ export async function call<T>(line: Line, schema: z.ZodType<T>, asked: Call): Pr
     signal: ended,
   });
   try {
-    return await Promise.race([exchange(line.send, request, schema, asked.expects), rejection(ended)]);
+    const answer = within(line.timeoutMs, exchange(line.send, request, schema, asked.expects), () => {
+      deadline.abort();
+      return failed('timeout', `no answer within ${line.timeoutMs} ms`);
+    });
+    return await (signal === undefined ? answer : Promise.race([answer, rejection(signal)]));
   } catch (error) {
     if (error instanceof StepgateError) throw error;
     signal?.throwIfAborted();
-    if (deadline.signal.aborted) return failed('timeout', `no answer within ${line.timeoutMs} ms`);
     return failed('unreachable', `no answer: ${textOf(error)}`);
-  } finally {
-    clearTimeout(timer);
   }
 }
 
-/** Enforces the deadline for transports that ignore signals, too. */
+/** Ends the wait for transports that ignore signals, too. */
 function rejection(signal: AbortSignal): Promise<never> {
   return new Promise((_resolve, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import {
   demandAnswer,
   devicesAnswer,
+  type EventAnswer,
   eventAnswer,
   type KnownDeviceAnswer,
   type MinimalAnswer,
@@ -15,22 +16,29 @@ import {
   type VerifyAnswer,
   verifyAnswer,
 } from '../../../src/contract/answer.ts';
-import type { eventBody, riskCheckBody, verifyBody } from '../../../src/contract/body.ts';
+import type { EventInput, RiskCheckInput, VerifyInput } from '../../../src/contract/body.ts';
 import { DEFAULT_REQUIREMENT, type Decision } from '../../../src/model/decision.ts';
 import { type Call, call, type Failure, type Line, type SendRequest } from './call.ts';
 import { type FailureCode, StepgateError } from './error.ts';
 
 /** Body of `POST /v1/risk-check`. */
-export type RiskCheck = z.input<typeof riskCheckBody>;
+export type RiskCheck = RiskCheckInput;
 /** Body of `POST /v1/events`. */
-export type Event = z.input<typeof eventBody>;
+export type Event = EventInput;
 /** Body of `POST /v1/step-up/verify`. */
-export type Verification = z.input<typeof verifyBody>;
-/** Answer to an event. */
-export type EventAnswer = z.infer<typeof eventAnswer>;
+export type Verification = VerifyInput;
 
 export { StepgateError } from './error.ts';
-export type { FailureCode, KnownDeviceAnswer, ProofAnswer, RiskCheckAnswer, SendRequest, StepUpAnswer, SubjectAnswer };
+export type {
+  EventAnswer,
+  FailureCode,
+  KnownDeviceAnswer,
+  ProofAnswer,
+  RiskCheckAnswer,
+  SendRequest,
+  StepUpAnswer,
+  SubjectAnswer,
+};
 
 export interface StepgateClientOptions {
   /** URL of the service, such as `https://stepgate.internal:8787`. */

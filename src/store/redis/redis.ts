@@ -2,6 +2,7 @@ import type { ConnectionOptions } from 'node:tls';
 import { Cluster, Redis } from 'ioredis';
 import { messageOf } from '../../model/error-text.ts';
 import { StoreError } from '../../model/store-error.ts';
+import { within } from '../../net/within.ts';
 import { storeOver } from '../over-backend.ts';
 import type { PartwiseStore } from '../store.ts';
 import { type Client, type Later, loadScript, type RedisLink, redisBackend, redisCommands } from './commands.ts';
@@ -215,17 +216,17 @@ async function connected(client: Client, events: readonly ConnectionEvent[], tim
 type ConnectionEvent = 'ready' | 'close';
 
 /** Whether one of the events occurred in time. */
-function happened(client: Client, events: readonly ConnectionEvent[], timeoutMs: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const settle = (came: boolean) => {
-      clearTimeout(timer);
-      for (const event of events) client.off(event, come);
-      resolve(came);
-    };
-    const come = () => settle(true);
-    const timer = setTimeout(settle, timeoutMs, false);
+async function happened(client: Client, events: readonly ConnectionEvent[], timeoutMs: number): Promise<boolean> {
+  let come = (): void => undefined;
+  const came = new Promise<boolean>((resolve) => {
+    come = () => resolve(true);
     for (const event of events) client.once(event, come);
   });
+  try {
+    return await within(timeoutMs, came, () => false);
+  } finally {
+    for (const event of events) client.off(event, come);
+  }
 }
 
 function isMisrouted(error: unknown): boolean {

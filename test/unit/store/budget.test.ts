@@ -1,7 +1,8 @@
 import { describe, expect, test, vi } from 'vitest';
 import { StoreError, type StoreFailure } from '../../../src/model/store-error.ts';
+import type { Timer } from '../../../src/net/within.ts';
 import { type StoreBreakerOptions, storeBreaker } from '../../../src/store/breaker.ts';
-import { type Budget, budgetedStore, type Timer } from '../../../src/store/budget.ts';
+import { type Budget, budgetedStore } from '../../../src/store/budget.ts';
 import { memoryStore } from '../../../src/store/memory.ts';
 import type { Attempt, PartwiseStore, Reading } from '../../../src/store/store.ts';
 import { attemptBy, BASELINE, NOBODY, storeContract } from '../../contract/store/store-suite.ts';
