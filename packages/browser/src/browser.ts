@@ -1,4 +1,5 @@
 /** Exports of `@stepgate/browser`. Importing it does not touch the page. */
+export { BrokerError, type BrokerOptions, brokerRedirect } from './broker.ts';
 export { type StepUpRequirement, stepUpChallenge, stepUpOf } from './challenge.ts';
 export {
   type AbsentDevice,

@@ -1,4 +1,5 @@
 import type { StepUpRequirement } from './challenge.ts';
+import { returnByBackButton } from './leave-page.ts';
 import type { OnStepUp } from './step-up.ts';
 
 /** Parameters of the authorization request. */
@@ -64,18 +65,6 @@ export function oidcRedirect(client: OidcRedirectClient): OnStepUp {
     await client.signinRedirect({ ...argumentsOf(requirement), url_state: location.href });
     return returned;
   };
-}
-
-/** Settles only when the browser restores this page from its back/forward cache. */
-function returnByBackButton(): Promise<false> {
-  return new Promise((resolve) => {
-    const shown = ({ persisted }: PageTransitionEvent): void => {
-      if (!persisted) return;
-      removeEventListener('pageshow', shown);
-      resolve(false);
-    };
-    addEventListener('pageshow', shown);
-  });
 }
 
 function argumentsOf({ acrValues, maxAge }: StepUpRequirement): OidcStepUpArguments {

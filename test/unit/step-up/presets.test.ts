@@ -64,7 +64,46 @@ describe('an entry without preset', () => {
       keysCacheSeconds: 600,
       keysCooldownSeconds: 30,
       staleKeysSeconds: 3600,
+      client: null,
     });
+  });
+
+  const JWK = { kty: 'EC', crv: 'P-256', alg: 'ES256', kid: 'k', x: 'AA', y: 'AA', d: 'AA' };
+
+  test('An entry without preset with a client_id is one that this service steps up at', () => {
+    expect(settingsOf({ ...GENERIC, client_id: 'stepgate' })).toMatchObject({
+      // An ID token is made for the client.
+      audience: [AUDIENCE, 'stepgate'],
+      client: {
+        id: 'stepgate',
+        authentication: { kind: 'none' },
+        metadata: `${ISSUER}/.well-known/openid-configuration`,
+        scope: 'openid',
+        parameters: {},
+      },
+    });
+    expect(settingsOf({ ...GENERIC, audience: undefined, client_id: 'stepgate' }).audience).toEqual(['stepgate']);
+    const secret = settingsOf({ ...GENERIC, client_id: 'x', client_secret: 's', scope: 'openid pay' }).client;
+    expect(secret).toMatchObject({ authentication: { kind: 'secret', secret: 's' }, scope: 'openid pay' });
+    const key = settingsOf({ ...GENERIC, client_id: 'x', client_key: JWK }).client;
+    expect(key?.authentication).toEqual({ kind: 'private_key', jwk: JWK });
+    const descope = settingsOf({ preset: 'descope', project_id: 'P2abc', client_id: 'x' }).client;
+    expect(descope?.metadata).toBe('https://api.descope.com/P2abc/.well-known/openid-configuration');
+  });
+
+  test.each([
+    ['a secret without a client', { client_secret: 's' }, '0.client_secret has no effect without client_id'],
+    ['a secret and a key', { client_id: 'x', client_secret: 's', client_key: JWK }, '0.client_key is set beside'],
+    ['a public key', { client_id: 'x', client_key: { ...JWK, d: undefined } }, 'has to be a private key as a JWK'],
+    ['a scope without openid', { client_id: 'x', scope: 'pay' }, '0.scope has to name openid'],
+    [
+      'a parameter of the flow',
+      { client_id: 'x', authorization_parameters: { state: 'x' } },
+      '0.authorization_parameters.state is set by the step-up itself',
+    ],
+    ['metadata over plain http', { client_id: 'x', issuer: 'http://idp.example' }, '0.client_id metadata over plain'],
+  ])('An entry without preset with %s is refused before anybody steps up', (_what, changes, problem) => {
+    expect(problemsOf({ ...GENERIC, ...changes }).join('\n')).toContain(problem);
   });
 
   /** @see https://github.com/honojs/hono/security/advisories/GHSA-3vhc-576x-3qv4 */
