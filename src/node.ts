@@ -27,6 +27,7 @@ import { ProblemError, problemResponse } from './http/problem.ts';
 import type { ApiKey } from './model/api-keys.ts';
 import { stackOf } from './model/error-text.ts';
 import { readIncoming } from './node/body.ts';
+import { connectionLog } from './node/connection-log.ts';
 import { KeysFileError, type KeysWatchOptions, type WatchedKeys, watchKeys } from './node/keys-file.ts';
 import { refuseUnparsed } from './node/refusal.ts';
 import type { Log } from './records/log.ts';
@@ -272,14 +273,18 @@ function readClientScripts(log: Log): ClientScripts | null {
 
 function openStore(settings: Settings, log: Log, metrics: Metrics, now: () => number): Store {
   if (settings.redisUrl === null) {
-    log.warn('store: embedded memory, of this process and gone with it; set REDIS_URL to share and keep it');
+    const message = 'store: embedded memory, lost when this process ends; set REDIS_URL to share and keep it';
+    if (settings.production) log.warn(message);
+    else log.info(message);
     const { heap_size_limit: limit } = getHeapStatistics();
     const maxBytes = EMBEDDED_SHARE * Math.max(limit - YOUNG_BYTES, limit / 8);
     return memoryStore({ now, maxBytes, onEvict: metrics.storeEvicted });
   }
+  const connections = connectionLog(log, () => performance.now());
   const redis = redisStore({
     url: settings.redisUrl,
-    onConnectionError: (problem) => log.warn('no connection to Redis', { problem }),
+    onConnectionError: connections.failed,
+    onConnected: connections.connected,
     onRebuild: () => log.warn('the Redis Cluster client was replaced'),
     random: randomFractions(),
   });
@@ -368,8 +373,25 @@ function listenFault(error: unknown): string | null {
   return `cannot listen${where}: ${why} (${error.code}). Set PORT (0 takes a free one) or HOST.`;
 }
 
-/** What a newcomer needs: where it listens, the key that was made, a request to paste. */
-function greeting(url: string, settings: Settings): string {
+/** Standard output that holds lines back until `release`, so that the greeting comes first. */
+function heldOutput(): LineStream & { readonly release: () => void } {
+  const output = standardOutput();
+  let held: string[] | null = [];
+  return {
+    write: (line) => {
+      if (held === null) output.write(line);
+      else held.push(line);
+    },
+    release: () => {
+      const lines = held ?? [];
+      held = null;
+      for (const line of lines) output.write(line);
+    },
+  };
+}
+
+/** What a newcomer needs: where it listens, the generated key, a request to paste. */
+function greeting(url: string, settings: Settings, isQuiet: boolean): string {
   const key = settings.apiKeys.find((candidate) => candidate.kind === 'secret');
   const secret =
     key === undefined ? '<api key>' : settings.made.includes('API_KEYS') ? key.secret : `<key of ${key.name}>`;
@@ -377,9 +399,10 @@ function greeting(url: string, settings: Settings): string {
   return [
     `Stepgate listens on ${url}`,
     settings.redisUrl === null
-      ? 'Store: embedded memory, gone with this process (set REDIS_URL to keep and share it)'
+      ? 'Store: embedded memory, lost when this process ends (set REDIS_URL to keep and share it)'
       : 'Store: Redis',
-    ...(settings.made.length > 0 ? [`Made for this run only: ${settings.made.join(', ')}`] : []),
+    ...(settings.made.length > 0 ? [`Generated for this run only: ${settings.made.join(', ')}`] : []),
+    ...(isQuiet ? ['Log: warnings and errors; LOG_LEVEL=info shows each decision'] : []),
     ...(settings.redisUrl !== null && settings.made.includes('PRIVACY_KEY')
       ? ['Set PRIVACY_KEY, or the next run finds nothing in Redis of what this one learns']
       : []),
@@ -393,22 +416,29 @@ function greeting(url: string, settings: Settings): string {
 
 /**
  * Runs the service as this process: settings from the environment, SIGTERM and SIGINT stop it, a second one ends it at
- * once, SIGHUP reloads. Exit codes: 0 stopped, 1 ended by a second signal or a fault at start, 2 settings or rules that
+ * once, SIGHUP reloads. In development the greeting precedes the log, which on a terminal has warnings and errors only
+ * unless LOG_LEVEL is set. Exit codes: 0 stopped, 1 ended by a second signal or a fault at start, 2 settings or rules that
  * cannot be used.
  */
 export async function serve(environment: NodeJS.ProcessEnv = process.env): Promise<void> {
   let settings: Settings;
   let server: RunningServer;
+  let isQuiet: boolean;
+  const output = heldOutput();
   try {
     settings = loadSettings(environment, () => randomBytes(36).toString('base64url'));
-    server = await startServer(settings);
+    if (settings.production) output.release();
+    isQuiet = !settings.production && process.stdout.isTTY === true && (environment.LOG_LEVEL ?? '') === '';
+    server = await startServer(isQuiet ? { ...settings, logLevel: 'warn' } : settings, { output });
   } catch (error) {
+    output.release();
     const isConfiguration = error instanceof SettingsError || error instanceof RulesError;
     say(isConfiguration ? error.message : (listenFault(error) ?? stackOf(error)));
     process.exitCode = isConfiguration ? 2 : 1;
     return;
   }
-  if (!settings.production) say(greeting(server.url, settings));
+  if (!settings.production) say(greeting(server.url, settings, isQuiet));
+  output.release();
 
   let told = false;
   const stop = (): void => {

@@ -180,7 +180,7 @@ function storeOpener(
   const options = {
     url: redisUrl,
     timeoutMs: Math.max(storeTimeoutMs, LEAST_COMMAND_TIMEOUT_MS),
-    onConnectionError: (problem: string) => log.warn('no connection to Redis', { problem }),
+    onConnectionError: (problem: string, server?: string) => log.warn('no connection to Redis', { server, problem }),
   };
   const openRedis = (): PartwiseStore =>
     pool === null

@@ -45,7 +45,7 @@ function requestLink(target: StandaloneTarget, options: LinkOptions): RedisLink 
   let opened: Connection | null = null;
   const report = (error: unknown): void => {
     // What a connection says while it is being closed concerns nobody.
-    if (!isClosed) options.onConnectionError?.(connectionMessage(error));
+    if (!isClosed) options.onConnectionError?.(connectionMessage(error), `${target.node.host}:${target.node.port}`);
   };
 
   async function ask<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
