@@ -236,7 +236,7 @@ describe('told to stop', () => {
     await cut;
   });
 
-  test('Twice, stops once', async () => {
+  test('A server that is stopped twice stops once', async () => {
     const { server } = await shop.start();
     expect(server.stop()).toBe(server.stop());
     await server.stop();
@@ -300,7 +300,7 @@ describe('as a process', () => {
     expect(await keyed.saw(/curl [\s\S]*\}'/)).not.toContain('Set PRIVACY_KEY');
   });
 
-  test('A second SIGTERM ends it at once', async () => {
+  test('A second SIGTERM ends the process at once', async () => {
     const child = run(shop.environment());
     const printed = await child.saw(/http:\/\/127\.0\.0\.1:\d+/);
     const { port } = new URL(/http:\/\/127\.0\.0\.1:\d+/.exec(printed)?.[0] ?? '');

@@ -66,7 +66,7 @@ test('A file that is no keys file is left as it is', async () => {
   expect(await readFile(path, 'utf8')).toBe('{"version": 2}');
 });
 
-test('Without a file it says how to name one', async () => {
+test('stepgate keys says how to name a file when none is set', async () => {
   const { code, stderr } = await stepgate(['keys', 'list']);
   expect(stderr).toContain('API_KEYS_FILE');
   expect(code).toBe(2);

@@ -105,7 +105,7 @@ describe('loadSettings', () => {
     ]);
   });
 
-  test('Lists every fault at once, with what was found and what is allowed', () => {
+  test('loadSettings lists every fault at once, with what was found and what is allowed', () => {
     const faults = faultsOf({
       PORT: '80a',
       STORE_TIMEOUT_MS: '0',

@@ -99,7 +99,7 @@ describe('a device token', () => {
   const pays = (subject: string, device: object) =>
     checked({ action: 'payment.transfer', subject, device, session: 's', context: { amount: 10 } });
 
-  test('Copied without the traits on record, or with fewer of them, is unconfirmed, and a payment is asked for', async () => {
+  test('A device token copied without the traits on record, or with fewer of them, is unconfirmed, and a payment is asked for', async () => {
     const full = { fingerprint: GENUINE, components: COMPONENTS };
     const token = await trusted('alice', full);
     expect(await pays('alice', { ...full, token })).toMatchObject({ decision: 'allow', score: 0 });
@@ -160,7 +160,7 @@ describe('a device token', () => {
   test.each([
     ['puts a known constant for its canvas', 'dora', SKIPPED],
     ['puts a constant for its canvas that is not known yet', 'emil', 'beef'],
-  ])('Moved to another machine with the same browser, which %s, is not trusted', async (_what, subject, canvas) => {
+  ])('A device token moved to another machine with the same browser, which %s, is not trusted', async (_what, subject, canvas) => {
     const browser = { audio: '0a0a', browser: '1b1b', fonts: '2c2c' };
     const own = {
       fingerprint: GENUINE,

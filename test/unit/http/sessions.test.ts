@@ -77,7 +77,7 @@ describe('a session that cannot be read as every application reads it', () => {
     ['an encoded name', { Cookie: '%73ession=ANN; session=MALLORY' }],
   ];
 
-  test.each(FORMS)('(%s) passes no guarded action, whatever proof comes along', async (_case, headers) => {
+  test.each(FORMS)('An unreadable session (%s) passes no guarded action, whatever proof comes along', async (_case, headers) => {
     for (const proof of [
       {},
       { 'X-Step-Up-Token': mallory },
@@ -107,7 +107,7 @@ describe('a session that cannot be read as every application reads it', () => {
   });
 
   test.each(FORMS)(
-    '(%s) is asked on a page of a person and leaves open pages open, with the fact',
+    'An unreadable session (%s) is asked on a page of a person and leaves open pages open, with the fact',
     async (_case, headers) => {
       const client = { ...NEW_DEVICE, ...withTokens(headers) };
       expect(await rig.forward('GET', '/api/profile', client)).toMatchObject({
@@ -502,7 +502,7 @@ test('A session that lives for a week says who it is, and its age is the busines
 });
 
 /** @see https://github.com/openid/authzen/issues/492 */
-test('Who acts for a person is a fact, and passes nothing that takes the person', async () => {
+test('An actor for a person is a fact, and passes nothing that takes the person', async () => {
   const acting = await rig.token({ sub: 'u1', su: true, act: { sub: 'assistant-7' } });
   for (const client of [
     { Authorization: `Bearer ${acting}` },

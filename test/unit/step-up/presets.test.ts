@@ -237,7 +237,7 @@ describe('tokens as the providers make them', () => {
   });
   const base = { su: undefined, amr: undefined, acr: undefined };
 
-  test('Keycloak: an access token at level 2, not its ID, refresh or weaker token', async () => {
+  test('The Keycloak preset accepts an access token at level 2, not its ID, refresh or weaker token', async () => {
     const verifier = joseVerifier({
       issuers: stepUpIssuers.parse([
         { preset: 'keycloak', base: 'https://sso.example', realm: 'shop', audience: 'api', jwks: jwks() },
@@ -260,7 +260,7 @@ describe('tokens as the providers make them', () => {
     expect(renewed.steppedUp).toBe(false);
   });
 
-  test('Entra: the authentication context stands for the class that a rule demands', async () => {
+  test('The Entra preset takes the authentication context for the class that a rule demands', async () => {
     const verifier = joseVerifier({
       issuers: stepUpIssuers.parse([
         { preset: 'entra', tenant: TENANT, audience: 'api://app', auth_context: 'c1', jwks: jwks() },
