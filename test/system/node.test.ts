@@ -245,7 +245,7 @@ describe('told to stop', () => {
 
 describe('as a process', () => {
   test('The process prints a request that works when pasted, and exits 0 on SIGTERM', async () => {
-    const child = run({ PORT: '0', RULES_DIR: shop.dir });
+    const child = run({ PORT: '0', RULES_DIR: shop.dir, GEO_DIR: BUNDLED_SHARDS });
     const printed = await child.saw(/curl [\s\S]*\}'/);
     const key = /Bearer ([^']+)'/.exec(printed)?.[1];
     const url = /curl -s (\S+)/.exec(printed)?.[1] ?? '';
@@ -265,7 +265,7 @@ describe('as a process', () => {
   });
 
   test('The process in development prints its greeting before its log', async () => {
-    const child = run({ PORT: '0' }, ['sh', '-c', '"$0" src/node.ts 2>&1', process.execPath]);
+    const child = run({ PORT: '0', GEO_DIR: BUNDLED_SHARDS }, ['sh', '-c', '"$0" src/node.ts 2>&1', process.execPath]);
     const printed = await child.saw(/"msg":"listening"/);
     expect(printed).toMatch(/^Stepgate listens on /);
     expect(printed).toContain('these routes list methods');

@@ -44,9 +44,9 @@ test('Keys are listed without what would help to guess them, and one is taken ou
 
 test.each([
   [['add', 'desk', '--rights', 'check'], 'has a key of desk already'],
-  [['add', 'other', '--rights', 'check,erase'], '"erase" is none of check, events'],
+  [['add', 'other', '--rights', 'check,erase'], '"erase" must be one of check, events'],
   [['add', 'other'], "required option '--rights"],
-  [['add', 'a b', '--rights', 'check'], 'is no name of a caller'],
+  [['add', 'a b', '--rights', 'check'], 'is not a caller name'],
   [['revoke', 'nobody'], 'has no key of nobody; it has desk'],
 ])('%j cannot be done: it changes nothing, says what is allowed and exits 2', async (args, said) => {
   const before = keysWith('desk', 'the-secret-of-the-desk', ['subjects.read']);

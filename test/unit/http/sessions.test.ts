@@ -77,34 +77,37 @@ describe('a session that cannot be read as every application reads it', () => {
     ['an encoded name', { Cookie: '%73ession=ANN; session=MALLORY' }],
   ];
 
-  test.each(FORMS)('An unreadable session (%s) passes no guarded action, whatever proof comes along', async (_case, headers) => {
-    for (const proof of [
-      {},
-      { 'X-Step-Up-Token': mallory },
-      { 'X-Step-Up-Token': await rig.token({ sub: 'ann', su: true }) },
-    ]) {
-      for (const [method, uri] of GUARDED) {
-        const answer = await rig.forward(method, uri, { ...NEW_DEVICE, ...withTokens(headers), ...proof });
-        expect(answer).toMatchObject({
-          status: 403,
-          headers: {
-            'x-stepgate-error': 'session_unread',
-            'x-stepgate-subject': '',
-            'x-stepgate-decision': 'deny',
-            'x-stepgate-reasons': expect.stringMatching(/^session_unread,(?:authorization|cookie)_\w+(?:,|$)/),
-          },
-        });
-        expect(answer.headers).not.toHaveProperty('set-cookie');
-        expect(await recorded()).toMatchObject({ state: 'unread', decision: 'deny' });
+  test.each(FORMS)(
+    'An unreadable session (%s) passes no guarded action, whatever proof comes along',
+    async (_case, headers) => {
+      for (const proof of [
+        {},
+        { 'X-Step-Up-Token': mallory },
+        { 'X-Step-Up-Token': await rig.token({ sub: 'ann', su: true }) },
+      ]) {
+        for (const [method, uri] of GUARDED) {
+          const answer = await rig.forward(method, uri, { ...NEW_DEVICE, ...withTokens(headers), ...proof });
+          expect(answer).toMatchObject({
+            status: 403,
+            headers: {
+              'x-stepgate-error': 'session_unread',
+              'x-stepgate-subject': '',
+              'x-stepgate-decision': 'deny',
+              'x-stepgate-reasons': expect.stringMatching(/^session_unread,(?:authorization|cookie)_\w+(?:,|$)/),
+            },
+          });
+          expect(answer.headers).not.toHaveProperty('set-cookie');
+          expect(await recorded()).toMatchObject({ state: 'unread', decision: 'deny' });
+        }
       }
-    }
-    const envoy = await rig.ask(
-      '/ext-authz/api/transfers',
-      { 'X-Stepgate-Key': API_KEY, ...withTokens(headers) },
-      'POST',
-    );
-    expect(envoy).toMatchObject({ status: 403, headers: { 'x-stepgate-error': 'session_unread' } });
-  });
+      const envoy = await rig.ask(
+        '/ext-authz/api/transfers',
+        { 'X-Stepgate-Key': API_KEY, ...withTokens(headers) },
+        'POST',
+      );
+      expect(envoy).toMatchObject({ status: 403, headers: { 'x-stepgate-error': 'session_unread' } });
+    },
+  );
 
   test.each(FORMS)(
     'An unreadable session (%s) is asked on a page of a person and leaves open pages open, with the fact',
