@@ -39,8 +39,10 @@ export function gatewaysSummary(): string {
     if (example === null) return [];
     const count = (wanted: Shown): number => Object.values(shown).filter((how) => how === wanted).length;
     const found =
-      count('run') > 0 ? `${count('run')} with the real gateway` : `${count('shape')} by the shape of its calls`;
-    return [line([name, `[${example.replace('examples/', '')}](${example})`, `${found}, of ${scenarios.length}`])];
+      count('run') > 0
+        ? `${count('run')} of ${scenarios.length}, real gateway`
+        : `${count('shape')} of ${scenarios.length}, shape of its calls`;
+    return [line([name, `[${example.replace('examples/', '')}](${example})`, found])];
   });
   return [line(['gateway', 'example', 'scenarios tested']), line(['---', '---', '---']), ...rows].join('\n');
 }
@@ -60,7 +62,8 @@ export function gatewaysTable(): string {
   }
   const most = Math.max(...[...groups.values()].map(({ length }) => length));
   const lists = [...groups].map(([heading, titles]) => {
-    const scenarios = titles.length === most ? `${most} scenarios of [gateways.json](gateways.json)` : titles.join('; ');
+    const scenarios =
+      titles.length === most ? `${most} scenarios of [gateways.json](gateways.json)` : titles.join('; ');
     return `- ${scenarios}. ${heading}.`;
   });
   return [LEGEND, '', ...lists].join('\n');

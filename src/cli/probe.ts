@@ -22,7 +22,6 @@ const MAX_ROUTES = 5;
 const REQUEST_TIMEOUT_MS = 5000;
 const TOTAL_TIMEOUT_MS = 120_000;
 
-/** `probe`. */
 export function addProbe(program: Command): void {
   program
     .command('probe')

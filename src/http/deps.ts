@@ -31,7 +31,6 @@ export interface AppDeps {
   readonly rulesProblem: () => string | null;
 }
 
-/** Settings for gateways. */
 export interface GatewaySettings extends StepUpPageSettings {
   /** Cookie that may hold the session token; null looks at the bearer token only. */
   readonly sessionCookie: string | null;

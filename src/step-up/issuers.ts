@@ -67,10 +67,7 @@ const issuer = entry.transform(({ presetName, settings, preset }, context): Lone
   }
   const survives = mark !== null && survivesRefresh(mark);
   if (survives && settings.auth_time === 'or_iat') {
-    problem(
-      'auth_time',
-      'has to be "required" where acr or amr marks the step-up: a refresh keeps both and renews iat',
-    );
+    problem('auth_time', 'must be "required" where acr or amr marks the step-up: a refresh keeps both and renews iat');
   }
   if (keys === undefined || audience === undefined || allowed === null || mark === null) return z.NEVER;
   return {

@@ -83,7 +83,7 @@ describe('an entry without preset', () => {
     ['a private key', { jwks_uri: undefined, jwks: { keys: [{ kty: 'EC', d: 'AAAA' }] } }, 'public keys only'],
     ['an unknown setting', { audiences: ['x'] }, 'Unrecognized key: "audiences"'],
     ['an unknown preset', { preset: 'facebook' }, '0.preset'],
-    ['two marks of a step-up', { step_up: { acr_values: ['2'], amr: ['mfa'] } }, '0.step_up has to be'],
+    ['two marks of a step-up', { step_up: { acr_values: ['2'], amr: ['mfa'] } }, '0.step_up must be'],
     ['a tolerance of ten minutes', { clock_tolerance_s: 600 }, '0.clock_tolerance_s'],
     ['a negative age', { max_age: -1 }, '0.max_age'],
     ['an order that names a value twice', { acr_order: ['1', '2', '1'] }, 'names a value twice'],
