@@ -23,17 +23,14 @@ export const GATEWAYS = z
   .parse(JSON.parse(readFileSync(join(import.meta.dirname, '../docs/gateways.json'), 'utf8')));
 
 const MEANINGS: { readonly [how in Shown]: string } = {
-  run: 'real gateway',
-  direct: 'direct calls',
-  shape: 'shape of the calls',
-  'not shown': 'not tested',
+  run: 'Real gateway',
+  direct: 'Direct calls',
+  shape: 'Shape of the calls',
+  'not shown': 'Not tested',
 };
 
 const LEGEND =
-  '*real gateway*: run through the gateway (for the Worker: workerd) with the linked example. ' +
-  '*direct calls*: Stepgate without a gateway. ' +
-  '*shape of the calls*: Stepgate is called as this gateway would call it; what the gateway does with the answer depends ' +
-  'on its configuration.';
+  '*Real gateway*: run through it with its example. *Shape of the calls*: Stepgate is called as this gateway would call it.';
 
 /** The summary in the README: the example of each gateway, and how much of the matrix is shown with it. */
 export function gatewaysSummary(): string {
@@ -42,30 +39,34 @@ export function gatewaysSummary(): string {
     if (example === null) return [];
     const count = (wanted: Shown): number => Object.values(shown).filter((how) => how === wanted).length;
     const found =
-      count('run') > 0 ? `${count('run')} with the real gateway` : `${count('shape')} by the shape of its calls`;
-    return [line([name, `[${example.replace('examples/', '')}](${example})`, `${found}, of ${scenarios.length}`])];
+      count('run') > 0
+        ? `${count('run')} of ${scenarios.length}, real gateway`
+        : `${count('shape')} of ${scenarios.length}, shape of its calls`;
+    return [line([name, `[${example.replace('examples/', '')}](${example})`, found])];
   });
   return [line(['gateway', 'example', 'scenarios tested']), line(['---', '---', '---']), ...rows].join('\n');
 }
 
-/** The matrix of docs/forward-auth.md: scenarios with the same results for every gateway form one list. */
+/** The matrix of docs/forward-auth.md: scenarios with the same results for every gateway form one line, without titles for most. */
 export function gatewaysTable(): string {
   const { scenarios, gateways } = GATEWAYS;
   const groups = new Map<string, string[]>();
   for (const { id, title } of scenarios) {
     const results = new Map<Shown, string[]>();
-    for (const { name, example, shown } of gateways) {
+    for (const { name, shown } of gateways) {
       const how = shown[id] ?? 'not shown';
-      const linked = example === null ? name : `[${name}](../${example})`;
-      results.set(how, [...(results.get(how) ?? []), linked]);
+      results.set(how, [...(results.get(how) ?? []), name]);
     }
-    const heading = [...results].map(([how, names]) => `*${MEANINGS[how]}*: ${names.join(', ')}`).join('; ');
+    const heading = [...results].map(([how, names]) => `*${MEANINGS[how]}*: ${names.join(', ')}`).join('. ');
     groups.set(heading, [...(groups.get(heading) ?? []), title]);
   }
-  const lists = [...groups].map(
-    ([heading, titles]) => `${heading}\n\n${titles.map((title) => `- ${title}`).join('\n')}\n`,
-  );
-  return [LEGEND, '', ...lists].join('\n').trimEnd();
+  const most = Math.max(...[...groups.values()].map(({ length }) => length));
+  const lists = [...groups].map(([heading, titles]) => {
+    const scenarios =
+      titles.length === most ? `${most} scenarios of [gateways.json](gateways.json)` : titles.join('; ');
+    return `- ${scenarios}. ${heading}.`;
+  });
+  return [LEGEND, '', ...lists].join('\n');
 }
 
 function line(cells: readonly string[]): string {

@@ -22,7 +22,7 @@ import { type IssuerEntry, stepUpIssuers } from './step-up/issuers.ts';
 import { memoryStore } from './store/memory.ts';
 import type { Store } from './store/store.ts';
 
-/** What an engine is created with. Only `rules` has to be there. */
+/** What an engine is created with. Only `rules` is required. */
 export interface EngineOptions {
   /** Rule files, or a function that gives the rules in force where they may be replaced. */
   readonly rules: readonly RuleText[] | (() => RuleSet);

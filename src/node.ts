@@ -30,6 +30,7 @@ import { ProblemError, problemResponse } from './http/problem.ts';
 import type { ApiKey } from './model/api-keys.ts';
 import { stackOf } from './model/error-text.ts';
 import { readIncoming } from './node/body.ts';
+import { connectionLog } from './node/connection-log.ts';
 import { KeysFileError, type KeysWatchOptions, type WatchedKeys, watchKeys } from './node/keys-file.ts';
 import { refuseUnparsed } from './node/refusal.ts';
 import type { Log } from './records/log.ts';
@@ -47,45 +48,44 @@ import type { Store } from './store/store.ts';
 
 /** Longer than gateways keep idle connections (nginx and AWS load balancers: 60 s), so that they close first, never we. */
 const KEEP_ALIVE_MS = 75_000;
-/** How long the header lines, and a request as a whole, may take to arrive: who drips bytes holds a connection no longer. */
+/** How long the headers, and a whole request, may take to arrive: a slow sender holds a connection no longer. */
 const HEADERS_TIMEOUT_MS = 15_000;
 const REQUEST_TIMEOUT_MS = 30_000;
-/** How many times within the shorter of them it is looked for requests that are late. */
+/** How many times within the shorter of the two timeouts late requests are looked for. */
 const LOOKS_WITHIN_TIMEOUT = 8;
-/** All header lines of one request, in bytes. */
+/** Limit for all headers of a request, in bytes. */
 const MAX_HEADER_BYTES = 64 * 1024;
-/** How long running requests may take to end once the process is told to stop. */
+/** How long running requests may take after a stop signal. */
 const DRAIN_MS = 10_000;
 /** Share of the heap (`--max-old-space-size`) that the embedded store may fill. */
 const EMBEDDED_SHARE = 0.25;
-/** What V8 counts into its limit for young objects; the store's grow old. */
+/** Part of V8's heap limit for young objects; the store's objects grow old. */
 const YOUNG_BYTES = 192 * 1024 * 1024;
-/** How long a connection that is idle when the process is told to stop may still bring a request. */
+/** How long a connection that is idle at a stop signal may still bring a request. */
 const LINGER_MS = 500;
-/** How often connections that became idle are closed after that. */
+/** How often idle connections are closed after that. */
 const DRAIN_STEP_MS = 50;
 
 /** A server that listens. */
 export interface RunningServer {
-  /** `http://127.0.0.1:8787`, with the port that was taken. */
+  /** Such as `http://127.0.0.1:8787`, with the actual port. */
   readonly url: string;
-  /** Takes over what changed in the keys file and in the rules and lists directories without waiting to notice. */
+  /** Reloads keys file, rules, lists and geo data at once. */
   reload(): Promise<void>;
   /**
-   * Stops: readiness turns red, no connection is accepted, open ones are told to close with their next answer, those that stay
-   * idle are closed, running requests and what they teach get the drain time to end, the store is closed last. Calling it
-   * again gives the same promise.
+   * Stops: readiness turns red, no connection is accepted, open ones close with their next answer, idle ones are closed, running
+   * requests and what they teach get the drain time to end, the store is closed last. A second call returns the same promise.
    */
   stop(): Promise<void>;
 }
 
-/** What may differ from a plain start. */
+/** For tests and other entries. */
 export interface StartOptions {
   /** Takes the log and the decision records; default: standard output. */
   readonly output?: LineStream;
   /** In milliseconds; default 10,000. */
   readonly drainMs?: number;
-  /** How long idle connections may still bring a request after `stop`, in milliseconds; default 500. */
+  /** How long idle connections stay open after `stop`, in milliseconds; default 500. */
   readonly lingerMs?: number;
   /** For the header lines of a request, in milliseconds; default 15,000. */
   readonly headersTimeoutMs?: number;
@@ -98,7 +98,7 @@ export interface StartOptions {
  *
  * @throws {RulesError} when the rules cannot be used
  * @throws {SettingsError} when the keys file cannot be used
- * @throws {Error} of Node when the port cannot be had
+ * @throws {Error} of Node when it cannot listen on the port
  */
 export async function startServer(settings: Settings, options: StartOptions = {}): Promise<RunningServer> {
   const { log, records } = pinoLines(settings.logLevel, options.output ?? standardOutput());
@@ -113,9 +113,10 @@ export async function startServer(settings: Settings, options: StartOptions = {}
   const keysWatch = await openKeysFile(settings, {
     onSwap: (keys) => {
       findCaller = callersOf(keys);
-      log.info('the API keys of the keys file were loaded anew', { callers: keys.map(({ name }) => name) });
+      log.info('the keys file was reloaded', { callers: keys.map(({ name }) => name) });
     },
-    onRefused: (error) => log.error('a changed keys file was refused, the old keys stay', { problem: error.message }),
+    onRefused: (error) =>
+      log.error('a changed keys file was refused; the previous keys stay active', { problem: error.message }),
   });
   let findCaller = callersOf(keysWatch?.keys ?? []);
   const rulesWatch = watchRules({
@@ -128,9 +129,10 @@ export async function startServer(settings: Settings, options: StartOptions = {}
   });
   const lists = await watchReputation(settings.ipListsDir, {
     now,
-    onReload: () => log.info('address lists were loaded anew'),
+    onReload: () => log.info('address lists were reloaded'),
     onStale: (list) => warnOfStaleList(log, list),
-    onProblem: (problem) => log.error('the address lists cannot be read, the old ones go on', { ...problem }),
+    onProblem: (problem) =>
+      log.error('the address lists cannot be read; the previous lists stay active', { ...problem }),
   });
   const geoWatch = await openGeo(settings, log, now());
   const { geo } = geoWatch;
@@ -188,7 +190,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
     answer,
   );
   server.on('clientError', (error, socket) => void refuseUnparsed(error, socket, engine.newId()));
-  // An `Expect` that a gateway copies from its client is no reason to leave the gateway without a decision.
+  // A gateway that copies its client's `Expect` still needs a decision.
   server.on('checkExpectation', answer);
   const closeAll = async (): Promise<void> => {
     keysWatch?.close();
@@ -203,7 +205,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
     await closeAll();
     throw error;
   }
-  // Keys are fetched ahead of the first proof; an issuer that is away delays nothing and is told by /readyz.
+  // Keys are fetched before the first proof. An unavailable issuer delays nothing; /readyz names it.
   void engine.verifier?.warm(now());
   const url = urlOf(server, settings.host);
   log.info('listening', {
@@ -247,13 +249,13 @@ async function openKeysFile(
   }
 }
 
-/** A source that cannot answer, or is old, stops nothing: it is told here once and by /readyz at any time. */
+/** An unusable or old source does not stop the start: it is logged once, and /readyz names it. */
 async function openGeo({ geoData, geoDir, geoMaxAgeDays }: Settings, log: Log, nowMs: number): Promise<LiveGeo> {
   const watch = await openLocalGeo({
     data: geoData,
     dir: geoDir,
     maxAgeDays: geoMaxAgeDays,
-    onReload: () => log.info('geo data was loaded anew'),
+    onReload: () => log.info('geo data was reloaded'),
     onProblem: (error) => log.error('built geo data cannot be used', { problem: error.message }),
   });
   const { problem } = watch.geo.status(nowMs);
@@ -261,10 +263,10 @@ async function openGeo({ geoData, geoDir, geoMaxAgeDays }: Settings, log: Log, n
   return watch;
 }
 
-/** Where the build leaves the scripts of the browser, seen from the source and from the package alike. */
+/** Output of `build:client`; the same path from the source and from the package. */
 const CLIENT_SCRIPTS = resolve(import.meta.dirname, '../dist/browser');
 
-/** A service that only gateways ask does without. */
+/** Null if they are not built: gateways do not need them. */
 function readClientScripts(log: Log): ClientScripts | null {
   try {
     return {
@@ -272,21 +274,25 @@ function readClientScripts(log: Log): ClientScripts | null {
       module: readFileSync(resolve(CLIENT_SCRIPTS, 'client.mjs'), 'utf8'),
     };
   } catch (error) {
-    log.warn('there is no /client.js: npm run build:client makes it', { problem: stackOf(error) });
+    log.warn('/client.js is not built; run npm run build:client', { problem: stackOf(error) });
     return null;
   }
 }
 
 function openStore(settings: Settings, log: Log, metrics: Metrics, now: () => number): Store {
   if (settings.redisUrl === null) {
-    log.warn('store: embedded memory, of this process and gone with it; set REDIS_URL to share and keep it');
+    const message = 'store: embedded memory, lost when this process ends; set REDIS_URL to share and keep it';
+    if (settings.production) log.warn(message);
+    else log.info(message);
     const { heap_size_limit: limit } = getHeapStatistics();
     const maxBytes = EMBEDDED_SHARE * Math.max(limit - YOUNG_BYTES, limit / 8);
     return memoryStore({ now, maxBytes, onEvict: metrics.storeEvicted });
   }
+  const connections = connectionLog(log, () => performance.now());
   const redis = redisStore({
     url: settings.redisUrl,
-    onConnectionError: (problem) => log.warn('no connection to Redis', { problem }),
+    onConnectionError: connections.failed,
+    onConnected: connections.connected,
     onRebuild: () => log.warn('the Redis Cluster client was replaced'),
     random: randomFractions(),
   });
@@ -297,10 +303,10 @@ function openStore(settings: Settings, log: Log, metrics: Metrics, now: () => nu
   });
 }
 
-/** A request that is not even one: a host that is no host, a target that is no path. */
+/** Answers a request with an invalid host or target. */
 function answerBrokenRequest(error: unknown, log: Log, requestId: string): Response {
   const broken = error instanceof RequestError;
-  if (!broken) log.error('a request ended in a fault', { request_id: requestId, error: stackOf(error) });
+  if (!broken) log.error('a request failed', { request_id: requestId, error: stackOf(error) });
   const response = problemResponse(
     broken
       ? new ProblemError('invalid_request', `the request cannot be read: ${error.message}`)
@@ -327,9 +333,9 @@ function urlOf(server: Server, host: string): string {
 }
 
 /**
- * Ends the server within `drainMs`: what still runs then is cut off. A gateway that keeps connections sends its next request
- * the moment the last one is answered. Closing what is idle at once would lose it, and a check is no request that may be
- * sent twice: so each connection gets one more answer, which says that it was the last.
+ * Stops the server within `drainMs`, then cuts off what still runs. A gateway that keeps connections sends its next request as
+ * soon as the last one is answered. Closing idle connections at once would lose it, and a check must not be sent twice: so each
+ * connection gets one more answer, with `Connection: close`.
  */
 async function drained(
   server: Server,
@@ -340,7 +346,7 @@ async function drained(
   server.prependListener('request', (_request, response) => {
     response.shouldKeepAlive = false;
   });
-  // That of `http.Server` closes idle connections as well.
+  // `http.Server.close` would also close idle connections.
   NetServer.prototype.close.call(server);
   let sweep: NodeJS.Timeout | undefined;
   const linger = setTimeout(
@@ -362,12 +368,12 @@ async function drained(
   server.closeAllConnections();
 }
 
-/** A line for people, beside the log: standard error, so that standard output stays JSON lines. */
+/** Prints a line for people to standard error; standard output has JSON lines only. */
 function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
-/** What to do where the address cannot be listened on; null for any other error. */
+/** Explains an error of `listen`; null for any other error. */
 function listenFault(error: unknown): string | null {
   if (!(error instanceof Error && 'syscall' in error && error.syscall === 'listen' && 'code' in error)) return null;
   const where = 'address' in error && 'port' in error ? ` on ${error.address}:${error.port}` : '';
@@ -375,8 +381,25 @@ function listenFault(error: unknown): string | null {
   return `cannot listen${where}: ${why} (${error.code}). Set PORT (0 takes a free one) or HOST.`;
 }
 
-/** What a newcomer needs: where it listens, the key that was made, a request to paste. */
-function greeting(url: string, settings: Settings): string {
+/** Standard output that holds lines back until `release`, so that the greeting comes first. */
+function heldOutput(): LineStream & { readonly release: () => void } {
+  const output = standardOutput();
+  let held: string[] | null = [];
+  return {
+    write: (line) => {
+      if (held === null) output.write(line);
+      else held.push(line);
+    },
+    release: () => {
+      const lines = held ?? [];
+      held = null;
+      for (const line of lines) output.write(line);
+    },
+  };
+}
+
+/** What a newcomer needs: where it listens, the generated key, a request to paste. */
+function greeting(url: string, settings: Settings, isQuiet: boolean): string {
   const key = settings.apiKeys.find((candidate) => candidate.kind === 'secret');
   const secret =
     key === undefined ? '<api key>' : settings.made.includes('API_KEYS') ? key.secret : `<key of ${key.name}>`;
@@ -384,9 +407,10 @@ function greeting(url: string, settings: Settings): string {
   return [
     `Stepgate listens on ${url}`,
     settings.redisUrl === null
-      ? 'Store: embedded memory, gone with this process (set REDIS_URL to keep and share it)'
+      ? 'Store: embedded memory, lost when this process ends (set REDIS_URL to keep and share it)'
       : 'Store: Redis',
-    ...(settings.made.length > 0 ? [`Made for this run only: ${settings.made.join(', ')}`] : []),
+    ...(settings.made.length > 0 ? [`Generated for this run only: ${settings.made.join(', ')}`] : []),
+    ...(isQuiet ? ['Log: warnings and errors; LOG_LEVEL=info shows each decision'] : []),
     ...(settings.redisUrl !== null && settings.made.includes('PRIVACY_KEY')
       ? ['Set PRIVACY_KEY, or the next run finds nothing in Redis of what this one learns']
       : []),
@@ -400,27 +424,34 @@ function greeting(url: string, settings: Settings): string {
 
 /**
  * Runs the service as this process: settings from the environment, SIGTERM and SIGINT stop it, a second one ends it at
- * once, SIGHUP reloads. Exit codes: 0 stopped, 1 ended by a second signal or a fault at start, 2 settings or rules that
+ * once, SIGHUP reloads. In development the greeting precedes the log, which on a terminal has warnings and errors only
+ * unless LOG_LEVEL is set. Exit codes: 0 stopped, 1 ended by a second signal or a fault at start, 2 settings or rules that
  * cannot be used.
  */
 export async function serve(environment: NodeJS.ProcessEnv = process.env): Promise<void> {
   let settings: Settings;
   let server: RunningServer;
+  let isQuiet: boolean;
+  const output = heldOutput();
   try {
     settings = loadSettings(environment, () => randomBytes(36).toString('base64url'));
-    server = await startServer(settings);
+    if (settings.production) output.release();
+    isQuiet = !settings.production && process.stdout.isTTY === true && (environment.LOG_LEVEL ?? '') === '';
+    server = await startServer(isQuiet ? { ...settings, logLevel: 'warn' } : settings, { output });
   } catch (error) {
+    output.release();
     const isConfiguration = error instanceof SettingsError || error instanceof RulesError;
     say(isConfiguration ? error.message : (listenFault(error) ?? stackOf(error)));
     process.exitCode = isConfiguration ? 2 : 1;
     return;
   }
-  if (!settings.production) say(greeting(server.url, settings));
+  if (!settings.production) say(greeting(server.url, settings, isQuiet));
+  output.release();
 
-  let told = false;
+  let isStopping = false;
   const stop = (): void => {
-    if (told) process.exit(1);
-    told = true;
+    if (isStopping) process.exit(1);
+    isStopping = true;
     server.stop().then(
       () => process.exit(0),
       (error: unknown) => {

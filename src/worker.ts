@@ -49,7 +49,7 @@ interface ExecutionContext {
   waitUntil(work: Promise<unknown>): void;
 }
 
-/** Bindings of wrangler.toml beside the variables; each may be left out. */
+/** Bindings of wrangler.toml other than variables; all are optional. */
 interface Bindings {
   /** KV namespace with rules that replace the bundled ones without a deploy. */
   readonly rulesKv: RulesNamespace | null;
@@ -65,8 +65,8 @@ interface Bindings {
 type Handle = (request: Request, context: ExecutionContext) => Promise<Response>;
 
 /**
- * Everything that one isolate keeps from request to request: settings, compiled rules, routes, caches. Connections are not
- * among it: the runtime gives a socket to the request that opened it and to no other.
+ * Everything that an isolate keeps between requests: settings, compiled rules, routes, caches. Not connections: a socket belongs
+ * to the request that opened it.
  *
  * @throws {SettingsError} when the variables cannot be used
  * @throws {RulesError} when the bundled rules cannot be used
@@ -135,14 +135,14 @@ function openWorker(environment: Environment, bindings: Bindings): Handle {
     const look = kv?.due(now());
     if (look) later(look);
     const answer = Promise.resolve(app.fetch(request, { edge }));
-    // A client that goes away does not take along what was begun: a store that is being tried again has to be told of.
+    // Also after the client disconnects: the circuit breaker must learn how a trial call ended.
     context.waitUntil(answer.then(settled).then(() => store.close()));
     return answer;
   };
 }
 
 const MEMORY_OF_ONE_ISOLATE =
-  'REDIS_URL is not set: each isolate has a memory of its own, gone with it; good for development only';
+  'REDIS_URL is not set: each isolate has its own memory, lost when it ends; for development only';
 
 function edgeOf(edge: EdgeRequest | undefined): EdgeRequest {
   if (edge === undefined) throw new Error('a request reached the app without what belongs to it');
@@ -187,7 +187,7 @@ function storeOpener(
   const options = {
     url: redisUrl,
     timeoutMs: Math.max(storeTimeoutMs, LEAST_COMMAND_TIMEOUT_MS),
-    onConnectionError: (problem: string) => log.warn('no connection to Redis', { problem }),
+    onConnectionError: (problem: string, server?: string) => log.warn('no connection to Redis', { server, problem }),
   };
   const openRedis = (): PartwiseStore =>
     pool === null
@@ -198,7 +198,7 @@ function storeOpener(
   return () => budgetedStore(openRedis(), { timeoutMs: storeTimeoutMs, onFailure: metrics.storeFailed, breaker });
 }
 
-/** A URL that this way of connecting cannot serve is told before the first request needs it. */
+/** Rejects a URL that this kind of connection does not support before the first request. */
 function refuseUrlFor(open: () => Store): void {
   try {
     open();
@@ -224,7 +224,7 @@ function environmentOf(bound: { readonly [name: string]: unknown }): Environment
   return Object.fromEntries(Object.values(SETTINGS).map(({ name }) => [name, textOfVariable(bound[name])]));
 }
 
-/** @throws {SettingsError} when a binding is not of the kind that its name stands for */
+/** @throws {SettingsError} when a binding is of the wrong kind */
 function bindingsOf(bound: { readonly [name: string]: unknown }): Bindings {
   return {
     rulesKv: bindingWith<RulesNamespace>(bound, 'RULES_KV', 'get', 'a KV namespace'),
@@ -234,7 +234,7 @@ function bindingsOf(bound: { readonly [name: string]: unknown }): Bindings {
   };
 }
 
-/** Bindings are objects of the runtime: their kind shows in the method that is called. */
+/** Bindings are objects of the runtime, recognised by a method. */
 function bindingWith<T extends object>(
   bound: { readonly [name: string]: unknown },
   name: string,
@@ -251,7 +251,7 @@ function isOfKind<T extends object>(value: unknown, method: keyof T & string): v
   return typeof value === 'object' && value !== null && typeof Reflect.get(value, method) === 'function';
 }
 
-/** Every request is refused. What is wrong stands in the log alone: anybody may ask, and settings are nobody's business. */
+/** Refuses every request. The reason is in the log only: clients must not learn settings. */
 function refuseAll(error: SettingsError | RulesError): Handle {
   console.error(error.message);
   return async () => problemResponse(new ProblemError('misconfigured', 'the service cannot start; its log says why'));

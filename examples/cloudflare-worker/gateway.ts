@@ -1,13 +1,13 @@
 /**
- * A Cloudflare Worker in front of an application, asking Stepgate about every request over a binding.
+ * A Cloudflare Worker in front of an application, with Stepgate deciding on every request over a binding.
  *
- * - Told to Stepgate: method, target, host, scheme, client address, whether there is a body, the `cf` object, and the headers in
- *   {@link TOLD}.
+ * - Stepgate gets: method, target, host, scheme, client address, whether there is a body, the `cf` object, and the headers in
+ *   {@link SENT}.
  * - Client's copies of `X-Stepgate-*` but `-Device`, `X-Forwarded-*`, `X-Original-*`, `X-Rewrite-URL`, `Forwarded`, `X-Real-IP`
- *   and all names with another sign than a letter, a digit or a hyphen are removed.
- * - Step-up and deny: the answer of Stepgate, 401 with `WWW-Authenticate`, 302 to the step-up page for a browser, 403. No reason is
- *   told, only the `X-Stepgate-Request-Id` under which the decision record has them.
- * - Device cookie: added to the answer of the application.
+ *   and every name with anything but letters, digits and hyphens are removed.
+ * - Step-up and deny: the answer of Stepgate, 401 with `WWW-Authenticate`, 302 to the step-up page for a browser, 403. The client
+ *   gets no reasons, only the `X-Stepgate-Request-Id` of the decision record.
+ * - Device cookie: added to the application's answer.
  * - No answer in time: 503 with `Retry-After`; nothing is let through.
  */
 
@@ -25,11 +25,11 @@ export interface Fetcher {
   fetch(request: Request): Promise<Response>;
 }
 
-/** Stepgate answers within STORE_TIMEOUT_MS (50 ms) and a little. Beyond this the request is refused. */
+/** Stepgate answers within little more than STORE_TIMEOUT_MS (50 ms). After this the request is refused. */
 const TIMEOUT_MS = 500;
 
 /** Only listed headers are sent, so that no client header is mistaken for one of this Worker's. */
-const TOLD = [
+const SENT = [
   'authorization',
   'cookie',
   'user-agent',
@@ -38,10 +38,10 @@ const TOLD = [
   'x-step-up-token',
   'x-stepgate-device',
   'x-request-id',
-  // A preflight is known by these two.
+  // These two mark a preflight.
   'origin',
   'access-control-request-method',
-  // An application may obey these, so Stepgate has to see when they name another method.
+  // An application may obey these, so Stepgate must see them.
   'x-http-method-override',
   'x-http-method',
   'x-method-override',
@@ -50,8 +50,8 @@ const TOLD = [
 ];
 
 /**
- * Headers that only a client could have sent, and `Connection`: whoever comes next takes out the headers that it names. Applications
- * that read headers as CGI variables take an underscore for a hyphen, PHP a dot too, and old CGI every sign that a name may hold.
+ * Headers that only a client could have sent, and `Connection`: the next server removes the headers that it names. Applications
+ * that read headers as CGI variables read an underscore as a hyphen, PHP also a dot, old CGI every character that a name may have.
  */
 const FORGED =
   /^(?!x-stepgate-device$)(?:x-(?:stepgate|forwarded|original|rewrite)-.*|forwarded|x-real-ip|connection|.*[^a-z0-9-].*)$/i;
@@ -69,12 +69,12 @@ export default {
       return unavailable();
     }
     if ([302, 401, 403].includes(answer.status)) return forClient(answer);
-    // A 200 of Stepgate lets a request through. A 200 of something else, a wrong binding say, does not.
+    // Only a 200 of Stepgate lets a request through, not one of something else (a wrong binding).
     if (answer.status !== 200 || answer.headers.get('x-stepgate-decision') !== 'allow') return unavailable();
 
     const headers = new Headers(request.headers);
     for (const name of [...headers.keys()]) if (FORGED.test(name)) headers.delete(name);
-    // What was judged: one line, however many the client sent.
+    // As judged: one line, however many the client sent.
     const cookies = request.headers.get('cookie');
     if (cookies !== null) headers.set('cookie', cookies);
     for (const [name, value] of forwarded) headers.set(name, value);
@@ -90,7 +90,7 @@ export default {
   },
 };
 
-/** What this Worker itself knows of the client. Cloudflare always sets `CF-Connecting-IP` itself. */
+/** Set by this Worker. Cloudflare always sets `CF-Connecting-IP`. */
 function forwardedHeaders(request: Request): [string, string][] {
   const url = new URL(request.url);
   return [
@@ -104,20 +104,20 @@ function hookCall(request: Request, forwarded: [string, string][], key: string):
   const headers = new Headers(forwarded);
   headers.set('x-stepgate-key', key);
   headers.set('x-stepgate-redirect', '1');
-  // A preflight has no body, and is judged like any other request with one.
+  // A preflight has no body; with one it is judged like any other request.
   headers.set(
     'x-stepgate-has-body',
     request.body === null || request.headers.get('content-length') === '0' ? '0' : '1',
   );
   headers.set('x-forwarded-method', request.method);
   headers.set('x-forwarded-uri', targetOf(request));
-  for (const name of TOLD) {
+  for (const name of SENT) {
     const value = request.headers.get(name);
     if (value !== null) headers.set(name, value);
   }
   return new Request('http://stepgate/forward-auth', {
     headers,
-    // Where the client is, for a Stepgate that is a Worker too.
+    // The client's place, for a Stepgate that is a Worker too.
     ...('cf' in request && { cf: request.cf }),
     // A redirect is meant for the browser.
     redirect: 'manual',
@@ -125,12 +125,12 @@ function hookCall(request: Request, forwarded: [string, string][], key: string):
   });
 }
 
-/** The target as the application gets it. A URL parser would resolve `%2e%2e`, which the runtime passes on as it stands. */
+/** The target as the application gets it. A URL parser would resolve `%2e%2e`, which the runtime passes on unchanged. */
 function targetOf({ url }: Request): string {
   return /^[^:]*:\/\/[^/?#]*([^#]*)/.exec(url)?.[1] ?? '/';
 }
 
-/** Reasons, score and what else an attacker could steer by are not for the client. */
+/** Reasons and score would help an attacker. */
 function forClient(answer: Response): Response {
   const shown = new Response(answer.body, answer);
   for (const name of ['reasons', 'error', 'score', 'level', 'subject', 'action', 'check', 'degraded', 'location']) {

@@ -1,15 +1,15 @@
--- Asks Stepgate about a request with HAProxy's own HTTP client and leaves the answer in variables of the transaction, for
--- haproxy.cfg to act on. Without an answer no variable is set, and haproxy.cfg refuses the request.
+-- Calls Stepgate with HAProxy's own HTTP client and stores the answer in variables of the transaction for
+-- haproxy.cfg. Without an answer no variable is set, and haproxy.cfg refuses the request.
 
--- Longer than the timeouts of `backend stepgate`, which are the ones that count.
+-- Longer than the timeouts of `backend stepgate`, which apply first.
 local TIMEOUT_MS = 2000
 
--- Only what is listed is told, so no header of a client can pass for one of HAProxy's. Of these, every line is.
+-- Only listed headers are sent, with every line, so that no client header is mistaken for one of HAProxy's.
 local FORWARDED = {
   'authorization', 'cookie', 'user-agent', 'accept', 'sec-fetch-mode', 'x-step-up-token', 'x-stepgate-device', 'x-request-id',
-  -- A preflight is known by these two.
+  -- These two mark a preflight.
   'origin', 'access-control-request-method',
-  -- An application may obey these, so Stepgate has to see when they name another method.
+  -- An application may obey these, so Stepgate must see them.
   'x-http-method-override', 'x-http-method', 'x-method-override', 'x-http-verb-override', 'x-tunneled-method',
   -- Set by haproxy.cfg itself, after it has removed the client's.
   'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-stepgate-has-body',
@@ -43,7 +43,7 @@ core.register_action('stepgate', { 'http-req' }, function(txn)
   }
   for _, name in ipairs(FORWARDED) do headers[name] = lines(received, name) end
   -- One line for Stepgate and for the application: HTTP/2 clients may send several (RFC 9113, section 8.2.3), and applications
-  -- differ in what they make of those.
+  -- differ in how they read those.
   if headers['cookie'] ~= nil then
     local cookies = table.concat(headers['cookie'], '; ')
     headers['cookie'] = { cookies }

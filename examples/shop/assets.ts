@@ -30,7 +30,7 @@ export async function buildAssets(scripts: readonly string[], styles: readonly s
   return assets;
 }
 
-/** Serves them. `no-cache` and not a long life: the names hold no hash. */
+/** Serves them with `no-cache`, as the names have no hash. */
 export function assetRoutes(assets: Assets): Hono {
   const app = new Hono();
   for (const [path, { type, body }] of assets) {

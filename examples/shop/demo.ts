@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { startDemo } from './demo/start.ts';
 
-/** `npm run demo [-- --gateway caddy]`: starts the demo, says where it is, ends with Ctrl-C. */
+/** `npm run demo [-- --gateway caddy]`: starts the demo and prints its address; Ctrl-C stops it. */
 const { values } = parseArgs({ options: { gateway: { type: 'string' }, 'no-open': { type: 'boolean' } } });
 if (values.gateway !== undefined && values.gateway !== 'caddy') {
   console.error(`--gateway takes caddy, found ${values.gateway}`);
@@ -38,12 +38,12 @@ const stop = (): void => {
 process.on('SIGINT', stop);
 process.on('SIGTERM', stop);
 
-/** Only where somebody sits before a display. */
+/** Only if there is a display. */
 function openBrowser(url: string): void {
   const hasDisplay = process.env.DISPLAY !== undefined || process.env.WAYLAND_DISPLAY !== undefined;
   const command = process.platform === 'darwin' ? 'open' : hasDisplay ? 'xdg-open' : null;
   if (command === null || process.stdout.isTTY !== true) return;
-  // The address is printed as well, so that nothing is lost where there is no such command.
+  // The address is printed too, in case there is no such command.
   spawn(command, [url], { stdio: 'ignore', detached: true })
     .on('error', () => undefined)
     .unref();

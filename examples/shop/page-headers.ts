@@ -2,8 +2,8 @@ import type { MiddlewareHandler } from 'hono';
 import { secureHeaders } from 'hono/secure-headers';
 
 /**
- * Security headers of pages that load nothing but their own files. `formTargets` are the other origins at which their forms may
- * end: Chromium holds the redirects after a form to the policy as well.
+ * Security headers of pages that load only their own files. `formTargets` are other origins that their forms may lead to:
+ * Chromium also applies the policy to redirects after a form.
  */
 export function pageHeaders(formTargets: readonly string[] = []): MiddlewareHandler {
   return secureHeaders({

@@ -1,7 +1,7 @@
 import type { Context } from 'hono';
 import { getCookie } from 'hono/cookie';
 
-/** Null leaves it to the system. */
+/** Null: the system's setting. */
 export type Theme = 'light' | 'dark' | null;
 
 export const THEME_COOKIE = 'theme';
@@ -12,6 +12,6 @@ export function themeOf(c: Context): Theme {
   return chosen === 'light' || chosen === 'dark' ? chosen : null;
 }
 
-/** A leaf. In the page itself, so that no browser asks for a /favicon.ico that is not there. */
+/** A leaf, inlined so that browsers do not request a missing /favicon.ico. */
 export const ICON =
   'data:image/svg+xml,%3Csvg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"%3E%3Cpath fill="%231f5c45" d="M27 4C10 4 4 14 7 27c15 0 21-9 20-23z"/%3E%3C/svg%3E';

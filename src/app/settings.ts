@@ -140,7 +140,7 @@ export const SETTINGS = {
     'Server',
     LOG_LEVELS,
     'info',
-    '`silent`, `error`, `warn`, `info` (with decision records) or `debug`',
+    '`silent`, `error`, `warn`, `info` (with decision records) or `debug`; in development on a terminal `warn`, unless set',
   ),
   apiKeys: setting(
     'API_KEYS',
@@ -412,8 +412,10 @@ export function loadSettings(environment: Environment, makeSecret: () => string,
     const result = spec.schema.safeParse(text, { reportInput: true });
     if (result.success) return result.data;
     for (const issue of result.error.issues) {
-      const shown = spec.secret || text === undefined ? '' : ` (found ${JSON.stringify(text.slice(0, 100))})`;
-      faults.push({ code: 'invalid', name: spec.name, message: `${issueSentence(issue)}${shown}` });
+      const message = issueSentence(issue);
+      const quoted = text === undefined ? '' : JSON.stringify(text.slice(0, 100));
+      const shown = spec.secret || message.includes(quoted) ? '' : ` (found ${quoted})`;
+      faults.push({ code: 'invalid', name: spec.name, message: `${message}${shown}` });
     }
     return undefined;
   };

@@ -86,7 +86,7 @@ const evaluationsBody = z.looseObject({
     .array(z.unknown())
     .max(MAX_EVALUATIONS)
     .nullish()
-    .meta({ description: 'What an item leaves out is taken from the same key beside `evaluations`.' }),
+    .meta({ description: 'An item without a key uses the same key next to `evaluations`.' }),
   options: z.looseObject({ evaluations_semantic: z.enum(SEMANTICS).nullish() }).nullish(),
 });
 

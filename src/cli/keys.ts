@@ -49,7 +49,7 @@ const SECRET_BYTES = 32;
 async function add(name: string, { rights: text, ...options }: Options & { readonly rights: string }): Promise<void> {
   const rights = rightsOf(text);
   if (!CALLER_NAME.test(name)) {
-    throw new CliError(`${JSON.stringify(name)} is no name of a caller: 1 to 64 letters, digits, ".", "_" and "-"`);
+    throw new CliError(`${JSON.stringify(name)} is not a caller name: use 1 to 64 letters, digits, ".", "_" and "-"`);
   }
   const secret = randomBytes(SECRET_BYTES).toString('base64url');
   const path = pathOf(options);
@@ -92,7 +92,7 @@ function rightsOf(text: string): KeysDocument['keys'][number]['rights'] {
   const unknown = named.filter((part) => !RIGHTS.some((right) => right === part));
   if (unknown.length === 0) return rights;
   throw new CliError(
-    `--rights: ${unknown.map((part) => JSON.stringify(part)).join(', ')} is none of ${RIGHTS.join(', ')}`,
+    `--rights: ${unknown.map((part) => JSON.stringify(part)).join(', ')} must be one of ${RIGHTS.join(', ')}`,
   );
 }
 

@@ -14,7 +14,7 @@ import type { RuleSet } from '../rules/ruleset.ts';
 import type { PlayedCase } from '../rules/test-runner.ts';
 import { memoryStore } from '../store/memory.ts';
 
-/** In a case, the text that stands for the device token issued last before it, since no hand can write one. */
+/** In a case, placeholder of the last device token issued before. */
 const LAST_TOKEN = '$token';
 
 /** Nothing that a case signs or hides leaves it, so that fixed secrets do. */
@@ -90,7 +90,7 @@ function standingsAsReputation(standings: { readonly [address: string]: readonly
     const categories = CATEGORIES.filter((category) => names.includes(category));
     const unknownName = names.find((name) => !categories.some((category) => category === name));
     if (unknownName !== undefined) {
-      throw new Error(`standings["${text}"]: ${JSON.stringify(unknownName)} is none of ${CATEGORIES.join(', ')}`);
+      throw new Error(`standings["${text}"]: ${JSON.stringify(unknownName)} must be one of ${CATEGORIES.join(', ')}`);
     }
     byAddress.set(address.text, { categories: [...categories].sort(), lists: ['test-case'], asn: null });
   }

@@ -15,14 +15,13 @@ const NONCE = /^[0-9a-f]{32}$/;
 
 /** The default rules treat a `User-Agent` of our own as a bot and refuse everything. */
 const BROWSER = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36';
-/** Marks the requests for whoever reads a log. Gateways remove `X-Stepgate-*`, and would remove a mark of such a name. */
+/** Marks the requests in logs. Not `X-Stepgate-*`, which gateways remove. */
 const MARK = ['Sent-By', 'stepgate-probe'] as const;
 
 const MAX_ROUTES = 5;
 const REQUEST_TIMEOUT_MS = 5000;
 const TOTAL_TIMEOUT_MS = 120_000;
 
-/** `probe`. */
 export function addProbe(program: Command): void {
   program
     .command('probe')
@@ -229,7 +228,7 @@ function collectRoute(text: string, before: readonly GuardedRoute[] = []): reado
   if (path === '')
     throw new InvalidArgumentError("must be a method and a path without placeholders, such as 'POST /api/transfers'.");
   if (/[{}*]/.test(path)) {
-    throw new InvalidArgumentError("must be a real path, such as 'DELETE /account/7': {id} and * stand for many.");
+    throw new InvalidArgumentError("must be a real path, such as 'DELETE /account/7': {id} and * are not allowed.");
   }
   if (before.length >= MAX_ROUTES) throw new InvalidArgumentError(`no more than ${MAX_ROUTES} routes at once.`);
   return [...before, { method, path }];

@@ -17,7 +17,6 @@ import { writeSimulation } from './simulation-report.ts';
 /** Bytes for each key of a store: more than any baseline or counter takes. */
 const BYTES_PER_KEY = 8192;
 
-/** `simulate` */
 export function addSimulate(program: Command): void {
   program
     .command('simulate')

@@ -130,9 +130,7 @@ const geo = z
       .min(0)
       .max(MAX_ACCURACY_KM)
       .nullish()
-      .describe(
-        'Radius within which the true place lies. Without it a place with a city is good for travel, one without is too coarse.',
-      ),
+      .describe('Radius around the true place. Without it, a place is used for travel only if it has a city.'),
     country: z
       .string()
       .regex(/^[A-Za-z][A-Za-z0-9]$/, 'must be an ISO 3166-1 alpha-2 code')

@@ -11,7 +11,7 @@ export interface Caller {
 /** The caller that a credential belongs to, or null. */
 export type FindCaller = (credential: string) => Caller | null;
 
-/** Longest credential that is looked at, in characters. */
+/** Longest accepted credential, in characters. */
 const MAX_CREDENTIAL_LENGTH = 512;
 
 /**

@@ -26,15 +26,14 @@ export interface AppDeps {
   readonly log: Log;
   /** Monotonic clock in milliseconds, for latencies only. */
   readonly elapsedMs: () => number;
-  /** True once the process was told to stop. */
+  /** True after a stop signal. */
   readonly isStopping: () => boolean;
-  /** What is wrong with the choice of the store although it answers; null for nothing. */
+  /** Warning about a store that works but should not be used in production; null if none. */
   readonly storeWarning: string | null;
   /** Why the last reload of the rules was refused; null while the live rules are the newest. */
   readonly rulesProblem: () => string | null;
 }
 
-/** Settings for gateways. */
 export interface GatewaySettings extends StepUpPageSettings {
   /** Cookie that may hold the session token; null looks at the bearer token only. */
   readonly sessionCookie: string | null;
@@ -42,7 +41,7 @@ export interface GatewaySettings extends StepUpPageSettings {
   readonly publicUrl: string | null;
 }
 
-/** The browser's client in both forms, as `scripts/build-client.ts` makes it. */
+/** Both forms of the browser client, built by `scripts/build-client.ts`. */
 export interface ClientScripts {
   /** Sets the global `Stepgate`. */
   readonly plain: string;

@@ -84,7 +84,7 @@ export function healthRoutes(deps: AppDeps): Route[] {
   ];
 }
 
-/** Not an empty 200: a scraper should see that there are no metrics, and where to look. */
+/** Not an empty 200, so that a scraper shows that there are no metrics here. */
 function noCounters(): ProblemError {
   return new ProblemError(
     'no_metrics',

@@ -7,7 +7,6 @@ export interface Reply {
   readonly cookies?: readonly string[];
 }
 
-/** A value as JSON. */
 export function jsonReply(value: unknown, status = 200, headers: Reply['headers'] = {}): Reply {
   return { status, headers: { ...JSON_HEADERS, ...headers }, body: JSON.stringify(value) };
 }

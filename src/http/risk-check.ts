@@ -19,10 +19,10 @@ export function riskCheckRoutes(deps: AppDeps): Route[] {
       access: 'check',
       summary: 'Decide about one request: allow, step-up or deny',
       body: riskCheckBody,
-      headers: { Prefer: '`return=minimal` (RFC 7240) asks for the decision without what explains it.' },
+      headers: { Prefer: '`return=minimal` (RFC 7240): the decision without its explanation.' },
       answers: {
         200: {
-          description: 'The decision, whatever it is; with `Preference-Applied: return=minimal` in its minimal form',
+          description: 'The decision; with `Preference-Applied: return=minimal` in its minimal form',
           schema: z.union([riskCheckAnswer, minimalAnswer]),
         },
       },

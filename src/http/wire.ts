@@ -253,8 +253,8 @@ function momentOf(occurredAtText: string | null | undefined, nowMs: number, at =
   const ms = Date.parse(occurredAtText);
   const path = `${at}occurred_at`;
   if (Number.isNaN(ms)) throw invalid([{ path, message: 'is not a calendar date' }]);
-  if (ms > nowMs + MAX_FUTURE_MS) throw invalid([{ path, message: 'lies more than 5 minutes in the future' }]);
-  if (ms < nowMs - MAX_PAST_MS) throw invalid([{ path, message: 'lies more than 400 days in the past' }]);
+  if (ms > nowMs + MAX_FUTURE_MS) throw invalid([{ path, message: 'is more than 5 minutes in the future' }]);
+  if (ms < nowMs - MAX_PAST_MS) throw invalid([{ path, message: 'is more than 400 days in the past' }]);
   return ms;
 }
 

@@ -71,7 +71,7 @@ export function parseTrustedProxies(text: string): TrustedProxies {
     const hops = /^[1-9][0-9]?$/.test(count) ? Number(count) : 0;
     if (hops < 1 || hops > MAX_HOPS) {
       throw new TrustedProxiesError(
-        `TRUSTED_PROXIES: "${only}" is no number of hops; write hops:1 to hops:${MAX_HOPS}, counting every proxy in front of this service`,
+        `TRUSTED_PROXIES: "${only}" is not a number of hops; write hops:1 to hops:${MAX_HOPS}, counting every proxy in front of this service`,
       );
     }
     return { kind: 'hops', hops };
@@ -86,7 +86,7 @@ export function parseTrustedProxies(text: string): TrustedProxies {
     const cidr = parseCidr(part);
     if (cidr === null) {
       throw new TrustedProxiesError(
-        `TRUSTED_PROXIES: "${part}" is no address block; write blocks such as 10.0.0.0/8 or fd00::/8 separated by commas, unix:, or hops:N alone`,
+        `TRUSTED_PROXIES: "${part}" is not an address block; write blocks such as 10.0.0.0/8 or fd00::/8 separated by commas, unix:, or hops:N alone`,
       );
     }
     if (cidr.prefix === 0) {

@@ -4,7 +4,7 @@ import { type ApiKey, keysText } from '../model/api-keys.ts';
 import { messageOf } from '../model/error-text.ts';
 import { issueSentence } from '../model/issue.ts';
 
-/** How often the file is looked at: no caller whose key was revoked is believed for longer. */
+/** How often the file is checked: a revoked key is accepted no longer than this. */
 const LOOK_MS = 1000;
 
 /** The keys file cannot be used. The message names no secret. */

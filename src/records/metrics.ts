@@ -6,15 +6,15 @@ import type { StoreOperation } from '../store/budget.ts';
 /** Counts what happens. Drivers: Prometheus on Node, Analytics Engine on Workers, {@link noMetrics}. Nothing here throws. */
 export interface Metrics {
   checked(result: CheckResult, seconds: number): void;
-  /** The answer went out, but what it teaches was not stored. */
+  /** A check was answered, but what it teaches was not stored. */
   learnFailed(why: StoreFailure | 'fault'): void;
   storeFailed(operation: StoreOperation, why: StoreFailure): void;
-  /** The embedded store had no room left and gave up what was used longest ago. */
+  /** The in-memory store was full and evicted the least recently used entry. */
   storeEvicted(kind: 'tally' | 'baseline'): void;
   recordFailed(): void;
-  /** A caller asked for what its key has no right to. */
+  /** A call that the caller's key has no right to. */
   rightRefused(caller: string, right: Right): void;
-  /** An issuer was asked for its keys. `stale`: it could not give them, and those of before are used on. */
+  /** A fetch of an issuer's keys. `stale`: it failed, and the cached keys stay in use. */
   keysAsked(issuer: string, outcome: 'fetched' | 'stale' | 'failed'): void;
   /** The exposition of all metrics; null if every process sees only a part. */
   render(): Promise<{ readonly contentType: string; readonly text: string } | null>;

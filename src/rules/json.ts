@@ -33,11 +33,40 @@ export function parseStrictJson(text: string): ParsedJson {
   try {
     value = JSON.parse(source);
   } catch (error) {
-    const message = `Not JSON: ${messageOf(error)}. Comments and trailing commas are not allowed.`;
+    const message = `Not JSON at ${syntaxFault(source, messageOf(error))}. Comments and trailing commas are not allowed.`;
     return { ok: false, problems: [{ code: 'json_syntax', path: '', message }] };
   }
   const problems = keyProblems(source);
   return problems.length === 0 ? { ok: true, value } : { ok: false, problems };
+}
+
+/** Where `JSON.parse` stopped and why. V8 omits the position of an unexpected token, and quotes the text around it. */
+function syntaxFault(source: string, message: string): string {
+  const [, why = message, position = ''] = /^(.*?)(?: in JSON| after JSON)? at position (\d+)/s.exec(message) ?? [];
+  if (position !== '') return `${lineAndColumn(source, Number(position))}: ${why}`;
+  if (!message.startsWith(UNEXPECTED)) {
+    const at = message.includes('end of JSON') ? source.length : 0;
+    return `${lineAndColumn(source, at)}: ${message}`;
+  }
+  let accepted = 0;
+  let refused = source.length;
+  while (refused - accepted > 1) {
+    const middle = Math.floor((accepted + refused) / 2);
+    if (hasUnexpectedToken(source.slice(0, middle))) refused = middle;
+    else accepted = middle;
+  }
+  return `${lineAndColumn(source, accepted)}: ${UNEXPECTED} '${source.slice(accepted, refused)}'`;
+}
+
+const UNEXPECTED = 'Unexpected token';
+
+function hasUnexpectedToken(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return false;
+  } catch (error) {
+    return messageOf(error).startsWith(UNEXPECTED);
+  }
 }
 
 /** Only for texts that `JSON.parse` accepted. */

@@ -52,7 +52,6 @@ export const decisionSchema = z.discriminatedUnion('decision', [
   }),
 ]);
 
-/** A rule, with its `when` and `then`. */
 export function ruleSchema<When extends z.ZodType, Then extends z.ZodType>(when: When, then: Then) {
   return z.strictObject({
     id: id.describe('Unique across all files.'),
@@ -108,7 +107,6 @@ const events = z.strictObject({
   'step_up.succeeded': actionName.optional().describe('Action of a reported step-up. Default: step_up.'),
 });
 
-/** A rule file, with its rules. */
 export function ruleFileSchema<Rule extends z.ZodType>(rule: Rule) {
   return z.strictObject({
     $schema: z.string().optional(),
@@ -175,7 +173,6 @@ const requestCaseSchema = z.strictObject({
   expect: expectation,
 });
 
-/** A test file, with its cases. */
 export function ruleTestFileSchema<Case extends z.ZodType>(each: Case) {
   return z.strictObject({
     $schema: z.string().optional(),

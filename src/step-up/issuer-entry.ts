@@ -13,7 +13,7 @@ const names = z.array(text).min(1).max(64);
 const seconds = z.number().int().min(0);
 
 export const address = z.string().refine((value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol), {
-  error: 'has to be an https address',
+  error: 'must be an https address',
 });
 
 const jwks = z.object({
@@ -28,7 +28,7 @@ const jwks = z.object({
 const algorithms = z
   .array(
     z.enum(ALGORITHMS, {
-      error: `has to be one of ${ALGORITHMS.join(', ')}; "none" and symmetric algorithms (HS256, …) are never accepted`,
+      error: `must be one of ${ALGORITHMS.join(', ')}; "none" and symmetric algorithms (HS256, …) are never accepted`,
     }),
   )
   .min(1);
@@ -41,7 +41,7 @@ const stepUp = z.union(
     z.strictObject({ amr: names }),
   ],
   {
-    error: 'has to be {"claim", "equals"}, {"claim", "includes"}, {"acr_values": […]} or {"amr": […]} and nothing else',
+    error: 'must be {"claim", "equals"}, {"claim", "includes"}, {"acr_values": […]} or {"amr": […]} and nothing else',
   },
 );
 
@@ -77,7 +77,7 @@ const scope = z
 
 const spaceName = z
   .string()
-  .regex(/^[a-z][a-z0-9_-]{0,31}$/, 'has to be 1 to 32 of a-z, 0-9, _ and -, the first a letter, such as "bank"');
+  .regex(/^[a-z][a-z0-9_-]{0,31}$/, 'must be 1 to 32 of a-z, 0-9, _ and -, the first a letter, such as "bank"');
 
 /** Settings of every entry; a preset supplies defaults. */
 export const shared = {
@@ -97,7 +97,7 @@ export const shared = {
     .refine((values) => new Set(values).size === values.length, { error: 'names a value twice' })
     .optional(),
   acr_numbers: z.boolean().optional(),
-  max_age: seconds.min(1, 'has to be at least 1: coming back from a provider takes time').optional(),
+  max_age: seconds.min(1, 'must be at least 1: coming back from a provider takes time').optional(),
   clock_tolerance_s: seconds.max(300).optional(),
   max_lifetime_s: seconds.min(1).optional(),
   keys_cache_s: seconds.min(1).optional(),
@@ -116,8 +116,8 @@ export type SharedSettings = z.output<z.ZodObject<typeof shared>>;
 /** Host name with optional port: no scheme, no path. */
 export const host = z
   .string()
-  .regex(/^[a-z0-9.-]+(:\d+)?$/i, 'has to be a host name such as "example.eu.auth0.com", without scheme and path');
-export const urlPart = z.string().regex(/^[\w.~-]+$/, 'has to be one part of a path');
+  .regex(/^[a-z0-9.-]+(:\d+)?$/i, 'must be a host name such as "example.eu.auth0.com", without scheme and path');
+export const urlPart = z.string().regex(/^[\w.~-]+$/, 'must be one part of a path');
 
 /** What a preset knows about its provider. */
 export interface Preset {

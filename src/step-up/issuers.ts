@@ -33,12 +33,17 @@ const entry = z.discriminatedUnion(
   'preset',
   [plain.schema, ...(PRESETS.map(({ schema }) => schema) as Schemas<typeof PRESETS>)],
   {
-    error: ({ code }) =>
+    error: ({ code, input }) =>
       code === 'invalid_union'
-        ? `has to be ${PRESET_NAMES.slice(0, -1).join(', ')} or ${PRESET_NAMES.at(-1)}, or left out`
+        ? `must be ${PRESET_NAMES.slice(0, -1).join(', ')} or ${PRESET_NAMES.at(-1)}, or left out; found ${foundPreset(input)}`
         : undefined,
   },
 );
+
+function foundPreset(input: unknown): string {
+  const found = typeof input === 'object' && input !== null && 'preset' in input ? input.preset : input;
+  return JSON.stringify(found)?.slice(0, 100) ?? 'nothing';
+}
 
 /** One entry. Whether it may leave out its subject space depends on the other entries. */
 type LoneEntry = Omit<IssuerSettings, 'subjects'> & { readonly subjects: string | null };
@@ -71,10 +76,7 @@ const issuer = entry.transform(({ presetName, settings, preset }, context): Lone
   }
   const survives = mark !== null && survivesRefresh(mark);
   if (survives && settings.auth_time === 'or_iat') {
-    problem(
-      'auth_time',
-      'has to be "required" where acr or amr marks the step-up: a refresh keeps both and renews iat',
-    );
+    problem('auth_time', 'must be "required" where acr or amr marks the step-up: a refresh keeps both and renews iat');
   }
   if (keys === undefined || audience === undefined || allowed === null || mark === null) return z.NEVER;
   return {

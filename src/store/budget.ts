@@ -15,7 +15,6 @@ export interface Budget {
   readonly onFailure?: (operation: StoreOperation, code: StoreFailure) => void;
 }
 
-/** Operations of the store. */
 export type StoreOperation = Exclude<keyof Store, 'driver' | 'close'>;
 
 /**

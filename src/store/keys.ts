@@ -35,7 +35,6 @@ export function subjectPseudonym(pseudonym: Pseudonymize, subject: SubjectName):
   return pseudonym('subject', subjectText(subject));
 }
 
-/** Key of the counters of a subject. */
 export function subjectCountersKey(subject: Pseudonym): string {
   return `sg:{s:${part(subject)}}:tally`;
 }
@@ -55,7 +54,6 @@ export function addressCountersKey(network: Pseudonym, address: Pseudonym): stri
   return `sg:{n:${part(network)}}:a:${part(address)}`;
 }
 
-/** Key of the counters of a device. */
 export function deviceCountersKey(device: Pseudonym): string {
   return `sg:{d:${part(device)}}:tally`;
 }

@@ -64,7 +64,7 @@ export function edgeData(
   };
 }
 
-/** Reads files of one folder of the assets; the host of their address is never looked at. */
+/** Reads files of one folder of the assets; the host of the URL does not matter. */
 export function readerOf(assets: Assets, folder: string): ReadFile {
   return async (name) => {
     const response = await assets.fetch(`https://assets/${folder}/${name}`);

@@ -43,16 +43,16 @@ export interface FetchedListsOptions {
   readonly keepAlive: (reading: Promise<void>) => void;
 }
 
-/** Reads all lists once, for the first who asks. Until they are there, everybody waits for them, but not for long. */
+/** Address lists that are read once, at the first check. Checks before that wait a limited time. */
 export interface FetchedLists extends Reputation {
-  /** Begins to read, unless that is done or somebody else is at it. */
+  /** Starts reading, unless it is done or under way. */
   warm(): void;
 }
 
 /**
- * The lists that lie beside the program. They are read once into a memory that sources share; on Workers nothing may wait for a
- * promise of another request, so those who come while they are read look at the memory again and again. When they do not come in
- * time every public address has the standing `lists_unavailable`.
+ * The lists in the Worker's assets, read once into a memory that requests share. On Workers a request cannot wait for another one's
+ * promise, so requests that arrive meanwhile poll the memory. If the lists are late, every public address has the standing
+ * `lists_unavailable`.
  */
 export function fetchedLists({
   memory,

@@ -8,7 +8,7 @@ import type { LinkOptions, RedisStoreOptions } from '../store/redis/redis.ts';
 import { parseRedisUrl, RedisUrlError } from '../store/redis/url.ts';
 import type { PartwiseStore } from '../store/store.ts';
 
-/** Which Redis, and whom to tell about its connections. Certificates are checked by the runtime, against its own authorities. */
+/** The runtime verifies certificates against its own authorities. */
 export type RedisPerRequestOptions = Omit<RedisStoreOptions, 'tls' | 'onRebuild'>;
 
 /**
@@ -20,7 +20,7 @@ export type RedisPerRequestOptions = Omit<RedisStoreOptions, 'tls' | 'onRebuild'
  * @throws RedisUrlError when the URL cannot be understood, or names a cluster or sentinels.
  */
 export function redisPerRequest(options: RedisPerRequestOptions): PartwiseStore {
-  // What one request asks in the same breath goes out together; nothing of another request may be waited for.
+  // Commands of one turn are sent together; a request must not wait for another one's promise.
   const link = requestLink(standaloneTarget(options.url), options);
   return storeOver('redis', redisBackend(redisCommands(link), queueMicrotask));
 }
@@ -45,15 +45,15 @@ function requestLink(target: StandaloneTarget, options: LinkOptions): RedisLink 
   let isClosed = false;
   let opened: Connection | null = null;
   const report = (error: unknown): void => {
-    // What a connection says while it is being closed concerns nobody.
-    if (!isClosed) options.onConnectionError?.(connectionMessage(error));
+    // Errors while closing are expected.
+    if (!isClosed) options.onConnectionError?.(connectionMessage(error), `${target.node.host}:${target.node.port}`);
   };
 
   async function ask<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
     if (isClosed) throw new StoreError('unreachable', 'the connection of this request is closed already');
     opened ??= open(target, options.timeoutMs ?? 1000, report);
     const [greeting, reply] = await Promise.allSettled([opened.greeted, command(opened.redis)]);
-    // Why the server would not be spoken to says more than what it then said to the command.
+    // A refused greeting explains more than the refused command.
     if (greeting.status === 'rejected') throw storeErrorOf(greeting.reason);
     if (reply.status === 'rejected') throw storeErrorOf(reply.reason);
     return reply.value;
@@ -73,7 +73,7 @@ function requestLink(target: StandaloneTarget, options: LinkOptions): RedisLink 
 
 interface Connection {
   readonly redis: Redis;
-  /** Rejects when the server refused the password or the database: whatever was sent after them does not count. */
+  /** Rejects when the server refused password or database: commands sent after them do not count. */
   readonly greeted: Promise<void>;
 }
 
@@ -113,7 +113,7 @@ async function greet(redis: Redis, target: StandaloneTarget, report: (error: unk
   }
 }
 
-/** A password that the server does not ask for is no reason to stay away, here as on Node. */
+/** A password that the server does not require is accepted, as on Node. */
 function acceptOpenServer(error: unknown): void {
   if (!/without any password configured/.test(messageOf(error))) throw error;
 }

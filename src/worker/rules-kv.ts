@@ -12,38 +12,37 @@ export interface RulesNamespace {
   get(key: string): Promise<string | null>;
 }
 
-/** The key under which the rules stand: all files in one value, so that no request sees half of a change. */
+/** Key of the rules. All files are in one value, so that a change is atomic. */
 export const RULES_KEY = 'rules';
 
-/** What stands there: the file that `npm run build:worker` writes, `build/worker/rules.json`. */
+/** The value: `build/worker/rules.json`, written by `npm run build:worker`. */
 const ruleFiles = z.array(z.strictObject({ name: z.string().min(1), text: z.string() }));
 
-/** Which namespace, and whom to tell. */
 export interface RulesInKvOptions {
   readonly namespace: RulesNamespace;
   readonly catalog: FactCatalog;
   /** As for `compileRules`. */
   readonly unmet?: UnmetAcrValues;
-  /** The rules that the Worker carries: in force until there are newer ones, and again when those are deleted. */
+  /** Active until the namespace has rules, and again when those are deleted. */
   readonly bundled: RuleSet;
-  /** Least time between two looks, in milliseconds. */
+  /** Shortest time between two reads, in milliseconds. */
   readonly everyMs: number;
   readonly onSwap: (ruleSet: RuleSet) => void;
-  /** Called once for each new value that is refused; the current set goes on. */
+  /** Called once for each new value that is refused; the current rules stay active. */
   readonly onRefused: (error: RulesError) => void;
 }
 
-/** Rules in a KV namespace that replace those that the Worker carries. */
+/** Rules in a KV namespace that replace the bundled ones. */
 export interface RulesInKv {
-  /** The next look, when it is due: to be run beside the request, never waited for by it. Null otherwise. */
+  /** The next read if it is due, to run outside the path of the request; null otherwise. */
   due(nowMs: number): (() => Promise<void>) | null;
-  /** Why what is stored there is not in force; null while it is, or nothing is stored. */
+  /** Why the stored value is not active; null if it is, or nothing is stored. */
   problem(): string | null;
 }
 
 /**
- * Follows the rules in a namespace. A value counts as a whole after it validates; one that is refused, and a namespace that cannot be
- * read, leave the set in force as it is.
+ * Reloads rules from a namespace. A value is activated as a whole if it is valid; otherwise, and while the namespace cannot be read,
+ * the current rules stay active.
  */
 export function rulesInKv(options: RulesInKvOptions): RulesInKv {
   const { namespace, catalog, unmet, bundled, everyMs, onSwap, onRefused } = options;

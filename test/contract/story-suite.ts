@@ -60,7 +60,7 @@ export function storySuite(open: OpenService): void {
   const happened = (body: object) => told('/v1/events', { subject: 'ann', ...body }, 202);
   const codes = (answer: { reasons: { code: string }[] }): string[] => answer.reasons.map(({ code }) => code);
 
-  test('A subject of Amsterdam through a week: home, a thief in São Paulo, a flight, Tor, an attack', async () => {
+  test('A subject of Amsterdam is judged as expected through a week: home, a thief in São Paulo, a flight, Tor, an attack', async () => {
     const now = Math.floor(Date.now() / 1000);
     const at = (secondsAgo: number): string => new Date((now - secondsAgo) * 1000).toISOString();
     const home = { ip: AMSTERDAM, device: LAPTOP, user_agent: FIREFOX };

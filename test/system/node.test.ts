@@ -5,7 +5,8 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { freePort } from '../support/servers/redis.ts';
+import { BUNDLED_SHARDS } from '../support/geo/built.ts';
+import { freePort, startRedis, until } from '../support/servers/redis.ts';
 import { KEY, post, RULES, raw, untilBusy, type Workshop, workshop } from '../support/servers/stepgate.ts';
 
 let shop: Workshop;
@@ -134,6 +135,23 @@ describe('a started server', () => {
   });
 });
 
+test('A server whose Redis is away logs that once, with its address, and once that it is back', async () => {
+  const redis = await startRedis();
+  shop.onTidy(() => redis.stop());
+  const { lines } = await shop.start({ REDIS_URL: redis.url });
+  const ofRedis = () => lines.map((line) => JSON.parse(line)).filter(({ msg }) => /connect.* to Redis/.test(msg));
+  await redis.kill();
+  await until(() => ofRedis().length > 0);
+  // Several attempts to reconnect.
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  await redis.start();
+  await until(() => ofRedis().some(({ msg }) => msg === 'connected to Redis again'));
+  const server = `127.0.0.1:${redis.port}`;
+  expect([...new Set(ofRedis().map((line) => line.server))]).toEqual([server]);
+  expect(new Set(ofRedis().map(({ msg, problem }) => `${msg} ${problem}`)).size).toBe(ofRedis().length);
+  expect(ofRedis().at(-1)).toMatchObject({ msg: 'connected to Redis again', down_s: expect.any(Number) });
+});
+
 describe('over a real connection', () => {
   /** @see https://github.com/nodejs/node/issues/60617 */
   test('Idle connections are kept longer than gateways keep them', async () => {
@@ -218,7 +236,7 @@ describe('told to stop', () => {
     await cut;
   });
 
-  test('Twice, stops once', async () => {
+  test('A server that is stopped twice stops once', async () => {
     const { server } = await shop.start();
     expect(server.stop()).toBe(server.stop());
     await server.stop();
@@ -227,7 +245,7 @@ describe('told to stop', () => {
 
 describe('as a process', () => {
   test('The process prints a request that works when pasted, and exits 0 on SIGTERM', async () => {
-    const child = run({ PORT: '0', RULES_DIR: shop.dir });
+    const child = run({ PORT: '0', RULES_DIR: shop.dir, GEO_DIR: BUNDLED_SHARDS });
     const printed = await child.saw(/curl [\s\S]*\}'/);
     const key = /Bearer ([^']+)'/.exec(printed)?.[1];
     const url = /curl -s (\S+)/.exec(printed)?.[1] ?? '';
@@ -244,6 +262,24 @@ describe('as a process', () => {
       .split('\n')
       .map((line) => JSON.parse(line).msg);
     expect(messages.slice(-2)).toEqual(['stopping', 'stopped']);
+  });
+
+  test('The process in development prints its greeting before its log', async () => {
+    const child = run({ PORT: '0', GEO_DIR: BUNDLED_SHARDS }, ['sh', '-c', '"$0" src/node.ts 2>&1', process.execPath]);
+    const printed = await child.saw(/"msg":"listening"/);
+    expect(printed).toMatch(/^Stepgate listens on /);
+    expect(printed).toContain('these routes list methods');
+    expect(printed.indexOf('curl -s')).toBeLessThan(printed.indexOf('{"level"'));
+  });
+
+  test('The process on a terminal shows warnings only, unless LOG_LEVEL asks for more', async () => {
+    const terminal = ['python3', '-c', 'import pty, sys; pty.spawn(sys.argv[1:])', process.execPath, 'src/node.ts'];
+    const quiet = run({ PORT: '0', RULES_DIR: shop.dir, GEO_DIR: BUNDLED_SHARDS }, terminal);
+    const printed = await quiet.saw(/curl [\s\S]*\}'/);
+    expect(printed).toContain('Log: warnings and errors; LOG_LEVEL=info shows each decision');
+    expect(printed).not.toContain('"level"');
+    const loud = run({ PORT: '0', RULES_DIR: shop.dir, GEO_DIR: BUNDLED_SHARDS, LOG_LEVEL: 'info' }, terminal);
+    expect(await loud.saw(/"msg":"listening"/)).not.toContain('LOG_LEVEL=info');
   });
 
   test('The process says in a line, not in a stack trace, that its port is taken, and exits 1', async () => {
@@ -264,7 +300,7 @@ describe('as a process', () => {
     expect(await keyed.saw(/curl [\s\S]*\}'/)).not.toContain('Set PRIVACY_KEY');
   });
 
-  test('A second SIGTERM ends it at once', async () => {
+  test('A second SIGTERM ends the process at once', async () => {
     const child = run(shop.environment());
     const printed = await child.saw(/http:\/\/127\.0\.0\.1:\d+/);
     const { port } = new URL(/http:\/\/127\.0\.0\.1:\d+/.exec(printed)?.[0] ?? '');
@@ -346,8 +382,8 @@ function reachable(port: number): Promise<boolean> {
   });
 }
 
-function run(env: NodeJS.ProcessEnv) {
-  const child: ChildProcess = spawn(process.execPath, ['src/node.ts'], {
+function run(env: NodeJS.ProcessEnv, [command = '', ...args]: readonly string[] = [process.execPath, 'src/node.ts']) {
+  const child: ChildProcess = spawn(command, args, {
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

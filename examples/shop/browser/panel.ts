@@ -52,7 +52,7 @@ feed.addEventListener('message', ({ data }) => receive(JSON.parse(data)));
 feed.addEventListener('live', () => {
   isLive = true;
 });
-// A page that is left must not hold one of the few connections that a browser keeps to one host.
+// A page that is left must not keep one of the browser's few connections per host.
 addEventListener('pagehide', () => feed.close());
 addEventListener('pageshow', (event) => {
   if (event.persisted) location.reload();
@@ -240,7 +240,7 @@ async function post(path: string, body: FormData = new FormData()): Promise<Resp
   throw new Error(message);
 }
 
-/** For everybody to see, and read out by a screen reader. */
+/** Visible, and announced by screen readers. */
 function say(text: string): void {
   element('[data-status]').textContent = text;
 }

@@ -1,8 +1,8 @@
 import { collectDevice, stepUpFetch } from '@stepgate/browser';
 
 /**
- * Makes guarded forms better than they are: the device goes along, and a step-up is asked for in place. Where this script is
- * blocked the forms are sent by the browser itself, and the shop asks on a page of its own.
+ * Enhances guarded forms: sends the device, and asks for a step-up in a dialog. Without this script the browser submits the forms,
+ * and the shop asks on a page.
  */
 
 const KEPT = 'kept-form';
@@ -21,12 +21,12 @@ let sending: HTMLFormElement | null = null;
 /** Whether the current form is submitted automatically, after a confirmation. */
 let resumes = false;
 
-// Begun with the page, so that it is there when a form is sent.
+// Started with the page, so that it is ready when a form is sent.
 const device = collectDevice({ timeoutMs: 5000 });
 const guardedFetch = stepUpFetch({
   collect: () => device,
   onStepUp: ({ acrValues, maxAge, reason }) => {
-    // The provider confirmed what was confirmed before, and might do so for ever.
+    // The provider confirmed again without asking; do not loop.
     if (resumes && reason?.startsWith('replayed') === true) throw new Error(UNASKED);
     return ask(acrValues, maxAge);
   },
@@ -47,7 +47,7 @@ async function send(form: HTMLFormElement): Promise<void> {
     });
     const answer: { location?: string; message?: string } = await response.json();
     if (response.ok && answer.location !== undefined) {
-      // Replaced and not added: the way back leads to the basket, not to a form that was sent.
+      // Replaces the entry, so that the back button leads to the basket, not to a submitted form.
       location.replace(answer.location);
       return;
     }
@@ -59,7 +59,7 @@ async function send(form: HTMLFormElement): Promise<void> {
   }
 }
 
-/** Asks in a dialog, whose form leads to the provider and back to this page; resolves only where the person declines. */
+/** Opens a dialog whose form leads to the provider and back to this page; resolves only if the user declines. */
 function ask(acrValues: readonly string[], maxAge: number | null): Promise<false> {
   const form = dialog?.querySelector('form');
   if (dialog === null || form == null || sending === null) throw new Error(FAILED);
@@ -93,7 +93,7 @@ function showError(form: HTMLFormElement, error: unknown): void {
   form.querySelector('button')?.focus();
 }
 
-/** What was typed comes back with its owner. Of this tab alone, and gone with it. */
+/** Restores typed values after the step-up, in this tab only. */
 function keep(form: HTMLFormElement): void {
   const fields = [...new FormData(form)].filter((field): field is [string, string] => typeof field[1] === 'string');
   sessionStorage.setItem(KEPT, JSON.stringify(fields));
@@ -105,7 +105,7 @@ function refill(form: HTMLFormElement): void {
   for (const [name, value] of fields) set(form, name, value);
 }
 
-// A page from the back-forward cache may show what has been ordered meanwhile.
+// A page from the back-forward cache may show items ordered meanwhile.
 addEventListener('pageshow', (event) => {
   if (event.persisted) location.reload();
 });

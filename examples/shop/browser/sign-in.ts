@@ -11,7 +11,7 @@ interface Next {
   readonly next: string;
 }
 
-/** The ceremonies of the log-in pages. Everything else on them works without a script. */
+/** WebAuthn ceremonies of the log-in pages. Everything else works without a script. */
 
 const problem = document.querySelector<HTMLElement>('[data-ceremony-problem]');
 
@@ -37,7 +37,7 @@ for (const button of document.querySelectorAll<HTMLButtonElement>('[data-enrol]'
   );
 }
 
-/** `T` is what the provider that serves this script answers. */
+/** `T` is the answer of the provider that serves this script. */
 async function post<T>(path: string, body?: object): Promise<T> {
   const response = await fetch(path, {
     method: 'POST',

@@ -10,7 +10,7 @@ export interface Caddy {
 }
 
 export interface CaddyOptions {
-  /** Where it keeps what it keeps. */
+  /** Directory for its data. */
   readonly dir: string;
   readonly appPort: number;
   readonly stepgateUrl: string;
@@ -62,7 +62,7 @@ async function end(child: ChildProcess, ended: Promise<unknown>): Promise<void> 
   await ended;
 }
 
-/** Caddy takes no port 0: it is asked for one that was free a moment ago. */
+/** Caddy does not support port 0: this finds a port that was free a moment ago. */
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

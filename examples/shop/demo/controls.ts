@@ -13,26 +13,26 @@ import type { FeedEvent } from './feed-event.ts';
 import { guidePage, stuckPage } from './guide.ts';
 import { PLACE_COOKIE, PLACES, placeNamed, type Who } from './places.ts';
 
-/** What the thief's browser takes along from yours. */
+/** What the thief copies from your browser. */
 export interface Loot {
-  /** Cookies that make the session, by name. */
+  /** Session cookies by name. */
   readonly session: readonly (readonly [name: string, value: string])[];
   readonly device: string | null;
 }
 
-/** What the controls of the two browsers share. */
+/** Shared by the controls of both browsers. */
 export interface ControlsOptions {
   readonly who: Who;
   /** Under which browsers reach the front of these controls. */
   readonly origin: string;
   readonly feed: Feed;
   readonly assets: Assets;
-  /** By a code that is good once. */
+  /** By a one-time code. */
   readonly loot: Map<string, Loot>;
   /** Address of the thief's browser. */
   readonly thiefOrigin: () => string;
   readonly variant: 'middleware' | 'gateway';
-  /** Puts the whole demo back to its start. */
+  /** Resets the whole demo. */
   readonly startOver: () => Promise<void>;
 }
 
@@ -40,8 +40,7 @@ const DEVICE_COOKIE = '__Host-stepgate-device';
 const PROOF_COOKIE = '__Host-stepgate-su';
 
 /**
- * What the demo answers under `/demo/…` of every front: the panel, the decisions as they are made, and the switches. None of
- * it is part of the shop.
+ * Routes of the demo under `/demo/…` of every front: the panel, live decisions, switches. Not part of the shop.
  */
 export function controlsApp(options: ControlsOptions): Hono {
   const { who, origin, feed, assets, loot, thiefOrigin, variant, startOver } = options;

@@ -3,12 +3,12 @@ import { z } from 'zod';
 const factValue = z.union([z.number(), z.string(), z.boolean(), z.array(z.string())]);
 const facts = z.record(z.string(), factValue);
 
-/** A decision record of Stepgate's log, as far as the demo shows it. */
+/** The part of a decision record that the demo shows. */
 export const decisionRecord = z.object({
   type: z.literal('decision'),
   /** Id of the check, as in its answer. */
   id: z.string(),
-  /** Pseudonyms; null where the request named none. */
+  /** Pseudonyms; null if the request had none. */
   subject: z.string().nullable(),
   address: z.string().nullable(),
   occurred_at: z.string(),

@@ -4,14 +4,14 @@ import type { DecisionRecord, FactValue } from './decision-record.ts';
 import type { FeedDecision, FeedEvent } from './feed-event.ts';
 import type { Place, Who } from './places.ts';
 
-/** Events for the panel, live and again for a panel that opens later. */
+/** Events for the panel, live and replayed for a panel that opens later. */
 export interface Feed {
   publish(event: FeedEvent): void;
-  /** What was published lately, oldest first. */
+  /** Recent events, oldest first. */
   recent(): readonly FeedEvent[];
   /** Calls back for each event from now on, until the returned function is called. */
   follow(listener: (event: FeedEvent) => void): () => void;
-  /** Forgets what was published. */
+  /** Forgets all events. */
   reset(): void;
 }
 
@@ -47,7 +47,7 @@ export interface Origin {
   readonly place: Place;
 }
 
-/** Tells decision records in the words of the rule file. `originOf` knows the pseudonyms of the addresses that the demo plays with. */
+/** Describes decision records with the texts of the rule file. `originOf` resolves the pseudonyms of the demo's addresses. */
 export async function recordTeller(
   rulesFile: string,
   originOf: (pseudonym: string) => Origin | undefined,
@@ -88,7 +88,7 @@ export async function recordTeller(
   };
 }
 
-/** Signals name their facts after themselves, but for what `velocity` counts. */
+/** Facts are named after their signal, except those of `velocity`. */
 function factsOf(signal: string, facts: DecisionRecord['facts']): { name: string; value: string }[] {
   const isOf = (name: string): boolean =>
     signal === 'velocity'

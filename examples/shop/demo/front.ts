@@ -13,32 +13,31 @@ import { getRequestListener } from '@hono/node-server';
 import { parse } from 'hono/utils/cookie';
 import { PLACE_COOKIE, placeNamed, type Who } from './places.ts';
 
-/** Sits between a browser and a part of the demo, and plays the internet. */
+/** Proxy between a browser and a part of the demo that simulates the internet. */
 export interface FrontOptions {
   readonly who: Who;
-  /** Serves `/demo/…`: the panel and what it asks for. */
+  /** Serves `/demo/…`: the panel and its calls. */
   readonly controls: (request: Request) => Response | Promise<Response>;
-  /** Put at the end of every page. */
+  /** Appended to every page. */
   readonly panel: string;
-  /** What becomes of a request on its way, and of the address that an answer sends the browser to. */
+  /** Changes requests, and the addresses of redirects. */
   readonly disguise?: {
     readonly headers: (headers: IncomingHttpHeaders) => IncomingHttpHeaders;
     readonly location: (location: string) => string;
   };
 }
 
-/** A front that listens; it answers 503 until `lead` says where to. */
+/** A listening front; it answers 503 until `lead` is called. */
 export interface Front {
   readonly port: number;
-  /** Requests go to this port of 127.0.0.1 from now on. */
+  /** Sends requests to this port of 127.0.0.1. */
   lead(port: number): void;
   close(): Promise<void>;
 }
 
 /**
- * Starts a front on a free port of 127.0.0.1. It is the one thing in the demo that may say where a request comes from: it
- * overwrites `X-Forwarded-For` with the address of the place that the panel chose, as the outermost proxy of a real site
- * does with the address it sees.
+ * Starts a front on a free port of 127.0.0.1. It sets the client address: it overwrites `X-Forwarded-For` with the address of the
+ * place chosen in the panel, as the outermost proxy of a real site does with the peer's address.
  */
 export async function startFront(options: FrontOptions): Promise<Front> {
   let upstream: number | null = null;

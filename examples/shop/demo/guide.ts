@@ -3,7 +3,7 @@ import { ICON, type Theme } from '../theme.ts';
 
 type Html = ReturnType<typeof html>;
 
-/** The first page of the demo: what there is, what to try. */
+/** First page of the demo: what to try. */
 export function guidePage(theme: Theme, variant: 'middleware' | 'gateway'): Html {
   return document(
     theme,
@@ -55,7 +55,7 @@ export function guidePage(theme: Theme, variant: 'middleware' | 'gateway'): Html
   );
 }
 
-/** Where the thief ends when the shop sends them to confirm. */
+/** Shown to the thief when the shop asks for a step-up. */
 export function stuckPage(theme: Theme): Html {
   return document(
     theme,

@@ -1,11 +1,11 @@
-/** Somewhere that the demo can pretend a request comes from. */
+/** A place that the demo can simulate. */
 export interface Place {
   readonly id: 'home' | 'sao-paulo' | 'tor' | 'data-centre';
   readonly name: string;
   readonly hint: string;
   /** One address for each of the two browsers, so that the log distinguishes them. They are real, so the geo data knows them. */
   readonly address: { readonly you: string; readonly thief: string };
-  /** Where the map shows it, in degrees. */
+  /** Position on the map, in degrees. */
   readonly at: { readonly lat: number; readonly lon: number };
   /** Whether the address says where the person is. */
   readonly isPlace: boolean;
@@ -59,7 +59,7 @@ export const LISTED: readonly { readonly category: 'tor' | 'datacenter'; readonl
 
 export const PLACE_COOKIE = 'demo-place';
 
-/** The place that a cookie names; at home where it names none. */
+/** The place named by a cookie; home by default. */
 export function placeNamed(id: string | undefined): Place {
   return PLACES.find((place) => place.id === id) ?? HOME;
 }

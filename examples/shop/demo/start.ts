@@ -30,9 +30,8 @@ import { thiefDisguise } from './thief.ts';
 /** How the shop is protected: it asks Stepgate itself, or Caddy asks in front of it. */
 export type Variant = 'middleware' | 'gateway';
 
-/** The demo, running. */
 export interface Demo {
-  /** The page that says what to try. */
+  /** URL of the guide. */
   readonly guide: string;
   readonly shop: string;
   readonly thief: string;
@@ -68,8 +67,8 @@ const RULES_DIR = join(import.meta.dirname, '../rules');
 const LOOPBACK = '127.0.0.1/32';
 
 /**
- * Starts everything on free ports of loopback: Stepgate with the embedded store, the provider, the shop, Caddy where it
- * decides, and a front before each part that browsers reach. Nothing outlives `stop`.
+ * Starts everything on free ports of loopback: Stepgate with the in-memory store, the provider, the shop, Caddy if requested, and a
+ * front for each part that browsers reach. `stop` ends all of it.
  */
 export async function startDemo(variant: Variant): Promise<Demo> {
   const cleanups: (() => Promise<unknown>)[] = [];
@@ -110,7 +109,7 @@ async function startParts(
     for (const { id } of PEOPLE) await client?.subjects.erase(id);
   };
 
-  // Fronts come first: every other part has to know under which address browsers reach it.
+  // Fronts first: every other part must know its public address.
   const controlled = async (who: 'you' | 'thief', host: string, shopHost: () => { shop: string; issuer: string }) => {
     let controls: ReturnType<typeof controlsApp> | null = null;
     const front = await startFront({
@@ -133,7 +132,7 @@ async function startParts(
     });
     return { front, origin };
   };
-  // Passkeys need a name, so that the shop is at `localhost`; cookies do not mind the port, so that the thief is at 127.0.0.1.
+  // Passkeys need a host name, so the shop is at `localhost`; cookies ignore the port, so the thief is at 127.0.0.1.
   const hosts = { shop: '', issuer: '' };
   const shopFront = await controlled('you', 'localhost', () => hosts);
   const issuerFront = await controlled('you', 'localhost', () => hosts);
@@ -142,7 +141,7 @@ async function startParts(
   hosts.issuer = issuerFront.origin;
   thiefOrigin.value = thiefFront.origin;
 
-  // Before Stepgate, which asks it for its keys at once.
+  // Before Stepgate, which fetches its keys at start.
   const providerPort = await startProvider({
     accounts,
     issuer: issuerFront.origin,
@@ -220,7 +219,7 @@ interface StepgateParts {
   readonly onStop: (cleanup: () => Promise<unknown>) => void;
 }
 
-/** Starts Stepgate, and has its decisions published on the feed. */
+/** Starts Stepgate and publishes its decisions on the feed. */
 async function openStepgate(parts: StepgateParts): Promise<{ url: string; client: StepgateClient }> {
   const { feed, secrets } = parts;
   const origins = new Map<string, Origin>();
@@ -292,7 +291,7 @@ function settingsOf({ dir, secrets, shop, issuer }: StepgateParts): { readonly [
   };
 }
 
-/** Decisions teach after they are answered; a moment later the sightings have them. */
+/** Decisions teach after the answer, so the sightings follow a moment later. */
 const LEARNED_MS = 60;
 
 async function tellSightings(feed: Feed, client: StepgateClient, subject: string): Promise<void> {

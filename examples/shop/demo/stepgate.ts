@@ -9,23 +9,23 @@ import { type DecisionRecord, decisionRecord } from './decision-record.ts';
 /** The command of the Stepgate in this repository; elsewhere it is `npx stepgate`, or the container. */
 const COMMAND = resolve(import.meta.dirname, '../../../src/cli.ts');
 const ERROR = 50;
-/** Characters of its output that are kept to say why it ended. */
+/** Characters of its output kept for the error message. */
 const KEPT = 4000;
 
-/** Stepgate as a process of its own. */
+/** Stepgate as its own process. */
 export interface RunningStepgate {
   readonly url: string;
   stop(): Promise<void>;
 }
 
 export interface StepgateOptions {
-  /** Its settings: nothing else of the environment is passed on. */
+  /** Its settings; nothing else of the environment is passed on. */
   readonly settings: { readonly [name: string]: string };
   /** Called for each decision record that it writes. */
   readonly onRecord: (record: DecisionRecord) => void;
 }
 
-/** Address lists of one's own: what `stepgate lists build` makes of text files. */
+/** Own address lists, built from text files by `stepgate lists build`. */
 export async function buildLists(
   dir: string,
   lists: readonly { readonly category: string; readonly text: string }[],

@@ -4,7 +4,7 @@ import { returnPath } from '../shop/return-path.ts';
 import type { FrontOptions } from './front.ts';
 
 const USER_AGENT = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:144.0) Gecko/20100101 Firefox/144.0';
-/** What the client of another machine would say. It has the same components as yours, with other hashes. */
+/** Device claim of another machine: the same components as yours with other hashes. */
 const DEVICE = deviceHeader({
   fingerprint: '9e107d9d372bb6826bd81d3542a419d6',
   confidence: 0.6,
@@ -14,8 +14,8 @@ const DEVICE = deviceHeader({
 });
 
 /**
- * Makes a tab of your own browser look like another machine: another browser, another fingerprint. It is also told to the
- * shop as the shop's own address, as it would be for anybody who opens the shop.
+ * Makes a tab of your own browser look like another machine, with another browser and fingerprint, that visits the shop under the
+ * shop's own address.
  */
 export function thiefDisguise(
   hosts: () => { readonly shop: string; readonly issuer: string },
@@ -33,7 +33,7 @@ export function thiefDisguise(
     },
     location(location) {
       const { shop, issuer } = hosts();
-      // The real browser is logged in at the provider, and a thief's is not.
+      // The real browser is logged in at the provider; a thief's is not.
       if (location.startsWith(issuer)) return '/demo/stuck';
       return location.startsWith(`${shop}/`) ? returnPath(location, shop) : location;
     },

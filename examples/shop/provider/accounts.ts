@@ -20,17 +20,16 @@ export interface Account {
   readonly passkeys: Map<string, WebAuthnCredential>;
 }
 
-/** The provider's people. In memory, as all of the demo is. */
+/** The provider's users, in memory like the whole demo. */
 export interface Accounts {
   byId(id: string): Account | null;
   byName(userName: string): Account | null;
-  /** Takes everybody's passkeys away, as at the start. */
+  /** Removes all passkeys. */
   reset(): void;
-  /** Null for a wrong password and for an unknown name alike, after the same work. */
+  /** Null for a wrong password or an unknown name, in the same time. */
   withPassword(userName: string, password: string): Promise<Account | null>;
 }
 
-/** What a new account is made of. */
 export interface NewAccount extends Pick<Account, 'id' | 'userName' | 'name' | 'email' | 'role'> {
   readonly plainPassword: string;
 }

@@ -6,7 +6,7 @@ interface Stored {
 }
 
 /**
- * Storage of a provider, shared by every process that serves it: what it holds outlives a change of keys and a restart.
+ * Storage of a provider, shared by all its processes; it survives a change of keys and a restart.
  * Given as the provider's setting `adapter`.
  */
 export function database(): (model: string) => object {

@@ -5,20 +5,20 @@ import type { Accounts } from './accounts.ts';
 import { CLASSES, classAsked, rankOf, TWO_FACTORS } from './classes.ts';
 import { database } from './database.ts';
 
-/** Who may ask the provider, and for which API. */
+/** Client and API of the provider. */
 export interface ProviderOptions {
   /** Address under which browsers and the shop reach the provider. */
   readonly issuer: string;
   readonly accounts: Accounts;
   readonly client: { readonly id: string; readonly secret: string; readonly redirectUri: string };
-  /** Audience of the access tokens, and so of the proofs that Stepgate takes. */
+  /** Audience of the access tokens, which Stepgate accepts as proofs. */
   readonly api: string;
 }
 
-/** Signs access tokens: the algorithm has to be in the `algorithms` of Stepgate's entry for this issuer. */
+/** Signs access tokens: must be in `algorithms` of Stepgate's entry for this issuer. */
 export const SIGNED_WITH = 'ES256';
 
-/** How long an access token lives, in seconds. As a proof it is good for less: as long as the rules say in `max_age`. */
+/** Life of an access token, in seconds. As a proof it counts for `max_age` of the rules only. */
 const ACCESS_TOKEN_S = 3600;
 const DAY_S = 86_400;
 
@@ -80,8 +80,7 @@ export async function openProvider({ issuer, accounts, client, api }: ProviderOp
 }
 
 /**
- * The provider knows `max_age` and `prompt` by itself, `max_age=0` as `prompt=login`; that a session is too weak for `acr_values`,
- * it has to be told.
+ * The library handles `max_age` and `prompt` (`max_age=0` as `prompt=login`), but not a session that is too weak for `acr_values`.
  */
 function loginPolicy() {
   const policy = interactionPolicy.base();
@@ -97,7 +96,7 @@ function loginPolicy() {
   return policy;
 }
 
-/** The only client is the provider's own shop, so no consent is asked for. */
+/** The only client is the provider's own shop, so there is no consent page. */
 async function grantToOwnShop({ oidc: { provider, client, session } }: Context, api: string) {
   const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
   grant.addOIDCScope('openid profile email');

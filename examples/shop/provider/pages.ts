@@ -3,15 +3,15 @@ import { ICON, type Theme } from '../theme.ts';
 
 type Html = ReturnType<typeof html>;
 
-/** What every page of a log-in shows. */
+/** Shown on every page of a log-in. */
 export interface Page {
   /** Path of the log-in; its forms go below it. */
   readonly action: string;
   readonly problem: string | null;
   readonly theme: Theme;
-  /** Of the person, once known. */
+  /** The user's, once known. */
   readonly name: string | null;
-  /** Who asked for the log-in. */
+  /** The client that started the log-in. */
   readonly client: string;
 }
 
@@ -145,7 +145,7 @@ function problemOf({ problem }: Page): Html | '' {
   return problem === null ? '' : html`<p class="problem" role="alert">${problem}</p>`;
 }
 
-/** Enough to know one's own address by, and not enough to learn it. */
+/** Enough to recognise one's own address, too little to learn it. */
 function masked(email: string): string {
   const [name = '', host = ''] = email.split('@');
   return `${name.slice(0, 1)}…@${host}`;

@@ -21,17 +21,16 @@ import { codePage, enrolPage, factorPage, type Page, passwordPage, trustedHtml }
 
 type Env = { readonly Bindings: HttpBindings };
 
-/** What the log-in pages need. */
 export interface SignInOptions {
   readonly provider: Provider;
   readonly issuer: string;
   readonly accounts: Accounts;
   readonly assets: Assets;
-  /** Where the shop is: the last form of a log-in is answered by a redirect to it. */
+  /** Origin of the shop, to which the last form of a log-in redirects. */
   readonly shopOrigin: string;
-  /** Brings a one-time code to a person, by e-mail in the demo. */
+  /** Sends a one-time code, in the demo by e-mail. */
   readonly sendCode: (account: Account, code: string) => void;
-  /** Told of each wrong password or code, for Stepgate's `login.failed` and `step_up.failed`. */
+  /** Called for each wrong password or code, for Stepgate's `login.failed` and `step_up.failed`. */
   readonly onFailed: (failure: Failure) => void;
   /** Epoch milliseconds. */
   readonly now: () => number;
@@ -53,7 +52,7 @@ interface Attempt {
   readonly methods: Set<string>;
   wrongPasswords: number;
   code: { readonly hash: Buffer; readonly expiresMs: number; wrong: number } | null;
-  /** Of the WebAuthn ceremony under way; each is good for one answer. */
+  /** Challenge of the current WebAuthn ceremony, used once. */
   challenge: string | null;
   offersPasskey: boolean;
   problem: string | null;
@@ -136,7 +135,7 @@ export function signInApp(options: SignInOptions): Hono<Env> {
     }
     attempt.code = null;
     attempt.methods.add('otp');
-    // Only now: who has nothing but the password must not be able to add a passkey of their own.
+    // Not earlier: a thief with the password alone must not be able to add a passkey.
     attempt.offersPasskey = account.passkeys.size === 0;
     return onward(c);
   });
@@ -223,7 +222,7 @@ export function signInApp(options: SignInOptions): Hono<Env> {
 
   app.onError((error, c) => {
     if (error instanceof z.ZodError) return refused(c, 'This is not what a passkey answers.');
-    // The provider throws this where the cookie of the interaction is missing or another one's.
+    // Thrown if the interaction cookie is missing or belongs to another one.
     if (error.name === 'SessionNotFound') {
       return c.html(
         trustedHtml('This log-in is over', 'Go back to the shop and begin again.', shopOrigin, themeOf(c)),
@@ -242,9 +241,8 @@ export function signInApp(options: SignInOptions): Hono<Env> {
     const attempt = attempts.get(uid) ?? newAttempt(now());
     attempts.set(uid, attempt);
     const wanted = classAsked(params.acr_values);
-    // A session says who steps up, and stands for the password. What is wanted beyond it is never taken from the session, so that a
-    // step-up which asks anew (`prompt=login`, or `max_age=0`, which is the same) gets a code or passkey of now. Where nothing more
-    // than the password is wanted, that is asked for anew.
+    // The session says who steps up, and replaces the password. A second factor is never taken from the session, so that a step-up
+    // with `prompt=login` or `max_age=0` gets a fresh code or passkey. If only the password is required, it is asked for again.
     const resumes = session !== undefined && wanted !== PASSWORD;
     if (attempt.accountId === null && resumes) {
       attempt.accountId = session.accountId;
@@ -254,7 +252,7 @@ export function signInApp(options: SignInOptions): Hono<Env> {
     return { uid, attempt, wanted, account, needsPassword: account === null, client: 'Kettle & Leaf' };
   }
 
-  /** As `begun`, for the steps that come after the password. */
+  /** As `begun`, for the steps after the password. */
   async function secondFactor(c: Context<Env>) {
     const begin = await begun(c);
     const { account } = begin;
@@ -270,7 +268,7 @@ export function signInApp(options: SignInOptions): Hono<Env> {
     return begin;
   }
 
-  /** Where the browser goes now: to the next page, or back to who asked once the class is reached. */
+  /** The next page, or back to the client once the class is reached. */
   async function nextOf(c: Context<Env>): Promise<string> {
     const { uid, attempt, account, wanted } = await begun(c);
     const page = `/sign-in/${uid}`;
@@ -339,7 +337,7 @@ function hashOf(code: string): Buffer {
   return createHash('sha256').update(code).digest();
 }
 
-/** The shape is all that is looked at here: the ceremony itself is judged by the library. */
+/** Checks the shape only; the library verifies the ceremony. */
 const ceremony = {
   id: z.string(),
   rawId: z.string(),

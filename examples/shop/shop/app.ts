@@ -29,11 +29,10 @@ import { returnPath } from './return-path.ts';
 import { type Draft, type Errand, keepNewest, type Sessions, type ShopEnv } from './session.ts';
 import type { ShopStepgate } from './stepgate.ts';
 
-/** What the shop is made of. */
 export interface ShopOptions {
-  /** Address under which browsers reach the shop. */
+  /** Public origin of the shop. */
   readonly origin: string;
-  /** Of the OpenID provider: forms that begin a log-in end there. */
+  /** Of the OpenID provider, where forms that start a log-in lead. */
   readonly issuer: string;
   readonly openId: OpenIdClient;
   readonly sessions: Sessions;
@@ -42,22 +41,21 @@ export interface ShopOptions {
   readonly protection: Protection;
   readonly stepgate: ShopStepgate;
   /**
-   * Cookie for the access token of the log-in, where a gateway decides: it has to see who asks. Null keeps the token out of the
-   * browser.
+   * Cookie for the access token of the log-in, from which a gateway knows the user. Null keeps the token out of the browser.
    */
   readonly tokenCookie: string | null;
   /** Epoch milliseconds. */
   readonly now: () => number;
 }
 
-/** Cookie in which Stepgate's middleware and its hooks for gateways look for the proof of a step-up. */
+/** Cookie from which Stepgate's middleware and gateway hooks read the proof of a step-up. */
 const PROOF_COOKIE = '__Host-stepgate-su';
 const MAX_PIECES = 99;
 
-/** What a refused check says in its body. */
+/** Body of a refused check. */
 const demand = z.object({ acr_values: z.array(z.string()), max_age: z.number() });
 
-/** The shop: pages made on the server, forms that work without a script, and three actions that take more than a log-in. */
+/** The shop: server-rendered pages, forms that work without a script, and three guarded actions. */
 export function shopApp(options: ShopOptions): Hono<ShopEnv> {
   const { origin, issuer, openId, sessions, customers, assets, protection, stepgate, tokenCookie, now } = options;
   const app = new Hono<ShopEnv>();
@@ -66,7 +64,7 @@ export function shopApp(options: ShopOptions): Hono<ShopEnv> {
   app.use(csrf({ origin }));
   app.route('/', assetRoutes(assets));
   app.use(sessions.attach);
-  // The back button must not bring back a basket that has been ordered.
+  // The back button must not restore an ordered basket.
   app.use(async (c, next) => {
     await next();
     c.header('Cache-Control', 'no-store');
@@ -126,7 +124,7 @@ export function shopApp(options: ShopOptions): Hono<ShopEnv> {
   app.post(
     '/checkout/:draft',
     loggedIn,
-    // Before anybody is asked: sending the form twice orders once.
+    // Before the check: a form that is sent twice orders once.
     async (c, next) => {
       const draft = draftOf(c);
       if (draft === null) return notFound(c);
@@ -138,7 +136,7 @@ export function shopApp(options: ShopOptions): Hono<ShopEnv> {
       const { user, basket } = c.var.session;
       const draft = draftOf(c);
       if (draft === null || user === null) return notFound(c);
-      // Again, since another request may have come between: from here on nothing waits.
+      // Again, since another request may have ordered meanwhile; nothing below waits.
       if (draft.order === null) {
         draft.order = customers.order(user.subject, draft, now()).number;
         for (const { product, pieces } of draft.lines) {
@@ -205,7 +203,7 @@ export function shopApp(options: ShopOptions): Hono<ShopEnv> {
     return c.redirect('/', 303);
   });
 
-  // Asked by the middleware, or by the gateway's redirect, before a page or a form without the script.
+  // Target of the redirect by middleware or gateway, for pages and forms without the script.
   app.get('/confirm', loggedIn, (c) =>
     page(
       c,
@@ -222,7 +220,7 @@ export function shopApp(options: ShopOptions): Hono<ShopEnv> {
   app.post('/step-up', loggedIn, async (c) => {
     const asked = await fields(c, {
       acr_values: z.string().max(512),
-      // Empty where the challenge names none.
+      // Empty if the challenge names none.
       max_age: z.union([z.literal('').transform(() => undefined), z.coerce.number().int().min(0).max(86_400)]),
       return_to: z.string(),
     });
@@ -269,7 +267,7 @@ export function shopApp(options: ShopOptions): Hono<ShopEnv> {
     return page(c, 'Something failed', plainPage('Something failed here', 'Try again in a moment.'), 500);
   });
 
-  /** A refusal is for the script to read; a browser without it is shown what it means. */
+  /** Refusals are JSON for the script, and a page for a browser without it. */
   function guarded(
     action: string,
     { about, page: ownPage }: { readonly about?: (c: Context<ShopEnv>) => About; readonly page?: string } = {},
@@ -336,7 +334,7 @@ export function shopApp(options: ShopOptions): Hono<ShopEnv> {
 
   function confirmed(c: Context<ShopEnv>, { returnTo }: Errand, logIn: LogIn): Response {
     const { session } = c.var;
-    // The provider may have somebody else's session; Stepgate would refuse their proof as well.
+    // The provider may have another user's session; Stepgate would refuse that proof too.
     if (session.user?.subject !== logIn.subject) {
       session.notice = { kind: 'bad', text: `You confirmed as ${logIn.name}, who is not logged in here.` };
       return c.redirect('/account', 303);
@@ -356,7 +354,7 @@ export function shopApp(options: ShopOptions): Hono<ShopEnv> {
         ? 'You did not confirm, so nothing was ordered or changed.'
         : 'The confirmation did not work. Nothing was ordered or changed; try again.',
     };
-    // A page that takes a step-up would only ask again.
+    // A page that needs a step-up would only ask again.
     const isGuardedPage = returnTo.startsWith('/admin');
     return c.redirect(isGuardedPage || purpose === 'log-in' ? '/' : returnTo, 303);
   }
@@ -372,12 +370,12 @@ const loggedIn: MiddlewareHandler<ShopEnv> = async (c, next) => {
 };
 
 const onlyAdministrators: MiddlewareHandler<ShopEnv> = async (c, next) => {
-  // What a person may see is the shop's to know. Stepgate only says whether it is them.
+  // Authorisation is the shop's business. Stepgate only confirms the user.
   if (c.var.session.user?.isAdministrator === true) return next();
   return c.redirect('/account', 303);
 };
 
-/** The script asks for JSON; a form that the browser itself sends, or a link, wants a page. */
+/** The script accepts JSON; links and forms sent by the browser need a page. */
 function prefersJson(c: Context): boolean {
   return c.req.header('accept')?.startsWith('application/json') === true;
 }
@@ -402,7 +400,7 @@ async function fields<S extends z.ZodRawShape>(c: Context, shape: S) {
   return z.object(shape).parse(Object.fromEntries(await c.req.formData()));
 }
 
-/** Out of reach of scripts, and good for as long as the token is. */
+/** Not readable by scripts; lives as long as the token. */
 function keepToken(c: Context, name: string, token: string, maxAge: number): void {
   setCookie(c, name, token, {
     path: '/',

@@ -2,9 +2,9 @@ import { randomInt } from 'node:crypto';
 import type { Order } from './pages.ts';
 import type { Draft } from './session.ts';
 
-/** What the shop knows of its customers. In memory, as all of the demo is. */
+/** The shop's customers, in memory like the whole demo. */
 export interface Customers {
-  /** Remembers a customer at the first log-in; the address is the shop's own from then on. */
+  /** Stores a customer at the first log-in; later the shop's e-mail address counts. */
   meet(subject: string, email: string): void;
   of(subject: string): { readonly email: string };
   changeEmail(subject: string, email: string): void;
@@ -13,7 +13,7 @@ export interface Customers {
   /** Newest first. */
   ordersOf(subject: string): readonly Order[];
   allOrders(): readonly Order[];
-  /** Forgets everybody and every order. */
+  /** Deletes all customers and orders. */
   reset(): void;
 }
 

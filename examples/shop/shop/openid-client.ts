@@ -4,7 +4,7 @@ import { z } from 'zod';
 
 /** The shop as a client of its OpenID provider: authorization code flow with PKCE, tokens kept on the server. */
 export interface OpenIdClient {
-  /** Begins a log-in or step-up: where to send the browser, and what to keep in its session until it comes back. */
+  /** Starts a log-in or step-up: where to send the browser, and what to keep in its session until it returns. */
   begin(request: AuthorizationRequest): Promise<{ readonly location: string; readonly transaction: Transaction }>;
   /**
    * Ends it with the query of the callback.
@@ -15,37 +15,37 @@ export interface OpenIdClient {
 }
 
 export interface AuthorizationRequest {
-  /** Classes of which one is wanted (RFC 9470). */
+  /** Accepted classes (RFC 9470). */
   readonly acrValues?: readonly string[];
-  /** Greatest age of the authentication, in seconds; 0 has the provider ask although it has a session. */
+  /** Greatest age of the authentication, in seconds; with 0 the provider asks despite its session. */
   readonly maxAge?: number;
-  /** Asks for the password although the provider has a session. */
+  /** Asks for the password despite a session at the provider. */
   readonly anew?: boolean;
 }
 
-/** One round trip to the provider; good once. */
+/** One round trip to the provider, used once. */
 export interface Transaction {
   readonly state: string;
   readonly nonce: string;
   readonly codeVerifier: string;
 }
 
-/** Who logged in, and the token that proves how. */
+/** The user, and the token that proves the log-in. */
 export interface LogIn {
   readonly subject: string;
   readonly name: string;
   readonly email: string;
   readonly isAdministrator: boolean;
-  /** Access token for the shop's API: with `su: true` it is the proof that Stepgate takes. */
+  /** Access token for the shop's API: with `su: true` it is a proof for Stepgate. */
   readonly accessToken: string;
   /** Epoch milliseconds. */
   readonly expiresMs: number;
 }
 
-/** The provider gave no log-in. */
+/** The log-in failed. */
 export class OpenIdError extends Error {
   override readonly name = 'OpenIdError';
-  /** As RFC 6749 names it, such as `access_denied`; `invalid_answer` when the answer cannot be taken. */
+  /** As RFC 6749 names it, such as `access_denied`; `invalid_answer` for an unusable answer. */
   readonly code: string;
   constructor(code: string, message: string) {
     super(message);
@@ -82,7 +82,7 @@ const idToken = z.object({
 export function openIdClient(options: OpenIdClientOptions): OpenIdClient {
   const { issuer, clientId, clientSecret, redirectUri, api, now } = options;
   let known: Promise<Provider> | null = null;
-  /** Asked once; a failure is asked again next time. */
+  /** Fetched once; after a failure, fetched again next time. */
   const provider = (): Promise<Provider> => {
     known ??= discover(issuer).catch((error: unknown) => {
       known = null;

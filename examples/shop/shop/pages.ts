@@ -6,7 +6,7 @@ import type { Draft, Session } from './session.ts';
 
 export type Html = ReturnType<typeof html>;
 
-/** What the frame around every page shows. */
+/** Shown on every page. */
 export interface Frame {
   readonly path: string;
   readonly theme: Theme;
@@ -201,7 +201,7 @@ function stepUpDialog(): Html {
   </dialog>`;
 }
 
-/** The same question as a page of its own, for browsers without the script. */
+/** The same question as a page, for browsers without the script. */
 export function confirmPage(asked: {
   readonly acrValues: string;
   readonly maxAge: string;

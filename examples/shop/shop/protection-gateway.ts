@@ -3,8 +3,8 @@ import type { Protection } from './protection.ts';
 import type { ShopEnv } from './session.ts';
 
 /**
- * The gateway has asked Stepgate before a request comes here, and says so in headers that no client can set. The shop must be
- * reachable through the gateway alone.
+ * The gateway called Stepgate before, and passes the result in headers that clients cannot set. The shop must be reachable through
+ * the gateway only.
  */
 export function gatewayProtection(): Protection {
   const decided: MiddlewareHandler<ShopEnv> = async (c, next) => {

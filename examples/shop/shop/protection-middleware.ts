@@ -9,11 +9,11 @@ export interface MiddlewareProtectionOptions {
   readonly client: StepgateClient;
   /** For pages: a check without an answer does not block. */
   readonly watchingClient: StepgateClient;
-  /** Proxies in front of the shop whose `X-Forwarded-For` is believed. */
+  /** Proxies in front of the shop whose `X-Forwarded-For` is trusted. */
   readonly trustedProxies: string;
 }
 
-/** The shop asks Stepgate itself, on the routes that matter. */
+/** The shop itself calls Stepgate, on guarded routes. */
 export function middlewareProtection({
   client,
   watchingClient,

@@ -1,7 +1,7 @@
 import type { Context, MiddlewareHandler } from 'hono';
 import type { ShopEnv } from './session.ts';
 
-/** What the shop itself reports about a request, besides who asks and from where. */
+/** What the shop reports about a request besides user and address. */
 export interface About {
   /** Rules read it as `context.amount`. In whole units of money, not cents. */
   readonly amount?: number;
@@ -9,8 +9,8 @@ export interface About {
 
 /** Protects handlers. The shop does not know which of the two kinds is used. */
 export interface Protection {
-  /** Asks about a request that continues in any case: pages, so that movements between them are seen. */
+  /** Checks a request that continues in any case, so that Stepgate sees page visits. */
   watch(action: string): MiddlewareHandler<ShopEnv>;
-  /** Continues only with an allowed request. */
+  /** Continues only if the request is allowed. */
   require(action: string, about?: (c: Context<ShopEnv>) => About): MiddlewareHandler<ShopEnv>;
 }

@@ -1,10 +1,10 @@
 /**
- * Where the answer to a `return_to` of the browser may lead: into this site and nowhere else. Absolute and relative addresses are
- * taken; what is of another site, or no address, leads to the front page.
+ * The target of a `return_to`, within this site only. Absolute and relative URLs are accepted; another site or an invalid URL leads
+ * to the front page.
  */
 export function returnPath(returnTo: string | undefined, origin: string): string {
   const path = pathOn(origin, returnTo ?? '/');
-  // Once more, as the browser will read it: the path of `/.//evil.example` is `//evil.example`, which by itself names a host.
+  // Resolved again, as the browser will: the path of `/.//evil.example` is `//evil.example`, which names a host.
   return path !== null && pathOn(origin, path) === path ? path : '/';
 }
 

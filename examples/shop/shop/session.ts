@@ -7,7 +7,7 @@ import type { LogIn, Transaction } from './openid-client.ts';
 /** Pieces of each product by its id. */
 export type Basket = Map<string, number>;
 
-/** What a basket was when its owner went to the checkout. What is ordered is this, whatever happens to the basket meanwhile. */
+/** Copy of a basket at checkout. This is ordered, even if the basket changes meanwhile. */
 export interface Draft {
   readonly id: string;
   readonly lines: readonly { readonly product: string; readonly pieces: number; readonly price: number }[];
@@ -17,21 +17,21 @@ export interface Draft {
   order: string | null;
 }
 
-/** A round trip to the provider, and what it was begun for. */
+/** A round trip to the provider and its purpose. */
 export interface Errand {
   readonly transaction: Transaction;
   readonly purpose: 'log-in' | 'step-up';
-  /** Path of the shop to come back to. */
+  /** Path of the shop to return to. */
   readonly returnTo: string;
 }
 
-/** One browser's visit. On the server: the browser holds its id and nothing else. */
+/** One browser's session, on the server; the browser has its id only. */
 export interface Session {
   readonly createdMs: number;
   user: Pick<LogIn, 'subject' | 'name' | 'isAdministrator'> | null;
   readonly basket: Basket;
   readonly drafts: Map<string, Draft>;
-  /** By `state`: two tabs may be on their way at once. */
+  /** By `state`, as two tabs may be at the provider at once. */
   readonly errands: Map<string, Errand>;
   /** Path whose form is submitted automatically, because its owner sent it and then stepped up. */
   resume: string | null;
@@ -42,21 +42,21 @@ export interface Session {
 /** `stepgate` is the decision, behind `riskCheck()`. */
 export type ShopEnv = { Variables: { session: Session; sessionId: string } & RiskCheckEnv['Variables'] };
 
-/** `__Host-`: only this host can set it, and only over a connection that browsers call secure, which loopback is. */
+/** `__Host-`: only this host can set it, over a secure connection, which includes loopback. */
 export const SESSION_COOKIE = '__Host-shop-session';
-/** Access token of the log-in, by which a gateway sees who asks; only where one decides. */
+/** Access token of the log-in, for a gateway to identify the user; only with a gateway. */
 export const TOKEN_COOKIE = '__Host-shop-token';
 
 const SESSION_LIFE_MS = 12 * 3_600_000;
 const MAX_SESSIONS = 10_000;
-/** Oldest first, of drafts and of abandoned errands. */
+/** Limit for drafts and abandoned round trips; the oldest are dropped first. */
 const MAX_KEPT = 20;
 
-/** Sessions in memory: a shop that runs twice keeps them in a store that both reach. */
+/** Sessions in memory. With several processes, use a shared store. */
 export interface Sessions {
   /** Gives each request the session of its cookie, or a new one. */
   readonly attach: MiddlewareHandler<ShopEnv>;
-  /** Moves the session to a new id, so that an old one that was planted or seen is useless (session fixation). */
+  /** Gives the session a new id, against session fixation. */
   renew(c: Context<ShopEnv>): void;
   end(c: Context<ShopEnv>): void;
   /** Ends every session. */
@@ -75,7 +75,7 @@ export function openSessions(now: () => number): Sessions {
       path: '/',
       secure: true,
       httpOnly: true,
-      // Lax and not Strict: the browser comes back from the provider with it.
+      // Lax, not Strict: the browser must send it on return from the provider.
       sameSite: 'Lax',
       maxAge: SESSION_LIFE_MS / 1000,
     });
@@ -115,7 +115,7 @@ export function openSessions(now: () => number): Sessions {
   };
 }
 
-/** Keeps the newest entries of a map that a browser can make grow. */
+/** Keeps only the newest entries of a map that a browser can grow. */
 export function keepNewest<V>(map: Map<string, V>): void {
   for (const key of map.keys()) {
     if (map.size <= MAX_KEPT) return;

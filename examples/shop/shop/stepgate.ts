@@ -31,7 +31,7 @@ export function shopStepgate(client: StepgateClient): ShopStepgate {
           headers: { 'x-forwarded-for': c.req.header('x-forwarded-for') ?? '' },
         });
       } catch (error) {
-        // Nobody is kept out because the risk engine is away: it then knows this log-in too little, and asks.
+        // Log-in continues while Stepgate is down: this log-in then teaches nothing, and later checks ask.
         console.error(error);
       }
     },
@@ -53,7 +53,7 @@ export function shopStepgate(client: StepgateClient): ShopStepgate {
   };
 }
 
-/** Only to mark a line of a list, so the signature is not looked at. */
+/** Only to mark a line of a list, so the signature is not verified. */
 function deviceOf(token: string | undefined): string | null {
   if (token === undefined) return null;
   try {

@@ -19,7 +19,6 @@ export interface KeptToken {
   readonly expiresAtMs: number;
 }
 
-/** Empty jars. */
 export function emptyJars(): Jars {
   return { tokens: new Map(), sessions: new Map() };
 }

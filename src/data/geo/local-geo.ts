@@ -48,7 +48,6 @@ function compiledPlaces(directory: string | null, level: GeoLevel): ReadPlaces {
 
 /** Settings of the geo data. */
 export interface LocalGeoOptions {
-  /** `GEO_DATA` */
   readonly data: GeoLevel | 'none';
   /** `GEO_DIR` */
   readonly dir: string;

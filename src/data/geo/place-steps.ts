@@ -3,7 +3,6 @@ import type { Place } from '../../model/geo.ts';
 /** A place in compiled form, without its source. Always has a country. */
 export type StoredPlace = Omit<Place, 'country' | 'source'> & { readonly country: string };
 
-/** Names of a place. */
 export type PlaceName = Pick<StoredPlace, 'country' | 'region' | 'city'>;
 
 /** Many places as columns: half a million objects would take seconds and most of the memory. */

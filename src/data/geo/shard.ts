@@ -102,7 +102,6 @@ export function cutShard(
   return { stride, starts, pointOf, lat, lon, accuracyKm, nameOf, names: flat, stringEnds, strings };
 }
 
-/** Encodes a shard. */
 export function encodeShard(shard: Shard): Uint8Array<ArrayBuffer> {
   const { starts, pointOf, lat, lon, accuracyKm, nameOf, names, stringEnds, strings } = shard;
   return encodeContainer(SHARD, [starts, pointOf, lat, lon, accuracyKm, nameOf, names, stringEnds, strings]);

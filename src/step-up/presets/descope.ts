@@ -5,7 +5,7 @@ export const descope = provider({
   name: 'descope',
   schema: z.strictObject({
     preset: z.literal('descope'),
-    project_id: z.string().regex(/^P[A-Za-z0-9]+$/, 'has to be the id of a project, "P…"'),
+    project_id: z.string().regex(/^P[A-Za-z0-9]+$/, 'must be the id of a project, "P…"'),
     /** API of another region, or a custom domain. */
     base_url: address.optional(),
     ...shared,

@@ -4,12 +4,12 @@ import { exactly, provider, shared } from '../issuer-entry.ts';
 const tenant = z
   .string()
   .regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, {
-    error: 'has to be the GUID of the tenant: for "common" or a domain name the issuer would not be exact',
+    error: 'must be the GUID of the tenant: for "common" or a domain name the issuer would not be exact',
   })
   .toLowerCase();
 
 /** Authentication context of Conditional Access that marks the step-up. */
-const authContext = z.string().regex(/^c([1-9]|[1-9]\d)$/, 'has to be "c1" to "c99"');
+const authContext = z.string().regex(/^c([1-9]|[1-9]\d)$/, 'must be "c1" to "c99"');
 
 export const entra = provider({
   name: 'entra',

@@ -24,8 +24,10 @@ export interface LinkOptions {
   readonly timeoutMs?: number;
   /** TLS options besides the URL, such as a CA; Node's `NODE_EXTRA_CA_CERTS` works without. */
   readonly tls?: ConnectionOptions;
-  /** Hears of every connection that failed, in one line without keys, values or passwords. */
-  readonly onConnectionError?: (message: string) => void;
+  /** Called for each failed connection: one line without keys, values or passwords, and the servers (`host:port`). */
+  readonly onConnectionError?: (message: string, server: string) => void;
+  /** Called when a connection is ready for commands. */
+  readonly onConnected?: (server: string) => void;
   /** Hears when the cluster client is replaced because its picture of the cluster stayed wrong. */
   readonly onRebuild?: () => void;
   /**
@@ -108,21 +110,33 @@ export function lastingLink(target: RedisTarget, options: LinkOptions): LastingL
 function connect(target: RedisTarget, options: LinkOptions, timeoutMs: number): Client {
   const connection = connectionOptions(target, options, timeoutMs);
   const client = clientOf(target, connection, (tries) => reconnectDelayMs(tries, options.random));
-  const report = (error: unknown): void => options.onConnectionError?.(connectionMessage(error));
-  const tellScript = (server: Redis) => () => void loadScript(server).catch(report);
+  const all = serversOf(target);
+  const report = (error: unknown, server: string = all): void =>
+    options.onConnectionError?.(connectionMessage(error), server);
+  const tellScript = (server: Redis) => () => void loadScript(server).catch((error: unknown) => report(error));
   // Without a listener, ioredis prints every error itself.
-  client.on('error', report);
+  client.on('error', (error: unknown) => report(error));
+  client.on('ready', () => options.onConnected?.(all));
   if (client instanceof Cluster) {
     client.on('node error', report);
     // Without a queue, a node that is only connected when it is first needed loses the commands of that moment.
     client.on('+node', (node: Redis) => {
+      const name = `${node.options.host}:${node.options.port}`;
       node.on('ready', tellScript(node));
-      if (node.status === 'wait') node.connect().catch(report);
+      node.on('ready', () => options.onConnected?.(name));
+      if (node.status === 'wait') node.connect().catch((error: unknown) => report(error, name));
     });
   } else {
     client.on('ready', tellScript(client));
   }
   return client;
+}
+
+/** The servers of a URL for messages, without credentials: `a:6379, b:6379`. */
+function serversOf(target: RedisTarget): string {
+  const nodes =
+    target.kind === 'standalone' ? [target.node] : target.kind === 'cluster' ? target.nodes : target.sentinels;
+  return nodes.map(({ host, port }) => `${host}:${port}`).join(', ');
 }
 
 type Connection = ReturnType<typeof connectionOptions>;

@@ -109,7 +109,7 @@ describe('the first order on a device', () => {
     expect(velocity?.facts).toContainEqual({ name: 'subject.failures_10m', value: '1' });
   });
 
-  test('Declined in the dialog orders nothing and can be tried again', async () => {
+  test('A step-up declined in the dialog orders nothing and can be tried again', async () => {
     await ada.logIn('ada');
     await ada.add('Stoneware Cup');
     await ada.toCheckout();
@@ -120,7 +120,7 @@ describe('the first order on a device', () => {
     await ada.page.getByRole('dialog').waitFor();
   });
 
-  test('Cancelled at the provider orders nothing and leaves the basket as it was', async () => {
+  test('A step-up cancelled at the provider orders nothing and leaves the basket as it was', async () => {
     const { page } = ada;
     await ada.logIn('ada');
     await ada.add('Stoneware Cup');
@@ -372,7 +372,7 @@ describe('a thief with the session cookie', () => {
     expect(await ada.page.locator('.plain li').count()).toBe(1);
   });
 
-  test('And the device token gains nothing by it on another machine', async () => {
+  test('The device token gains nothing by it on another machine', async () => {
     await orderOnce();
     await ada.add('Stoneware Cup');
     const thief = await ada.thief({ withDevice: true });

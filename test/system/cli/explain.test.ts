@@ -92,6 +92,12 @@ describe('explain', () => {
     },
   );
 
+  test('Stepgate explain says of a missing file which one it is and what to do, and exits with 2', async () => {
+    const { code, stderr } = await stepgate(['explain', '/nowhere/request.json'], { env });
+    expect(stderr).toBe('cannot open /nowhere/request.json: there is no such file (ENOENT). Check the path.\n');
+    expect(code).toBe(2);
+  });
+
   test('Stepgate explain says which command there is instead of a misspelt one, and exits with 2', async () => {
     const { code, stderr } = await stepgate(['explian']);
     expect(stderr).toContain('explain');

@@ -44,9 +44,9 @@ test('Keys are listed without what would help to guess them, and one is taken ou
 
 test.each([
   [['add', 'desk', '--rights', 'check'], 'has a key of desk already'],
-  [['add', 'other', '--rights', 'check,erase'], '"erase" is none of check, events'],
+  [['add', 'other', '--rights', 'check,erase'], '"erase" must be one of check, events'],
   [['add', 'other'], "required option '--rights"],
-  [['add', 'a b', '--rights', 'check'], 'is no name of a caller'],
+  [['add', 'a b', '--rights', 'check'], 'is not a caller name'],
   [['revoke', 'nobody'], 'has no key of nobody; it has desk'],
 ])('%j cannot be done: it changes nothing, says what is allowed and exits 2', async (args, said) => {
   const before = keysWith('desk', 'the-secret-of-the-desk', ['subjects.read']);
@@ -66,7 +66,7 @@ test('A file that is no keys file is left as it is', async () => {
   expect(await readFile(path, 'utf8')).toBe('{"version": 2}');
 });
 
-test('Without a file it says how to name one', async () => {
+test('stepgate keys says how to name a file when none is set', async () => {
   const { code, stderr } = await stepgate(['keys', 'list']);
   expect(stderr).toContain('API_KEYS_FILE');
   expect(code).toBe(2);

@@ -30,7 +30,7 @@ async function feed(): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/exits`;
 }
 
-test('Lists build compiles a file, status shows it, explain judges by it', async () => {
+test('stepgate lists build compiles a file, status shows it, explain judges by it', async () => {
   const file = join(dir, 'office.txt');
   await writeFile(file, '# our own\n81.2.69.160/32\n10.0.0.0/8\n');
   const lists = join(dir, 'ip');
@@ -52,7 +52,7 @@ test('Lists build compiles a file, status shows it, explain judges by it', async
   });
 });
 
-test('Lists update fetches configured feeds, and the second time finds nothing newer', async () => {
+test('stepgate lists update fetches configured feeds, and finds nothing newer the second time', async () => {
   const lists = join(dir, 'ip');
   await mkdir(lists);
   const source = await feed();

@@ -44,7 +44,7 @@ test('A subject is shown without raw addresses, erased, and then gone', async ()
   expect(gone.stderr).toContain('nothing is stored');
 });
 
-test('Without the key that hides subjects it says what to set', async () => {
+test('stepgate subject says what to set without the key that hides subjects', async () => {
   const { code, stderr } = await stepgate(['subject', 'show', 'ann'], { env: { REDIS_URL: redis.url } });
   expect(stderr).toContain('set PRIVACY_KEY');
   expect(code).toBe(2);

@@ -52,7 +52,7 @@ test('Without secrets the image refuses to start, and says which are missing', a
   for (const name of ['API_KEYS', 'DEVICE_TOKEN_SECRET', 'PRIVACY_KEY']) expect(started.output()).toContain(name);
 });
 
-test('It starts, turns healthy, answers a check, and ends by itself when it is told to', async () => {
+test('The image starts, turns healthy, answers a check, and ends when it is stopped', async () => {
   const port = await freePort();
   const place = { PORT: String(port), HOST: '127.0.0.1' };
   const secrets = { API_KEYS: `gateway:${SECRET}`, DEVICE_TOKEN_SECRET: SECRET, PRIVACY_KEY: SECRET };

@@ -99,7 +99,7 @@ const failing = KEY_SCENARIOS.filter(({ leaves }) => leaves === 'nothing');
 const hanging = KEY_SCENARIOS.filter(({ hangs }) => hangs);
 
 describe.each(failing)('the key endpoint $name', ({ begin, end, why }) => {
-  test('from the start: step-ups stand, nobody waits long, nothing is learned, one fetch a pause, and it recovers by itself', async () => {
+  test('An endpoint that fails from the start delays no check for long, is fetched once a pause, and is used when it is back', async () => {
     await begin(stand);
     await start();
     const first = await burst('first');
@@ -132,7 +132,7 @@ describe.each(failing)('the key endpoint $name', ({ begin, end, why }) => {
     await expect.poll(() => learnedIn('after')).toBe(CALLERS);
   });
 
-  test('later: known keys go on, those of a new key wait for the cooldown to pass, and nobody is suspected', async () => {
+  test('An endpoint that fails later leaves known keys in use, and a new key waits for the cool-down without counting as a failure', async () => {
     await start();
     await vi.waitUntil(async () => (await missingKeys()).length === 0);
     for (const one of await burst('before')) expectProven(one);

@@ -332,7 +332,7 @@ describe('network waits of one check over HTTP', () => {
     return { answer: JSON.parse(text), atAnswer, afterwards: () => proxy.turns() - before };
   }
 
-  test('One, and none after the answer where nothing is learned', async () => {
+  test('A check needs one network wait, and none after the answer where nothing is learned', async () => {
     const { answer, atAnswer, afterwards } = await waits('plain', 'waits');
     expect(answer).toMatchObject({ decision: 'step-up', degraded: [] });
     expect(atAnswer).toBe(1);
@@ -340,7 +340,7 @@ describe('network waits of one check over HTTP', () => {
     expect(afterwards()).toBe(1);
   });
 
-  test('One, and what is learned is written after the answer', async () => {
+  test('A check needs one network wait, and what is learned is written after the answer', async () => {
     const { answer, atAnswer, afterwards } = await waits('proven', 'waits');
     expect(answer).toMatchObject({ decision: 'allow', degraded: [], device: { token: expect.any(String) } });
     expect(atAnswer).toBe(1);

@@ -49,7 +49,7 @@ describe('a redis server that fails', () => {
   };
 
   /** @see https://github.com/redis/ioredis/issues/76 */
-  test('Stopped: every attempt is decided, the circuit opens, nothing queues up, and a new server is used at once', async () => {
+  test('While the server is stopped every attempt is decided, the circuit opens, nothing queues up, and a new server is used at once', async () => {
     await open();
     expect(await fate(store)).toBe('read');
     await server.kill();
@@ -92,7 +92,7 @@ describe('a redis server that fails', () => {
     },
   );
 
-  test('Restarted under load: every call is answered, and none throws', async () => {
+  test('While the server restarts under load every call is answered, and none throws', async () => {
     await open();
     const fates = new Map<Fate, number>();
     let running = true;

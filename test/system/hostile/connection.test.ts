@@ -78,7 +78,7 @@ describe('what is no request is refused with a problem document and an X-Request
     expect(end).toBe('closed');
   });
 
-  test('Asked by HEAD, without the body', async () => {
+  test('A HEAD request is answered without a body', async () => {
     expect(await sent('HEAD /\xe9 HTTP/1.1\r\nHost: x\r\n\r\n')).toMatchObject({
       answers: [{ status: 400 }],
       rest: '',

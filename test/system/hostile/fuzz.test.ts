@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => shop.close());
 
-test('Whatever is sent: no 5xx, no allow that nobody asked for, a problem document, no secret, the prototype untouched', async () => {
+test('The service answers whatever is sent with no 5xx, no allow that nobody asked for, a problem document, no secret, the prototype untouched', async () => {
   const names = Object.getOwnPropertyNames(Object.prototype);
   const { server, lines } = await shop.start(await hostileEnvironment(shop.dir));
   const { sent, answers, findings } = await (await fuzzer(server.url)).round(SEED, 1500);

@@ -36,7 +36,7 @@ test('No target is taken for the open route alone that some chain of servers rea
   expect(taken.filter((target) => reachedBeyond(target) !== undefined)).toEqual([]);
 });
 
-test('Nor one behind which a server finds something else, by a script, an index or a session in the path', () => {
+test('No target is taken for the open route alone behind which a server finds something else, by a script, an index or a session in the path', () => {
   const piece = fc.constantFrom(
     ...['/index.php', '/x.php', '/a.cgi', '/(S(x))', '/index', '/index.html', '/Default.aspx', '/admin', '/x', '/open'],
     ...['/..', '/%2e%2e', '%2f', '%5c', '/', ';a=b', '%3b', '.', '/.', '%2Ephp', '/%69ndex.php'],

@@ -174,7 +174,7 @@ describe('a single-use proof', () => {
     expect((await bank.check('payout.approve', next.accessToken)).decision).toBe('allow');
   });
 
-  test('Presented many times at once lets exactly one through', async () => {
+  test('A single-use proof presented many times at once lets exactly one request through', async () => {
     const { accessToken } = await alice.authorize({ acrValues: [LOA2] });
     const answers = await Promise.all(Array.from({ length: 20 }, () => bank.check('payout.approve', accessToken)));
     expect(answers.filter(({ decision }) => decision === 'allow')).toHaveLength(1);

@@ -119,7 +119,7 @@ describe.each([
     expect((await payOut(shop, bearer(accessToken), '')).status).toBe(401);
   });
 
-  test('of one single-use proof that is shown many times at once, one is taken', async () => {
+  test('One single-use proof that is shown many times at once is accepted once', async () => {
     const shop = await openShop({ singleUse: true });
     const { accessToken } = await alice.authorize({ acrValues: [LOA2] });
     const answers = await Promise.all(Array.from({ length: 8 }, () => payOut(shop, bearer(accessToken))));

@@ -52,7 +52,7 @@ test('A baseline and a device token of the version before are those of the user 
   expect(await deviceOf({ subject_space: 'default' }, ['bank', 'default'])).toBe('trusted');
 });
 
-test('They are nobody else’s who has the same id', async () => {
+test('A baseline and a device token of the version before belong to no other subject with the same id', async () => {
   expect(await deviceOf({ subject_type: 'service' })).toBe('mismatch');
   expect(await deviceOf({ subject_space: 'bank' }, ['bank', 'default'])).toBe('mismatch');
   expect(await deviceOf({}, ['bank'])).toBe('mismatch');

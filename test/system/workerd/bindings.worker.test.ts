@@ -51,7 +51,7 @@ const DENY_ROOT = JSON.stringify([
 
 const soon = { timeout: 20_000, interval: 200 };
 
-test('With every binding that wrangler.toml offers it answers over the pool', async () => {
+test('A Worker with every binding of wrangler.toml answers over the pool', async () => {
   expect(await checked('ann')).toMatchObject({ degraded: [] });
   const ready = await (await fetch(`${worker.url}/readyz`)).json();
   expect(ready.store).toEqual({ driver: 'redis', reachable: true, problem: null });

@@ -27,7 +27,7 @@ test('The Worker places the address of the body by itself, IPv4 and IPv6, in the
   expect((await signalsOf('10.1.2.3')).geo).toMatchObject({ state: 'unknown', why: 'private_address' });
 });
 
-test('It says how old its data is, and that no list is built', async () => {
+test('A Worker says how old its data is, and that no list is built', async () => {
   const signals = await signalsOf('81.2.69.160');
   expect(signals.ip).toMatchObject({ state: 'off', why: 'no_lists' });
   const ready = await fetch(`${worker.url}/readyz`);
@@ -37,7 +37,7 @@ test('It says how old its data is, and that no list is built', async () => {
   });
 });
 
-test('It serves the data to nobody else', async () => {
+test('A Worker does not serve its data to clients', async () => {
   for (const path of ['/geo/manifest.json', '/ip/manifest.json', '/geo/', '/ip']) {
     expect((await fetch(`${worker.url}${path}`)).status).toBe(404);
   }

@@ -101,7 +101,7 @@ for (const { way, size } of WAYS) {
       expect(await redis.admin.info('keyspace')).toMatch(/^db3:keys=/m);
     });
 
-    test('The runtime had nothing to complain of', () => expect(workerd.output()).toBe(''));
+    test('The runtime logs no complaint', () => expect(workerd.output()).toBe(''));
   });
 }
 
@@ -148,7 +148,7 @@ describe.each(WAYS.slice(0, 2))('from a Worker, $way', ({ size }) => {
     ['away', (redis: RedisServer) => redis.kill()],
     ['frozen', async (redis: RedisServer) => redis.freeze()],
   ])(
-    'while Redis is %s every request is answered at its budget; when it is back, so is the store',
+    'While Redis is %s every request is answered at its budget; when it is back, so is the store',
     async (how, fail) => {
       const redis = await redisStarted();
       const workerd = await started({ url: redis.url, size, timeoutMs: 200 });
@@ -238,7 +238,7 @@ describe('connections', () => {
     ['was ended by its budget', async (workerd: Workerd) => ask(workerd, 'attempt?learn')],
     ['closed its store and goes on with other work', async (workerd: Workerd) => ask(workerd, 'attempt?learn&linger')],
     ['was given up by its client', (workerd: Workerd) => givenUp(`${workerd.url}/attempt?learn`)],
-  ])('None is left of a request that %s', async (how, request) => {
+  ])('No connection is left of a request that %s', async (how, request) => {
     const redis = await redisStarted({ tls: certificates });
     const proxy = await startRedisProxy(redis.port);
     cleanups.push(() => proxy.stop());

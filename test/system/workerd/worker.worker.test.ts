@@ -185,7 +185,7 @@ describe('in production', () => {
     detail: 'the service cannot start; its log says why',
   };
 
-  test('Without its secrets and a store it refuses every request, and its log alone names them all', async () => {
+  test('A Worker without secrets and store refuses every request, and names them in its log only', async () => {
     const server = await started({ vars: { NODE_ENV: 'production', API_KEYS: '' } });
     for (const path of ['/v1/risk-check', '/forward-auth', '/healthz']) {
       const { status, headers, text } = await post(`${server.url}${path}`, '{"action":"login"}');

@@ -105,7 +105,7 @@ describe('loadSettings', () => {
     ]);
   });
 
-  test('Lists every fault at once, with what was found and what is allowed', () => {
+  test('loadSettings lists every fault at once, with what was found and what is allowed', () => {
     const faults = faultsOf({
       PORT: '80a',
       STORE_TIMEOUT_MS: '0',
@@ -130,6 +130,7 @@ describe('loadSettings', () => {
     expect(messageFor('PORT')).toBe('must be a whole number from 0 to 65535 (found "80a")');
     expect(messageFor('LOG_LEVEL')).toBe('must be one of silent, error, warn, info, debug (found "loud")');
     expect(messageFor('REDIS_URL')).toContain('redis://');
+    expect(messageFor('TRUSTED_PROXIES')).toMatch(/^"10\.0\.0\.0\/33" is not an address block; write [^"]*$/);
   });
 
   test.each([
@@ -151,7 +152,7 @@ describe('loadSettings', () => {
     ['[{"preset":"auth0","audience":"a"}]', 'STEP_UP_ISSUERS [0].domain is missing; expected string'],
     [
       '[{"preset":"auht0"}]',
-      'STEP_UP_ISSUERS [0].preset has to be auth0, descope, entra, keycloak, oidc or okta, or left out',
+      'STEP_UP_ISSUERS [0].preset must be auth0, descope, entra, keycloak, oidc or okta, or left out; found "auht0"',
     ],
     ['[7]', 'STEP_UP_ISSUERS [0] invalid input: expected object, received number'],
   ])('loadSettings says of the issuers %s where they are wrong, and how', (value, expected) => {

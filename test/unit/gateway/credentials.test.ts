@@ -69,7 +69,7 @@ describe('the Authorization header', () => {
     },
   );
 
-  test('And a session cookie are both looked at, and one token in both is one', () => {
+  test('Bearer token and session cookie are both read, and one token in both is one', () => {
     expect(read(`Bearer ${ANN}`, `session=${MAL}`)).toEqual([ANN, MAL]);
     expect(read(`Bearer ${ANN}`, `session=${ANN}`)).toEqual([ANN]);
     expect(read(`Bearer ${ANN}`, `session="${MAL}"`)).toBe('unread cookie_unreadable');

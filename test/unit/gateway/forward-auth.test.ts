@@ -293,7 +293,7 @@ describe('method and path of the original request', () => {
   });
 
   /** @see https://github.com/apache/apisix/issues/11690 */
-  test('Missing both, the hook’s own method and path never stand in', async () => {
+  test('The hook’s own method and path never replace missing headers', async () => {
     const answer = await rig.ask('/forward-auth', { 'X-Stepgate-Key': API_KEY, 'X-Forwarded-For': '81.2.69.160' });
     expectContract(answer);
     expect(answer).toMatchObject({ status: 403, headers: { 'x-stepgate-error': 'target_missing' } });
@@ -480,7 +480,7 @@ describe('who the request is of', () => {
     expect(answer.headers['x-stepgate-subject']).toBe('ann%40example.com');
   });
 
-  test('so does the session cookie, where there is no such bearer token', async () => {
+  test('The session cookie names the subject where there is no such bearer token', async () => {
     const cookie = { Cookie: `theme=dark; session=${await rig.token({ sub: 'bob' })}` };
     expect((await rig.forward('GET', '/public/a', cookie)).headers['x-stepgate-subject']).toBe('bob');
   });
@@ -574,7 +574,7 @@ describe('a step-up proof', () => {
 });
 
 describe('several candidate actions', () => {
-  test('Count as one attempt, and one decision is recorded', async () => {
+  test('Several candidate actions count as one attempt, and one decision is recorded', async () => {
     const fresh = await gatewayScene();
     const headers = { Authorization: `Bearer ${await fresh.token({ sub: 'counted' })}` };
     await fresh.forward('', '/public/..%2fadmin', headers);
@@ -728,7 +728,7 @@ describe('the client address', () => {
   });
 
   /** @see https://github.com/cloudflare/cloudflare-docs/pull/10293 */
-  test('And its country are not taken from what an edge says about the calling Worker', async () => {
+  test('Address and country are not taken from what an edge says about the calling Worker', async () => {
     const own = await gatewayScene();
     await own.forward('GET', '/public/a', {
       'CF-Worker': 'gateway.example',

@@ -12,7 +12,7 @@ test.each([
   ['keys_unavailable', 'the keys of https://issuer.test are not available: http://10.0.0.5:8080/keys answered 503'],
   ['issuer_unknown', 'the token is issued by "x", configured are: https://issuer.internal'],
   ['spend_unrecorded', 'the store could not record that this single-use proof is spent (timeout)'],
-])('But of what lies behind the service it hears no more than %s', (code, message) => {
+])('A client learns no more than %s of what lies behind the service', (code, message) => {
   const challenge = challengeOf(REQUIREMENT, { code, message });
   expect(challenge).toContain(`error_description="${code}: A fresh or stronger authentication is required"`);
   expect(challenge).not.toMatch(/http|10\.0|store/);

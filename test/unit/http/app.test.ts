@@ -718,7 +718,7 @@ describe('/v1/subjects', () => {
     expect((await get(app, '/v1/subjects/user@example.com')).status).toBe(404);
   });
 
-  test('Lists devices and revokes one, then all', async () => {
+  test('/v1/subjects lists devices and revokes one, then all', async () => {
     const app = scene();
     const path = '/v1/subjects/user@example.com/devices';
     await app.post('/v1/events', login);

@@ -99,7 +99,7 @@ describe('a device token', () => {
   const pays = (subject: string, device: object) =>
     checked({ action: 'payment.transfer', subject, device, session: 's', context: { amount: 10 } });
 
-  test('Copied without the traits on record, or with fewer of them, is unconfirmed, and a payment is asked for', async () => {
+  test('A device token copied without the traits on record, or with fewer of them, is unconfirmed, and a payment is asked for', async () => {
     const full = { fingerprint: GENUINE, components: COMPONENTS };
     const token = await trusted('alice', full);
     expect(await pays('alice', { ...full, token })).toMatchObject({ decision: 'allow', score: 0 });
@@ -160,32 +160,35 @@ describe('a device token', () => {
   test.each([
     ['puts a known constant for its canvas', 'dora', SKIPPED],
     ['puts a constant for its canvas that is not known yet', 'emil', 'beef'],
-  ])('Moved to another machine with the same browser, which %s, is not trusted', async (_what, subject, canvas) => {
-    const browser = { audio: '0a0a', browser: '1b1b', fonts: '2c2c' };
-    const own = {
-      fingerprint: GENUINE,
-      components: { canvas, ...browser, screen: '3d3d', webgl: '4e4e', machine: '5f5f', locale: '6a6a' },
-    };
-    const token = await trusted(subject, own);
-    for (let n = 0; n < 3; n++) await happened({ type: 'login.succeeded', subject, device: { ...own, token } });
-    expect(await pays(subject, { ...own, token })).toMatchObject({ decision: 'allow' });
-    const machine = { screen: '3d99', webgl: '4e99', machine: '5f99' };
-    const fingerprint = '0cc175b9c0f1b6a831c399e269772661';
-    const thieves = [
-      { canvas, ...browser, ...machine, locale: '6a99' },
-      { ...browser, ...machine, locale: '6a99' },
-      // In the victim's country.
-      { canvas, ...browser, ...machine, locale: '6a6a' },
-      // On a screen of the same size, which is all that the machines themselves have in common.
-      ...(canvas === SKIPPED ? [{ canvas, ...browser, ...machine, screen: '3d3d', locale: '6a6a' }] : []),
-    ];
-    for (const components of thieves) {
-      const answer = await pays(subject, { fingerprint, components, token });
-      expect(answer.signals.device.facts, JSON.stringify(components)).toMatchObject({ 'device.trusted': false });
-      expect(['mismatch', 'unconfirmed']).toContain(answer.signals.device.facts['device.state']);
-      expect(answer.decision).toBe('step-up');
-    }
-  });
+  ])(
+    'A device token moved to another machine with the same browser, which %s, is not trusted',
+    async (_what, subject, canvas) => {
+      const browser = { audio: '0a0a', browser: '1b1b', fonts: '2c2c' };
+      const own = {
+        fingerprint: GENUINE,
+        components: { canvas, ...browser, screen: '3d3d', webgl: '4e4e', machine: '5f5f', locale: '6a6a' },
+      };
+      const token = await trusted(subject, own);
+      for (let n = 0; n < 3; n++) await happened({ type: 'login.succeeded', subject, device: { ...own, token } });
+      expect(await pays(subject, { ...own, token })).toMatchObject({ decision: 'allow' });
+      const machine = { screen: '3d99', webgl: '4e99', machine: '5f99' };
+      const fingerprint = '0cc175b9c0f1b6a831c399e269772661';
+      const thieves = [
+        { canvas, ...browser, ...machine, locale: '6a99' },
+        { ...browser, ...machine, locale: '6a99' },
+        // In the victim's country.
+        { canvas, ...browser, ...machine, locale: '6a6a' },
+        // On a screen of the same size, which is all that the machines themselves have in common.
+        ...(canvas === SKIPPED ? [{ canvas, ...browser, ...machine, screen: '3d3d', locale: '6a6a' }] : []),
+      ];
+      for (const components of thieves) {
+        const answer = await pays(subject, { fingerprint, components, token });
+        expect(answer.signals.device.facts, JSON.stringify(components)).toMatchObject({ 'device.trusted': false });
+        expect(['mismatch', 'unconfirmed']).toContain(answer.signals.device.facts['device.state']);
+        expect(answer.decision).toBe('step-up');
+      }
+    },
+  );
 
   test('A device token goes on being trusted when its collector no longer sends the constant', async () => {
     const groups = { audio: '0a0a', browser: '1b1b', fonts: '2c2c', screen: '3d3d', webgl: '4e4e', machine: '5f5f' };

@@ -244,7 +244,7 @@ describe('where a token does not say when its subject authenticated', () => {
     ['amr', { amr: ['mfa'] }, { amr: ['pwd', 'mfa'] }],
     ['acr by its claim', { claim: 'acr', equals: '2' }, { acr: '2' }],
     ['amr by its claim', { claim: 'amr', includes: 'mfa' }, { amr: ['pwd', 'mfa'] }],
-  ])('Its time of issue never stands in for a step-up shown by %s', async (_mark, step_up, claims) => {
+  ])('The time of issue never dates a step-up shown by %s', async (_mark, step_up, claims) => {
     const { verify, check } = bench({ step_up });
     const silent = await token({ ...claims, auth_time: undefined });
     expect(await verify({ token: silent, max_age: 300 })).toMatchObject({ valid: false, code: 'auth_time_missing' });
@@ -284,7 +284,7 @@ describe('methods that are listed with their moments', () => {
     expect(await verify({ token: await supabase(...amr) })).toMatchObject({ code: 'token_too_old' });
   });
 
-  test('Count for what a rule or the issuer names: each of those has to be young', async () => {
+  test('Times in amr count for what a rule or the issuer names: each of those must be fresh', async () => {
     const { check, verify } = bench({ step_up: { amr: ['password', 'totp'] } });
     const amr = [at('password', 0), at('totp', HOURS)];
     expect(await verify({ token: await token({ amr }) })).toMatchObject({ code: 'token_too_old' });

@@ -77,37 +77,40 @@ describe('a session that cannot be read as every application reads it', () => {
     ['an encoded name', { Cookie: '%73ession=ANN; session=MALLORY' }],
   ];
 
-  test.each(FORMS)('(%s) passes no guarded action, whatever proof comes along', async (_case, headers) => {
-    for (const proof of [
-      {},
-      { 'X-Step-Up-Token': mallory },
-      { 'X-Step-Up-Token': await rig.token({ sub: 'ann', su: true }) },
-    ]) {
-      for (const [method, uri] of GUARDED) {
-        const answer = await rig.forward(method, uri, { ...NEW_DEVICE, ...withTokens(headers), ...proof });
-        expect(answer).toMatchObject({
-          status: 403,
-          headers: {
-            'x-stepgate-error': 'session_unread',
-            'x-stepgate-subject': '',
-            'x-stepgate-decision': 'deny',
-            'x-stepgate-reasons': expect.stringMatching(/^session_unread,(?:authorization|cookie)_\w+(?:,|$)/),
-          },
-        });
-        expect(answer.headers).not.toHaveProperty('set-cookie');
-        expect(await recorded()).toMatchObject({ state: 'unread', decision: 'deny' });
+  test.each(FORMS)(
+    'An unreadable session (%s) passes no guarded action, whatever proof comes along',
+    async (_case, headers) => {
+      for (const proof of [
+        {},
+        { 'X-Step-Up-Token': mallory },
+        { 'X-Step-Up-Token': await rig.token({ sub: 'ann', su: true }) },
+      ]) {
+        for (const [method, uri] of GUARDED) {
+          const answer = await rig.forward(method, uri, { ...NEW_DEVICE, ...withTokens(headers), ...proof });
+          expect(answer).toMatchObject({
+            status: 403,
+            headers: {
+              'x-stepgate-error': 'session_unread',
+              'x-stepgate-subject': '',
+              'x-stepgate-decision': 'deny',
+              'x-stepgate-reasons': expect.stringMatching(/^session_unread,(?:authorization|cookie)_\w+(?:,|$)/),
+            },
+          });
+          expect(answer.headers).not.toHaveProperty('set-cookie');
+          expect(await recorded()).toMatchObject({ state: 'unread', decision: 'deny' });
+        }
       }
-    }
-    const envoy = await rig.ask(
-      '/ext-authz/api/transfers',
-      { 'X-Stepgate-Key': API_KEY, ...withTokens(headers) },
-      'POST',
-    );
-    expect(envoy).toMatchObject({ status: 403, headers: { 'x-stepgate-error': 'session_unread' } });
-  });
+      const envoy = await rig.ask(
+        '/ext-authz/api/transfers',
+        { 'X-Stepgate-Key': API_KEY, ...withTokens(headers) },
+        'POST',
+      );
+      expect(envoy).toMatchObject({ status: 403, headers: { 'x-stepgate-error': 'session_unread' } });
+    },
+  );
 
   test.each(FORMS)(
-    '(%s) is asked on a page of a person and leaves open pages open, with the fact',
+    'An unreadable session (%s) is asked on a page of a person and leaves open pages open, with the fact',
     async (_case, headers) => {
       const client = { ...NEW_DEVICE, ...withTokens(headers) };
       expect(await rig.forward('GET', '/api/profile', client)).toMatchObject({
@@ -502,7 +505,7 @@ test('A session that lives for a week says who it is, and its age is the busines
 });
 
 /** @see https://github.com/openid/authzen/issues/492 */
-test('Who acts for a person is a fact, and passes nothing that takes the person', async () => {
+test('An actor for a person is a fact, and passes nothing that takes the person', async () => {
   const acting = await rig.token({ sub: 'u1', su: true, act: { sub: 'assistant-7' } });
   for (const client of [
     { Authorization: `Bearer ${acting}` },

@@ -138,7 +138,7 @@ describe('one id of two spaces and types', () => {
     }
   });
 
-  test('AuthZEN: a service called as a person uses neither the trust nor the proof of that person', async () => {
+  test('A service called like a person in AuthZEN uses neither the trust nor the proof of that person', async () => {
     const own = await trusted({ subject: 'alice', subject_space: 'shop' });
     const context = { subject_space: 'shop', device: { ...device, token: own } };
     expect(await evaluated({ type: 'user', id: 'alice' }, context)).toMatchObject({ decision: true });
@@ -157,7 +157,7 @@ describe('one id of two spaces and types', () => {
     expect(await evaluated({ type: 'user', id: 'alice' }, proven)).toMatchObject({ decision: true });
   });
 
-  test('AuthZEN: a wrong type and a wrong space are named where the caller wrote them', async () => {
+  test('A wrong type and a wrong space in AuthZEN are named where the caller wrote them', async () => {
     const paths = async (subject: object, context: object) =>
       (await evaluated(subject, context)).errors.map(({ path }: { path: string }) => path);
     expect(await paths({ type: 'a\0b', id: 'alice' }, { subject_space: 'shop' })).toEqual(['subject.type']);

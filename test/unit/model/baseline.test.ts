@@ -43,7 +43,7 @@ function learn(lessons: readonly Lesson[], before: Baseline | null = null): Base
 }
 
 describe('places', () => {
-  it('Places are one where the radii meet or the fixes lie within 25 km, and the last fix stands for it', () => {
+  it('Two places are one where the radii meet or the fixes lie within 25 km, and the last fix stands for it', () => {
     const known = learn([
       lesson({ at: NOON - DAY, place: place(51.5, 0, 5) }),
       lesson({ at: NOON, place: place(51.6, 0.2, 5) }),
@@ -62,7 +62,7 @@ describe('places', () => {
     expect(known.places).toMatchObject([{ lat: -17, lon: -179.95 }]);
   });
 
-  it('Places belong to the nearest when a fix could belong to two', () => {
+  it('A fix that could belong to two places belongs to the nearest', () => {
     const near = knownPlace({ lat: 51.5, lon: 0.1 });
     expect(placeAt([knownPlace({ lat: 51.5, lon: 0.5 }), near], place(51.5, 0))).toBe(near);
   });
@@ -77,7 +77,7 @@ describe('places', () => {
     expect(known).toMatchObject({ firstSeen: NOON - 5 * HOUR, lastSeen: NOON, learned: 3 });
   });
 
-  it('Count visits that lie an hour apart, and keep the oldest of two weeks beside the two newest', () => {
+  it('Places count visits that lie an hour apart, and keep the oldest of two weeks beside the two newest', () => {
     const every = (step: number, times: number) =>
       learn(Array.from({ length: times }, (_, i) => lesson({ at: NOON + i * step, place: place(51.5, 0) }))).places[0];
     expect(every(10 * MINUTE, 6)?.visits).toEqual([NOON]);
@@ -267,7 +267,7 @@ describe('any number of lessons', () => {
     );
   });
 
-  it('Change nothing that was handed in', () => {
+  it('Learning changes nothing that it was given', () => {
     fc.assert(
       fc.property(lessons, (all) => {
         const before = learn(all.slice(1));

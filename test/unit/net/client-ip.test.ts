@@ -45,7 +45,7 @@ describe('without a trusted peer', () => {
     expect(read({ peer: 'fe80::a00:27ff:fe4c:3982%eth0' })).toBe('fe80::a00:27ff:fe4c:3982');
   });
 
-  it('There is no address when the runtime tells no peer, or nonsense', () => {
+  it('There is no address when the runtime names no peer, or nonsense', () => {
     expect(read({ peer: null, xff: '1.1.1.1' })).toBe('absent');
     expect(read({ peer: '' })).toBe('absent');
     expect(read({ peer: 'nonsense' })).toBe('malformed!');

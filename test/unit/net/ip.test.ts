@@ -333,7 +333,7 @@ describe('a CIDR', () => {
   });
 
   /** @see https://github.com/honojs/hono/issues/3723 */
-  it('Written in IPv4 holds mapped addresses, and written mapped holds IPv4', () => {
+  it('A block written in IPv4 holds mapped addresses, and one written mapped holds IPv4', () => {
     expect(contains('127.0.0.1', '::ffff:127.0.0.1')).toBe(true);
     expect(contains('10.0.0.0/8', '::ffff:a01:203')).toBe(true);
     expect(contains('::ffff:10.0.0.0/104', '10.1.2.3')).toBe(true);

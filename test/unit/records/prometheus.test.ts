@@ -124,7 +124,7 @@ describe('the Prometheus exposition', () => {
     expect((await rendered(without)).text).not.toMatch(/^stepgate_geo_age_days\{/m);
   });
 
-  test('Of two servers in one process is not mixed', async () => {
+  test('The expositions of two servers in one process are not mixed', async () => {
     const one = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
     const other = prometheusMetrics(sourcesWith(() => NO_REPUTATION));
     one.recordFailed();

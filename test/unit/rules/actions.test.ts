@@ -109,7 +109,7 @@ describe('a slip of the finger in the name of an action is refused', () => {
     ],
     ['two names that rules name', { lock: {}, unlock: {} }, { action: { in: ['lock', 'unlock'] } }],
     ['names where nothing is declared', {}, { action: { in: ['order.create', 'order.created'] } }],
-  ])('But not %s', (_, actions, when) => {
+  ])('A near miss is not seen in %s', (_, actions, when) => {
     expect(withRules(actions, deny(when))).toEqual([]);
   });
 });

@@ -151,7 +151,7 @@ describe('errors', () => {
     [{ 'ip.address': { in_cidr: { fact: 'context.net' } } }, 'operand'],
     [{ 'resource.id': { eq: { fact: 'resource.id' } } }, 'operand'],
     [{ 'resource.id': { eq: { fact: 'subject.id', or: 1 } } }, 'operand'],
-  ])('Check a fact as operand: %j', (when, code) => {
+  ])('The errors of a rule file include a wrong fact as operand: %j', (when, code) => {
     expect(problemOf(when)).toMatchObject({ code });
   });
 
@@ -196,12 +196,12 @@ describe('a rule that can never bind is refused', () => {
     [{ 'geo.country': { known: false }, not: { 'geo.country': 'NL' } }],
     [{ score: { gte: 100 } }],
     [{ 'context.a': { gt: 1, lt: 3 } }],
-  ])('But not %j', (when) => {
+  ])('A rule that can bind is accepted: %j', (when) => {
     expect(problemsOf([decides('r', when, { decision: 'deny' })])).toEqual([]);
   });
 
   it.each([[{ not: {} }], [{ any: [] }], [{ all: [] }], [{ any: [{}] }], [{ 'geo.country': {} }]])(
-    'And no empty condition: %j',
+    'An empty condition inside a rule is refused: %j',
     (when) => {
       expect(problemOf(when)).toMatchObject({ code: 'empty_condition' });
     },

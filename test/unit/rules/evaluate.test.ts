@@ -163,7 +163,7 @@ describe('over', () => {
   const excused = (then: object) => decides('excused', { 'subject.id': 'pager' }, { decision: 'allow', ...then });
   const pager = factsOf({ 'subject.id': 'pager' });
 
-  it('Over takes out the rules it names, and only while it matches', () => {
+  it('An exception removes the rules that its over names, and only while it matches', () => {
     const set = setOf([medium, stepUp, excused({ over: ['step-up-at-medium'] })]);
     expect(set.evaluate(pager)).toMatchObject({ decision: 'allow', requirement: null, rule: { id: 'excused' } });
     expect(set.evaluate(pager).reasons.map((reason) => reason.rule)).toEqual(['fifty', 'excused']);
@@ -171,12 +171,12 @@ describe('over', () => {
     expect(setOf([medium, stepUp, excused({})]).evaluate(pager).decision).toBe('step-up');
   });
 
-  it('Over can name a deny', () => {
+  it('An exception can name a deny', () => {
     const set = setOf([deny({ score: { gte: 30 } }), medium, excused({ over: ['deny'] })]);
     expect(set.evaluate(pager).decision).toBe('allow');
   });
 
-  it('Over has no effect when the rule that says it is itself taken out', () => {
+  it('An exception has no effect when it is itself removed', () => {
     const third = decides('audit', { 'geo.country': 'NL' }, { decision: 'allow', over: ['excused'] });
     const set = setOf([medium, stepUp, excused({ over: ['step-up-at-medium'] }), third]);
     expect(set.evaluate(factsOf({ 'subject.id': 'pager', 'geo.country': 'NL' }))).toMatchObject({
@@ -203,7 +203,7 @@ describe('requirement', () => {
     });
   });
 
-  it('Lists all classes and says so when no class satisfies each rule', () => {
+  it('The requirement lists all classes and says so when no class satisfies each rule', () => {
     const set = setOf([asks('a', { acr_values: ['gold'] }), asks('b', { acr_values: ['silver'] })]);
     expect(set.evaluate(factsOf()).requirement).toMatchObject({ acrValues: ['gold', 'silver'], unsatisfiable: true });
   });
@@ -326,7 +326,7 @@ describe('free facts', () => {
   });
 
   /** @see https://github.com/CacheControl/json-rules-engine/issues/285 */
-  it('Free facts are unknown where the path goes through something that is no object', () => {
+  it('Free facts are unknown where the path goes through something that is not an object', () => {
     expect(context({ 'context.age.days': { gt: 30 } }, { age: 9999 })).toBe('allow');
     expect(context({ not: { 'context.age.days': { gt: 30 } } }, { age: 9999 })).toBe('allow');
     expect(context({ 'context.age.days': { known: false } }, { age: 9999 })).toBe('deny');
@@ -341,7 +341,7 @@ describe('free facts', () => {
     }
   });
 
-  it('Free facts are not what a polluted prototype lends them', () => {
+  it('Free facts take nothing from a polluted prototype', () => {
     const lent = Object.create({ role: 'admin' });
     expect(context({ 'context.role': 'admin' }, lent)).toBe('allow');
     expect(context({ 'context.nested.role': 'admin' }, { nested: lent })).toBe('allow');

@@ -34,6 +34,20 @@ it('The JSON reader refuses an empty, cut or commented text and takes a byte ord
   expect(parseStrictJson(`\uFEFF${whole}`)).toEqual({ ok: true, value: JSON.parse(whole) });
 });
 
+it.each([
+  ['a comma before the end of a list', '{\n  "rules": [\n    {},\n  ]\n}', "line 4, column 3: Unexpected token ']'"],
+  ['a comma before the end of an object', '{\n  "a": 1,\n}', 'line 3, column 1: Expected double-quoted property name'],
+  ['a comment', '// policy\n{}', "line 1, column 1: Unexpected token '/'"],
+  ['a misspelt word', '{"a":\n nulx}', "line 2, column 5: Unexpected token 'x'"],
+  ['a missing end', '{\n "a":', 'line 2, column 6: Unexpected end of JSON input'],
+  ['a word of another language', 'undefined', 'line 1, column 1: "undefined" is not valid JSON'],
+])('The JSON reader says at which line and column it met %s', (_what, text, expected) => {
+  const parsed = parseStrictJson(text);
+  expect(parsed.ok ? '' : parsed.problems[0]?.message).toBe(
+    `Not JSON at ${expected}. Comments and trailing commas are not allowed.`,
+  );
+});
+
 /** @see https://github.com/node-config/node-config/issues/906 */
 it('The JSON reader refuses keys that reach a prototype, however they are spelt, and says where they stand', () => {
   expect(codes('{"rules":[],"__proto__":{"trusted":true}}')).toEqual(['json_forbidden_key __proto__']);

@@ -105,19 +105,19 @@ describe('is and is_not', () => {
     }
   });
 
-  it('know nothing of a value that is absent or null', () => {
+  it('The type operators are unknown for a value that is absent or null', () => {
     for (const context of [{}, { v: null }]) {
       expect(truthOf({ 'context.v': { is: 'number' } }, factsOf({}, { context }))).toBe('unknown');
       expect(truthOf({ 'context.v': { is_not: 'number' } }, factsOf({}, { context }))).toBe('unknown');
     }
   });
 
-  it('take a number that is too large to be one for none', () => {
+  it('The type operators do not accept a number that is too large to be one', () => {
     const context = JSON.parse('{ "v": 1e999 }');
     expect(truthOf({ 'context.v': { is_not: 'number' } }, factsOf({}, { context }))).toBe('true');
   });
 
-  it('Stand beside a limit on the same fact', () => {
+  it('The type operators may be next to a limit on the same fact', () => {
     expect(problemsOf([points({ 'context.v': { is: 'number', gte: 5 } }, 1)])).toEqual([]);
   });
 });

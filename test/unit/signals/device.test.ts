@@ -156,7 +156,7 @@ describe('a device token', () => {
   });
 
   /** @see https://github.com/rappasoft/laravel-authentication-log/issues/40 */
-  it('And no version in the user agent decides what a device is', () => {
+  it('No version in the user agent decides what a device is', () => {
     const chrome = (version: number): Given => ({
       userAgent: `Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/${version}.0.0.0 Safari/537.36`,
       fingerprint: 'fp-1',
@@ -250,7 +250,7 @@ describe('a device token', () => {
     expect(stateOf({ token: genuine({ issuedAt: NOON }), fingerprint: 'fp-1' }, again)).toBe('trusted');
   });
 
-  it('Issued before all devices were revoked is revoked', () => {
+  it('A token issued before all devices were revoked is revoked', () => {
     const all = revokeAllDevices(known, NOON - HOUR);
     expect(stateOf({ token: genuine({ issuedAt: NOON - HOUR - 1 }) }, all)).toBe('revoked');
     expect(stateOf({ token: genuine({ device: 'd-forgotten', issuedAt: NOON - HOUR - 1 }) }, all)).toBe('revoked');

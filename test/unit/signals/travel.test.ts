@@ -164,7 +164,7 @@ describe('a place that says little', () => {
   });
 
   /** @see https://github.com/geoip-lite/node-geoip/issues/173 */
-  it('Neither counts as travel nor replaces a city that is known', () => {
+  it('A place that says little neither counts as travel nor replaces a city that is known', () => {
     const spring = observation({ at: NOON - 20 * MINUTE, place: { lat: 30.0799, lon: -95.4172, city: 'Spring' } });
     const countryOnly = { lat: 37.751, lon: -97.822, accuracyKm: 1000, country: 'US' };
     const home = learnedFrom([spring]);

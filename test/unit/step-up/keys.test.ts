@@ -191,7 +191,7 @@ describe('an endpoint that is down', () => {
     expect(asked()).toBe(1);
   });
 
-  test('And hangs is given up within the time limit; meanwhile known keys hold nobody up', async () => {
+  test('An endpoint that hangs is given up within the time limit, and known keys work meanwhile', async () => {
     server.behave(json({ keys: [k1.jwk] }));
     const subject = verifier({}, { timeoutMs: 150 });
     await proofOf(subject, await tokenAt(k1, NOW_MS));
@@ -210,7 +210,7 @@ describe('an endpoint that is down', () => {
     expect(refetches.at(-1)?.why).toContain('did not respond within 150 ms');
   });
 
-  test('And stops in the middle of its answer is given up too', async () => {
+  test('An endpoint that stops in the middle of its answer is given up too', async () => {
     server.behave((_path, response) => response.writeHead(200).write('{"keys":['));
     const subject = verifier({}, { timeoutMs: 150 });
     expect((await refusalOf(subject, await tokenAt(k1, NOW_MS))).message).toContain(
@@ -272,7 +272,7 @@ describe('discovery', () => {
     expect(asked()).toBe(0);
   });
 
-  test('Over https leads to keys over https only, not even to this machine without it', async () => {
+  test('Discovery over https leads to keys over https only, even on this machine', async () => {
     const jwksUri = `${server.origin}${KEYS}`;
     server.behave(json({ keys: [k1.jwk] }));
     const subject = joseVerifier({

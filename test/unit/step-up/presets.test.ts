@@ -122,7 +122,7 @@ describe('an entry without preset', () => {
     ['a private key', { jwks_uri: undefined, jwks: { keys: [{ kty: 'EC', d: 'AAAA' }] } }, 'public keys only'],
     ['an unknown setting', { audiences: ['x'] }, 'Unrecognized key: "audiences"'],
     ['an unknown preset', { preset: 'facebook' }, '0.preset'],
-    ['two marks of a step-up', { step_up: { acr_values: ['2'], amr: ['mfa'] } }, '0.step_up has to be'],
+    ['two marks of a step-up', { step_up: { acr_values: ['2'], amr: ['mfa'] } }, '0.step_up must be'],
     ['a tolerance of ten minutes', { clock_tolerance_s: 600 }, '0.clock_tolerance_s'],
     ['a negative age', { max_age: -1 }, '0.max_age'],
     ['an order that names a value twice', { acr_order: ['1', '2', '1'] }, 'names a value twice'],
@@ -276,7 +276,7 @@ describe('tokens as the providers make them', () => {
   });
   const base = { su: undefined, amr: undefined, acr: undefined };
 
-  test('Keycloak: an access token at level 2, not its ID, refresh or weaker token', async () => {
+  test('The Keycloak preset accepts an access token at level 2, not its ID, refresh or weaker token', async () => {
     const verifier = joseVerifier({
       issuers: stepUpIssuers.parse([
         { preset: 'keycloak', base: 'https://sso.example', realm: 'shop', audience: 'api', jwks: jwks() },
@@ -299,7 +299,7 @@ describe('tokens as the providers make them', () => {
     expect(renewed.steppedUp).toBe(false);
   });
 
-  test('Entra: the authentication context stands for the class that a rule demands', async () => {
+  test('The Entra preset takes the authentication context for the class that a rule demands', async () => {
     const verifier = joseVerifier({
       issuers: stepUpIssuers.parse([
         { preset: 'entra', tenant: TENANT, audience: 'api://app', auth_context: 'c1', jwks: jwks() },

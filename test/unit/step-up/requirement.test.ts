@@ -165,7 +165,7 @@ describe('methods, age and the rest', () => {
     });
   });
 
-  test('Why a token shows no step-up is said with the values', async () => {
+  test('The reason why a token shows no step-up names the values', async () => {
     const key = await signingKey();
     const proof = await proofOf(verifierOf([key.jwk]), await sign(key, { su: 'true' }));
     expect(judgeProof(proof, ANY, { ...BY_U1, session: null })).toMatchObject({

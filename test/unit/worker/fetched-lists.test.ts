@@ -80,7 +80,7 @@ function rig(from: ReadonlyMap<string, Buffer> | ReadFile = files, timeoutMs = 5
 const UNAVAILABLE = { categories: null, lists: [], asn: null, why: 'lists_unavailable' };
 
 describe('lists that lie beside the program', () => {
-  test('Lists that lie beside the program are read once, by the first who asks, and answer from memory from then on', async () => {
+  test('Lists that lie beside the program are read once, by the first check, and then answer from memory', async () => {
     const { standing, fetched, kept } = rig();
     const first = await Promise.all([
       standing('8.8.8.8'),
@@ -121,14 +121,14 @@ describe('lists that lie beside the program', () => {
     expect(fetched).toEqual([]);
   });
 
-  test('Lists that lie beside the program that are none leave every address unknown, not clean', async () => {
+  test('Missing lists leave every address unknown, not clean', async () => {
     const empty = new Map([[MANIFEST_FILE, Buffer.from(manifestText())]]);
     const { standing, lists } = rig(empty);
     expect(await standing('8.8.8.8')).toEqual({ categories: null, lists: [], asn: null });
     expect(lists.configured).toBe(false);
   });
 
-  test('Lists that lie beside the program of which one is damaged are used without it, and it is named', async () => {
+  test('Lists of which one is damaged are used without it, and it is named', async () => {
     const damaged = new Map(files);
     const exits = Buffer.from(files.get('exits.sgip') ?? []);
     exits[exits.length - 6] = 255 - (exits[exits.length - 6] ?? 0);
@@ -140,7 +140,7 @@ describe('lists that lie beside the program', () => {
     expect(problems).toEqual([expect.stringMatching(/^exits.sgip checksum/)]);
   });
 
-  test('Lists that lie beside the program under another name than their own are not used', async () => {
+  test('Lists under another name than their own are not used', async () => {
     const swapped = new Map(files).set('exits.sgip', files.get('bad.sgip') ?? Buffer.alloc(0));
     const { lists, standing } = rig(swapped);
     await standing('9.9.9.9');
@@ -163,7 +163,7 @@ describe('lists that cannot be had', () => {
       /another shape/,
     ],
     ['a list is missing', new Map([[MANIFEST_FILE, Buffer.from(manifestText('gone.sgip'))]]), /there is no gone.sgip/],
-  ])('Lists that cannot be had are a failure and not an answer, when %s', async (_what, broken, problem) => {
+  ])('Lists that cannot be fetched are a failure and not an answer, when %s', async (_what, broken, problem) => {
     const { standing, lists, problems } = rig(broken);
     expect(await standing('8.8.8.8')).toEqual(UNAVAILABLE);
     expect(problems).toEqual([expect.stringMatching(problem)]);
@@ -172,7 +172,7 @@ describe('lists that cannot be had', () => {
     ]);
   });
 
-  test('Lists that cannot be had are not waited for again right away, and read anew a little later', async () => {
+  test('Lists that cannot be fetched are not waited for again right away, and fetched again a little later', async () => {
     vi.useFakeTimers();
     let failing = true;
     const { standing, fetched } = rig(async (name) => {
@@ -192,7 +192,7 @@ describe('lists that cannot be had', () => {
   });
 
   /** @see https://github.com/Laarryy/Anti-VPN/issues/47 */
-  test('Lists that cannot be had hold a check up for no longer than the limit, and somebody else takes over from a reader that is stuck', async () => {
+  test('Lists that cannot be fetched delay a check no longer than the limit, and another check takes over from a stuck reader', async () => {
     vi.useFakeTimers();
     let stuck = true;
     const { standing } = rig(

@@ -191,7 +191,7 @@ describe('files that cannot be used', () => {
     expect(geo.status(NOW)).toEqual({ name: 'shards of towns', ageDays: 24, problem: null });
   });
 
-  test('Files that cannot be used of an older build make the reader look for the newer one', async () => {
+  test('Files of an older build make the reader look for the newer one', async () => {
     const files = new Map(build.files);
     const { geo } = rig({ ...build, files });
     expect(await townOf(geo.locate(addressOf('1.2.3.4')))).toBe('Town 2');

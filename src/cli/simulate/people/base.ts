@@ -24,5 +24,5 @@ export interface Base {
   readonly chance: Chance;
 }
 
-/** What sets a kind apart: whatever is left out is as most people have it. */
+/** How a kind differs from the common values. */
 export type Kind = (base: Base) => Partial<Omit<Person, 'id' | 'kind'>>;

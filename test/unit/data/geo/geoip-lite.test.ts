@@ -46,19 +46,19 @@ function placeOf(text: string, from = source): Place {
 }
 
 describe('places from the bundled geoip-lite data', () => {
-  it('Places from the bundled geoip-lite data names the city of an address with its coordinates and radius', () => {
+  it('The bundled geoip-lite data names the city of an address with its coordinates and radius', () => {
     const place = placeOf('81.2.69.160');
     expect(place).toMatchObject({ country: 'GB', city: 'Newmarket', source: 'geoip-lite' });
     expect(place.lat).toBeCloseTo(52.2, 0);
     expect(place.accuracyKm).toBeGreaterThan(0);
   });
 
-  it('Places from the bundled geoip-lite data reads an IPv4 address inside IPv6 as the IPv4 address', () => {
+  it('The bundled geoip-lite data reads an IPv4 address inside IPv6 as the IPv4 address', () => {
     expect(placeOf('::ffff:81.2.69.160')).toEqual(placeOf('81.2.69.160'));
   });
 
   /** @see https://github.com/geoip-lite/node-geoip/issues/256 */
-  it('Places from the bundled geoip-lite data gives an IPv6 address without a city its country and no coordinates, whatever radius the record claims', () => {
+  it('The bundled geoip-lite data gives an IPv6 address without a city its country and no coordinates, whatever radius the record claims', () => {
     expect(placeOf('2001:4860:4860::8888')).toMatchObject({
       country: 'US',
       city: null,
@@ -69,20 +69,20 @@ describe('places from the bundled geoip-lite data', () => {
   });
 
   /** @see https://github.com/geoip-lite/node-geoip/issues/173 */
-  it('Places from the bundled geoip-lite data never answers with the middle of a country', () => {
+  it('The bundled geoip-lite data never answers with the middle of a country', () => {
     expect(placeOf('8.8.8.8')).toMatchObject({ country: 'US', lat: null, lon: null, accuracyKm: 1000 });
   });
 
   /** @see https://github.com/maxmind/GeoIP2-node/issues/441 */
   it.each(['127.0.0.1', '::1', '10.1.2.3', '169.254.10.10', '100.64.0.9', 'fd00::1'])(
-    'Places from the bundled geoip-lite data calls %s a private address instead of looking it up',
+    'The bundled geoip-lite data calls %s a private address instead of looking it up',
     (text) => {
       expect(locate(text)).toEqual({ known: false, why: 'private_address' });
     },
   );
 
   /** @see https://github.com/maxmind/MaxMind-DB/issues/27 */
-  it('Places a Teredo user nowhere rather than at the relay', () => {
+  it('The bundled geoip-lite data places a Teredo user nowhere rather than at the relay', () => {
     expect(locate('2001:0:4136:e378:8000:63bf:3fff:fdd2')).toEqual({ known: false, why: 'tunnel_address' });
   });
 
@@ -94,29 +94,29 @@ describe('places from the bundled geoip-lite data', () => {
     ['64:ff9b:1::1', 'special_address'],
     ['5f00::1', 'special_address'],
     ['::', 'special_address'],
-  ])('Places from the bundled geoip-lite data does not look up %s', (text, why) => {
+  ])('The bundled geoip-lite data does not look up %s', (text, why) => {
     expect(locate(text)).toEqual({ known: false, why });
   });
 
-  it('Places from the bundled geoip-lite data says so when a public address is not in the data', () => {
+  it('The bundled geoip-lite data says so when a public address is not in the data', () => {
     expect(locate('2a0f:ffff:ffff:ffff::1')).toEqual({ known: false, why: 'not_found' });
   });
 
   /** @see https://github.com/PaddeK/node-maxmind-db/issues/26 */
   it.each(['203.0.113.7, 198.51.100.1', 'undefined', '', ' 203.0.113.7'])(
-    'Places from the bundled geoip-lite data never gets to see %j, which is no address',
+    'The bundled geoip-lite data is never asked for %j, which is not an address',
     (text) => {
       expect(parseAddress(text)).toBeNull();
     },
   );
 
   /** @see https://github.com/geoip-lite/node-geoip/issues/209 */
-  it('Places from the bundled geoip-lite data is as old as the release of its data, not as young as its installation', () => {
+  it('The bundled geoip-lite data is as old as the release of its data, not as young as its installation', () => {
     expect(source.status(NOW)).toEqual({ name: 'geoip-lite', ageDays: 140, problem: null });
   });
 
   /** @see https://github.com/geoip-lite/node-geoip/issues/209 */
-  it('Places from the bundled geoip-lite data is called old from the day after its limit on, and goes on answering', () => {
+  it('The bundled geoip-lite data is called old from the day after its limit, and still answers', () => {
     const aging = geoipLiteSource({ maxAgeDays: 140, city: false });
     expect(aging.status(NOW).problem).toBeNull();
     const later = aging.status(NOW + 659.5 * 86_400_000);

@@ -40,7 +40,7 @@ test('What is built answers, at once', async () => {
   expect(geo.status(NOW)).toEqual({ name: 'shards of towns', ageDays: 24, problem: null });
 });
 
-test('Where nothing is built geoip-lite answers, until something is', async () => {
+test('geoip-lite answers until geo data is built', async () => {
   const { geo, reload } = await open();
   expect(geo.locate(addressOf('81.2.69.160'))).toMatchObject({ known: true, place: { source: 'geoip-lite' } });
   await put(smallBuild());

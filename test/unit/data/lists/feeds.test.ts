@@ -152,7 +152,7 @@ describe('a feed', () => {
     expect(codeOf(await get('http://127.0.0.1:1/list'))).toBe('feed_unreachable');
   });
 
-  it('Over https does not end at http', async () => {
+  it('A redirect of a feed over https does not end at http', async () => {
     // The answer comes from the local server; only the address asked for is another.
     const viaHttp: typeof fetch = (_url, init) => fetch(`${base}/good`, init);
     expect(codeOf(await get('https://lists.example/good', { fetch: viaHttp }))).toBe('feed_downgraded');
@@ -211,7 +211,7 @@ describe('a feed', () => {
       expect(sent).toHaveLength(1);
     });
 
-    it('Over http is not followed, unless up to https', async () => {
+    it('A redirect of a feed over http is not followed, unless to https', async () => {
       asked.length = 0;
       expect(codeOf(await get('/moved'))).toBe('feed_downgraded');
       expect(asked).toEqual(['/moved']);

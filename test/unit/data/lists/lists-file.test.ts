@@ -360,7 +360,7 @@ describe('feeds.json', () => {
 const DATA = join(import.meta.dirname, '../../../../../shared/data/ip');
 
 describe.runIf(existsSync(DATA))('the published lists', () => {
-  it('Build with the limits of the default feeds, and name the addresses they hold', async () => {
+  it('The published lists build with the limits of the default feeds, and name the addresses they hold', async () => {
     const feed = (name: string): ListConfig => {
       const found = DEFAULT_FEEDS.find((one) => one.name === name);
       if (found === undefined) throw new Error(`no default feed ${name}`);

@@ -230,7 +230,7 @@ describe('stepUpFetch', () => {
   });
 
   describe('of several requests at once', () => {
-    test('Of several requests at once asks once for all and sends each of them again', async () => {
+    test('stepUpFetch asks once for several requests at once and sends each of them again', async () => {
       const { fetch, seen, asked, ask } = shopper();
       const answers = ['a', 'b', 'c'].map((name) => fetch(`${SHOP}/pay/${name}`, { method: 'POST', body: name }));
       await turn();
@@ -241,7 +241,7 @@ describe('stepUpFetch', () => {
       expect(seen.map(({ body }) => body).sort()).toEqual(['a', 'a', 'b', 'b', 'c', 'c']);
     });
 
-    test('Of several requests at once does not ask again for one whose challenge comes after the step-up that it needed', async () => {
+    test('stepUpFetch does not ask again for one of several requests whose challenge comes after the step-up that it needed', async () => {
       const { seen, fetch: send } = shop();
       const { asked, ask, onStepUp } = person();
       let release = (): void => undefined;
@@ -264,7 +264,7 @@ describe('stepUpFetch', () => {
       expect(seen).toHaveLength(4);
     });
 
-    test('Of several requests at once asks anew for a request that left after the step-up was over', async () => {
+    test('stepUpFetch asks again for a request that left after the step-up was over', async () => {
       const { fetch, ask } = shopper();
       const first = fetch(`${SHOP}/pay`);
       (await ask(0)).end('fresh');
@@ -273,7 +273,7 @@ describe('stepUpFetch', () => {
       await ask(1);
     });
 
-    test('Of several requests at once asks a second time only for what the first step-up does not show', async () => {
+    test('stepUpFetch asks for several requests a second time only for what the first step-up does not show', async () => {
       const { fetch, seen, asked, ask } = shopper();
       const mild = fetch(`${SHOP}/a?max_age=600`);
       await ask(0);
@@ -293,7 +293,7 @@ describe('stepUpFetch', () => {
       expect(await (await stronger).text()).toBe('done with fresh-2');
     });
 
-    test('Of several requests at once asks one after the other where no class of assurance would do for both', async () => {
+    test('stepUpFetch asks for several requests one after the other where no class of assurance would do for both', async () => {
       const { fetch, asked, ask } = shopper();
       const one = fetch(`${SHOP}/a?acr=one`);
       const two = fetch(`${SHOP}/b?acr=two`);
@@ -309,7 +309,7 @@ describe('stepUpFetch', () => {
       expect(await (await two).text()).toBe('done with fresh-2');
     });
 
-    test('Of several requests at once asks for each request that wants a log-in of now, one after the other, and lends its step-up to no other such', async () => {
+    test('stepUpFetch asks for each request that wants a log-in of now, one after the other, and shares its step-up with no other such', async () => {
       const { fetch, seen, asked, ask } = shopper();
       const answers = ['a', 'b'].map((name) => fetch(`${SHOP}/${name}?max_age=0`));
       for (const nth of [0, 1]) {
@@ -324,7 +324,7 @@ describe('stepUpFetch', () => {
       expect(seen).toHaveLength(4);
     });
 
-    test('Of several requests at once takes no step-up of before for one that wants a log-in of now', async () => {
+    test('stepUpFetch accepts no earlier step-up for one that wants a log-in of now', async () => {
       const { fetch, asked, ask } = shopper();
       const mild = fetch(`${SHOP}/a?max_age=600`);
       await ask(0);
@@ -337,7 +337,7 @@ describe('stepUpFetch', () => {
       expect(asked.map(({ requirement }) => requirement.maxAge)).toEqual([600, 0]);
     });
 
-    test('Of several requests at once asks nobody for more than they want because another wants a log-in of now', async () => {
+    test('stepUpFetch asks no more for one request because another wants a log-in of now', async () => {
       const { fetch, asked, ask } = shopper();
       const first = fetch(`${SHOP}/a?acr=one`);
       await ask(0);
@@ -354,7 +354,7 @@ describe('stepUpFetch', () => {
       expect(asks).toEqual(['one 600', 'two 600', '0']);
     });
 
-    test('Of several requests at once lets one that takes an older log-in go with the step-up of one that wants it of now', async () => {
+    test('stepUpFetch lets a request that accepts an older log-in share the step-up of one that wants it of now', async () => {
       const { fetch, asked, ask } = shopper();
       const now = fetch(`${SHOP}/a?max_age=0`);
       await ask(0);
@@ -366,7 +366,7 @@ describe('stepUpFetch', () => {
       expect(asked).toHaveLength(1);
     });
 
-    test('Of several requests at once takes a decline for all that want a log-in of now as well', async () => {
+    test('stepUpFetch takes a decline for all requests that want a log-in of now as well', async () => {
       const { fetch, asked, ask } = shopper();
       const answers = ['a', 'b'].map((name) => fetch(`${SHOP}/${name}?max_age=0`));
       (await ask(0)).end(false);
@@ -375,7 +375,7 @@ describe('stepUpFetch', () => {
       expect(asked).toHaveLength(1);
     });
 
-    test('Of several requests at once takes one decline, or one failure, for all that wait', async () => {
+    test('stepUpFetch takes one decline, or one failure, for all waiting requests', async () => {
       for (const end of ['decline', 'fail'] as const) {
         const { fetch, asked, ask } = shopper();
         const answers = [fetch(`${SHOP}/a?max_age=600`), fetch(`${SHOP}/b?max_age=60`)];
@@ -455,7 +455,7 @@ describe('stepUpFetch', () => {
   });
 
   describe('and the device', () => {
-    test('And the device looks once, remembers, and looks again a few times where it could not tell', async () => {
+    test('stepUpFetch looks at the device once, remembers, and looks again a few times where it could not tell', async () => {
       let looks = 0;
       const { fetch, seen } = shopper({
         collect: async () => {
@@ -468,7 +468,7 @@ describe('stepUpFetch', () => {
       expect(seen.map(({ headers }) => headers.get('x-stepgate-device'))).toEqual([null, DEVICE, DEVICE, DEVICE]);
     });
 
-    test('And the device gives up looking after three times, and sends the request all the same', async () => {
+    test('stepUpFetch gives up looking at the device after three times, and sends the request all the same', async () => {
       let looks = 0;
       const { fetch, seen } = shopper({
         collect: async () => {
@@ -481,7 +481,7 @@ describe('stepUpFetch', () => {
       expect(seen).toHaveLength(5);
     });
 
-    test('And the device leaves a header alone that the caller set, and sends none where it is told not to look', async () => {
+    test('stepUpFetch leaves a device header alone that the caller set, and sends none where it must not look', async () => {
       const { fetch, seen } = shopper();
       await fetch(`${SHOP}/open`, { headers: { 'X-Stepgate-Device': 'v=1;fp=own' } });
       expect(seen[0]?.headers.get('x-stepgate-device')).toBe('v=1;fp=own');

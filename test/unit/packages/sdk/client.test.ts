@@ -96,7 +96,7 @@ describe('a decision without what explains it', () => {
 describe('what Stepgate refuses is an error, whatever a failure would be answered with', () => {
   const allowing = (url: string, key: string) => createStepgateClient({ ...patient, url, key, onFailure: 'allow' });
 
-  test('A wrong key', async () => {
+  test('A call with a wrong key rejects', async () => {
     const { server } = await shop.start({ GEO_DATA: 'none' });
     const error = await errorOf(allowing(server.url, 'not-the-key-of-anybody').riskCheck(LOGIN));
     expect(error).toMatchObject({ code: 'unauthorized', status: 401, requestId: expect.any(String) });

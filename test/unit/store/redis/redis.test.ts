@@ -22,7 +22,7 @@ test('A hundred processes that lost one server come back at moments of their own
   expect(new Set(delays).size).toBe(100);
 });
 
-test('Without a source of chance the wait is the longest', () => {
+test('The wait to reconnect is the longest without a source of chance', () => {
   expect([1, 2, 20, 21].map((tries) => reconnectDelayMs(tries))).toEqual([50, 100, 1000, 1000]);
 });
 
