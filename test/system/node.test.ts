@@ -5,8 +5,9 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { freePort } from '../support/servers/redis.ts';
-import { KEY, post, RULES, raw, untilBusy, type Workshop, workshop } from '../support/servers/stepgate.ts';
+import { raw } from '../support/servers/http.ts';
+import { freePort } from '../support/servers/listen.ts';
+import { KEY, post, RULES, untilBusy, type Workshop, workshop } from '../support/servers/stepgate.ts';
 
 let shop: Workshop;
 /** A GEO_DIR in which nothing was built, so that the library's data is compiled at the start. */

@@ -1,6 +1,6 @@
 import { type ServerProcess, startProcess } from '../../../bench/servers/process.ts';
 import { type Answered, type Load, startLoad } from '../servers/load.ts';
-import { until } from '../servers/redis.ts';
+import { until } from '../until.ts';
 
 /** What came of it when a busy service was told to stop. */
 export interface Stopped {

@@ -1,11 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import express from 'express';
 import { z } from 'zod';
-import { freePort } from '../servers/redis.ts';
+import { freePort, listen } from '../servers/listen.ts';
 import { startProgram } from './programs.ts';
 
 /** An application that answers what it makes of a request, in the way of its kind. It verifies nothing. */
@@ -102,16 +101,8 @@ function subjectOf(token: string): string | null {
 }
 
 async function listening(name: string, server: Server): Promise<Origin> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  return {
-    name,
-    address: `127.0.0.1:${port}`,
-    close: async () => {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
+  const { port, stop } = await listen(server);
+  return { name, address: `127.0.0.1:${port}`, close: stop };
 }
 
 async function pythonOrigin(name: string, file: string, parent: string): Promise<Origin> {

@@ -1,12 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { BUNDLED_SHARDS } from '../geo/built.ts';
 import { issuer } from '../issuer.ts';
-import { freePort } from '../servers/redis.ts';
+import { freePort, type Listening, listen } from '../servers/listen.ts';
 import { workerCode } from '../servers/worker.ts';
 import { WORKERD, writeWorkerd } from '../servers/workerd.ts';
 import { type Program, startProgram } from './programs.ts';
@@ -86,7 +86,7 @@ export async function openStage(
     });
   };
   let engine = await start(GATEWAY_KEY);
-  const impostor = createServer((_, response) => response.end('ok'));
+  let impostor: Listening | undefined;
   return {
     enginePort,
     upstream,
@@ -108,26 +108,23 @@ export async function openStage(
       ),
     killEngine: () => engine.stop('SIGKILL'),
     startEngine: async (key = GATEWAY_KEY) => {
-      await closed(impostor);
+      await impostor?.stop();
       engine = await start(key);
     },
     freezeEngine: () => void engine.process.kill('SIGSTOP'),
     thawEngine: () => void engine.process.kill('SIGCONT'),
     impersonateEngine: async () => {
       await engine.stop('SIGKILL');
-      await new Promise<void>((resolve) => impostor.listen(enginePort, '127.0.0.1', resolve));
+      impostor = await listen(
+        createServer((_, response) => response.end('ok')),
+        enginePort,
+      );
     },
     close: async () => {
-      await closed(impostor);
+      await impostor?.stop();
       await engine.stop('SIGKILL');
-      await upstream.close();
+      await upstream.stop();
       await rm(dir, { recursive: true, force: true });
     },
   };
-}
-
-async function closed(server: Server): Promise<void> {
-  if (!server.listening) return;
-  server.closeAllConnections();
-  await new Promise((resolve) => server.close(resolve));
 }

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { type ServerProcess, startProcess } from '../../../bench/servers/process.ts';
 import { keysWith } from '../servers/keys.ts';
-import { until } from '../servers/redis.ts';
 import { KEY, post } from '../servers/stepgate.ts';
+import { until } from '../until.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const SECRET = 'a-secret-that-all-engines-of-a-test-share';

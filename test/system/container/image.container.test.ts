@@ -2,7 +2,8 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { buildImage, type Image } from '../../support/container/image.ts';
-import { freePort, until } from '../../support/servers/redis.ts';
+import { freePort } from '../../support/servers/listen.ts';
+import { until } from '../../support/until.ts';
 
 const SECRET = 'a-secret-of-the-image-test-that-is-long-enough';
 

@@ -5,7 +5,8 @@ import { basename, delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { freePort, until } from '../../support/servers/redis.ts';
+import { freePort } from '../../support/servers/listen.ts';
+import { until } from '../../support/until.ts';
 
 /**
  * What the Dockerfile does, by hand: its copies, its commands and its way to run, in folders of this machine. It shows that the

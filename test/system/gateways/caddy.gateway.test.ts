@@ -3,7 +3,7 @@ import { describe } from 'vitest';
 import { gatewaySuite, listeningGateway } from '../../contract/gateways/suite.ts';
 import { startProgram } from '../../support/gateways/programs.ts';
 import { GATEWAY_KEY } from '../../support/gateways/stage.ts';
-import { freePort } from '../../support/servers/redis.ts';
+import { freePort } from '../../support/servers/listen.ts';
 
 describe('Caddy with examples/caddy/Caddyfile', () => {
   gatewaySuite({

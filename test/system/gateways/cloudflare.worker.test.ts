@@ -7,7 +7,7 @@ import { type Gateway, play, SCENARIOS } from '../../contract/gateways/scenarios
 import { gatewaySuite, listeningGateway } from '../../contract/gateways/suite.ts';
 import { startProgram } from '../../support/gateways/programs.ts';
 import { GATEWAY_KEY, openStage, SCENARIO_RULES, type Stage } from '../../support/gateways/stage.ts';
-import { freePort } from '../../support/servers/redis.ts';
+import { freePort } from '../../support/servers/listen.ts';
 import { workerCode } from '../../support/servers/worker.ts';
 import { WORKERD, workerStruct } from '../../support/servers/workerd.ts';
 

@@ -8,7 +8,7 @@ import { gatewaySuite, listeningGateway } from '../../contract/gateways/suite.ts
 import { send } from '../../support/gateways/client.ts';
 import { type Program, startProgram } from '../../support/gateways/programs.ts';
 import { GATEWAY_KEY } from '../../support/gateways/stage.ts';
-import { freePort } from '../../support/servers/redis.ts';
+import { freePort } from '../../support/servers/listen.ts';
 
 const EXAMPLES = join(import.meta.dirname, '../../../examples/haproxy');
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { gatewaySuite, listeningGateway } from '../../contract/gateways/suite.ts';
 import { type Program, startProgram } from '../../support/gateways/programs.ts';
 import { GATEWAY_KEY, openStage, type Stage } from '../../support/gateways/stage.ts';
-import { freePort } from '../../support/servers/redis.ts';
+import { freePort } from '../../support/servers/listen.ts';
 
 const EXAMPLE = join(import.meta.dirname, '../../../examples/nginx/nginx.conf');
 

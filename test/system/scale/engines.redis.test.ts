@@ -8,9 +8,9 @@ import {
   startRedis,
   startRedisCluster,
   startSentinels,
-  until,
 } from '../../support/servers/redis.ts';
 import { AUDIENCE, goodClaims, ISSUER, type SigningKey, sign, signingKey } from '../../support/step-up/tokens.ts';
+import { until } from '../../support/until.ts';
 
 /** More than a slow machine needs, so that only what is gone is missing. */
 const PATIENT = { STORE_TIMEOUT_MS: '5000' };
