@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { raw } from '../support/servers/http.ts';
 import { freePort } from '../support/servers/listen.ts';
+import { isOpen } from '../support/servers/program.ts';
 import { KEY, post, RULES, untilBusy, type Workshop, workshop } from '../support/servers/stepgate.ts';
 
 let shop: Workshop;
@@ -276,7 +277,7 @@ describe('as a process', () => {
     );
     await untilBusy(`http://127.0.0.1:${port}`);
     child.process.kill('SIGTERM');
-    await expect.poll(() => reachable(Number(port)), { timeout: 20_000 }).toBe(false);
+    await expect.poll(() => isOpen(Number(port)), { timeout: 20_000 }).toBe(false);
     expect(child.process.exitCode).toBeNull();
     child.process.kill('SIGTERM');
     expect(await child.exit).toBe(1);
@@ -319,7 +320,7 @@ describe('as a process', () => {
     const port = await freePort();
     const child = run({ ...shop.environment(), PORT: String(port), RULES_DIR: slow });
     const reader = await open(source, 'w');
-    expect(await reachable(port)).toBe(false);
+    expect(await isOpen(port)).toBe(false);
     await reader.writeFile(JSON.stringify(RULES));
     await reader.close();
     await child.saw(/Stepgate listens on/);
@@ -336,16 +337,6 @@ describe('as a process', () => {
     expect(child.stderr()).toContain('default.json');
   });
 });
-
-function reachable(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => resolve(false));
-  });
-}
 
 function run(env: NodeJS.ProcessEnv) {
   const child: ChildProcess = spawn(process.execPath, ['src/node.ts'], {

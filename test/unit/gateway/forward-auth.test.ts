@@ -394,7 +394,7 @@ describe('the hook call itself', () => {
     const headers = { 'X-Stepgate-Key': API_KEY, 'X-Forwarded-Method': 'HEAD', 'X-Forwarded-Uri': '/reports/1' };
     const answer = await rig.ask('/forward-auth', headers, 'HEAD');
     expectContract(answer);
-    expect(answer).toMatchObject({ status: 401, body: '' });
+    expect(answer).toMatchObject({ status: 401, text: '' });
   });
 
   test.each(['GET', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'PROPFIND'])(
@@ -783,7 +783,7 @@ describe('/ext-authz', () => {
   test('/ext-authz by HEAD follows GET and has no body', async () => {
     const answer = await rig.ask('/ext-authz/reports/1', KEY, 'HEAD');
     expectContract(answer);
-    expect(answer).toMatchObject({ status: 401, body: '' });
+    expect(answer).toMatchObject({ status: 401, text: '' });
   });
 
   test('/ext-authz passes a preflight, whose method is the request’s own', async () => {
