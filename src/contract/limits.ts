@@ -12,7 +12,5 @@ export const MAX_COMPONENTS = 64;
 export const MAX_COMPONENT_NAME_LENGTH = 64;
 export const MAX_COMPONENT_LENGTH = 1024;
 export const MAX_DEVICE_TOKEN_LENGTH = 8192;
-/** Longest step-up or session token. */
-export const MAX_TOKEN_LENGTH = 16_384;
 /** Longest text of an IP address. */
 export const MAX_ADDRESS_LENGTH = 64;

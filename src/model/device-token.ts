@@ -8,7 +8,7 @@ export interface TokenHolder {
 }
 
 /** Maximum number of other holders that a token keeps besides its subject. */
-export const MOST_OTHER_HOLDERS = 4;
+export const MAX_OTHER_HOLDERS = 4;
 
 /** What a presented device token proves. Trust itself is kept in the baseline; a token only names a device. */
 export type DeviceTokenVerdict =
@@ -22,6 +22,8 @@ export interface GenuineToken extends TokenHolder {
   readonly state: 'genuine';
   /** `d-…` */
   readonly device: string;
+  /** Thumbprint of the page's key that the device is bound to (`cnf.jkt`, RFC 9449, section 6.1); null if none. */
+  readonly jkt: string | null;
   /**
    * Who held a token of this device in the same browser when this one took its place: a browser keeps one, and its people
    * share it. Each keeps the moments of his own grant.
@@ -56,6 +58,6 @@ export function othersOn(
   const { others, ...first } = presented;
   return [first, ...others]
     .filter((each) => each.subject !== subject && each.expiresAt > nowSeconds)
-    .slice(0, MOST_OTHER_HOLDERS)
+    .slice(0, MAX_OTHER_HOLDERS)
     .map(({ subject: other, issuedAt, expiresAt }) => ({ subject: other, issuedAt, expiresAt }));
 }

@@ -8,12 +8,14 @@ import {
   learnSighting,
 } from '../../../src/model/baseline.ts';
 import type { Measurement } from '../../../src/model/decision.ts';
+import type { ProvenKey } from '../../../src/model/device-key.ts';
 import type { DeviceTokenVerdict } from '../../../src/model/device-token.ts';
 import type { Located, Place } from '../../../src/model/geo.ts';
+import { whyPlaceless } from '../../../src/model/placeless.ts';
 import type { ProofVerdict } from '../../../src/model/proof.ts';
 import type { Category, Standing } from '../../../src/model/reputation.ts';
 import type { CheckRequest, DeviceClaim } from '../../../src/model/request.ts';
-import { parseAddress } from '../../../src/net/ip.ts';
+import { parseAddress, whyNobodys } from '../../../src/net/ip.ts';
 import { clientTraits } from '../../../src/signals/client.ts';
 import { type Measurements, measureAll } from '../../../src/signals/index.ts';
 import type { DeviceMatch, Observation, Signal } from '../../../src/signals/signal.ts';
@@ -43,6 +45,7 @@ export interface Given {
   readonly components?: { readonly [name: string]: string };
   readonly claim?: Partial<DeviceClaim>;
   readonly token?: DeviceTokenVerdict;
+  readonly provenKeys?: readonly ProvenKey[];
   readonly nowMs?: number;
 }
 
@@ -88,10 +91,13 @@ export function observation(given: Given = {}): Observation {
       dryRun: false,
     },
     nowMs: given.nowMs ?? at * 1000,
+    nobodys: address === null ? null : whyNobodys(address),
     located: given.located ?? (given.place == null ? { known: false, why: 'not_found' } : locatedAt(given.place)),
     standing,
+    placeless: whyPlaceless({ request: { address }, standing }),
     client: userAgent === null ? null : clientTraits(userAgent),
     deviceToken: token,
+    provenKeys: given.provenKeys ?? [],
     keys: {
       subject,
       address: address?.counterKey ?? null,
@@ -133,6 +139,7 @@ export function genuine(
     issuedAt: NOON - DAY,
     expiresAt: NOON + 29 * DAY,
     others: [],
+    jkt: null,
     ...token,
   };
 }
