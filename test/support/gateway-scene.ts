@@ -75,16 +75,10 @@ export async function gatewayScene({
     },
   });
   const stranger = issuer({ now: it.engine.now });
-<<<<<<< HEAD
-  const server = createServer(getRequestListener(it.app.fetch));
-  const { port, url, stop } = await listen(server);
-  const ask: GatewayScene['ask'] = (target, headers = {}, method = 'GET') => send(url, { method, target, headers });
-=======
   // As large as the service takes them.
   const server = createServer({ maxHeaderSize: 64 * 1024 }, getRequestListener(it.app.fetch));
-  const port = await listening(server);
-  const ask: GatewayScene['ask'] = (target, headers = {}, method = 'GET') => askServer(port, target, headers, method);
->>>>>>> integrate
+  const { port, url, stop } = await listen(server);
+  const ask: GatewayScene['ask'] = (target, headers = {}, method = 'GET') => send(url, { method, target, headers });
   return {
     ...it,
     port,

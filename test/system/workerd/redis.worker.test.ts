@@ -7,8 +7,8 @@ import { makeCertificates, type RedisServer, startRedis, startRedisCluster } fro
 import { bundle, startWorkerd, type Workerd } from '../../support/servers/workerd.ts';
 import { until } from '../../support/until.ts';
 
-const WORKER = await bundle(join(import.meta.dirname, '../../support/workerd/store-worker.ts'), {
-  vitest: join(import.meta.dirname, '../../support/workerd/vitest.ts'),
+const WORKER = await bundle(join(import.meta.dirname, 'store-worker.ts'), {
+  vitest: join(import.meta.dirname, 'vitest.ts'),
 });
 const certificates = await makeCertificates();
 afterAll(() => certificates.remove());

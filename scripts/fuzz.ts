@@ -7,10 +7,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startService } from '../servers/program.ts';
-import { type Finding, fuzzer } from './fuzz.ts';
-import { hostileEnvironment } from './stage.ts';
-import { failuresIn, leaksIn } from './verdict.ts';
+import { type Finding, fuzzer } from '../test/support/hostile/fuzz.ts';
+import { hostileEnvironment } from '../test/support/hostile/stage.ts';
+import { failuresIn, leaksIn } from '../test/support/hostile/verdict.ts';
+import { startService } from '../test/support/servers/program.ts';
 
 const ROUND = 2000;
 /** So little that what is kept of an attack would soon end the process. */
@@ -32,7 +32,11 @@ if (!Number.isInteger(first) || !(minutes > 0)) {
 }
 
 const dir = await mkdtemp(join(tmpdir(), 'stepgate-fuzz-'));
-const flags = [`--max-old-space-size=${HEAP_MIB}`, '--import', join(import.meta.dirname, 'watch-prototype.ts')];
+const flags = [
+  `--max-old-space-size=${HEAP_MIB}`,
+  '--import',
+  join(import.meta.dirname, '../test/support/hostile/watch-prototype.ts'),
+];
 const target = await startService(await hostileEnvironment(dir), flags);
 const fuzz = await fuzzer(target.url);
 const findings: Finding[] = [];
