@@ -12,6 +12,7 @@ import type { ProvenKey } from '../../../src/model/device-key.ts';
 import type { DeviceTokenVerdict } from '../../../src/model/device-token.ts';
 import type { Located, Place } from '../../../src/model/geo.ts';
 import { whyPlaceless } from '../../../src/model/placeless.ts';
+import type { PossessionVerdict } from '../../../src/model/possession.ts';
 import type { ProofVerdict } from '../../../src/model/proof.ts';
 import type { Category, Standing } from '../../../src/model/reputation.ts';
 import type { CheckRequest, DeviceClaim } from '../../../src/model/request.ts';
@@ -46,6 +47,7 @@ export interface Given {
   readonly claim?: Partial<DeviceClaim>;
   readonly token?: DeviceTokenVerdict;
   readonly provenKeys?: readonly ProvenKey[];
+  readonly keyProof?: PossessionVerdict;
   readonly nowMs?: number;
 }
 
@@ -97,6 +99,7 @@ export function observation(given: Given = {}): Observation {
     placeless: whyPlaceless({ request: { address }, standing }),
     client: userAgent === null ? null : clientTraits(userAgent),
     deviceToken: token,
+    keyProof: given.keyProof ?? null,
     provenKeys: given.provenKeys ?? [],
     keys: {
       subject,
