@@ -11,14 +11,17 @@ import { CLOCK_SCENARIOS, startClockStand } from '../test/support/faults/clock.t
 import { FULL_DISK, LISTED_LATER, startDiskStand } from '../test/support/faults/disk.ts';
 import { KEY_SCENARIOS, startKeyStand } from '../test/support/faults/keys.ts';
 import { SCENARIOS, type Scenario, startStand } from '../test/support/faults/scenarios.ts';
-import { startService, stopUnderLoad } from '../test/support/faults/stop.ts';
+import { stopUnderLoad } from '../test/support/faults/stop.ts';
 import { HEAP_MIB, introduce, startSmallService, stranger } from '../test/support/faults/strangers.ts';
+import { freePort } from '../test/support/servers/listen.ts';
 import { metricsOf } from '../test/support/servers/metrics.ts';
-import { freePort, startRedis, until } from '../test/support/servers/redis.ts';
+import { type Service, startService } from '../test/support/servers/program.ts';
+import { startRedis } from '../test/support/servers/redis.ts';
 import { KEY as TESTER_KEY } from '../test/support/servers/stepgate.ts';
+import { until } from '../test/support/until.ts';
 import { bar } from './bar.ts';
 import { percentile, rawRequest, type Stretch, stretch } from './servers/load.ts';
-import { KEY, type ServerProcess } from './servers/process.ts';
+import { KEY } from './servers/process.ts';
 import { traffic } from './servers/traffic.ts';
 
 const CONNECTIONS = 32;
@@ -64,7 +67,7 @@ interface Stage<S> {
   /** What fails. */
   readonly of: string;
   readonly stand: S;
-  readonly service: ServerProcess;
+  readonly service: Service;
   /** Makes the next request, while all is well and while it is not. */
   readonly next: { readonly well: () => Buffer; readonly faulty: () => Buffer };
   /** No check may take longer, in ms. */
@@ -74,7 +77,7 @@ interface Stage<S> {
   readonly isWell: (answer: Answered) => boolean;
 }
 
-async function measure(service: ServerProcess, next: () => Buffer, forMs = PHASE_MS) {
+async function measure(service: Service, next: () => Buffer, forMs = PHASE_MS) {
   const seen: Seen[] = [];
   const see = (status: number, body: string): void => {
     const parsed = status === 200 ? answered.safeParse(JSON.parse(body)) : null;
@@ -200,7 +203,7 @@ async function sufferAll<S>(stage: Stage<S>, scenarios: readonly Scenario<S>[]):
   for (const scenario of scenarios) await suffer(stage, scenario, well);
 }
 
-const isReady = async ({ url }: ServerProcess): Promise<boolean> => (await fetch(`${url}/readyz`)).status === 200;
+const isReady = async ({ url }: Service): Promise<boolean> => (await fetch(`${url}/readyz`)).status === 200;
 
 /** The same requests over and over. */
 function round(requests: readonly Buffer[]): () => Buffer {

@@ -6,8 +6,8 @@
 import { fileURLToPath } from 'node:url';
 import { COUNTERS, NOTHING_SEEN } from '../src/store/counters.ts';
 import { redisStore } from '../src/store/redis/redis.ts';
+import { startProxy } from '../test/support/servers/proxy.ts';
 import { startRedis } from '../test/support/servers/redis.ts';
-import { startTurnProxy } from '../test/support/servers/turn-proxy.ts';
 import { fullBaseline } from '../test/support/store/full-baseline.ts';
 import { bar } from './bar.ts';
 import { stretch } from './servers/load.ts';
@@ -32,7 +32,7 @@ const sizeOf = async (): Promise<Record<string, number>> =>
   );
 
 const redis = await startRedis();
-const proxy = await startTurnProxy(redis.port);
+const proxy = await startProxy(redis.port, { countsTurns: true });
 const environment = { PORT: '0', API_KEYS: `bench:${KEY}`, STORE_TIMEOUT_MS: '5000' };
 const nodeScript = fileURLToPath(new URL('../src/node.ts', import.meta.url));
 const service = await startProcess(nodeScript, { ...environment, REDIS_URL: redis.url });

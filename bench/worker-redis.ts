@@ -7,8 +7,8 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { startProxy } from '../test/support/servers/proxy.ts';
 import { makeCertificates, startRedis } from '../test/support/servers/redis.ts';
-import { startRedisProxy } from '../test/support/servers/redis-proxy.ts';
 import { bundle, startWorkerd } from '../test/support/servers/workerd.ts';
 import { bar } from './bar.ts';
 import { percentile, type SeeAnswer, stretch } from './servers/load.ts';
@@ -61,7 +61,7 @@ interface Measured {
 }
 
 async function measure(delayMs: number, objects: number | null): Promise<Measured> {
-  const proxy = await startRedisProxy(redis.port, { delayMs });
+  const proxy = await startProxy(redis.port, { delayMs });
   const open = (timeoutMs: number) =>
     startWorkerd(code, {
       vars: {

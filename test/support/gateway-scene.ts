@@ -1,11 +1,12 @@
-import { createServer, type IncomingHttpHeaders, type OutgoingHttpHeaders, request, type Server } from 'node:http';
-import { connect } from 'node:net';
+import { createServer, type OutgoingHttpHeaders } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import type { JWTPayload } from 'jose';
 import type { GatewaySettings } from '../../src/http/deps.ts';
 import { parseTrustedProxies } from '../../src/net/client-ip.ts';
 import { issuer } from './issuer.ts';
 import { API_KEY, type Scene, type SceneOptions, scene } from './scene.ts';
+import { type Reply, raw, send } from './servers/http.ts';
+import { listen } from './servers/listen.ts';
 
 /** Rules of the rig: routes of every kind, and rules that name the actions behind them. */
 export const HOOK_RULES = {
@@ -37,13 +38,6 @@ function rule(id: string, when: object, then: object): object {
   return { id, when, then };
 }
 
-export interface HookAnswer {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly rawHeaders: readonly string[];
-  readonly body: string;
-}
-
 /** A scene that a gateway on this machine asks. */
 export interface GatewayScene extends Scene {
   readonly port: number;
@@ -51,9 +45,9 @@ export interface GatewayScene extends Scene {
   token(claims: JWTPayload & { su?: boolean }, ageS?: number): Promise<string>;
   /** The same from a key that nobody knows. */
   forged(claims: JWTPayload & { su?: boolean }): Promise<string>;
-  ask(target: string, headers?: OutgoingHttpHeaders, method?: string): Promise<HookAnswer>;
+  ask(target: string, headers?: OutgoingHttpHeaders, method?: string): Promise<Reply>;
   /** `/forward-auth` for an original request, authenticated as the gateway. */
-  forward(method: string, uri: string, headers?: OutgoingHttpHeaders): Promise<HookAnswer>;
+  forward(method: string, uri: string, headers?: OutgoingHttpHeaders): Promise<Reply>;
   /** Sends bytes as they are, resolves with all that came back until the other side closed or fell silent for 2 s. */
   raw(text: string): Promise<string>;
   close(): Promise<void>;
@@ -83,8 +77,8 @@ export async function gatewayScene({
   const stranger = issuer({ now: it.engine.now });
   // As large as the service takes them.
   const server = createServer({ maxHeaderSize: 64 * 1024 }, getRequestListener(it.app.fetch));
-  const port = await listening(server);
-  const ask: GatewayScene['ask'] = (target, headers = {}, method = 'GET') => askServer(port, target, headers, method);
+  const { port, url, stop } = await listen(server);
+  const ask: GatewayScene['ask'] = (target, headers = {}, method = 'GET') => send(url, { method, target, headers });
   return {
     ...it,
     port,
@@ -101,57 +95,10 @@ export async function gatewayScene({
         'X-Forwarded-For': '81.2.69.160',
         ...headers,
       }),
-    raw: (text) => sendRaw(port, text),
+    raw: (text) => raw(url, text),
     close: async () => {
       await it.settled();
-      await new Promise<void>((resolve, reject) => {
-        server.close((error) => (error === undefined ? resolve() : reject(error)));
-        server.closeAllConnections();
-      });
+      await stop();
     },
   };
-}
-
-function listening(server: Server): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      if (address === null || typeof address === 'string') reject(new Error('no port'));
-      else resolve(address.port);
-    });
-  });
-}
-
-function askServer(port: number, path: string, headers: OutgoingHttpHeaders, method: string): Promise<HookAnswer> {
-  return new Promise((resolve, reject) => {
-    const call = request({ port, host: '127.0.0.1', path, method, headers }, (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('error', reject);
-      response.on('end', () =>
-        resolve({
-          status: response.statusCode ?? 0,
-          headers: response.headers,
-          rawHeaders: response.rawHeaders,
-          body: Buffer.concat(chunks).toString(),
-        }),
-      );
-    });
-    call.on('error', reject);
-    call.end();
-  });
-}
-
-function sendRaw(port: number, text: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1', () => socket.write(text));
-    let received = '';
-    socket.setTimeout(2000, () => socket.end());
-    socket.on('data', (chunk: Buffer) => {
-      received += chunk.toString();
-    });
-    socket.on('error', reject);
-    socket.on('close', () => resolve(received));
-  });
 }

@@ -4,8 +4,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { StartOptions } from '../../src/node.ts';
 import { pseudonymizer } from '../../src/store/pseudonym.ts';
 import { redisStore } from '../../src/store/redis/redis.ts';
+import { send } from '../support/servers/http.ts';
 import { type RedisServer, startRedis } from '../support/servers/redis.ts';
-import { KEY, post, statusOver, untilBusy, type Workshop, workshop } from '../support/servers/stepgate.ts';
+import { KEY, post, untilBusy, type Workshop, workshop } from '../support/servers/stepgate.ts';
 
 let shop: Workshop;
 let redis: RedisServer;
@@ -43,7 +44,7 @@ describe('told to stop while Redis is slow', () => {
     const { server } = await readyServer({ STORE_TIMEOUT_MS: '10000' }, { drainMs: 300_000 });
     const agent = new Agent({ keepAlive: true });
     shop.onTidy(() => agent.destroy());
-    const idle = await Promise.all(Array.from({ length: 50 }, () => statusOver(agent, `${server.url}/healthz`)));
+    const idle = await Promise.all(Array.from({ length: 50 }, () => send(`${server.url}/healthz`, { agent })));
     expect(new Set(idle)).toEqual(new Set([200]));
 
     redis.freeze();

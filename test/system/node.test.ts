@@ -6,8 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { BUNDLED_SHARDS } from '../support/geo/built.ts';
-import { freePort, startRedis, until } from '../support/servers/redis.ts';
-import { KEY, post, RULES, raw, untilBusy, type Workshop, workshop } from '../support/servers/stepgate.ts';
+import { raw } from '../support/servers/http.ts';
+import { freePort } from '../support/servers/listen.ts';
+import { isOpen } from '../support/servers/program.ts';
+import { startRedis } from '../support/servers/redis.ts';
+import { KEY, post, RULES, untilBusy, type Workshop, workshop } from '../support/servers/stepgate.ts';
+import { until } from '../support/until.ts';
 
 let shop: Workshop;
 /** A GEO_DIR in which nothing was built, so that the library's data is compiled at the start. */
@@ -311,7 +315,7 @@ describe('as a process', () => {
     );
     await untilBusy(`http://127.0.0.1:${port}`);
     child.process.kill('SIGTERM');
-    await expect.poll(() => reachable(Number(port)), { timeout: 20_000 }).toBe(false);
+    await expect.poll(() => isOpen(Number(port)), { timeout: 20_000 }).toBe(false);
     expect(child.process.exitCode).toBeNull();
     child.process.kill('SIGTERM');
     expect(await child.exit).toBe(1);
@@ -354,7 +358,7 @@ describe('as a process', () => {
     const port = await freePort();
     const child = run({ ...shop.environment(), PORT: String(port), RULES_DIR: slow });
     const reader = await open(source, 'w');
-    expect(await reachable(port)).toBe(false);
+    expect(await isOpen(port)).toBe(false);
     await reader.writeFile(JSON.stringify(RULES));
     await reader.close();
     await child.saw(/Stepgate listens on/);
@@ -371,16 +375,6 @@ describe('as a process', () => {
     expect(child.stderr()).toContain('default.json');
   });
 });
-
-function reachable(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => resolve(false));
-  });
-}
 
 function run(env: NodeJS.ProcessEnv, [command = '', ...args]: readonly string[] = [process.execPath, 'src/node.ts']) {
   const child: ChildProcess = spawn(command, args, {

@@ -20,7 +20,7 @@ import { issuer } from '../support/issuer.ts';
 import { KEY, type Workshop, workshop } from '../support/servers/stepgate.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-const FIXTURES = join(ROOT, 'test/support/packages');
+const FIXTURES = join(ROOT, 'test/system/packages');
 const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0';
 
 /** Tarballs by the name of their package, and a folder for projects that use them. */

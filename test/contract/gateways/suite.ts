@@ -34,7 +34,7 @@ export function gatewaySuite({ id, how, runtime, settings, open, cannotShow = []
     stage = await openStage(settings, runtime);
     gateway = await open(stage);
     if (!standsBetween(how)) return;
-    origins = await startOrigins(stage.dir);
+    origins = await startOrigins();
     beforeOrigins = await Promise.all(origins.map(async (origin) => inFrontOf(stage, origin, open)));
   });
 

@@ -1,11 +1,11 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { AxeResults } from 'axe-core';
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
 import type { FeedDecision } from '../../../examples/shop/demo/feed-event.ts';
 import { type Demo, PEOPLE } from '../../../examples/shop/demo/start.ts';
+import { until } from '../until.ts';
 
 const ARTIFACTS = join(import.meta.dirname, '../../../artifacts/shop');
 const AXE_TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
@@ -122,14 +122,6 @@ export async function decided(demo: Demo, action: string, isIt: (decision: FeedD
   });
   if (found === undefined) throw new Error(`nothing was decided about ${action}`);
   return found;
-}
-
-/** Asks again until `isSo`. */
-export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; !(await isSo()); tries += 1) {
-    if (tries === 2_000) throw new Error('waited in vain');
-    await sleep(20);
-  }
 }
 
 /** Keeps a picture of the page for people to look at. */

@@ -1,9 +1,10 @@
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { cp, mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
+import { type Program, spawnProgram } from '../servers/program.ts';
 
 const run = promisify(execFile);
 const ROOT = join(import.meta.dirname, '../../..');
@@ -19,15 +20,6 @@ const imageConfig = z.object({
 });
 export type ImageConfig = z.infer<typeof imageConfig>;
 
-/** A program that runs, or ran, inside the image. */
-export interface Contained {
-  /** Everything printed so far. */
-  output(): string;
-  /** Its exit code. */
-  readonly ended: Promise<number | null>;
-  kill(signal: NodeJS.Signals): void;
-}
-
 /** The image of the Dockerfile, unpacked. */
 export interface Image {
   readonly config: ImageConfig;
@@ -37,7 +29,7 @@ export interface Image {
    * Runs a program in the image as its user, in its folder, with its environment and more: the file system read-only, no
    * capability, none to be gained. Network and processes are those of this machine.
    */
-  run(command: readonly string[], more?: { readonly [name: string]: string }): Contained;
+  run(command: readonly string[], more?: { readonly [name: string]: string }): Program;
   remove(): Promise<void>;
 }
 
@@ -78,28 +70,14 @@ function contained(
   { User, Env, WorkingDir }: ImageConfig,
   command: readonly string[],
   more: { readonly [name: string]: string },
-): Contained {
+): Program {
   const [user = '', group = ''] = User.split(':');
   const mounts =
     'mount --bind "$0" "$0" && mount --bind /dev "$0/dev" && mount -t proc proc "$0/proc" && mount -o remount,bind,ro "$0"';
   const inside = `/usr/bin/unshare --root="$0" --wd="$1" --setgid="$2" --setuid="$3"`;
   const script = `${mounts} && exec /usr/bin/setpriv --no-new-privs --clear-groups ${inside} -- "\${@:4}"`;
-  const child = spawn('unshare', ['--mount', 'bash', '-c', script, root, WorkingDir, group, user, ...command], {
-    env: { ...environmentOf(Env), ...more },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let text = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (text += String(data)));
-  const reap = (): void => void child.kill('SIGKILL');
-  process.once('exit', reap);
-  const ended = new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => {
-      process.off('exit', reap);
-      resolve(code);
-    });
-  });
-  return { output: () => text, ended, kill: (signal) => void child.kill(signal) };
+  const args = ['--mount', 'bash', '-c', script, root, WorkingDir, group, user, ...command];
+  return spawnProgram('unshare', args, { env: { ...environmentOf(Env), ...more } });
 }
 
 function environmentOf(lines: readonly string[]): { [name: string]: string } {

@@ -1,10 +1,9 @@
-import type { ServerProcess } from '../../../bench/servers/process.ts';
+import { type Service, startService } from '../servers/program.ts';
 import type { Scenario } from './scenarios.ts';
-import { startService } from './stop.ts';
 
 /** A service in a process whose wall clock can be set. */
 export interface ClockStand {
-  readonly service: ServerProcess;
+  readonly service: Service;
 }
 
 /** One way in which the wall clock of a service is set wrong, and right again. */

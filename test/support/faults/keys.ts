@@ -1,12 +1,12 @@
 import type { ServerResponse } from 'node:http';
 import { FETCH_TIMEOUT_MS } from '../../../src/step-up/keys.ts';
 import { type Issuer, issuer } from '../issuer.ts';
-import { json, type KeyServer, keyServer } from '../step-up/key-server.ts';
+import { json, type StandIn, standIn } from '../servers/stand-in.ts';
 import type { Scenario } from './scenarios.ts';
 
 /** An issuer whose keys lie at an endpoint of its own. */
 export interface KeyStand {
-  readonly endpoint: KeyServer;
+  readonly endpoint: StandIn;
   readonly signer: Issuer;
   /** For `STEP_UP_ISSUERS`. */
   readonly issuers: string;
@@ -28,15 +28,15 @@ export interface KeyScenario extends Scenario<KeyStand> {
 const PATH = '/keys';
 
 export async function startKeyStand(): Promise<KeyStand> {
-  const endpoint = await keyServer();
+  const endpoint = await standIn();
   const signer = issuer();
   const { jwks: _, ...entry } = signer.entry();
   const stand: KeyStand = {
     endpoint,
     signer,
-    issuers: JSON.stringify([{ ...entry, jwks_uri: `${endpoint.origin}${PATH}` }]),
-    asked: () => endpoint.asked.get(PATH) ?? 0,
-    stop: () => endpoint.close(),
+    issuers: JSON.stringify([{ ...entry, jwks_uri: `${endpoint.url}${PATH}` }]),
+    asked: () => endpoint.asked.length,
+    stop: endpoint.stop,
   };
   heal(stand);
   return stand;
@@ -56,7 +56,7 @@ function scenario(
     leaves: 'nothing',
     hangs: false,
     ...more,
-    begin: async (stand) => stand.endpoint.behave((_path, response) => answer(response, stand)),
+    begin: async (stand) => stand.endpoint.behave((_request, response) => answer(response, stand)),
     end: async (stand) => heal(stand),
   };
 }

@@ -1,5 +1,7 @@
-import { type FaultyProxy, startFaultyProxy } from '../servers/faulty-proxy.ts';
-import { freePort, type RedisServer, startRedis, until } from '../servers/redis.ts';
+import { freePort } from '../servers/listen.ts';
+import { type FaultyProxy, startProxy } from '../servers/proxy.ts';
+import { type RedisServer, startRedis } from '../servers/redis.ts';
+import { until } from '../until.ts';
 
 /** A real Redis, and a proxy in front of it through which the service reaches it. */
 export interface Stand {
@@ -34,7 +36,7 @@ const LOADED_KEYS = 6000;
 
 export async function startStand(budgetMs: number): Promise<Stand> {
   const redis = await startRedis();
-  const proxy = await startFaultyProxy(redis.port, Math.random);
+  const proxy = await startProxy(redis.port);
   return {
     redis,
     proxy,
@@ -72,20 +74,20 @@ export const SCENARIOS: readonly RedisScenario[] = [
   {
     name: 'is slow within the budget',
     leaves: 'all',
-    begin: async ({ proxy, budgetMs }) => proxy.replies({ kind: 'delay', ms: budgetMs / 10, jitterMs: budgetMs / 10 }),
-    end: async ({ proxy }) => proxy.replies({ kind: 'pass' }),
+    begin: async ({ proxy, budgetMs }) => proxy.replies({ ms: budgetMs / 10, jitterMs: budgetMs / 10 }),
+    end: async ({ proxy }) => proxy.replies('pass'),
   },
   {
     name: 'is slow beyond the budget',
     leaves: 'nothing',
-    begin: async ({ proxy, budgetMs }) => proxy.replies({ kind: 'delay', ms: 3 * budgetMs, jitterMs: budgetMs }),
-    end: async ({ proxy }) => proxy.replies({ kind: 'pass' }),
+    begin: async ({ proxy, budgetMs }) => proxy.replies({ ms: 3 * budgetMs, jitterMs: budgetMs }),
+    end: async ({ proxy }) => proxy.replies('pass'),
   },
   {
     name: 'is cut off in the middle of each reply',
     leaves: 'nothing',
-    begin: async ({ proxy }) => proxy.replies({ kind: 'cut' }),
-    end: async ({ proxy }) => proxy.replies({ kind: 'pass' }),
+    begin: async ({ proxy }) => proxy.replies('reset mid-reply'),
+    end: async ({ proxy }) => proxy.replies('pass'),
   },
   {
     name: 'is over its memory limit (OOM)',

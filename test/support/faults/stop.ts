@@ -1,6 +1,6 @@
-import { type ServerProcess, startProcess } from '../../../bench/servers/process.ts';
 import { type Answered, type Load, startLoad } from '../servers/load.ts';
-import { until } from '../servers/redis.ts';
+import type { Service } from '../servers/program.ts';
+import { until } from '../until.ts';
 
 /** What came of it when a busy service was told to stop. */
 export interface Stopped {
@@ -25,17 +25,12 @@ const PATIENCE_MS = 10_000;
 /** The subject of the `n`th check of such a load, which nothing else names. */
 export const stoppedSubject = (n: number): string => `stopped-${n}`;
 
-/** The service of `src/node.ts` in a process of its own, preloaded with `flags`. */
-export function startService(environment: NodeJS.ProcessEnv, flags: readonly string[] = []): Promise<ServerProcess> {
-  return startProcess(new URL('../../../src/node.ts', import.meta.url).pathname, environment, flags);
-}
-
 /**
  * Sends SIGTERM to a service that 32 kept connections keep busy, each with a check of a new subject after
  * the other; between two of them it rests for `restMs`, default 0.
  */
 export async function stopUnderLoad(
-  service: ServerProcess,
+  service: Service,
   bodyOf: (subject: string) => object,
   { restMs = 0 }: { readonly restMs?: number } = {},
 ): Promise<Stopped> {

@@ -1,6 +1,5 @@
-import type { ServerProcess } from '../../../bench/servers/process.ts';
+import { type Service, startService } from '../servers/program.ts';
 import { post } from '../servers/stepgate.ts';
-import { startService } from './stop.ts';
 
 /** So little memory that what a flood of strangers leaves behind would soon end the process, in MiB. */
 export const HEAP_MIB = 64;
@@ -15,7 +14,7 @@ export interface Known {
 }
 
 /** The service with the embedded store and the default rules. */
-export function startSmallService(environment: NodeJS.ProcessEnv): Promise<ServerProcess> {
+export function startSmallService(environment: NodeJS.ProcessEnv): Promise<Service> {
   return startService({ ...environment, RULES_DIR: 'rules', GEO_DATA: 'none' }, [`--max-old-space-size=${HEAP_MIB}`]);
 }
 

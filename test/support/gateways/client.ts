@@ -1,4 +1,6 @@
-import { type IncomingMessage, request } from 'node:http';
+import { type IncomingMessage, type RequestOptions, request } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { send as sendRequest } from '../servers/http.ts';
 import { linesOf } from './upstream.ts';
 import { frameText, textFrame } from './websocket.ts';
 
@@ -48,44 +50,37 @@ export function sentHeaders({ headers, body, websocket }: ClientRequest): (reado
 }
 
 /** Sends one request over a connection of its own. */
-export function send(port: number, sent: ClientRequest): Promise<ClientAnswer> {
+export async function send(port: number, sent: ClientRequest): Promise<ClientAnswer> {
+  const { method, target, from, body } = sent;
+  const headers = sentHeaders(sent).flat();
+  if (sent.websocket) return handshake({ host: '127.0.0.1', port, localAddress: from, method, path: target, headers });
+  const { status, rawHeaders, text } = await sendRequest(`http://127.0.0.1:${port}`, {
+    ...{ method, target, headers, body, from },
+  });
+  return { status, headers: linesOf(rawHeaders), body: text, echo: null };
+}
+
+/** Opens a websocket, or takes the answer that refuses it. */
+function handshake(options: RequestOptions): Promise<ClientAnswer> {
   return new Promise((resolve, reject) => {
-    const call = request({
-      host: '127.0.0.1',
-      port,
-      localAddress: sent.from,
-      method: sent.method,
-      path: sent.target,
-      headers: sentHeaders(sent).flat(),
-      agent: false,
-    });
-    const answer = (response: IncomingMessage, body: string, echo: string | null): ClientAnswer => ({
-      status: response.statusCode ?? 0,
-      headers: linesOf(response.rawHeaders),
-      body,
-      echo,
-    });
-    call.on('response', (response) => {
-      const chunks: Buffer[] = [];
-      response.on('data', (chunk: Buffer) => chunks.push(chunk));
-      response.on('error', reject);
-      response.on('end', () => resolve(answer(response, Buffer.concat(chunks).toString(), null)));
-    });
+    const call = request({ ...options, agent: false });
+    const answer = ({ statusCode = 0, rawHeaders }: IncomingMessage, body: string, echo: string | null) =>
+      resolve({ status: statusCode, headers: linesOf(rawHeaders), body, echo });
+    call.on('response', (response) => text(response).then((body) => answer(response, body, null), reject));
     call.on('upgrade', (response, socket, head) => {
       let received = head;
-      const take = (chunk: Buffer): void => {
+      socket.on('error', reject);
+      socket.on('end', () => reject(new Error('the websocket was closed before it answered')));
+      socket.on('data', (chunk: Buffer) => {
         received = Buffer.concat([received, chunk]);
         const echo = frameText(received);
         if (echo === null) return;
         socket.destroy();
-        resolve(answer(response, '', echo));
-      };
-      socket.on('error', reject);
-      socket.on('end', () => reject(new Error('the websocket was closed before it answered')));
-      socket.on('data', take);
+        answer(response, '', echo);
+      });
       socket.write(textFrame(WEBSOCKET_WORD, Buffer.from('mask')));
     });
     call.on('error', reject);
-    call.end(sent.body);
+    call.end();
   });
 }

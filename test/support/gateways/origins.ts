@@ -1,12 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import express from 'express';
 import { z } from 'zod';
-import { freePort } from '../servers/redis.ts';
-import { startProgram } from './programs.ts';
+import { freePort, listen } from '../servers/listen.ts';
+import { startProgram } from '../servers/program.ts';
 
 /** An application that answers what it makes of a request, in the way of its kind. It verifies nothing. */
 export interface Origin {
@@ -29,12 +27,12 @@ export const originView = z.strictObject({
 export type OriginView = z.output<typeof originView>;
 
 /** One origin of each kind; they read tokens, cookies, method overrides and rewritten targets each in their own way. */
-export async function startOrigins(dir: string): Promise<readonly Origin[]> {
+export async function startOrigins(): Promise<readonly Origin[]> {
   return Promise.all([
     expressOrigin(),
     nodeOrigin(),
-    pythonOrigin('Python wsgiref', 'wsgi.py', dir),
-    pythonOrigin('Python http.server', 'http_server.py', dir),
+    pythonOrigin('Python wsgiref', 'wsgi.py'),
+    pythonOrigin('Python http.server', 'http_server.py'),
   ]);
 }
 
@@ -102,29 +100,13 @@ function subjectOf(token: string): string | null {
 }
 
 async function listening(name: string, server: Server): Promise<Origin> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  return {
-    name,
-    address: `127.0.0.1:${port}`,
-    close: async () => {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
+  const { port, stop } = await listen(server);
+  return { name, address: `127.0.0.1:${port}`, close: stop };
 }
 
-async function pythonOrigin(name: string, file: string, parent: string): Promise<Origin> {
+async function pythonOrigin(name: string, file: string): Promise<Origin> {
   const port = await freePort();
-  const cwd = await mkdtemp(join(parent, 'origin-'));
-  const args = [join(import.meta.dirname, 'origins', file), String(port)];
-  const program = await startProgram('python3', args, { port, cwd });
-  return {
-    name,
-    address: `127.0.0.1:${port}`,
-    close: async () => {
-      await program.stop('SIGKILL');
-      await rm(cwd, { recursive: true, force: true });
-    },
-  };
+  const args = ['-B', join(import.meta.dirname, 'origins', file), String(port)];
+  const program = await startProgram('python3', args, { ready: port });
+  return { name, address: `127.0.0.1:${port}`, close: async () => void (await program.stop('SIGKILL')) };
 }

@@ -1,15 +1,14 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { BUNDLED_SHARDS } from '../geo/built.ts';
 import { issuer } from '../issuer.ts';
-import { freePort } from '../servers/redis.ts';
+import { freePort, type Listening, listen } from '../servers/listen.ts';
+import { type Program, type ProgramOptions, startProgram } from '../servers/program.ts';
 import { workerCode } from '../servers/worker.ts';
 import { WORKERD, writeWorkerd } from '../servers/workerd.ts';
-import { type Program, startProgram } from './programs.ts';
 import { startUpstream, type Upstream } from './upstream.ts';
 
 /** Folder of the rules by which the scenarios are judged. */
@@ -32,7 +31,13 @@ export interface Stage {
     subject: string,
     more?: { readonly su?: boolean; readonly padding?: number; readonly ageS?: number },
   ): Promise<string>;
-  /** Waits until the engine's log holds a decision record or a message with this request id and this code. */
+  /** Starts a program and waits until it takes connections; records of an engine in it are records of this stage. */
+  start(
+    command: string,
+    args: readonly string[],
+    options: ProgramOptions & { readonly ready: number },
+  ): Promise<Program>;
+  /** Waits until an engine's log holds a decision record or a message with this request id and this code. */
   expectLogged(requestId: string, code: string, label: string): Promise<void>;
   /** Ends the engine at once; nobody listens on its port then. */
   killEngine(): Promise<void>;
@@ -67,12 +72,18 @@ export async function openStage(
     STEP_UP_ISSUERS: JSON.stringify([idp.entry()]),
   };
   const variablesWith = (key: string) => ({ ...environment, ...settings, API_KEYS: `gateway:${key}` });
-  const start = async (key: string): Promise<Program> => {
+  const programs: Program[] = [];
+  const start: Stage['start'] = async (command, args, { env, ...options }) => {
+    const clean = { PATH: process.env.PATH, HOME: dir, ...env };
+    const program = await startProgram(command, args, { cwd: dir, ...options, env: clean });
+    programs.push(program);
+    return program;
+  };
+  const startEngine = async (key: string): Promise<Program> => {
     const variables = variablesWith(key);
-    const at = { port: enginePort, cwd: dir };
     if (runtime === 'workerd') {
       const config = writeWorkerd(dir, await workerCode(SCENARIO_RULES), { vars: variables, port: enginePort });
-      return startProgram(WORKERD, ['serve', config], at);
+      return start(WORKERD, ['serve', config], { ready: enginePort });
     }
     const node = {
       PORT: String(enginePort),
@@ -80,25 +91,24 @@ export async function openStage(
       IP_LISTS_DIR: join(dir, 'no-lists'),
       GEO_DIR: BUNDLED_SHARDS,
     };
-    return startProgram(process.execPath, [join(import.meta.dirname, '../../../src/node.ts')], {
-      ...at,
-      environment: { ...node, ...variables },
+    return start(process.execPath, [join(import.meta.dirname, '../../../src/node.ts')], {
+      env: { ...node, ...variables },
+      ready: enginePort,
     });
   };
-  let engine = await start(GATEWAY_KEY);
-  const impostor = createServer((_, response) => response.end('ok'));
+  let engine = await startEngine(GATEWAY_KEY);
+  let impostor: Listening | undefined;
   return {
     enginePort,
     upstream,
     variables: variablesWith(GATEWAY_KEY),
     dir,
+    start,
     expectLogged: async (requestId, code, label) => {
-      const logs = () =>
-        ['node.log', 'workerd.log'].flatMap((name) => {
-          const file = join(dir, name);
-          return existsSync(file) ? readFileSync(file, 'utf8').split('\n') : [];
-        });
-      const about = () => logs().filter((line) => line.includes(`"request_id":${JSON.stringify(requestId)}`));
+      const about = () =>
+        programs
+          .flatMap((program) => program.output().split('\n'))
+          .filter((line) => line.includes(`"request_id":${JSON.stringify(requestId)}`));
       await expect.poll(() => about().join('\n'), { message: `${label}: the record` }).toContain(`"${code}"`);
     },
     token: (sub, { su = false, padding = 0, ageS = 0 } = {}) =>
@@ -106,28 +116,25 @@ export async function openStage(
         { sub, jti: crypto.randomUUID(), ...(su && { su }), ...(padding > 0 && { padding: 'x'.repeat(padding) }) },
         ageS,
       ),
-    killEngine: () => engine.stop('SIGKILL'),
+    killEngine: async () => void (await engine.stop('SIGKILL')),
     startEngine: async (key = GATEWAY_KEY) => {
-      await closed(impostor);
-      engine = await start(key);
+      await impostor?.stop();
+      engine = await startEngine(key);
     },
-    freezeEngine: () => void engine.process.kill('SIGSTOP'),
-    thawEngine: () => void engine.process.kill('SIGCONT'),
+    freezeEngine: () => engine.kill('SIGSTOP'),
+    thawEngine: () => engine.kill('SIGCONT'),
     impersonateEngine: async () => {
       await engine.stop('SIGKILL');
-      await new Promise<void>((resolve) => impostor.listen(enginePort, '127.0.0.1', resolve));
+      impostor = await listen(
+        createServer((_, response) => response.end('ok')),
+        enginePort,
+      );
     },
     close: async () => {
-      await closed(impostor);
+      await impostor?.stop();
       await engine.stop('SIGKILL');
-      await upstream.close();
+      await upstream.stop();
       await rm(dir, { recursive: true, force: true });
     },
   };
-}
-
-async function closed(server: Server): Promise<void> {
-  if (!server.listening) return;
-  server.closeAllConnections();
-  await new Promise((resolve) => server.close(resolve));
 }

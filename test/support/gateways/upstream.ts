@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { type Listening, listen } from '../servers/listen.ts';
 import { frameText, textFrame } from './websocket.ts';
 
 /** What an application behind a gateway gets to see of one request. */
@@ -16,12 +18,11 @@ export interface Arrival {
  * The application behind the gateways. It answers 200, or 500 on `/public/own/500`, with a cookie of its own, and echoes short
  * texts over websockets.
  */
-export interface Upstream {
+export interface Upstream extends Listening {
   /** `127.0.0.1:3000`, with the port that was taken. */
   readonly address: string;
   /** Everything that arrived since the last call. */
   take(): Arrival[];
-  close(): Promise<void>;
 }
 
 /** Where the application's own redirect leads. */
@@ -30,22 +31,14 @@ export const ELSEWHERE = '/public/elsewhere';
 const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
 export async function startUpstream(): Promise<Upstream> {
-  let arrivals: Arrival[] = [];
-  const sockets = new Set<Socket>();
-  const server = createServer({ maxHeaderSize: 64 * 1024 }, (request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('end', () => {
-      arrivals.push(arrivalOf(request, Buffer.concat(chunks).toString()));
-      const status = Number(/^\/public\/own\/(\d{3})$/.exec(request.url ?? '')?.[1] ?? 200);
-      response
-        .writeHead(status, {
-          'Content-Type': 'text/plain',
-          'Set-Cookie': 'app=1; Path=/',
-          ...(status === 302 && { Location: ELSEWHERE }),
-        })
-        .end('from the application');
-    });
+  const arrivals: Arrival[] = [];
+  const server = createServer({ maxHeaderSize: 64 * 1024 }, async (request, response) => {
+    arrivals.push(arrivalOf(request, await text(request)));
+    const status = Number(/^\/public\/own\/(\d{3})$/.exec(request.url ?? '')?.[1] ?? 200);
+    const headers = { 'Content-Type': 'text/plain', 'Set-Cookie': 'app=1; Path=/' };
+    response
+      .writeHead(status, { ...headers, ...(status === 302 && { Location: ELSEWHERE }) })
+      .end('from the application');
   });
   server.on('upgrade', (request: IncomingMessage, socket: Socket) => {
     arrivals.push(arrivalOf(request, ''));
@@ -58,30 +51,15 @@ export async function startUpstream(): Promise<Upstream> {
     let received = Buffer.alloc(0);
     socket.on('data', (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);
-      const text = frameText(received);
-      if (text === null) return;
+      const word = frameText(received);
+      if (word === null) return;
       received = Buffer.alloc(0);
-      socket.write(textFrame(text));
+      socket.write(textFrame(word));
     });
     socket.on('end', () => socket.end());
   });
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-    // A gateway that is ended resets what it holds open.
-    socket.on('error', () => socket.destroy());
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  return {
-    address: `127.0.0.1:${port}`,
-    take: () => arrivals.splice(0),
-    close: async () => {
-      for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => server.close(resolve));
-      arrivals = [];
-    },
-  };
+  const { port, ...listening } = await listen(server);
+  return { ...listening, port, address: `127.0.0.1:${port}`, take: () => arrivals.splice(0) };
 }
 
 function arrivalOf(request: IncomingMessage, body: string): Arrival {

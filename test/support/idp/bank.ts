@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { vi } from 'vitest';
 import { RETRY_MS } from '../../../src/step-up/keys.ts';
 import { post, type Workshop } from '../servers/stepgate.ts';
+import { until } from '../until.ts';
 import { API, CLASSES, type IdentityProvider, identityProvider, LOA2 } from './provider.ts';
 import { type UserAgent, userAgent } from './user-agent.ts';
 
@@ -123,21 +123,13 @@ export async function closeDay(workshop: Workshop, idp: IdentityProvider): Promi
   vi.useRealTimers();
 }
 
-/** Asks again until `isSo`. (`vi.waitFor` would move the stopped clock on.) */
-export async function eventually(isSo: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; !(await isSo()); tries += 1) {
-    if (tries === 500) throw new Error('waited in vain');
-    await sleep(20);
-  }
-}
-
 /**
  * Resolves once the keys that are fetched at the start are there. On a machine so busy that the provider did not answer in
  * time, the clock is moved on to the next try: it stands still by itself.
  */
 export async function keysAreHad(bank: Bank): Promise<void> {
   let failures = 0;
-  await eventually(async () => {
+  await until(async () => {
     if ((await bank.missingKeys()).length === 0) return true;
     const failed = bank.lines.filter((line) => line.includes('the keys of an issuer could not be fetched')).length;
     if (failed > failures) advance(RETRY_MS / 1000);

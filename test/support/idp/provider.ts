@@ -1,10 +1,9 @@
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { exportJWK, generateKeyPair, type JWK } from 'jose';
 import { type Context, interactionPolicy, Provider } from 'oidc-provider';
 import { database } from '../../../examples/shop/provider/database.ts';
+import { listen } from '../servers/listen.ts';
 
 /** Assurance classes of the provider from weakest to strongest, and the methods (RFC 8176) that reach each. */
 export const CLASSES = [
@@ -64,10 +63,8 @@ export async function identityProvider({
   pageOrigin,
 }: ProviderOptions = {}): Promise<IdentityProvider> {
   const asked = new Map<string, number>();
-  let server: Server = createServer(answer);
-  await listen(server, 0);
-  const { port } = server.address() as AddressInfo;
-  const issuer = `http://127.0.0.1:${port}`;
+  let server = await listen(createServer(answer));
+  const { port, url: issuer } = server;
 
   const adapter = database();
   let refreshed = (claims: TokenClaims): TokenClaims => claims;
@@ -92,12 +89,7 @@ export async function identityProvider({
     provider = make();
   }
 
-  async function stop(): Promise<void> {
-    if (!server.listening) return;
-    server.close();
-    server.closeAllConnections();
-    await once(server, 'close');
-  }
+  const stop = (): Promise<void> => server.stop();
 
   if (!isStarted) await stop();
   return {
@@ -119,15 +111,9 @@ export async function identityProvider({
     },
     stop,
     async start() {
-      server = createServer(answer);
-      await listen(server, port);
+      server = await listen(createServer(answer), port);
     },
   };
-}
-
-async function listen(server: Server, port: number): Promise<void> {
-  server.listen(port, '127.0.0.1');
-  await once(server, 'listening');
 }
 
 async function signingJwk(kid: string): Promise<JWK> {

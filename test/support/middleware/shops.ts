@@ -1,13 +1,12 @@
-import { once } from 'node:events';
-import { type IncomingMessage, request, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { type ServerType, serve } from '@hono/node-server';
+import { createServer } from 'node:http';
+import { getRequestListener } from '@hono/node-server';
 import express from 'express';
 import { type Context, Hono } from 'hono';
 import { z } from 'zod';
 import * as forExpress from '../../../packages/sdk/src/express.ts';
 import type { RequireStepUpOptions, RiskCheckOptions } from '../../../packages/sdk/src/guard.ts';
 import * as forHono from '../../../packages/sdk/src/hono.ts';
+import { type Listening, listen } from '../servers/listen.ts';
 
 /** What the two shops have in common; whoever logged in stands in `X-User`. */
 export interface ShopOptions {
@@ -18,13 +17,11 @@ export interface ShopOptions {
 }
 
 /** A shop that listens. */
-export interface Shop {
-  readonly url: string;
+export interface Shop extends Listening {
   /** Requests that came past the middleware. */
   readonly served: string[];
   /** What ended in the error handler of the app. */
   readonly errors: unknown[];
-  stop(): Promise<void>;
 }
 
 /** An order as both shops read it from the body. */
@@ -79,8 +76,7 @@ export const honoShop: OpenShop = async ({ risk, proof }) => {
     return c.json({ proof: c.get('stepUp'), body: await c.req.json() });
   });
 
-  const server: ServerType = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' });
-  return { served, errors, ...(await listening(server as Server)) };
+  return { served, errors, ...(await listen(createServer(getRequestListener(app.fetch)))) };
 };
 
 /** Opens the same shop on Express 5. */
@@ -121,30 +117,5 @@ export const expressShop: OpenShop = async ({ risk, proof }) => {
     res.status(500).send('the shop failed');
   });
 
-  return { served, errors, ...(await listening(app.listen(0, '127.0.0.1'))) };
+  return { served, errors, ...(await listen(createServer(app))) };
 };
-
-/** A page load with these headers and no others: `fetch` would add that it is a script. */
-export async function visit(
-  url: string,
-  headers: Record<string, string>,
-): Promise<{ readonly status: number | undefined; readonly headers: IncomingMessage['headers'] }> {
-  const sent = request(url, { agent: false, headers });
-  sent.end();
-  const [response] = (await once(sent, 'response')) as [IncomingMessage];
-  response.resume();
-  return { status: response.statusCode, headers: response.headers };
-}
-
-async function listening(server: Server): Promise<Pick<Shop, 'url' | 'stop'>> {
-  if (!server.listening) await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  return {
-    url: `http://127.0.0.1:${port}`,
-    async stop() {
-      server.close();
-      server.closeAllConnections();
-      await once(server, 'close');
-    },
-  };
-}

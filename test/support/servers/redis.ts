@@ -1,10 +1,12 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
+import { until } from '../until.ts';
+import { freePort } from './listen.ts';
+import { type Program, startProgram } from './program.ts';
 
 const run = promisify(execFile);
 
@@ -72,21 +74,16 @@ export async function startRedis({
     retryStrategy: () => 50,
   });
   admin.on('error', () => undefined);
-  let child: ChildProcess;
+  let server: Program;
   const startLoading = async (more: readonly string[]): Promise<void> => {
-    child = await spawned([...command, ...more], LISTENS);
+    server = await startProgram('redis-server', [...command, ...more], { ready: LISTENS });
   };
   const start = async (): Promise<void> => {
-    child = await spawned(command, SERVES);
+    server = await startProgram('redis-server', command, { ready: SERVES });
     if (admin.status === 'wait') await admin.connect();
     await admin.ping();
   };
-  const kill = async (): Promise<void> => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const exited = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGKILL');
-    await exited;
-  };
+  const kill = async (): Promise<void> => void (await server.stop('SIGKILL'));
   await start();
   const userinfo = password === undefined ? '' : `:${encodeURIComponent(password)}@`;
   return {
@@ -96,8 +93,8 @@ export async function startRedis({
     start,
     startLoading,
     kill,
-    freeze: () => void child.kill('SIGSTOP'),
-    thaw: () => void child.kill('SIGCONT'),
+    freeze: () => void server.kill('SIGSTOP'),
+    thaw: () => void server.kill('SIGCONT'),
     async stop() {
       admin.disconnect();
       await kill();
@@ -232,17 +229,8 @@ export async function makeCertificates(): Promise<Certificates> {
   const openssl = (...args: string[]) => run('openssl', args);
   const ec = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
   await openssl(
-    'req',
-    '-x509',
-    ...ec,
-    '-keyout',
-    at('ca.key'),
-    '-out',
-    at('ca.pem'),
-    '-days',
-    '2',
-    '-subj',
-    '/CN=Test CA',
+    ...['req', '-x509', ...ec, '-days', '2', '-subj', '/CN=Test CA'],
+    ...['-keyout', at('ca.key'), '-out', at('ca.pem')],
   );
   await openssl(
     ...['req', '-x509', ...ec, '-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-days', '2', '-subj', '/CN=localhost'],
@@ -257,45 +245,6 @@ export async function makeCertificates(): Promise<Certificates> {
   };
 }
 
-/** A port that nobody listens on. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('the system gave no port');
-  return address.port;
-}
-
-/** Waits until `holds` is true; the test's own time limit ends it otherwise. */
-export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
-}
-
 /** What a server prints once it takes connections, and once it has loaded what it had saved. */
 const LISTENS = /Server initialized/;
 const SERVES = /Ready to accept connections|Sentinel ID is/;
-
-async function spawned(args: readonly string[], isThere: RegExp): Promise<ChildProcess> {
-  const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  let output = '';
-  child.stderr?.on('data', (data) => (output += String(data)));
-  await new Promise<void>((resolve, reject) => {
-    child.once('error', (error) => {
-      const missing = 'code' in error && error.code === 'ENOENT';
-      reject(
-        missing ? new Error('redis-server is not installed: apt-get install redis-server (Debian, Ubuntu)') : error,
-      );
-    });
-    child.once('exit', (code) => reject(new Error(`redis-server ended with ${code}: ${output}`)));
-    child.stdout?.on('data', (data) => {
-      output += String(data);
-      if (isThere.test(output)) resolve();
-    });
-  });
-  // A test that dies must not leave its server behind.
-  const reap = (): void => void child.kill('SIGKILL');
-  process.once('exit', reap);
-  child.once('exit', () => process.off('exit', reap));
-  return child;
-}

@@ -1,11 +1,11 @@
 import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { type Agent, type IncomingMessage, request } from 'node:http';
-import { connect } from 'node:net';
+import type { Agent } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadSettings, type Settings } from '../../../src/app/settings.ts';
 import { type RunningServer, type StartOptions, startServer } from '../../../src/node.ts';
 import { BUNDLED_SHARDS } from '../geo/built.ts';
+import { type Reply, send } from './http.ts';
 import { keysWith } from './keys.ts';
 
 /** The API key of every server that a {@link workshop} starts. */
@@ -79,63 +79,14 @@ export async function workshop(): Promise<Workshop> {
   };
 }
 
-/** Sends a JSON body with the key over Node's own client. */
+/** Posts a JSON body with the key. */
 export function post(
   url: string,
   body: string | undefined,
-  options: { agent?: Agent; headers?: Record<string, string> } = {},
-) {
-  return new Promise<{ status: number; headers: IncomingMessage['headers']; text: string }>((resolve, reject) => {
-    const sent = request(
-      url,
-      {
-        method: 'POST',
-        agent: options.agent ?? false,
-        headers: { Authorization: `Bearer ${KEY}`, 'Content-Type': 'application/json', ...options.headers },
-      },
-      (response) => {
-        let text = '';
-        response.setEncoding('utf8');
-        response.on('data', (chunk) => {
-          text += chunk;
-        });
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }));
-        response.on('error', reject);
-      },
-    );
-    sent.on('error', reject);
-    sent.end(body);
-  });
-}
-
-/** Sends raw bytes over one connection and gives back all that comes until it closes. */
-export function raw(url: string, ...parts: (string | Buffer)[]): Promise<string> {
-  const { hostname, port } = new URL(url);
-  return new Promise((resolve, reject) => {
-    const socket = connect(Number(port), hostname);
-    let text = '';
-    socket.on('data', (chunk) => {
-      text += chunk;
-    });
-    socket.on('close', () => resolve(text));
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      // Writing on after the server has answered and closed is part of what is tested.
-      if (error.code !== 'ECONNRESET' && error.code !== 'EPIPE') reject(error);
-    });
-    for (const part of parts) socket.write(part);
-  });
-}
-
-/** Status of a GET over the connections of an agent. */
-export function statusOver(agent: Agent, url: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    request(url, { agent }, (response) => {
-      response.resume();
-      response.on('end', () => resolve(response.statusCode ?? 0));
-    })
-      .on('error', reject)
-      .end();
-  });
+  { agent, headers = {} }: { readonly agent?: Agent; readonly headers?: Readonly<Record<string, string>> } = {},
+): Promise<Reply> {
+  const own = { Authorization: `Bearer ${KEY}`, 'Content-Type': 'application/json' };
+  return send(url, { method: 'POST', body, headers: { ...own, ...headers }, ...(agent !== undefined && { agent }) });
 }
 
 /** Lets the server see what was sent to it before: a request of its own comes after it. */

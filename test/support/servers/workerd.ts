@@ -1,10 +1,11 @@
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { z } from 'zod';
+import { freePort } from './listen.ts';
+import { startProgram } from './program.ts';
 
 /** The runtime of Workers with one Worker in it. */
 export interface Workerd {
@@ -49,7 +50,6 @@ export function workerStruct(
   return `(
       modules = [(name = "${file}", esModule = embed "${file}")],
       compatibilityDate = "${COMPATIBILITY_DATE}",
-    
       bindings = [${bindings.join(', ')}],
       durableObjectNamespaces = [${namespaces.join(', ')}],
       durableObjectStorage = (inMemory = void),
@@ -86,33 +86,14 @@ const config :Workerd.Config = (
 /** Runs a bundle on a free port. */
 export async function startWorkerd(code: string, options: WorkerdOptions): Promise<Workerd> {
   const folder = mkdtempSync(join(tmpdir(), 'stepgate-workerd-'));
-  const config = writeWorkerd(folder, code, options);
-  const child = spawn(WORKERD, ['serve', '--control-fd=3', config], {
-    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-  });
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  // A test that dies must not leave its runtime behind.
-  const reap = (): void => void child.kill('SIGKILL');
-  process.once('exit', reap);
-  child.once('exit', () => process.off('exit', reap));
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (data) => (output += String(data)));
-  const port = await new Promise<number>((resolve, reject) => {
-    let told = '';
-    child.stdio[3]?.on('data', (data) => {
-      told += String(data);
-      const found = /"event":"listen"[^\n]*"port":(\d+)/.exec(told)?.[1];
-      if (found !== undefined) resolve(Number(found));
-    });
-    child.once('error', reject);
-    child.once('exit', (code) => reject(new Error(`workerd ended with ${code}: ${output}`)));
-  });
+  const port = await freePort();
+  const config = writeWorkerd(folder, code, { ...options, port });
+  const { output, stop } = await startProgram(WORKERD, ['serve', config], { ready: port });
   return {
     url: `http://127.0.0.1:${port}`,
-    output: () => output,
+    output,
     async stop() {
-      child.kill('SIGKILL');
-      await exited;
+      await stop('SIGKILL');
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -2,7 +2,8 @@ import type { Browser, Locator } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type Demo, startDemo } from '../../../examples/shop/demo/start.ts';
 import { launchChromium } from '../../support/browser/chromium.ts';
-import { decided, faultsOf, openVisitor, picture, until, type Visitor } from '../../support/browser/shop-visitor.ts';
+import { decided, faultsOf, openVisitor, picture, type Visitor } from '../../support/browser/shop-visitor.ts';
+import { until } from '../../support/until.ts';
 
 let browser: Browser;
 let demo: Demo;

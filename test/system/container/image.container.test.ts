@@ -2,7 +2,8 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { buildImage, type Image } from '../../support/container/image.ts';
-import { freePort, until } from '../../support/servers/redis.ts';
+import { freePort } from '../../support/servers/listen.ts';
+import { until } from '../../support/until.ts';
 
 const SECRET = 'a-secret-of-the-image-test-that-is-long-enough';
 
@@ -40,7 +41,7 @@ test('The user of the image is nobody, and can write nowhere', async () => {
     });
     console.log(JSON.stringify({ user: getuid(), group: getgid(), groups: getgroups(), cwd: cwd(), capabilities, tries }));`;
   const looked = image.run([...image.config.Entrypoint, '-e', look]);
-  expect(await looked.ended, looked.output()).toBe(0);
+  expect(await looked.exited, looked.output()).toBe(0);
   const { tries, ...who } = JSON.parse(looked.output());
   expect(who).toEqual({ user: 65532, group: 65532, groups: [65532], cwd: '/app', capabilities: '0000000000000000' });
   expect(new Set(tries)).not.toContain('written');
@@ -48,7 +49,7 @@ test('The user of the image is nobody, and can write nowhere', async () => {
 
 test('Without secrets the image refuses to start, and says which are missing', async () => {
   const started = image.run(program());
-  expect(await started.ended).toBe(2);
+  expect(await started.exited).toBe(2);
   for (const name of ['API_KEYS', 'DEVICE_TOKEN_SECRET', 'PRIVACY_KEY']) expect(started.output()).toContain(name);
 });
 
@@ -56,7 +57,7 @@ test('The image starts, turns healthy, answers a check, and ends when it is stop
   const port = await freePort();
   const place = { PORT: String(port), HOST: '127.0.0.1' };
   const secrets = { API_KEYS: `gateway:${SECRET}`, DEVICE_TOKEN_SECRET: SECRET, PRIVACY_KEY: SECRET };
-  const health = (): Promise<number | null> => image.run(healthCheck(), place).ended;
+  const health = (): Promise<number | null> => image.run(healthCheck(), place).exited;
   expect(await health()).toBe(1);
 
   const started = image.run(program(), { ...place, ...secrets });
@@ -76,7 +77,7 @@ test('The image starts, turns healthy, answers a check, and ends when it is stop
   expect(script.headers.get('content-type')).toContain('javascript');
 
   started.kill('SIGTERM');
-  expect(await started.ended, started.output()).toBe(0);
+  expect(await started.exited, started.output()).toBe(0);
   expect(started.output()).toContain('"stopped"');
   expect(await health()).toBe(1);
 });

@@ -1,11 +1,13 @@
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { freePort, until } from '../../support/servers/redis.ts';
+import { freePort } from '../../support/servers/listen.ts';
+import { type Program, spawnProgram } from '../../support/servers/program.ts';
+import { until } from '../../support/until.ts';
 
 /**
  * What the Dockerfile does, by hand: its copies, its commands and its way to run, in folders of this machine. It shows that the
@@ -84,15 +86,8 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** Runs what the image would, in its folder and with its environment alone. */
-function started(args: readonly string[], more: Record<string, string>) {
-  const child = spawn(process.execPath, args, { cwd: app, env: { ...environment, ...more } });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output += String(data)));
-  const ended = new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', resolve);
-  });
-  return { ended, output: () => output, kill: (signal: NodeJS.Signals) => void child.kill(signal) };
+function started(args: readonly string[], more: Record<string, string>): Program {
+  return spawnProgram(process.execPath, args, { cwd: app, env: { ...environment, ...more } });
 }
 
 describe('what the Dockerfile copies', () => {
@@ -111,7 +106,7 @@ describe('what the Dockerfile copies', () => {
     const port = await freePort();
     const place = { PORT: String(port), HOST: '127.0.0.1' };
     expect(healthCheck[0]).toBe(NODE);
-    const health = () => started(healthCheck.slice(1), place).ended;
+    const health = () => started(healthCheck.slice(1), place).exited;
     expect(await health()).toBe(1);
 
     const secrets = { API_KEYS: `gateway:${SECRET}`, DEVICE_TOKEN_SECRET: SECRET, PRIVACY_KEY: SECRET };
@@ -129,14 +124,14 @@ describe('what the Dockerfile copies', () => {
     }
 
     service.kill('SIGTERM');
-    expect(await service.ended, service.output()).toBe(0);
+    expect(await service.exited, service.output()).toBe(0);
     expect(service.output()).toContain('"stopped"');
     expect(await health()).toBe(1);
   });
 
   test('What the Dockerfile copies does not start without its secrets, and names them', async () => {
     const service = started(command, { PORT: '0' });
-    expect(await service.ended).toBe(2);
+    expect(await service.exited).toBe(2);
     for (const name of ['API_KEYS', 'DEVICE_TOKEN_SECRET', 'PRIVACY_KEY']) expect(service.output()).toContain(name);
   });
 
@@ -146,6 +141,6 @@ describe('what the Dockerfile copies', () => {
     const [script = '', ...args] = line.split(', ');
     expect(args).toEqual(['lists', 'update']);
     const help = started([script, ...args, '--help'], {});
-    expect(await help.ended, help.output()).toBe(0);
+    expect(await help.exited, help.output()).toBe(0);
   });
 });

@@ -2,8 +2,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { CLOCK_SCENARIOS, type ClockStand, startClockStand } from '../../support/faults/clock.ts';
 import { startLoad } from '../../support/servers/load.ts';
 import { metricsOf } from '../../support/servers/metrics.ts';
-import { type RedisServer, startRedis, until } from '../../support/servers/redis.ts';
+import { type RedisServer, startRedis } from '../../support/servers/redis.ts';
 import { KEY, post, type Workshop, workshop } from '../../support/servers/stepgate.ts';
+import { until } from '../../support/until.ts';
 
 /** `STORE_TIMEOUT_MS`: wide enough that a cold service on a busy machine reaches Redis in time. */
 const BUDGET_MS = 1000;

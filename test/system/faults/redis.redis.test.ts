@@ -8,9 +8,10 @@ import { SCENARIOS, type Stand, startStand } from '../../support/faults/scenario
 import { issuer } from '../../support/issuer.ts';
 import { type Answered, type Load, startLoad } from '../../support/servers/load.ts';
 import { metricsOf } from '../../support/servers/metrics.ts';
-import { type RedisServer, startRedis, until } from '../../support/servers/redis.ts';
+import { startProxy } from '../../support/servers/proxy.ts';
+import { type RedisServer, startRedis } from '../../support/servers/redis.ts';
 import { post, shippedRules, type Workshop, workshop } from '../../support/servers/stepgate.ts';
-import { startTurnProxy } from '../../support/servers/turn-proxy.ts';
+import { until } from '../../support/until.ts';
 
 const HOME = '89.98.229.250';
 const TOR_EXIT = '185.220.101.1';
@@ -322,7 +323,7 @@ test('With one record that cannot be read, a check names the part, keeps the flo
 
 describe('network waits of one check over HTTP', () => {
   async function waits(kind: Kind, phase: string) {
-    const proxy = await startTurnProxy(redis.port);
+    const proxy = await startProxy(redis.port, { countsTurns: true });
     shop.onTidy(() => proxy.stop());
     const { url } = await readyServer({ REDIS_URL: `redis://127.0.0.1:${proxy.port}`, STORE_TIMEOUT_MS: '10000' });
     const before = proxy.turns();

@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { baselineKey } from '../../../src/store/keys.ts';
 import { pseudonymizer } from '../../../src/store/pseudonym.ts';
-import { startService, stoppedSubject, stopUnderLoad } from '../../support/faults/stop.ts';
+import { stoppedSubject, stopUnderLoad } from '../../support/faults/stop.ts';
+import { startService } from '../../support/servers/program.ts';
 import { type RedisServer, startRedis } from '../../support/servers/redis.ts';
 import { type Workshop, workshop } from '../../support/servers/stepgate.ts';
 

@@ -7,13 +7,8 @@ import { budgetedStore, type StoreOperation } from '../../../src/store/budget.ts
 import { redisStore } from '../../../src/store/redis/redis.ts';
 import type { Attempt, History, Store } from '../../../src/store/store.ts';
 import { attemptBy, BASELINE, learnOnce, read } from '../../contract/store/store-suite.ts';
-import {
-  type RedisCluster,
-  type RedisServer,
-  startRedis,
-  startRedisCluster,
-  until,
-} from '../../support/servers/redis.ts';
+import { type RedisCluster, type RedisServer, startRedis, startRedisCluster } from '../../support/servers/redis.ts';
+import { until } from '../../support/until.ts';
 
 const NOON = 1_741_608_000;
 

@@ -2,8 +2,8 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { FLOOD, HEAP_MIB, introduce, type Known, startSmallService, stranger } from '../../support/faults/strangers.ts';
 import { startLoad } from '../../support/servers/load.ts';
 import { metricsOf } from '../../support/servers/metrics.ts';
-import { until } from '../../support/servers/redis.ts';
 import { KEY, post, type Workshop, workshop } from '../../support/servers/stepgate.ts';
+import { until } from '../../support/until.ts';
 
 let shop: Workshop;
 beforeAll(async () => {

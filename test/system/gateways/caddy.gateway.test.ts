@@ -1,9 +1,8 @@
 import { join } from 'node:path';
 import { describe } from 'vitest';
 import { gatewaySuite, listeningGateway } from '../../contract/gateways/suite.ts';
-import { startProgram } from '../../support/gateways/programs.ts';
 import { GATEWAY_KEY } from '../../support/gateways/stage.ts';
-import { freePort } from '../../support/servers/redis.ts';
+import { freePort } from '../../support/servers/listen.ts';
 
 describe('Caddy with examples/caddy/Caddyfile', () => {
   gatewaySuite({
@@ -12,10 +11,9 @@ describe('Caddy with examples/caddy/Caddyfile', () => {
     open: async (stage) => {
       const port = await freePort();
       const file = join(import.meta.dirname, '../../../examples/caddy/Caddyfile');
-      const caddy = await startProgram('caddy', ['run', '--config', file, '--adapter', 'caddyfile'], {
-        port,
-        cwd: stage.dir,
-        environment: {
+      const caddy = await stage.start('caddy', ['run', '--config', file, '--adapter', 'caddyfile'], {
+        ready: port,
+        env: {
           SITE: `:${port}`,
           APP_ADDR: stage.upstream.address,
           STEPGATE_ADDR: `127.0.0.1:${stage.enginePort}`,
@@ -24,7 +22,7 @@ describe('Caddy with examples/caddy/Caddyfile', () => {
           XDG_CONFIG_HOME: stage.dir,
         },
       });
-      return { ...listeningGateway(stage, port), close: () => caddy.stop() };
+      return { ...listeningGateway(stage, port), close: async () => void (await caddy.stop()) };
     },
   });
 });

@@ -5,9 +5,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Gateway, play, SCENARIOS } from '../../contract/gateways/scenarios.ts';
 import { gatewaySuite, listeningGateway } from '../../contract/gateways/suite.ts';
-import { startProgram } from '../../support/gateways/programs.ts';
 import { GATEWAY_KEY, openStage, SCENARIO_RULES, type Stage } from '../../support/gateways/stage.ts';
-import { freePort } from '../../support/servers/redis.ts';
+import { freePort } from '../../support/servers/listen.ts';
 import { workerCode } from '../../support/servers/worker.ts';
 import { WORKERD, workerStruct } from '../../support/servers/workerd.ts';
 
@@ -46,7 +45,7 @@ describe('the gateway Worker of examples/cloudflare-worker in workerd', () => {
 
 describe('the gateway Worker without the binding APP', () => {
   let stage: Stage;
-  let gateway: (Gateway & { close(): Promise<void> }) | undefined;
+  let gateway: Opened | undefined;
 
   beforeAll(async () => {
     stage = await openStage(SETTINGS);
@@ -76,7 +75,7 @@ describe.each([
   ['Stepgate in the same Worker', 'in-process'],
 ] as const)('the gateway Worker with %s', (_where, engine) => {
   let stage: Stage;
-  let gateway: (Gateway & { close(): Promise<void> }) | undefined;
+  let gateway: Opened | undefined;
 
   beforeAll(async () => {
     stage = await openStage({ ...SETTINGS, GEO_FROM_CF: 'on' });
@@ -103,21 +102,24 @@ describe.each([
       ['Comes-From', '81.2.69.160'],
     ] as const;
     expect((await gateway?.send({ ...request, headers }))?.status).toBe(200);
-    const record = () =>
-      readFileSync(join(stage.dir, 'workerd.log'), 'utf8')
-        .split('\n')
-        .find((line) => line.includes('"request_id":"placed"'));
+    const record = () => (gateway?.output() ?? '').split('\n').find((line) => line.includes('"request_id":"placed"'));
     await expect.poll(record).toContain('"geo.city":"Srīperumbūdūr"');
     expect(record()).toContain('"geo.source":"cf"');
   });
 });
+
+/** The example in workerd, and what it has printed. */
+interface Opened extends Gateway {
+  output(): string;
+  close(): Promise<void>;
+}
 
 /** Runs the example with the bindings of wrangler.toml, which lead to addresses here. The gateway has no other way out. */
 async function openWorkerd(
   stage: Stage,
   app: 'binding' | 'origin',
   engine: 'elsewhere' | 'bound' | 'in-process' = 'elsewhere',
-): Promise<Gateway & { close(): Promise<void> }> {
+): Promise<Opened> {
   const port = await freePort();
   const config = join(stage.dir, 'workerd.capnp');
   const key = `(name = "STEPGATE_KEY", text = "${GATEWAY_KEY}")`;
@@ -167,8 +169,8 @@ const config :Workerd.Config = (
 );
 `,
   );
-  const workerd = await startProgram(WORKERD, ['serve', config], { port, cwd: stage.dir });
-  return { ...listeningGateway(stage, port), close: () => workerd.stop() };
+  const workerd = await stage.start(WORKERD, ['serve', config], { ready: port });
+  return { ...listeningGateway(stage, port), output: workerd.output, close: async () => void (await workerd.stop()) };
 }
 
 /** The date in wrangler.toml, by which the runtime behaves here as it does where this is deployed. */

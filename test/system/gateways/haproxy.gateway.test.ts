@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { gatewaySuite, listeningGateway } from '../../contract/gateways/suite.ts';
 import { send } from '../../support/gateways/client.ts';
-import { type Program, startProgram } from '../../support/gateways/programs.ts';
 import { GATEWAY_KEY } from '../../support/gateways/stage.ts';
-import { freePort } from '../../support/servers/redis.ts';
+import { freePort } from '../../support/servers/listen.ts';
+import { type Program, startProgram } from '../../support/servers/program.ts';
 
 const EXAMPLES = join(import.meta.dirname, '../../../examples/haproxy');
 
@@ -22,9 +22,10 @@ interface Addresses {
 
 function startHaproxy({ dir, port, app, engine, lua }: Addresses): Promise<Program> {
   return startProgram('haproxy', ['-f', join(EXAMPLES, 'haproxy.cfg')], {
-    port,
+    ready: port,
     cwd: dir,
-    environment: {
+    env: {
+      PATH: process.env.PATH,
       LISTEN_ADDR: `127.0.0.1:${port}`,
       APP_ADDR: app,
       STEPGATE_ADDR: engine,
@@ -48,7 +49,7 @@ describe('HAProxy with examples/haproxy/haproxy.cfg', () => {
         engine: `127.0.0.1:${stage.enginePort}`,
         lua: join(EXAMPLES, 'stepgate.lua'),
       });
-      return { ...listeningGateway(stage, port), close: () => haproxy.stop() };
+      return { ...listeningGateway(stage, port), close: async () => void (await haproxy.stop()) };
     },
   });
 

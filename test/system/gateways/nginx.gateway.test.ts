@@ -2,9 +2,9 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { gatewaySuite, listeningGateway } from '../../contract/gateways/suite.ts';
-import { type Program, startProgram } from '../../support/gateways/programs.ts';
 import { GATEWAY_KEY, openStage, type Stage } from '../../support/gateways/stage.ts';
-import { freePort } from '../../support/servers/redis.ts';
+import { freePort } from '../../support/servers/listen.ts';
+import type { Program } from '../../support/servers/program.ts';
 
 const EXAMPLE = join(import.meta.dirname, '../../../examples/nginx/nginx.conf');
 
@@ -22,7 +22,9 @@ async function startNginx(stage: Stage, port: number, template: string): Promise
     template.replace(/\$\{([A-Z_]+)\}/g, (words, name: string) => values[name] ?? words),
   );
   const own = `daemon off; pid ${join(stage.dir, 'nginx.pid')}; error_log stderr warn;`;
-  return startProgram('nginx', ['-p', stage.dir, '-c', file, '-g', own], { port, cwd: stage.dir });
+  // It opens /dev/stdout by its name, which Node's pipes do not take: they are sockets.
+  const piped = ['-c', 'exec nginx "$@" > >(cat)', 'nginx', '-p', stage.dir, '-c', file, '-g', own];
+  return stage.start('bash', piped, { ready: port });
 }
 
 describe('nginx with examples/nginx/nginx.conf', () => {
@@ -32,7 +34,7 @@ describe('nginx with examples/nginx/nginx.conf', () => {
     open: async (stage) => {
       const port = await freePort();
       const nginx = await startNginx(stage, port, await readFile(EXAMPLE, 'utf8'));
-      return { ...listeningGateway(stage, port), close: () => nginx.stop() };
+      return { ...listeningGateway(stage, port), close: async () => void (await nginx.stop()) };
     },
   });
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { sessionFuzzer } from '../../support/hostile/session-fuzz.ts';
+import { sessionFuzzer } from './session-fuzz.ts';
 
 test('Whoever any origin takes for the session is whom the decision was about, or the request is not let in', async () => {
   const { allowed, states, findings } = await sessionFuzzer().round(20_261_130, 20_000);

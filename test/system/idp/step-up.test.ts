@@ -2,19 +2,11 @@ import { decodeJwt } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { stepUpIssuers } from '../../../src/step-up/issuers.ts';
 import { joseVerifier } from '../../../src/step-up/jose.ts';
-import {
-  type Answer,
-  advance,
-  type Bank,
-  closeDay,
-  eventually,
-  issuerEntry,
-  MAX_AGE,
-  openDay,
-} from '../../support/idp/bank.ts';
+import { type Answer, advance, type Bank, closeDay, issuerEntry, MAX_AGE, openDay } from '../../support/idp/bank.ts';
 import { API, type IdentityProvider, LOA1, LOA2, LOA3, OTHER_API } from '../../support/idp/provider.ts';
 import { parseChallenge, type UserAgent, userAgent } from '../../support/idp/user-agent.ts';
 import { post, type Workshop, workshop } from '../../support/servers/stepgate.ts';
+import { until } from '../../support/until.ts';
 
 let shop: Workshop;
 let idp: IdentityProvider;
@@ -191,7 +183,7 @@ describe('a device', () => {
     expect(first.decision).toBe('allow');
     const token = first.device?.token;
     expect(token).toEqual(expect.any(String));
-    await eventually(async () => {
+    await until(async () => {
       const next = await bank.check('catalogue', undefined, { device: { ...device, token } });
       return next.signals.device?.facts?.['device.trusted'] === true;
     });
@@ -251,7 +243,7 @@ describe('a token of the same provider that is meant otherwise', () => {
     const [header, payload, signature = ''] = accessToken.split('.');
     const forged = `${header}.${payload}.${signature.startsWith('A') ? 'B' : 'A'}${signature.slice(1)}`;
     expect(errorOf(await bank.check('payment.transfer', forged))).toBe('signature_invalid');
-    await eventually(async () => {
+    await until(async () => {
       const { signals } = await bank.check('catalogue');
       return signals.velocity?.facts?.['subject.failures_10m'] === 1;
     });

@@ -7,7 +7,7 @@ import { advance, type Bank, closeDay, openDay } from '../../support/idp/bank.ts
 import { API, CLASSES, type IdentityProvider, LOA1, LOA2, OTHER_API } from '../../support/idp/provider.ts';
 import { parseChallenge, type UserAgent } from '../../support/idp/user-agent.ts';
 import { expressShop, honoShop, type Shop, type ShopOptions } from '../../support/middleware/shops.ts';
-import { impostor } from '../../support/servers/faulty.ts';
+import { standIn } from '../../support/servers/stand-in.ts';
 import { KEY, type Workshop, workshop } from '../../support/servers/stepgate.ts';
 
 let work: Workshop;
@@ -215,7 +215,7 @@ test('A spent proof is recorded under an id that names nobody', async () => {
 });
 
 test('A proof that Stepgate could not check is none, even for a client that allows on failure', async () => {
-  const gone = await impostor(() => undefined);
+  const gone = await standIn(() => undefined);
   await gone.stop();
   const shop = await honoShop({
     risk: { client: clientOf(gone.url) },

@@ -1,6 +1,9 @@
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { type EngineProcess, startEngines } from '../../support/scale/engines.ts';
+import { send } from '../../support/servers/http.ts';
+import { keysWith } from '../../support/servers/keys.ts';
+import { type Service, startService } from '../../support/servers/program.ts';
 import {
   type RedisCluster,
   type RedisServer,
@@ -8,9 +11,10 @@ import {
   startRedis,
   startRedisCluster,
   startSentinels,
-  until,
 } from '../../support/servers/redis.ts';
+import { KEY, post } from '../../support/servers/stepgate.ts';
 import { AUDIENCE, goodClaims, ISSUER, type SigningKey, sign, signingKey } from '../../support/step-up/tokens.ts';
+import { until } from '../../support/until.ts';
 
 /** More than a slow machine needs, so that only what is gone is missing. */
 const PATIENT = { STORE_TIMEOUT_MS: '5000' };
@@ -29,10 +33,34 @@ const stored = z.object({ baseline: z.object({ learned: z.number() }).nullable()
 /** Processes have to start, and servers to find out that one of them is gone. */
 const TIME_LIMIT_MS = 120_000;
 
+/** An engine in a process of its own. */
+interface EngineProcess extends Service {
+  /** Posts JSON and reads the answer as JSON. */
+  call(path: string, body: object): Promise<{ readonly status: number; readonly answer: unknown }>;
+}
+
 /** Engines of the running test, ended after it whatever became of it. */
 let running: EngineProcess[] = [];
+
+/** As many engines over one Redis, with the default rules and the same secrets, each of them ready. */
 async function engines(count: number, url: string, more: NodeJS.ProcessEnv = {}): Promise<readonly EngineProcess[]> {
-  const started = await startEngines(count, url, { ...PATIENT, ...more });
+  const secret = 'a-secret-that-all-engines-of-a-test-share';
+  const environment = {
+    ...{ PORT: '0', API_KEYS: keysWith('tester', KEY), PRIVACY_KEY: secret, DEVICE_TOKEN_SECRET: secret },
+    ...{ RULES_DIR: join(import.meta.dirname, '../../../rules'), IP_LISTS_DIR: '/nonexistent', REDIS_URL: url },
+    // Places come with the requests.
+    ...{ GEO_DATA: 'none', ...PATIENT, ...more },
+  };
+  const start = async (): Promise<EngineProcess> => {
+    const service = await startService(environment);
+    await until(async () => (await fetch(`${service.url}/readyz`)).status === 200);
+    const call: EngineProcess['call'] = async (path, body) => {
+      const { status, text } = await post(`${service.url}${path}`, JSON.stringify(body));
+      return { status, answer: text === '' ? null : JSON.parse(text) };
+    };
+    return { ...service, call };
+  };
+  const started = await Promise.all(Array.from({ length: count }, start));
   running.push(...started);
   return started;
 }
@@ -313,6 +341,8 @@ async function mastersAmong(nodes: readonly RedisServer[]): Promise<number> {
 
 /** How often the subject has been learned from; 0 where nothing is stored. */
 async function learnedBy(engine: EngineProcess, subject: string): Promise<number> {
-  const { status, text } = await engine.get(`/v1/subjects/${subject}`);
+  const { status, text } = await send(`${engine.url}/v1/subjects/${subject}`, {
+    headers: { Authorization: `Bearer ${KEY}` },
+  });
   return status === 404 ? 0 : (stored.parse(JSON.parse(text)).baseline?.learned ?? 0);
 }

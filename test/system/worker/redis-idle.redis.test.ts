@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { idleClosingConnection } from '../../../src/worker/redis-idle.ts';
-import { type RedisServer, startRedis, until } from '../../support/servers/redis.ts';
+import { type RedisServer, startRedis } from '../../support/servers/redis.ts';
+import { until } from '../../support/until.ts';
 
 describe('a connection that is closed when idle', () => {
   let redis: RedisServer;

@@ -2,19 +2,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import {
-  makeCertificates,
-  type RedisServer,
-  startRedis,
-  startRedisCluster,
-  until,
-} from '../../support/servers/redis.ts';
-import { type RedisFault, startRedisProxy } from '../../support/servers/redis-proxy.ts';
-import { startTurnProxy } from '../../support/servers/turn-proxy.ts';
+import { type Fate, startProxy } from '../../support/servers/proxy.ts';
+import { makeCertificates, type RedisServer, startRedis, startRedisCluster } from '../../support/servers/redis.ts';
 import { bundle, startWorkerd, type Workerd } from '../../support/servers/workerd.ts';
+import { until } from '../../support/until.ts';
 
-const WORKER = await bundle(join(import.meta.dirname, '../../support/workerd/store-worker.ts'), {
-  vitest: join(import.meta.dirname, '../../support/workerd/vitest.ts'),
+const WORKER = await bundle(join(import.meta.dirname, 'store-worker.ts'), {
+  vitest: join(import.meta.dirname, 'vitest.ts'),
 });
 const certificates = await makeCertificates();
 afterAll(() => certificates.remove());
@@ -169,15 +163,15 @@ describe.each(WAYS.slice(0, 2))('from a Worker, $way', ({ size }) => {
     },
   );
 
-  test.each<[RedisFault]>([['stalled'], ['reset mid-reply'], ['closed']])(
+  test.each<[Fate]>([['stalled'], ['reset mid-reply'], ['closed']])(
     'A server whose answers are %s costs the request that asked, and none after it',
     async (fault) => {
       const redis = await redisStarted();
-      const proxy = await startRedisProxy(redis.port);
+      const proxy = await startProxy(redis.port);
       cleanups.push(() => proxy.stop());
       const workerd = await started({ url: `redis://127.0.0.1:${proxy.port}`, size, timeoutMs: 200 });
       await untilRead(workerd);
-      proxy.fail(fault);
+      proxy.replies(fault);
       for (let i = 0; i < 3; i += 1) {
         const [attempt, spent] = await Promise.all([
           ask(workerd, `attempt?learn&${AT}`),
@@ -186,7 +180,7 @@ describe.each(WAYS.slice(0, 2))('from a Worker, $way', ({ size }) => {
         expect(slots.parse(attempt.value).subject.state).toBe('failed');
         expect(['timeout', 'unreachable']).toContain(spent.code);
       }
-      proxy.fail(null);
+      proxy.replies('pass');
       await untilRead(workerd);
       await expectQuiet(workerd);
     },
@@ -215,7 +209,7 @@ describe.each(WAYS.slice(0, 2))('from a Worker, $way', ({ size }) => {
 
   test('An attempt waits for Redis once, and once more to spend a proof', async () => {
     const redis = await redisStarted({ password: 'secret' });
-    const proxy = await startTurnProxy(redis.port);
+    const proxy = await startProxy(redis.port, { countsTurns: true });
     cleanups.push(() => proxy.stop());
     const workerd = await started({ url: `redis://:secret@127.0.0.1:${proxy.port}/2`, size });
     // The server learns the scripts, and every object connects.
@@ -240,13 +234,13 @@ describe('connections', () => {
     ['was given up by its client', (workerd: Workerd) => givenUp(`${workerd.url}/attempt?learn`)],
   ])('No connection is left of a request that %s', async (how, request) => {
     const redis = await redisStarted({ tls: certificates });
-    const proxy = await startRedisProxy(redis.port);
+    const proxy = await startProxy(redis.port);
     cleanups.push(() => proxy.stop());
     const url = `rediss://localhost:${proxy.port}`;
     const workerd = await started({ url, size: null, timeoutMs: 500, ca: readFileSync(certificates.ca, 'utf8') });
     await untilRead(workerd);
     await until(async () => (await clientsOf(redis)) === 0);
-    if (how.startsWith('was ended') || how.startsWith('was given up')) proxy.fail('stalled');
+    if (how.startsWith('was ended') || how.startsWith('was given up')) proxy.replies('stalled');
     await Promise.all(Array.from({ length: 50 }, () => request(workerd)));
     // The runtime ends them: nothing is released here before they are gone.
     await until(() => proxy.connections() === 0);

@@ -1,10 +1,11 @@
 import { request } from 'node:http';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { keysWith } from '../../support/servers/keys.ts';
-import { type RedisServer, startRedis, until } from '../../support/servers/redis.ts';
+import { type RedisServer, startRedis } from '../../support/servers/redis.ts';
 import { KEY, post, shippedRules, type Workshop, workshop } from '../../support/servers/stepgate.ts';
 import { workerCode } from '../../support/servers/worker.ts';
 import { startWorkerd, type Workerd } from '../../support/servers/workerd.ts';
+import { until } from '../../support/until.ts';
 
 const LOGIN = { action: 'login', ip: '81.2.69.160' };
 /** Wide enough that a slow machine connects in time. */

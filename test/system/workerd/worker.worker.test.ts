@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { generateKeyPair, SignJWT } from 'jose';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { freePort } from '../../support/servers/redis.ts';
+import { freePort } from '../../support/servers/listen.ts';
 import { post } from '../../support/servers/stepgate.ts';
 import { startWorker, type WorkerOptions, type WorkerServer, workerBundle } from '../../support/servers/worker.ts';
 import { COMPATIBILITY_DATE } from '../../support/servers/workerd.ts';

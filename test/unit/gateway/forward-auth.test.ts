@@ -5,8 +5,9 @@ import { startServer } from '../../../src/node.ts';
 import { noLog } from '../../../src/records/log.ts';
 import { stepUpIssuers } from '../../../src/step-up/issuers.ts';
 import { joseVerifier } from '../../../src/step-up/jose.ts';
-import { type GatewayScene, gatewayScene, HOOK_RULES, type HookAnswer } from '../../support/gateway-scene.ts';
+import { type GatewayScene, gatewayScene, HOOK_RULES } from '../../support/gateway-scene.ts';
 import { API_KEY } from '../../support/scene.ts';
+import type { Reply } from '../../support/servers/http.ts';
 
 let rig: GatewayScene;
 beforeAll(async () => {
@@ -29,7 +30,7 @@ const OWNED = [
 ].map((name) => `x-stepgate-${name}`);
 
 /** What every answer to a gateway has to hold, whatever it says. */
-function expectContract(answer: HookAnswer): void {
+function expectContract(answer: Reply): void {
   expect([200, 302, 401, 403]).toContain(answer.status);
   for (const name of OWNED) expect(answer.headers, name).toHaveProperty(name);
   const challenges = answer.rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'www-authenticate');
@@ -53,7 +54,7 @@ describe('the status tells the decision to every gateway', () => {
     const answer = await rig.forward('GET', '/public/a');
     expectContract(answer);
     expect(answer.status).toBe(200);
-    expect(answer.body).toBe('');
+    expect(answer.text).toBe('');
     expect(answer.headers).toMatchObject({ 'x-stepgate-decision': 'allow', 'x-stepgate-action': 'catalogue' });
   });
 
@@ -73,7 +74,7 @@ describe('the status tells the decision to every gateway', () => {
       'x-stepgate-error': '',
     });
     expect(answer.headers['x-stepgate-request-id']).toBe(answer.headers['x-request-id']);
-    expect(JSON.parse(answer.body)).toMatchObject({ error: 'insufficient_user_authentication' });
+    expect(JSON.parse(answer.text)).toMatchObject({ error: 'insufficient_user_authentication' });
   });
 
   test('A deny is 403 without a challenge', async () => {
@@ -393,7 +394,7 @@ describe('the hook call itself', () => {
     const headers = { 'X-Stepgate-Key': API_KEY, 'X-Forwarded-Method': 'HEAD', 'X-Forwarded-Uri': '/reports/1' };
     const answer = await rig.ask('/forward-auth', headers, 'HEAD');
     expectContract(answer);
-    expect(answer).toMatchObject({ status: 401, body: '' });
+    expect(answer).toMatchObject({ status: 401, text: '' });
   });
 
   test.each(['GET', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'PROPFIND'])(
@@ -782,7 +783,7 @@ describe('/ext-authz', () => {
   test('/ext-authz by HEAD follows GET and has no body', async () => {
     const answer = await rig.ask('/ext-authz/reports/1', KEY, 'HEAD');
     expectContract(answer);
-    expect(answer).toMatchObject({ status: 401, body: '' });
+    expect(answer).toMatchObject({ status: 401, text: '' });
   });
 
   test('/ext-authz passes a preflight, whose method is the request’s own', async () => {

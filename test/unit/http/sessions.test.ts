@@ -8,14 +8,10 @@ import { noLog } from '../../../src/records/log.ts';
 import { prometheusMetrics } from '../../../src/records/prometheus.ts';
 import { stepUpIssuers } from '../../../src/step-up/issuers.ts';
 import { joseVerifier } from '../../../src/step-up/jose.ts';
-import {
-  type GatewayScene,
-  type GatewaySceneOptions,
-  gatewayScene,
-  type HookAnswer,
-} from '../../support/gateway-scene.ts';
+import { type GatewayScene, type GatewaySceneOptions, gatewayScene } from '../../support/gateway-scene.ts';
 import { issuer } from '../../support/issuer.ts';
 import { API_KEY, NOW_MS } from '../../support/scene.ts';
+import type { Reply } from '../../support/servers/http.ts';
 
 const POLICY: object = JSON.parse(readFileSync(new URL('../../../rules/default.json', import.meta.url), 'utf8'));
 const NEW_DEVICE = { 'X-Stepgate-Device': 'v=1;fp=b1946ac92492d2347c6235b4d2611184' };
@@ -279,7 +275,7 @@ describe('a session that was refused', () => {
               'x-stepgate-decision': 'step-up',
             },
           });
-          expect(JSON.parse(answer.body)).toMatchObject({ error: 'invalid_token' });
+          expect(JSON.parse(answer.text)).toMatchObject({ error: 'invalid_token' });
           expect(await recorded()).toMatchObject({ state: 'refused', code });
         }
         const profile = await rig.forward('GET', '/api/profile', client);
@@ -405,7 +401,7 @@ describe('a session of a key that came up just after the keys were fetched', () 
         .setIssuedAt(NOW_MS / 1000 - 10)
         .setExpirationTime(NOW_MS / 1000 + 3600)
         .sign(key);
-    const ask = async (token: string, uri = '/api/profile'): Promise<HookAnswer> =>
+    const ask = async (token: string, uri = '/api/profile'): Promise<Reply> =>
       own.forward('GET', uri, { ...NEW_DEVICE, 'X-Forwarded-For': '200.160.2.3', Authorization: `Bearer ${token}` });
     await ask(await sign(first.privateKey, 'k1'));
     published = [...published, { ...(await exportJWK(second.publicKey)), kid: 'k2', alg: 'ES256' }];

@@ -11,6 +11,7 @@ import { SCRIPT } from '../../../../src/store/redis/script.ts';
 import { parseRedisUrl } from '../../../../src/store/redis/url.ts';
 import type { Attempt, Store } from '../../../../src/store/store.ts';
 import { attemptBy, BASELINE, learnOnce, NOBODY, read, storeContract } from '../../../contract/store/store-suite.ts';
+import { startProxy } from '../../../support/servers/proxy.ts';
 import {
   makeCertificates,
   ownerAndOther,
@@ -18,9 +19,8 @@ import {
   type RedisServer,
   startRedis,
   startRedisCluster,
-  until,
 } from '../../../support/servers/redis.ts';
-import { startTurnProxy } from '../../../support/servers/turn-proxy.ts';
+import { until } from '../../../support/until.ts';
 
 const NOON = 1_741_608_000;
 
@@ -264,7 +264,7 @@ describe('one redis server', () => {
 describe('network waits', () => {
   test('An attempt with all its slots waits for the network once', async () => {
     const server = await startRedis();
-    const proxy = await startTurnProxy(server.port);
+    const proxy = await startProxy(server.port, { countsTurns: true });
     const store = await opened(`redis://127.0.0.1:${proxy.port}`);
     await store.updateBaseline('alice', () => BASELINE);
     await store.recordAttempt(fullAttempt('alice', 'address', 'network', 'device'));

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createStepgateClient, type SendRequest, StepgateError } from '../../../../packages/sdk/src/client.ts';
 import { API_KEY, scene } from '../../../support/scene.ts';
-import { FAULTS, impostor } from '../../../support/servers/faulty.ts';
+import { FAULTS, standIn } from '../../../support/servers/stand-in.ts';
 import { KEY, type Workshop, workshop } from '../../../support/servers/stepgate.ts';
 
 /** A busy machine must not turn an answer into a failure. */
@@ -116,8 +116,8 @@ describe('what Stepgate refuses is an error, whatever a failure would be answere
   });
 
   test('An address at which something else refuses, or leads away: the key is not carried on', async () => {
-    const elsewhere = await impostor((_request, response) => response.end('{}'));
-    const proxy = await impostor((request, response) => {
+    const elsewhere = await standIn((_request, response) => response.end('{}'));
+    const proxy = await standIn((request, response) => {
       if (request.url?.startsWith('/moved') === true)
         response.writeHead(307, { Location: `${elsewhere.url}/v1` }).end();
       else response.writeHead(404).end('<h1>no such site</h1>');
@@ -148,7 +148,7 @@ describe.each(
   ] as const)(
     'A failing Stepgate is answered for by %s where onFailure is %s, marked as such, and asked once only',
     async (decision, onFailure) => {
-      const stand = await impostor(answer);
+      const stand = await standIn(answer);
       shop.onTidy(stand.stop);
       const told: unknown[] = [];
       const client = createStepgateClient({
@@ -173,7 +173,7 @@ describe.each(
 });
 
 test('A Stepgate that is not there at all is a failure, not an error', async () => {
-  const gone = await impostor(() => undefined);
+  const gone = await standIn(() => undefined);
   await gone.stop();
   const client = createStepgateClient({ ...patient, url: gone.url, key: KEY });
   expect(await client.riskCheck(LOGIN)).toMatchObject({ failed: true, why: 'unreachable', decision: 'step-up' });
@@ -198,7 +198,7 @@ test('No timer is left behind by calls that were answered', async () => {
 
 describe('a signal of the caller', () => {
   test('A signal of the caller ends the call with its own reason, and no failure answer stands in', async () => {
-    const stand = await impostor(() => undefined);
+    const stand = await standIn(() => undefined);
     shop.onTidy(stand.stop);
     const client = createStepgateClient({ ...patient, url: stand.url, key: KEY, onFailure: 'allow' });
     const leaving = new AbortController();
@@ -209,7 +209,7 @@ describe('a signal of the caller', () => {
   });
 
   test('A signal of the caller that has ended already sends nothing', async () => {
-    const stand = await impostor(() => undefined);
+    const stand = await standIn(() => undefined);
     shop.onTidy(stand.stop);
     const client = createStepgateClient({ ...patient, url: stand.url, key: KEY });
     await expect(client.riskCheck(LOGIN, { signal: AbortSignal.abort('gone') })).rejects.toBe('gone');

@@ -5,8 +5,9 @@ import { z } from 'zod';
 import { createStepgateClient, type StepgateClientOptions } from '../../../../packages/sdk/src/client.ts';
 import { proofsByIssuers } from '../../../../packages/sdk/src/proofs.ts';
 import { issuer } from '../../../support/issuer.ts';
-import { expressShop, honoShop, type Shop, type ShopOptions, visit } from '../../../support/middleware/shops.ts';
-import { FAULTS, impostor } from '../../../support/servers/faulty.ts';
+import { expressShop, honoShop, type Shop, type ShopOptions } from '../../../support/middleware/shops.ts';
+import { send } from '../../../support/servers/http.ts';
+import { FAULTS, standIn } from '../../../support/servers/stand-in.ts';
 import { KEY, type Workshop, workshop } from '../../../support/servers/stepgate.ts';
 
 const CHROME = 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36';
@@ -119,7 +120,7 @@ describe.each([
       Object.entries(faults).map(([what, answer]) => [what, why, answer] as const),
     ),
   )('riskCheck() with a Stepgate that %s does as onFailure says (%s)', async (_what, why, answer) => {
-    const stand = await impostor(answer);
+    const stand = await standIn(answer);
     shop.onTidy(stand.stop);
     const timeoutMs = why === 'timeout' ? 50 : 10_000;
     const statuses: number[] = [];
@@ -284,7 +285,9 @@ describe.each([
     const stepUpPage = { url: 'https://login.shop.example/step-up?flow=1', origin: 'https://shop.example' };
     const visitAccount = async (headers: Record<string, string>) => {
       const opened = await openShop({ stepUpPage });
-      return visit(`${opened.url}/account?tab=orders`, { 'X-User': 'ann', 'User-Agent': CHROME, ...headers });
+      return send(`${opened.url}/account?tab=orders`, {
+        headers: { 'X-User': 'ann', 'User-Agent': CHROME, ...headers },
+      });
     };
 
     test('riskCheck() with a step-up page sends a navigation there, with the way back on the origin that was set, whatever host the client names', async () => {
@@ -326,7 +329,7 @@ describe.each([
 
   describe('while Stepgate is away', () => {
     async function stranded(more: Partial<StepgateClientOptions> = {}) {
-      const gone = await impostor(() => undefined);
+      const gone = await standIn(() => undefined);
       await gone.stop();
       const idp = issuer();
       const proofs = proofsByIssuers({ issuers: [idp.entry({ max_age: 120 })] });

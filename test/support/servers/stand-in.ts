@@ -1,35 +1,34 @@
-import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type Listening, listen } from './listen.ts';
 
-/** A server that stands where Stepgate should, and what was asked of it. */
-export interface Impostor {
-  readonly url: string;
+/** A server that stands where Stepgate or a key endpoint should, and what was asked of it. */
+export interface StandIn extends Listening {
   /** `POST /v1/risk-check`, as they came. */
   readonly asked: readonly string[];
-  stop(): Promise<void>;
+  /** Answers the next requests. */
+  behave(answer: RequestListener): void;
 }
 
-/** Starts a server on 127.0.0.1 that answers whatever `answer` makes of a request. */
-export async function impostor(answer: RequestListener): Promise<Impostor> {
+/** Starts a server that answers whatever `answer` makes of a request; default: 404. */
+export async function standIn(
+  answer: RequestListener = (_request, response) => response.writeHead(404).end(),
+  port = 0,
+): Promise<StandIn> {
   const asked: string[] = [];
+  let current = answer;
   const server = createServer((request, response) => {
     asked.push(`${request.method} ${request.url}`);
-    answer(request, response);
+    current(request, response);
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  return {
-    url: `http://127.0.0.1:${port}`,
-    asked,
-    async stop() {
-      if (!server.listening) return;
-      server.close();
-      server.closeAllConnections();
-      await once(server, 'close');
-    },
+  const behave = (next: RequestListener): void => {
+    current = next;
   };
+  return { ...(await listen(server, port)), asked, behave };
+}
+
+/** Answers JSON. */
+export function json(value: unknown): RequestListener {
+  return (_request, response) => response.setHeader('Content-Type', 'application/json').end(JSON.stringify(value));
 }
 
 /** Ways in which a Stepgate fails to answer. `closed` has no listener: nothing is there at all. */

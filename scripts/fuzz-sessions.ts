@@ -4,7 +4,7 @@
  * Run: `npm run fuzz:sessions`, `npm run fuzz:sessions -- --seed 7 --count 1000000`
  */
 import { parseArgs } from 'node:util';
-import { sessionFuzzer } from './session-fuzz.ts';
+import { sessionFuzzer } from '../test/system/hostile/session-fuzz.ts';
 
 const ROUND = 20_000;
 const MAX_SHOWN = 20;

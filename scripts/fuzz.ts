@@ -3,15 +3,18 @@
  * with 1 when an answer was one that none may be; what was sent then lies in a folder that is named.
  * Run: `npm run fuzz`, `npm run fuzz -- --seed 7 --minutes 10`
  */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type Finding, fuzzer } from './fuzz.ts';
-import { startTarget } from './target.ts';
-import { failuresIn, leaksIn } from './verdict.ts';
+import { type Finding, fuzzer } from '../test/support/hostile/fuzz.ts';
+import { hostileEnvironment } from '../test/support/hostile/stage.ts';
+import { failuresIn, leaksIn } from '../test/support/hostile/verdict.ts';
+import { startService } from '../test/support/servers/program.ts';
 
 const ROUND = 2000;
+/** So little that what is kept of an attack would soon end the process. */
+const HEAP_MIB = 256;
 /** What the server may occupy, beyond the heap that it has been given. */
 const MAX_MIB = 600;
 const MAX_FINDINGS = 20;
@@ -29,7 +32,12 @@ if (!Number.isInteger(first) || !(minutes > 0)) {
 }
 
 const dir = await mkdtemp(join(tmpdir(), 'stepgate-fuzz-'));
-const target = await startTarget(dir);
+const flags = [
+  `--max-old-space-size=${HEAP_MIB}`,
+  '--import',
+  join(import.meta.dirname, '../test/support/hostile/watch-prototype.ts'),
+];
+const target = await startService(await hostileEnvironment(dir), flags);
 const fuzz = await fuzzer(target.url);
 const findings: Finding[] = [];
 const answers = new Map<string, number>();
@@ -54,7 +62,7 @@ for (let round = 0; elapsedMinutes() < minutes && findings.length < MAX_FINDINGS
 const ended = await target.stop();
 if (ended !== 0) faults.push(`the server ended with ${ended}`);
 if (mostMiB > MAX_MIB) faults.push(`the server occupied ${mostMiB.toFixed(0)} MiB`);
-const log = (await readFile(target.logFile, 'utf8')).split('\n');
+const log = target.output().split('\n');
 faults.push(...[...leaksIn(log), ...failuresIn(log)].slice(0, MAX_FINDINGS));
 
 for (const [i, { request, faults: why }] of findings.entries()) {
@@ -63,6 +71,7 @@ for (const [i, { request, faults: why }] of findings.entries()) {
   console.log(`${why.join('; ')}\n  ${file}`);
 }
 for (const fault of faults) console.log(fault);
+if (findings.length + faults.length > 0) await writeFile(join(dir, 'log'), target.output());
 console.log(
   [...answers]
     .sort()

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { Proof, ProofVerdict } from '../../../src/model/proof.ts';
-import { API_KEY, NOW_MS, scene } from '../scene.ts';
+import { API_KEY, NOW_MS, scene } from '../../support/scene.ts';
 import {
   bearerTokens,
   cookieHeaders,
