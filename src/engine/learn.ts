@@ -79,16 +79,19 @@ export async function nameDevice(
   const expiresAt = issuedAt + life;
   const until = trust.idleDays === null ? expiresAt : Math.min(expiresAt, issuedAt + trust.idleDays * DAY_S);
   const others = othersOn(observation.deviceToken, id, keys.subject, issuedAt);
-  const token = await engine.deviceTokens.issue({ device: id, subject: keys.subject, issuedAt, expiresAt, others });
+  const subject = keys.subject;
+  const jkt = observation.deviceToken.state === 'genuine' ? observation.deviceToken.jkt : null;
+  const token = await engine.deviceTokens.issue({ device: id, subject, issuedAt, expiresAt, others, jkt });
   return { id, proven, token, expiresAtMs: expiresAt * 1000, earned: { until, renewableUntil: expiresAt } };
 }
 
 /**
- * Whether a use is evidence enough to renew trust: the token came with the traits on record, on a network that the subject
- * was known on before.
+ * Whether a use is evidence enough to renew trust: the device proved its key, or the token came with the traits on record on a
+ * network that the subject was known on before.
  */
 function deservesTrust({ observation: { keys }, baseline, device }: Recognised): boolean {
-  return device.state === 'trusted' && (baseline?.value.networks.some(({ key }) => key === keys.network) ?? false);
+  if (device.state !== 'trusted') return false;
+  return device.binding?.proven === true || (baseline?.value.networks ?? []).some(({ key }) => key === keys.network);
 }
 
 /** The end to which this use moves the trust of its device; null when it moves none, or by too little to be written. */
