@@ -45,6 +45,11 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
     labelNames: ['state'],
     registers,
   });
+  const reusedTokens = new Counter({
+    name: 'stepgate_device_tokens_reused_total',
+    help: 'Checks with a device token that two holders have used (`device.token_reused`): a stolen cookie, or a browser profile that was copied.',
+    registers,
+  });
   const credentials = new Counter({
     name: 'stepgate_session_credentials_total',
     help: 'Gateway calls by what came of their session token: `none`, `accepted`, `refused`, `unread`, `ambiguous`; code says why.',
@@ -129,6 +134,7 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
       latency.observe({ decision: result.decision }, seconds);
       const device = result.signals.device?.facts['device.state'];
       if (device !== undefined) devices.inc({ state: String(device) });
+      if (result.signals.device?.facts['device.token_reused'] === true) reusedTokens.inc();
       const { 'session.credential': state, 'session.code': code } = result.signals.session?.facts ?? {};
       if (state !== undefined) credentials.inc({ state: String(state), code: String(code ?? '') });
       for (const { part } of result.degraded) degraded.inc({ part });

@@ -10,6 +10,7 @@ import {
 import type { Measurement } from '../../../src/model/decision.ts';
 import type { ProvenKey } from '../../../src/model/device-key.ts';
 import type { DeviceTokenVerdict } from '../../../src/model/device-token.ts';
+import { NO_GENERATIONS } from '../../../src/model/generations.ts';
 import type { Located, Place } from '../../../src/model/geo.ts';
 import type { ProofVerdict } from '../../../src/model/proof.ts';
 import type { Category, Standing } from '../../../src/model/reputation.ts';
@@ -137,6 +138,7 @@ export function genuine(
     expiresAt: NOON + 29 * DAY,
     others: [],
     jkt: null,
+    generation: 0,
     ...token,
   };
 }
@@ -222,6 +224,8 @@ export function knownDevice(device: Partial<KnownDevice> = {}): KnownDevice {
     trustedUntil: null,
     renewableUntil: null,
     unstable: [],
+    generations: NO_GENERATIONS,
+    reused: false,
     revokedAt: null,
     client: null,
     sighting: null,
