@@ -9,7 +9,8 @@ import {
   type TrustSpan,
   withoutFuture,
 } from '../model/baseline.ts';
-import { holderOf, othersOn } from '../model/device-token.ts';
+import { keyHash } from '../model/device-key.ts';
+import { type GenuineToken, holderOf, othersOn } from '../model/device-token.ts';
 import {
   afterUse,
   firstGeneration,
@@ -73,6 +74,10 @@ export interface NamedDevice {
   readonly expiresAtMs: number | null;
   /** The trust that it has just earned; null if it earned none. */
   readonly earned: TrustSpan | null;
+  /**
+   * Hash of the page's key that the device is bound to with the fresh token; null for none, undefined if that stays as it is.
+   */
+  readonly pageKey?: string | null | undefined;
 }
 
 /**
@@ -109,19 +114,23 @@ export async function nameDevice(
   const isHeld = state === 'trusted' || (state === 'unconfirmed' && !showsTraits);
   const endsAt = device?.renewableUntil ?? device?.trustedUntil ?? 0;
   const subject = keys.subject;
-  const named = async (generation: number | null, issuedAt: number, expiresAt: number, earned: TrustSpan | null) => {
-    if (generation === null) return { id, proven, token: null, generation, expiresAtMs: null, earned };
-    const others = othersOn(observation.deviceToken, id, subject, now);
-    const jkt = observation.deviceToken.state === 'genuine' ? observation.deviceToken.jkt : null;
-    const claims = { device: id, subject, issuedAt, expiresAt, generation, others, jkt };
-    const token = await engine.deviceTokens.issue(claims);
-    return { id, proven, token, generation, expiresAtMs: expiresAt * 1000, earned };
+  const { deviceToken } = observation;
+  const named = async (claims: Omit<GenuineToken, 'state' | 'device' | 'subject' | 'others'>) => {
+    const others = othersOn(deviceToken, id, subject, now);
+    const token = await engine.deviceTokens.issue({ ...claims, device: id, subject, others });
+    return { id, proven, token, generation: claims.generation, expiresAtMs: claims.expiresAt * 1000 };
   };
-  if (trust === null || (isHeld && endsAt - now > life / 2)) {
-    if (live === null || visit !== 'allowed') return named(null, now, now, null);
+  const unnamed = { id, proven, token: null, generation: null, expiresAtMs: null };
+  const key = pageKeyOf(observation);
+  const binds =
+    key !== null && !(device?.keys ?? []).some(({ kind, hash }) => kind === 'page' && hash === keyHash(key));
+  const before = deviceToken.state === 'genuine' && deviceToken.device === id ? deviceToken.jkt : null;
+  if (trust === null || (isHeld && !binds && endsAt - now > life / 2)) {
+    if (live === null || live.next === null || visit !== 'allowed') return { ...unnamed, earned: null };
     // The moment of the grant stays: what is revoked later was granted before.
-    const { issuedAt, expiresAt } = live.holder;
-    return named(live.next, issuedAt, Math.max(expiresAt, live.device.renewableUntil ?? 0), null);
+    const { issuedAt } = live.holder;
+    const expiresAt = Math.max(live.holder.expiresAt, live.device.renewableUntil ?? 0);
+    return { ...(await named({ issuedAt, expiresAt, generation: live.next, jkt: before })), earned: null };
   }
   const expiresAt = now + life;
   const until = trust.idleDays === null ? expiresAt : Math.min(expiresAt, now + trust.idleDays * DAY_S);
@@ -129,7 +138,18 @@ export async function nameDevice(
     live === null
       ? firstGeneration(generationsOf(id), generationShown(observation, id), now)
       : renewedGeneration(live.device.generations, live.holder.generation, now);
-  return named(generation, now, expiresAt, { until, renewableUntil: expiresAt });
+  // A page that shows traits and no key cannot show one; what shows neither, such as a page load, may still have it.
+  const jkt = key ?? (showsTraits ? null : before);
+  const pageKey = key === null && !showsTraits ? undefined : key && keyHash(key);
+  const granted = { earned: { until, renewableUntil: expiresAt }, pageKey };
+  return generation === null
+    ? { ...unnamed, ...granted }
+    : { ...(await named({ issuedAt: now, expiresAt, generation, jkt })), ...granted };
+}
+
+/** Thumbprint of the page's key whose possession was proven. */
+function pageKeyOf({ provenKeys }: Observation): string | null {
+  return provenKeys.find(({ kind }) => kind === 'page')?.thumbprint ?? null;
 }
 
 /** The generation of this subject's token of a device, whether or not its trust is live; null without one. */
@@ -197,7 +217,7 @@ export async function learnGranted(
       const { changed, of: instead } = shownBefore;
       const token = { shown: device && generationShown(observation, device.id), handed: device?.generation ?? null };
       const given = { at: now, ...span, ...token, provenAt: proven, device: lesson.device };
-      return grantTrust(sighted, { ...given, changed, instead });
+      return grantTrust(sighted, { ...given, changed, instead, pageKey: device?.pageKey });
     }
     return sighted !== null && device !== null && renewed !== null
       ? renewTrust(sighted, device.id, renewed, now)

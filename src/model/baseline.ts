@@ -1,4 +1,4 @@
-import type { DeviceKey } from './device-key.ts';
+import { type DeviceKey, withKey } from './device-key.ts';
 import { greatCircleKm } from './distance.ts';
 import { afterUse, type Generations, NO_GENERATIONS, useOf } from './generations.ts';
 
@@ -206,6 +206,8 @@ export interface TrustGrant extends TrustSpan {
   /** The second in which the subject proved itself. */
   readonly provenAt: Seconds;
   readonly device: DeviceLesson;
+  /** Hash of the page's key that the device is bound to from then on; null unbinds it, undefined leaves it as it is. */
+  readonly pageKey?: string | null | undefined;
   /** Traits that were shown otherwise than on record: {@link KnownDevice.unstable} from now on. */
   readonly changed: readonly string[];
   /** Id of the record whose token was shown while another device earns this trust; its own trust ends with that. */
@@ -245,13 +247,13 @@ export function showToken(before: Baseline, { device: id, shown, handed, at }: S
  * the proof or later: the grant was under way while that happened.
  */
 export function grantTrust(before: Baseline | null, grant: TrustGrant): Baseline {
-  const { at, until, renewableUntil, provenAt, device, changed, instead, shown, handed } = grant;
+  const { at, until, renewableUntil, provenAt, device, changed, instead, shown, handed, pageKey } = grant;
   const base = before ?? emptyBaseline(at);
   const revokedAt = base.devices.find(({ id }) => id === device.id)?.revokedAt ?? 0;
   if (provenAt <= Math.max(base.proofsNotBefore, revokedAt)) return base;
   const { devices } = learnDevice(base.devices, { ...device, proven: true }, at, null);
   const granted = (known: KnownDevice): KnownDevice => ({
-    ...known,
+    ...withPageKey(known, pageKey, at),
     ...traitsOf(known, device),
     trustedUntil: until,
     renewableUntil,
@@ -284,6 +286,13 @@ export function renewTrust(before: Baseline, id: string, until: Seconds, at: Sec
     ...before,
     devices: before.devices.map((device) => (device === known ? { ...known, trustedUntil: renewed } : device)),
   };
+}
+
+function withPageKey(known: KnownDevice, pageKey: string | null | undefined, at: Seconds): KnownDevice {
+  if (pageKey === undefined) return known;
+  const { keys: before = [], ...rest } = known;
+  const keys = withKey(before, 'page', pageKey === null ? null : { hash: pageKey, since: at });
+  return keys.length === 0 ? rest : { ...rest, keys };
 }
 
 /** The traits shown when trust was earned become the record; without any, the record stays. */

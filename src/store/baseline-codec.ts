@@ -7,8 +7,8 @@ import {
   type KnownSession,
   type Sighting,
 } from '../model/baseline.ts';
-import { NO_GENERATIONS } from '../model/generations.ts';
 import { DEVICE_KEY_KINDS, type DeviceKey, KEY_HASH_LENGTH } from '../model/device-key.ts';
+import { NO_GENERATIONS } from '../model/generations.ts';
 import { StoreError } from '../model/store-error.ts';
 
 /**

@@ -638,6 +638,31 @@ describe('the device', () => {
     expect(rig.records.at(-1)?.facts).toMatchObject({ 'device.state': 'unconfirmed', 'device.trusted': false });
   });
 
+  test('The device takes the next generation of its cookie at each visit, on a page load without traits too', async () => {
+    const own = await gatewayScene({ rules: HOOK_RULES });
+    const session = async () => ({ Authorization: `Bearer ${await own.token({ sub: 'd9' })}` });
+    const first = await own.forward('POST', '/api/pay', {
+      ...(await session()),
+      ...FINGERPRINT,
+      'X-Step-Up-Token': await own.token({ sub: 'd9', su: true }, 5),
+    });
+    let cookie = first.headers['set-cookie']?.[0]?.split(';')[0] ?? '';
+    for (const traits of [FINGERPRINT, {}, FINGERPRINT]) {
+      await own.settled();
+      own.clock.ms += 3_600_000;
+      const answer = await own.forward('GET', '/public/a', { ...(await session()), ...traits, Cookie: cookie });
+      const [set = ''] = answer.headers['set-cookie'] ?? [];
+      expect(set).toMatch(/^__Host-stepgate-device=[\w.-]+; Max-Age=\d+; Path=\/; Secure; HttpOnly; SameSite=Lax$/);
+      expect(set.split(';')[0]).not.toBe(cookie);
+      cookie = set.split(';')[0] ?? '';
+      await own.settled();
+      expect(own.records.at(-1)?.facts).toMatchObject({ 'device.token_reused': false });
+    }
+    const again = await own.forward('GET', '/public/a', { ...(await session()), ...FINGERPRINT, Cookie: cookie });
+    expect(again.headers).not.toHaveProperty('set-cookie');
+    await own.close();
+  });
+
   test('The device is told by its header with all that the collector says', async () => {
     const header = 'v=1;fp=b1946ac92492d2347c6235b4d2611184;confidence=0.7;bot=1;c.canvas=a1b2';
     await rig.forward('GET', '/public/a', { ...(await bearer('d3')), 'X-Stepgate-Device': header });
@@ -893,4 +918,37 @@ test.each([
   const asked = await own.forward('GET', '/x', { 'X-Forwarded-Host': host });
   expect([asked.status, asked.headers['x-stepgate-reasons']]).toEqual([403, 'closed']);
   await own.close();
+});
+
+describe('a step-up token that is longer than any is read', () => {
+  const tooLong = async (it: GatewayScene): Promise<string> =>
+    `${await it.token({ sub: 'long', su: true })}${'A'.repeat(20_000)}`;
+
+  test.each([
+    ['the header', (token: string) => ({ 'X-Step-Up-Token': token })],
+    ['the cookie', (token: string) => ({ Cookie: `__Host-stepgate-su=${token}` })],
+  ])('Is refused in %s as too long, and not counted as a forgery', async (_, headersOf) => {
+    const fresh = await gatewayScene();
+    const outcomes: unknown[] = [];
+    const { recordOutcome } = fresh.engine.store;
+    const session = { Authorization: `Bearer ${await fresh.token({ sub: 'long' })}` };
+    Object.assign(fresh.engine.store, {
+      recordOutcome: (outcome: Parameters<typeof recordOutcome>[0]) => outcomes.push(outcome),
+    });
+    const answer = await fresh.forward('POST', '/api/pay', { ...session, ...headersOf(await tooLong(fresh)) });
+    expect(answer.status).toBe(401);
+    expect(answer.headers['www-authenticate']).toContain('too_large');
+    await fresh.settled();
+    expect(fresh.records.at(-1)).toMatchObject({ step_up: { satisfied: false, error: 'too_large' } });
+    expect(outcomes).toEqual([]);
+    await fresh.close();
+  });
+
+  test('Is refused by the JSON API in the same way', async () => {
+    const fresh = await gatewayScene();
+    const body = { subject: 'long', action: 'pay', step_up_token: await tooLong(fresh) };
+    const response = await fresh.post('/v1/risk-check', body);
+    expect(await response.json()).toMatchObject({ decision: 'step-up', step_up: { error: { code: 'too_large' } } });
+    await fresh.close();
+  });
 });
