@@ -288,7 +288,12 @@ describe('several files', () => {
       guarded: false,
       trust: { days: 3, idleDays: null, onStepUp: true },
     });
-    const strangers = { learn: 'event', floor: 'step-up', guarded: true, trust: { days: 9, onStepUp: false } };
+    const strangers = {
+      learn: 'event',
+      floor: 'step-up',
+      guarded: true,
+      trust: { days: 9, idleDays: null, onStepUp: false },
+    };
     expect(set.policyFor('toString')).toEqual(strangers);
     expect([...set.files, set.ruleCount]).toEqual(['a.json', 'b.json', 1]);
   });
