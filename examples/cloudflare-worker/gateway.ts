@@ -7,7 +7,8 @@
  *   and every name with anything but letters, digits and hyphens are removed.
  * - Step-up and deny: the answer of Stepgate, 401 with `WWW-Authenticate`, 302 to the step-up page for a browser, 403. The client
  *   gets no reasons, only the `X-Stepgate-Request-Id` of the decision record.
- * - Device cookie: added to the application's answer.
+ * - Device cookie: added to the application's answer, with the invitation to a device bound session (DBSC).
+ * - Device sessions: `/.stepgate/device/register` and `/refresh` are Stepgate's own and never reach the application.
  * - No answer in time: 503 with `Retry-After`; nothing is let through.
  */
 
@@ -38,6 +39,7 @@ const SENT = [
   'x-step-up-token',
   'x-stepgate-device',
   'x-request-id',
+  'secure-session-skipped',
   // These two mark a preflight.
   'origin',
   'access-control-request-method',
@@ -48,6 +50,13 @@ const SENT = [
   'x-http-verb-override',
   'x-tunneled-method',
 ];
+
+/** Browsers call these by themselves, and send no more than {@link DEVICE_SESSION_TOLD}. */
+const DEVICE_SESSION_PATHS: readonly string[] = ['/.stepgate/device/register', '/.stepgate/device/refresh'];
+const DEVICE_SESSION_TOLD = ['cookie', 'secure-session-response', 'sec-secure-session-id', 'x-request-id'];
+
+/** What an answer of Stepgate adds to that of the application. */
+const ADDED = ['set-cookie', 'secure-session-registration'];
 
 /**
  * Headers that only a client could have sent, and `Connection`: the next server removes the headers that it names. Applications
@@ -60,9 +69,11 @@ export default {
   async fetch(request: Request, env: Environment): Promise<Response> {
     const app = env.APP ?? { fetch: (passed: Request) => fetch(passed) };
     const forwarded = forwardedHeaders(request);
+    const sessionPath = DEVICE_SESSION_PATHS.find((path) => path === targetOf(request).split('?')[0]);
 
     let answer: Response;
     try {
+      if (sessionPath !== undefined) return await env.STEPGATE.fetch(deviceSessionCall(request, sessionPath));
       answer = await env.STEPGATE.fetch(hookCall(request, forwarded, env.STEPGATE_KEY));
     } catch (error) {
       console.error('Stepgate gave no answer', error);
@@ -81,12 +92,12 @@ export default {
     for (const [name, value] of answer.headers) if (name.startsWith('x-stepgate-')) headers.set(name, value);
     const response = await app.fetch(new Request(request, { headers, redirect: 'manual' }));
 
-    const cookie = answer.headers.get('set-cookie');
+    const added = ADDED.map((name) => [name, answer.headers.get(name)] as const);
     // The response to a websocket handshake cannot be rebuilt.
-    if (cookie === null || response.status === 101) return response;
-    const withCookie = new Response(response.body, response);
-    withCookie.headers.append('set-cookie', cookie);
-    return withCookie;
+    if (response.status === 101 || added.every(([, value]) => value === null)) return response;
+    const withMore = new Response(response.body, response);
+    for (const [name, value] of added) if (value !== null) withMore.headers.append(name, value);
+    return withMore;
   },
 };
 
@@ -98,6 +109,16 @@ function forwardedHeaders(request: Request): [string, string][] {
     ['x-forwarded-proto', url.protocol.replace(':', '')],
     ['x-forwarded-host', url.host],
   ];
+}
+
+function deviceSessionCall(request: Request, path: string): Request {
+  const headers = new Headers();
+  for (const name of DEVICE_SESSION_TOLD) {
+    const value = request.headers.get(name);
+    if (value !== null) headers.set(name, value);
+  }
+  const { method, body } = request;
+  return new Request(`http://stepgate${path}`, { method, headers, body, signal: AbortSignal.timeout(4 * TIMEOUT_MS) });
 }
 
 function hookCall(request: Request, forwarded: [string, string][], key: string): Request {

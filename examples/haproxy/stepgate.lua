@@ -7,6 +7,7 @@ local TIMEOUT_MS = 2000
 -- Only listed headers are sent, with every line, so that no client header is mistaken for one of HAProxy's.
 local FORWARDED = {
   'authorization', 'cookie', 'user-agent', 'accept', 'sec-fetch-mode', 'x-step-up-token', 'x-stepgate-device', 'x-request-id',
+  'secure-session-skipped',
   -- These two mark a preflight.
   'origin', 'access-control-request-method',
   -- An application may obey these, so Stepgate must see them.
@@ -66,5 +67,6 @@ core.register_action('stepgate', { 'http-req' }, function(txn)
   keep('challenge', told('www-authenticate'))
   keep('redirect', told('location'))
   keep('cookie', told('set-cookie'))
+  keep('session', told('secure-session-registration'))
   txn:set_var('txn.stepgate_status', answer.status)
 end)
