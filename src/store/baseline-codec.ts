@@ -1,20 +1,25 @@
 import {
   BASELINE_CAPS,
   type Baseline,
+  FINGERPRINT,
   type KnownDevice,
   type KnownPlace,
   type KnownSession,
   type Sighting,
 } from '../model/baseline.ts';
 import { DEVICE_KEY_KINDS, type DeviceKey, KEY_HASH_LENGTH } from '../model/device-key.ts';
+import { NO_GENERATIONS } from '../model/generations.ts';
 import { StoreError } from '../model/store-error.ts';
 
 /**
  * The stored form of a baseline: a JSON array of a version, numbers and lists. A list is a string: rows separated by
  * `|`, fields by blanks, lists within a field by commas; null is empty. Times are seconds before `lastSeen`; all
  * numbers are in base 36; coordinates are stored to a thousandth of a degree (about 100 m), accuracy to 0.1 km.
- * Networks and component names are in tables and referenced by index. The row of a device may end after any field from its sighting on. The last element is `proofsNotBefore`, relative,
- * if it differs from `trustNotBefore`; older texts end before it.
+ * Networks and component names are in tables and referenced by index. The row of a device may end after any field from its
+ * sighting on. What its trust depends on follows its `firstSeen` within the same field, where a process of an earlier version
+ * reads over it: the end of renewal; the unstable traits as bits, the fingerprint first and then the table of names; of its
+ * token the current generation, how far back the parent is, the time, and bits for seen and reused. The
+ * last element is `proofsNotBefore`, relative, if it differs from `trustNotBefore`; older texts end before it.
  */
 const VERSION = 1;
 
@@ -59,7 +64,7 @@ function baselineFrom(stored: unknown): Baseline {
       id: text(fields, 0),
       fingerprint: textOrNull(fields, 1),
       components: componentsFrom(listFrom(fields, 2), names),
-      firstSeen: timeFrom(fields, 3, lastSeen),
+      ...firstSeenFrom(listFrom(fields, 3), names, lastSeen),
       lastSeen: timeFrom(fields, 4, lastSeen),
       trustedUntil: timeOrNull(fields, 5, lastSeen),
       revokedAt: timeOrNull(fields, 6, lastSeen),
@@ -100,6 +105,36 @@ function componentsFrom(values: readonly string[], names: readonly string[][]): 
   const components: { [name: string]: string } = {};
   for (const [i, value] of values.entries()) if (value !== '') components[text(names[i], 0)] = unescaped(value);
   return components;
+}
+
+function firstSeenFrom(
+  parts: readonly string[],
+  names: readonly string[][],
+  lastSeen: number,
+): Pick<KnownDevice, 'firstSeen' | 'renewableUntil' | 'unstable' | 'generations' | 'reused'> {
+  const firstSeen = timeFrom(parts, 0, lastSeen);
+  if (parts.length === 1) {
+    return { firstSeen, renewableUntil: null, unstable: [], generations: NO_GENERATIONS, reused: false };
+  }
+  const current = number(parts[3] ?? '0');
+  const marks = number(parts[6] ?? '1');
+  const bits = number(parts[2] ?? '0');
+  const unstable = bits === 0 ? [] : [FINGERPRINT, ...names.map((name) => text(name, 0))];
+  return {
+    firstSeen,
+    renewableUntil: timeOrNull(parts, 1, lastSeen),
+    unstable: unstable.filter((_name, place) => (bits / 2 ** place) % 2 >= 1),
+    generations:
+      current === 0
+        ? NO_GENERATIONS
+        : {
+            current,
+            parent: current - number(parts[4] ?? ''),
+            at: timeFrom(parts, 5, lastSeen),
+            seen: marks % 2 === 1,
+          },
+    reused: marks >= 2,
+  };
 }
 
 function integer(value: unknown): number {
@@ -143,12 +178,24 @@ export function encodeBaseline(baseline: Baseline): string {
       place.visits.slice(-BASELINE_CAPS.visits).map(back).join(','),
       escaped(place.city?.slice(0, CITY_LENGTH)),
     ].join(' ');
+  const firstSeenField = ({ firstSeen, renewableUntil, unstable, generations, reused }: KnownDevice): string => {
+    const bits = [FINGERPRINT, ...names].reduce(
+      (sum, name, place) => sum + (unstable.includes(name) ? 2 ** place : 0),
+      0,
+    );
+    const { current, parent, at, seen } = generations;
+    const isPlain = renewableUntil === null && bits === 0 && current === 0 && !reused;
+    if (isPlain) return back(firstSeen);
+    const marks = Number(seen) + 2 * Number(reused);
+    const token = current === 0 && !reused ? [] : [digits(current), digits(current - parent), back(at), digits(marks)];
+    return [back(firstSeen), back(renewableUntil), digits(bits), ...token].join(',');
+  };
   const deviceRow = (device: KnownDevice): string =>
     [
       escaped(device.id),
       escaped(device.fingerprint),
       names.map((name) => escaped(device.components[name])).join(','),
-      back(device.firstSeen),
+      firstSeenField(device),
       back(device.lastSeen),
       back(device.trustedUntil),
       back(device.revokedAt),
