@@ -3,7 +3,7 @@
  *
  * - Stepgate gets: method, target, host, scheme, client address, whether there is a body, the `cf` object, and the headers in
  *   {@link SENT}.
- * - Client's copies of `X-Stepgate-*` but `-Device`, `X-Forwarded-*`, `X-Original-*`, `X-Rewrite-URL`, `Forwarded`, `X-Real-IP`
+ * - Client's copies of `X-Stepgate-*` but `-Device*`, `X-Forwarded-*`, `X-Original-*`, `X-Rewrite-URL`, `Forwarded`, `X-Real-IP`
  *   and every name with anything but letters, digits and hyphens are removed.
  * - Step-up and deny: the answer of Stepgate, 401 with `WWW-Authenticate`, 302 to the step-up page for a browser, 403. The client
  *   gets no reasons, only the `X-Stepgate-Request-Id` of the decision record.
@@ -38,6 +38,8 @@ const SENT = [
   'sec-fetch-mode',
   'x-step-up-token',
   'x-stepgate-device',
+  'x-stepgate-device-proof',
+  'dpop',
   'x-request-id',
   'secure-session-skipped',
   // These two mark a preflight.
@@ -63,7 +65,7 @@ const ADDED = ['set-cookie', 'secure-session-registration'];
  * that read headers as CGI variables read an underscore as a hyphen, PHP also a dot, old CGI every character that a name may have.
  */
 const FORGED =
-  /^(?!x-stepgate-device$)(?:x-(?:stepgate|forwarded|original|rewrite)-.*|forwarded|x-real-ip|connection|.*[^a-z0-9-].*)$/i;
+  /^(?!x-stepgate-device(?:-proof)?$)(?:x-(?:stepgate|forwarded|original|rewrite)-.*|forwarded|x-real-ip|connection|.*[^a-z0-9-].*)$/i;
 
 export default {
   async fetch(request: Request, env: Environment): Promise<Response> {

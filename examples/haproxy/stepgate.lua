@@ -7,6 +7,7 @@ local TIMEOUT_MS = 2000
 -- Only listed headers are sent, with every line, so that no client header is mistaken for one of HAProxy's.
 local FORWARDED = {
   'authorization', 'cookie', 'user-agent', 'accept', 'sec-fetch-mode', 'x-step-up-token', 'x-stepgate-device', 'x-request-id',
+  'x-stepgate-device-proof', 'dpop',
   'secure-session-skipped',
   -- These two mark a preflight.
   'origin', 'access-control-request-method',

@@ -19,7 +19,7 @@ import type { CheckRequest } from '../model/request.ts';
 import { addressHeaders } from '../net/client-ip.ts';
 import { type Connection, connectionOf, headerLines } from '../net/connection.ts';
 import { renderPage } from '../pages/page.ts';
-import { invalidToken } from '../step-up/challenge.ts';
+import { refusedSession } from '../step-up/challenge.ts';
 import { candidatesOf, requestsOf } from './candidates.ts';
 import { bareHeaders, decidedHeaders, type HookError, type HookHeaders } from './hook-answer.ts';
 import {
@@ -115,19 +115,23 @@ async function answerHook(deps: AppDeps, c: AppContext, callOf: CallOf, warnOnce
 async function refusalFor(
   deps: AppDeps,
   c: AppContext,
-  { status, headers, page }: HookAnswer & { readonly status: 401 | 403 },
+  { status, headers, more, page }: HookAnswer & { readonly status: 401 | 403 },
   header: ReadHeader,
 ): Promise<Reply> {
   const requestId = c.get('requestId');
   const isSessionRefused = headers['X-Stepgate-Error'] === 'session_refused';
   if (page === null) {
-    const challenge = isSessionRefused ? 'invalid_token' : 'insufficient_user_authentication';
-    return jsonReply({ error: status === 401 ? challenge : 'access_denied', request_id: requestId }, status);
+    return jsonReply({ error: status === 401 ? challengeError({ ...headers, ...more }) : 'access_denied', request_id: requestId }, status);
   }
   const kind = status === 403 ? 'denied' : isSessionRefused ? 'no_session' : page.isForm ? 'posted' : 'step_up';
   const location = headers['X-Stepgate-Location'];
   const links = location === '' ? [] : [{ name: 'confirm' as const, href: location }];
   return renderPage({ kind, status, reference: requestId, links }, deps.pages, header('accept-language'));
+}
+
+function challengeError(headers: { readonly [name: string]: string }): string {
+  if (headers['X-Stepgate-Error'] !== 'session_refused') return 'insufficient_user_authentication';
+  return headers['WWW-Authenticate']?.includes('invalid_dpop_proof') === true ? 'invalid_dpop_proof' : 'invalid_token';
 }
 
 interface HookAnswer {
@@ -185,6 +189,7 @@ async function decide(
   const [path = '/'] = paths.readings;
   const sent = {
     authorization: header('authorization'),
+    dpop: header('dpop'),
     cookies: cookieSegments(header('cookie')),
     cookieLines: headerLines(c, 'cookie'),
     target: call.target,
@@ -196,7 +201,7 @@ async function decide(
   const latencyMs = deps.elapsedMs() - startedMs;
   afterAnswer(deps, scope, { ...checked, requestId, caller: caller.name, latencyMs });
   const isGuarded = [first, ...others].some(({ action }) => rules.policyFor(action).guarded);
-  const error = sessionError(request, isGuarded, checked.result.decision);
+  const error = sessionError(checked.request, isGuarded, checked.result.decision);
   return decided(deps.gateway, checked, error, { ...call, target: call.target }, header, requestId, engine.now());
 }
 
@@ -262,7 +267,7 @@ function decided(
   const more = {
     'WWW-Authenticate':
       error === 'session_refused'
-        ? invalidToken(request.credential?.code ?? '')
+        ? refusedSession(request.credential?.code ?? '')
         : challengeOf(result.stepUp.requirement, result.stepUp.error),
     ...retryAfterOf(result.stepUp.error),
   };
