@@ -8,6 +8,7 @@ local TIMEOUT_MS = 2000
 local FORWARDED = {
   'authorization', 'cookie', 'user-agent', 'accept', 'sec-fetch-mode', 'x-step-up-token', 'x-stepgate-device', 'x-request-id',
   'secure-session-skipped',
+  'x-stepgate-device-proof', 'dpop',
   -- A preflight is known by these two.
   'origin', 'access-control-request-method',
   -- An application may obey these, so Stepgate has to see when they name another method.
