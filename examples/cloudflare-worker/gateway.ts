@@ -3,7 +3,7 @@
  *
  * - Told to Stepgate: method, target, host, scheme, client address, whether there is a body, the `cf` object, and the headers in
  *   {@link TOLD}.
- * - Client's copies of `X-Stepgate-*` but `-Device`, `X-Forwarded-*`, `X-Original-*`, `X-Rewrite-URL`, `Forwarded`, `X-Real-IP`
+ * - Client's copies of `X-Stepgate-*` but `-Device*`, `X-Forwarded-*`, `X-Original-*`, `X-Rewrite-URL`, `Forwarded`, `X-Real-IP`
  *   and all names with another sign than a letter, a digit or a hyphen are removed.
  * - Step-up and deny: the answer of Stepgate, 401 with `WWW-Authenticate`, 302 to the step-up page for a browser, 403. No reason is
  *   told, only the `X-Stepgate-Request-Id` under which the decision record has them.
@@ -37,6 +37,8 @@ const TOLD = [
   'sec-fetch-mode',
   'x-step-up-token',
   'x-stepgate-device',
+  'x-stepgate-device-proof',
+  'dpop',
   'x-request-id',
   // A preflight is known by these two.
   'origin',
@@ -54,7 +56,7 @@ const TOLD = [
  * that read headers as CGI variables take an underscore for a hyphen, PHP a dot too, and old CGI every sign that a name may hold.
  */
 const FORGED =
-  /^(?!x-stepgate-device$)(?:x-(?:stepgate|forwarded|original|rewrite)-.*|forwarded|x-real-ip|connection|.*[^a-z0-9-].*)$/i;
+  /^(?!x-stepgate-device(?:-proof)?$)(?:x-(?:stepgate|forwarded|original|rewrite)-.*|forwarded|x-real-ip|connection|.*[^a-z0-9-].*)$/i;
 
 export default {
   async fetch(request: Request, env: Environment): Promise<Response> {

@@ -17,7 +17,7 @@ import { awaitsKeys } from '../model/proof.ts';
 import type { CheckRequest } from '../model/request.ts';
 import { addressHeaders } from '../net/client-ip.ts';
 import { type Connection, connectionOf, headerLines } from '../net/connection.ts';
-import { invalidToken } from '../step-up/challenge.ts';
+import { refusedSession } from '../step-up/challenge.ts';
 import { candidatesOf, requestsOf } from './candidates.ts';
 import { bareHeaders, decidedHeaders, type HookError, type HookHeaders } from './hook-answer.ts';
 import {
@@ -105,11 +105,14 @@ async function answerHook(deps: AppDeps, c: AppContext, callOf: CallOf, warnOnce
   const closing = announcesBody(header) ? { Connection: 'close' } : {};
   const headers = { ...answer.headers, ...answer.more, ...closing };
   if (status === 200 || status === 302) return { status, headers, body: null };
-  const refusal =
-    headers['X-Stepgate-Error'] === 'session_refused' ? 'invalid_token' : 'insufficient_user_authentication';
-  const error = status === 401 ? refusal : 'access_denied';
+  const error = status === 401 ? challengeError(headers) : 'access_denied';
   const explained = jsonReply({ error, request_id: requestId }, status);
   return { ...explained, headers: { ...headers, ...explained.headers } };
+}
+
+function challengeError(headers: { readonly [name: string]: string }): string {
+  if (headers['X-Stepgate-Error'] !== 'session_refused') return 'insufficient_user_authentication';
+  return headers['WWW-Authenticate']?.includes('invalid_dpop_proof') === true ? 'invalid_dpop_proof' : 'invalid_token';
 }
 
 interface HookAnswer {
@@ -165,6 +168,7 @@ async function decide(
   const [path = '/'] = paths.readings;
   const sent = {
     authorization: header('authorization'),
+    dpop: header('dpop'),
     cookies: cookieSegments(header('cookie')),
     cookieLines: headerLines(c, 'cookie'),
     target: call.target,
@@ -176,7 +180,7 @@ async function decide(
   const latencyMs = deps.elapsedMs() - startedMs;
   afterAnswer(deps, scope, { ...checked, requestId, caller: caller.name, latencyMs });
   const isGuarded = [first, ...others].some(({ action }) => rules.policyFor(action).guarded);
-  const error = sessionError(request, isGuarded, checked.result.decision);
+  const error = sessionError(checked.request, isGuarded, checked.result.decision);
   return decided(deps.gateway, checked, error, { ...call, target: call.target }, header, requestId, engine.now());
 }
 
@@ -226,7 +230,7 @@ function decided(
   const more = {
     'WWW-Authenticate':
       error === 'session_refused'
-        ? invalidToken(request.credential?.code ?? '')
+        ? refusedSession(request.credential?.code ?? '')
         : challengeOf(result.stepUp.requirement, result.stepUp.error),
     ...retryAfterOf(result.stepUp.error),
   };

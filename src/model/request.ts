@@ -30,6 +30,16 @@ export interface Credential {
   readonly state: (typeof CREDENTIAL_STATES)[number];
   /** Stable code of every state but `none` and `accepted`. */
   readonly code: string | null;
+  /** The proof of possession that an accepted token came with (DPoP); it counts once. */
+  readonly dpop?: SpendableProof;
+}
+
+/** A proof that is spent with the attempt. */
+export interface SpendableProof {
+  /** Names it among all proofs of its key. */
+  readonly id: string;
+  /** Epoch seconds after which nobody takes it any more. */
+  readonly until: number;
 }
 
 /** A step-up token as it was sent, or the verdict on it if it is already verified. */
