@@ -1,6 +1,7 @@
 import { challengeOf } from '../contract/answer.ts';
 import { isNavigation, type ReadHeader } from '../contract/client-headers.ts';
 import { cookieSegments, deviceCookie } from '../contract/cookies.ts';
+import { REGISTRATION_HEADER, registrationHeader } from '../contract/device-session.ts';
 import { stepUpLocation } from '../contract/step-up-page.ts';
 import { check } from '../engine/check.ts';
 import type { Checked } from '../engine/settle.ts';
@@ -202,6 +203,11 @@ function credentialFlags({ credential }: Pick<CheckRequest, 'credential'>): read
   return credential === null || credential.code === null ? [] : [`session_${credential.state}`, credential.code];
 }
 
+/** Browsers bind devices over TLS only, and to the host itself for developers. */
+function isSecure({ proto, host }: HookCall): boolean {
+  return proto?.toLowerCase() === 'https' || /^(?:localhost|127\.0\.0\.1)(?::\d+)?$/i.test(host ?? '');
+}
+
 function decided(
   gateway: GatewaySettings,
   { request, result }: Checked,
@@ -223,7 +229,15 @@ function decided(
   if (result.decision === 'allow') {
     const { token, expiresAtMs } = result.device ?? { token: null, expiresAtMs: null };
     const fresh = token === null || expiresAtMs === null ? null : deviceCookie(token, expiresAtMs, nowMs);
-    return { status: 200, headers, more: fresh === null ? {} : { 'Set-Cookie': fresh } };
+    const invitation = isSecure(call) ? (result.device?.invitation ?? null) : null;
+    return {
+      status: 200,
+      headers,
+      more: {
+        ...(fresh !== null && { 'Set-Cookie': fresh }),
+        ...(invitation !== null && { [REGISTRATION_HEADER]: registrationHeader(invitation) }),
+      },
+    };
   }
   // Without a requirement there is nothing to challenge for: it must not turn into a 200 or a 500.
   if (result.stepUp === null) return { status: 403, headers, more: {} };

@@ -1,6 +1,13 @@
-import { DEVICE_PROOF_HEADER, deviceTokenOf, type ReadHeader, STEP_UP_HEADER } from '../contract/client-headers.ts';
+import {
+  DEVICE_PROOF_HEADER,
+  deviceTokenOf,
+  type ReadHeader,
+  STEP_UP_HEADER,
+  sessionClaimOf,
+} from '../contract/client-headers.ts';
 import { cookieValue, STEP_UP_COOKIE } from '../contract/cookies.ts';
 import { DEVICE_HEADER } from '../contract/device-header.ts';
+import { SKIPPED_HEADER } from '../contract/device-session.ts';
 import { MAX_USER_AGENT_LENGTH } from '../contract/limits.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { GatewaySettings } from '../http/deps.ts';
@@ -125,6 +132,7 @@ export async function hookCheckRequest(
       deviceTokenOf(sent.cookies),
       header(DEVICE_HEADER),
       sentPossession(header(DEVICE_PROOF_HEADER), call.method, sent.target),
+      sessionClaimOf(sent.cookies, header(SKIPPED_HEADER)),
     ),
     place: null,
     proof: verdict === null ? null : { verdict },

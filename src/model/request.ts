@@ -1,4 +1,5 @@
 import type { Address } from './address.ts';
+import type { SessionClaim } from './device-session.ts';
 import type { JsonObject } from './facts.ts';
 import type { Place } from './geo.ts';
 import type { SentPossession } from './possession.ts';
@@ -15,6 +16,8 @@ export interface DeviceClaim {
   readonly components: { readonly [name: string]: string };
   /** The claim was unreadable: everything but the token is dropped. */
   readonly malformed: boolean;
+  /** Absent: the request shows nothing of a device bound session. */
+  readonly session?: SessionClaim;
   /** Proof of possession of the page's key. Absent: none was sent. */
   readonly keyProof?: SentPossession;
 }
