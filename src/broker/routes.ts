@@ -140,6 +140,8 @@ async function steppingUp(deps: AppDeps, engine: Engine, c: AppContext): Promise
   const read = readCredentials(
     {
       authorization: header('authorization'),
+      // A page load has no proof of possession.
+      dpop: null,
       cookies: cookieSegments(header('cookie')),
       cookieLines: headerLines(c, 'cookie'),
       // Parameters of this address are no credentials.

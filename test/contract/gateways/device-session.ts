@@ -32,8 +32,18 @@ export function deviceSessionTests(stageOf: () => Stage, gatewayOf: () => Gatewa
       return { status: answer.status, headers: lines, body: answer.body };
     };
     // The first answer of a service that has just started may take longer than a gateway waits.
-    const warm = { ...QUIET, method: 'GET', target: '/public/a', headers: [] };
-    await expect.poll(async () => (await gatewayOf().send(warm)).status, { timeout: 30_000 }).toBe(200);
+    let attempts = 0;
+    const warm = async (): Promise<number> => {
+      const subject = `early-${++attempts}`;
+      const [session, su] = [await stageOf().token(subject), await stageOf().token(subject, { su: true })];
+      const headers = [
+        ['Authorization', `Bearer ${session}`],
+        ['X-Step-Up-Token', su],
+        ['Content-Length', '0'],
+      ] as const;
+      return (await gatewayOf().send({ ...QUIET, method: 'POST', target: '/api/pay', headers })).status;
+    };
+    await expect.poll(warm, { timeout: 30_000 }).toBe(200);
     const browser = fakeBrowser({ network, now: () => Date.now() });
     const authorization = `Bearer ${await stageOf().token('dora')}`;
     const headers = { authorization, 'x-stepgate-device': TRAITS, 'user-agent': 'Mozilla/5.0 Chrome/156.0.0.0' };

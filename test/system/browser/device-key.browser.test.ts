@@ -15,12 +15,6 @@ import { AUDIENCE, ISSUER, type SigningKey, sign, signingKey } from '../../suppo
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
-declare global {
-  interface Window {
-    shopFetch: (input: string, init?: RequestInit) => Promise<Response>;
-  }
-}
-
 const RULES = {
   version: 1,
   actions: { browse: {}, pay: { trust: { days: 30, on_step_up: true } } },
@@ -77,7 +71,7 @@ afterAll(async () => {
 });
 
 const asked = (page: Page, path: string): Promise<{ readonly [fact: string]: unknown }> =>
-  page.evaluate(async (to) => (await window.shopFetch(to, { method: 'POST' })).json(), path);
+  page.evaluate(`window.shopFetch(${JSON.stringify(path)}, { method: 'POST' }).then((answer) => answer.json())`);
 
 async function opened(context: BrowserContext): Promise<Page> {
   const page = await context.newPage();
@@ -100,17 +94,12 @@ test('A step-up in Chromium binds the device to a key that survives a reload, an
   await page.reload();
   expect(await asked(page, '/api/browse')).toMatchObject({ 'device.state': 'trusted', 'device.key_changed': false });
 
-  const isReadable = await page.evaluate(async () => {
-    const opening = indexedDB.open('stepgate', 1);
-    await new Promise((resolve) => opening.addEventListener('success', resolve));
-    const reading = opening.result.transaction('keys').objectStore('keys').get('device');
-    await new Promise((resolve) => reading.addEventListener('success', resolve));
-    const { privateKey } = reading.result as CryptoKeyPair;
-    return crypto.subtle.exportKey('pkcs8', privateKey).then(
-      () => true,
-      () => privateKey.extractable,
-    );
-  });
+  const isReadable = await page.evaluate(`(async () => {
+    const done = (request) => new Promise((resolve) => request.addEventListener('success', () => resolve(request.result)));
+    const database = await done(indexedDB.open('stepgate', 1));
+    const { privateKey } = await done(database.transaction('keys').objectStore('keys').get('device'));
+    return crypto.subtle.exportKey('pkcs8', privateKey).then(() => true, () => privateKey.extractable);
+  })()`);
   expect(isReadable).toBe(false);
 
   const thief = await browser.newContext();

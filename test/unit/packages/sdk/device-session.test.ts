@@ -13,6 +13,9 @@ import { API_KEY, scene } from '../../../support/scene.ts';
 
 const TRAITS = 'v=1;fp=b1946ac92492d2347c6235b4d2611184;c.canvas=a1b2;c.webgl=c3d4;c.fonts=e5f6;c.machine=a7b8';
 
+/** A busy machine may take longer than the second that is the default. */
+const STEPGATE = { url: 'http://stepgate', key: API_KEY, timeoutMs: 30_000 };
+
 /** An application that is its own gateway. */
 interface Shop {
   readonly network: Network;
@@ -62,8 +65,7 @@ describe.each([
   test('A browser is invited by riskCheck(), registers and refreshes through the application, and is trusted', async () => {
     const it = sceneWith();
     const client = createStepgateClient({
-      url: 'http://stepgate',
-      key: API_KEY,
+      ...STEPGATE,
       fetch: (request) => it.app.fetch(request),
     });
     const shop = await open(client);
@@ -93,8 +95,7 @@ describe.each([
     const it = sceneWith();
     let isAway = false;
     const client = createStepgateClient({
-      url: 'http://stepgate',
-      key: API_KEY,
+      ...STEPGATE,
       fetch: (request) => (isAway ? Promise.reject(new Error('away')) : it.app.fetch(request)),
     });
     const shop = await open(client);
@@ -115,8 +116,7 @@ describe.each([
     const it = sceneWith();
     const asked: string[] = [];
     const client = createStepgateClient({
-      url: 'http://stepgate',
-      key: API_KEY,
+      ...STEPGATE,
       fetch: (request) => {
         asked.push(request.url);
         return it.app.fetch(request);
