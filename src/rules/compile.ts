@@ -4,6 +4,7 @@ import { stricter } from '../model/decision.ts';
 import type { FactCatalog } from '../model/facts.ts';
 import { eventWarnings, findNearMisses, findUndeclaredEvents } from './action-names.ts';
 import { knownActions } from './actions.ts';
+import { findMissingBases } from './base-file.ts';
 import type { Comparison } from './comparison.ts';
 import { comparisonsOf } from './condition.ts';
 import { mergeActions, policyOf, routesOf } from './declared-actions.ts';
@@ -44,6 +45,7 @@ export function compileRules(
     if (body === null) findings.incomplete = true;
     else opened.push({ name: file.name, body });
   }
+  findMissingBases(opened, findings);
   const settings = mergeSettings(opened, findings);
   const actions = mergeActions(opened, findings);
   const drafts = opened.flatMap((file) => compileFile(file, catalog, findings));

@@ -112,6 +112,11 @@ const events = z.strictObject({
 export function ruleFileSchema<Rule extends z.ZodType>(rule: Rule) {
   return z.strictObject({
     $schema: z.string().optional(),
+    extends: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Path of the rule file that this one builds on, from its own directory. What both have, this one replaces.'),
     version: z.literal(1).optional().describe('Version of the rule language.'),
     description: z.string().optional(),
     owner: z.string().optional(),

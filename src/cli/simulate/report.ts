@@ -7,7 +7,7 @@ import type { Measure, ThiefClass } from './thieves.ts';
 
 /** What a simulation came to. */
 export interface Report {
-  readonly seed: string;
+  readonly seeds: readonly string[];
   readonly rulesRevision: string;
   readonly mixes: readonly MixReport[];
 }

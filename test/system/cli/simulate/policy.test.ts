@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { simulationParts } from '../../../../src/cli/simulate/drivers.ts';
 import type { MixReport, ThiefReport } from '../../../../src/cli/simulate/report.ts';
 import { type SimulationSize, simulate } from '../../../../src/cli/simulate/run.ts';
 import type { ThiefClass } from '../../../../src/cli/simulate/thieves.ts';
-import { simulationParts } from '../../../../src/cli/simulate.ts';
 import { compileRules } from '../../../../src/rules/compile.ts';
 import { FACT_CATALOG } from '../../../../src/signals/index.ts';
 
@@ -12,7 +12,7 @@ const policy = compileRules(
   FACT_CATALOG,
 );
 const small: SimulationSize = {
-  seed: 'small',
+  seeds: ['small'],
   mixes: ['bank'],
   people: 1,
   victims: 24,
