@@ -30,6 +30,7 @@ export async function observe(engine: Engine, request: CheckRequest, nowMs: numb
     standing: await standing,
     client: request.userAgent === null ? null : clientTraits(request.userAgent),
     deviceToken,
+    provenKeys: [],
     keys: {
       subject:
         request.subject === null

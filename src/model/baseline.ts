@@ -1,3 +1,4 @@
+import type { DeviceKey } from './device-key.ts';
 import { greatCircleKm } from './distance.ts';
 
 /** Epoch seconds. */
@@ -42,6 +43,8 @@ export interface KnownDevice {
   readonly client: string | null;
   /** Where this device was last seen. Travel is measured per device. */
   readonly sighting: Sighting | null;
+  /** Keys that it is bound to: it is trusted only where possession of one is proven. Absent: none. */
+  readonly keys?: readonly DeviceKey[];
 }
 
 /** A network (/24, /48) that the subject has used. */
@@ -69,7 +72,7 @@ export interface KnownSession {
   readonly country: string | null;
 }
 
-/** What is normal for one subject. Bounded: at its caps it stays below 2 KB in the store. */
+/** What is normal for one subject. Bounded: at its caps it stays below 2.5 KB in the store. */
 export interface Baseline {
   readonly firstSeen: Seconds;
   readonly lastSeen: Seconds;
@@ -86,7 +89,7 @@ export interface Baseline {
   readonly proofsNotBefore: Seconds;
 }
 
-/** Most entries that a baseline keeps of each kind; at all caps together its stored form stays below 2 KB. */
+/** Most entries that a baseline keeps of each kind; at all caps together its stored form stays below 2.5 KB. */
 export const BASELINE_CAPS = {
   places: 7,
   /** Visits kept of one place. */
@@ -274,6 +277,7 @@ export function withoutFuture(baseline: Baseline, now: Seconds): Baseline {
       firstSeen: past(device.firstSeen),
       revokedAt: device.revokedAt === null ? null : past(device.revokedAt),
       sighting: device.sighting === null ? null : { ...device.sighting, at: past(device.sighting.at) },
+      ...(device.keys !== undefined && { keys: device.keys.map((key) => ({ ...key, since: past(key.since) })) }),
     })),
     sessions: baseline.sessions.map((session) => ({ ...seen(session), startedAt: past(session.startedAt) })),
     trustNotBefore: past(baseline.trustNotBefore),

@@ -8,6 +8,7 @@ import {
   learnSighting,
 } from '../../../src/model/baseline.ts';
 import type { Measurement } from '../../../src/model/decision.ts';
+import type { ProvenKey } from '../../../src/model/device-key.ts';
 import type { DeviceTokenVerdict } from '../../../src/model/device-token.ts';
 import type { Located, Place } from '../../../src/model/geo.ts';
 import type { ProofVerdict } from '../../../src/model/proof.ts';
@@ -43,6 +44,7 @@ export interface Given {
   readonly components?: { readonly [name: string]: string };
   readonly claim?: Partial<DeviceClaim>;
   readonly token?: DeviceTokenVerdict;
+  readonly provenKeys?: readonly ProvenKey[];
   readonly nowMs?: number;
 }
 
@@ -92,6 +94,7 @@ export function observation(given: Given = {}): Observation {
     standing,
     client: userAgent === null ? null : clientTraits(userAgent),
     deviceToken: token,
+    provenKeys: given.provenKeys ?? [],
     keys: {
       subject,
       address: address?.counterKey ?? null,
@@ -133,6 +136,7 @@ export function genuine(
     issuedAt: NOON - DAY,
     expiresAt: NOON + 29 * DAY,
     others: [],
+    jkt: null,
     ...token,
   };
 }

@@ -1,4 +1,5 @@
 import { ADDRESS_HASH_LENGTH, BASELINE_CAPS, type Baseline } from '../../../src/model/baseline.ts';
+import { DEVICE_KEY_KINDS, KEY_HASH_LENGTH } from '../../../src/model/device-key.ts';
 import { PSEUDONYM_LENGTH } from '../../../src/store/keys.ts';
 
 const NOON = 1_741_608_000;
@@ -37,6 +38,7 @@ export function fullBaseline(letter: string): Baseline {
       revokedAt: OLDEST,
       client: 'chrome/windows',
       sighting: seen,
+      keys: DEVICE_KEY_KINDS.map((kind) => ({ kind, hash: key(KEY_HASH_LENGTH, i), since: OLDEST })),
     })),
     sessions: many(BASELINE_CAPS.sessions, (i) => ({
       key: key(PSEUDONYM_LENGTH.session, i),
