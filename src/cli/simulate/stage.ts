@@ -111,6 +111,8 @@ export interface Sent {
   readonly session: string | null;
   /** The device token from the client's cookie. */
   readonly token: string | null;
+  /** Name of the key whose possession the browser proves. */
+  readonly key: string | null;
 }
 
 /** Checks a request at its moment, and lets the engine learn from its answer. */
@@ -144,7 +146,7 @@ export async function crowd(
   { strangers, failures }: { readonly strangers: number; readonly failures: number },
   chance: Chance,
 ): Promise<void> {
-  const stranger = (): Sent => ({ ...sent, subject: `stranger-${chance.hex(12)}`, session: null, token: null });
+  const stranger = (): Sent => ({ ...sent, subject: `stranger-${chance.hex(12)}`, session: null, token: null, key: null });
   for (let one = 0; one < strangers; one++) await ask(stage, { ...stranger(), traits: null });
   for (let one = 0; one < failures; one++) await tell(stage, 'login.failed', { ...stranger(), traits: null });
 }

@@ -30,6 +30,8 @@ export interface Victim {
 export interface Theft {
   readonly thief: ThiefClass;
   readonly victim: PersonKind;
+  /** The victim's browser has a key. */
+  readonly keyed: boolean;
   /** What each of the five tries met, in order. */
   readonly tries: readonly Decision[];
   /** A try was asked for a step-up that the thief could answer, and let in on that. */
@@ -98,6 +100,7 @@ export async function victimOf(
       session: last.session,
       address: last.address,
       token: tokenIn(jars, last.jar, theftMs),
+      keyed: person.hasKeys,
     },
     theftMs,
     baseline: stored?.baseline?.value ?? null,
@@ -138,6 +141,7 @@ export async function rob(
   return {
     thief,
     victim: victim.kind,
+    keyed: loot.keyed,
     tries,
     answered,
     took,
