@@ -1,4 +1,4 @@
-import { type Baseline, cappedComponents, hasLiveTrust, type KnownDevice } from '../model/baseline.ts';
+import { type Baseline, cappedComponents, FINGERPRINT, hasLiveTrust, type KnownDevice } from '../model/baseline.ts';
 import { bindingOf, type ProvenKey } from '../model/device-key.ts';
 import { type GenuineToken, holderOf } from '../model/device-token.ts';
 import type { DeviceMatch, DeviceState, Observation } from '../signals/signal.ts';
@@ -72,7 +72,8 @@ function compareTraits(
   { keys }: Observation,
   device: KnownDevice,
 ): { readonly resemblance: 'full' | 'part' | 'none'; readonly similarity: number | null } {
-  const recorded = tellingOf(device, keys.constants);
+  const isSteady = (name: string): boolean => !device.unstable.includes(name);
+  const recorded = only(tellingOf(device, keys.constants), isSteady);
   const isLess =
     (device.fingerprint !== null && keys.fingerprint === null) ||
     Object.keys(recorded).some((name) => !Object.hasOwn(keys.components, name));
@@ -84,10 +85,41 @@ function compareTraits(
   const similarity = similarityOf(shown, recorded);
   const isOwn = (name: string): boolean => !keys.shared.includes(name);
   const [ownShown, ownRecorded] = [only(shown, isOwn), only(recorded, isOwn)];
-  const isFar = isBelowHalf(similarity);
+  // With nothing to compare, any fingerprint would do.
+  const isOpaque = similarity === null && device.fingerprint !== null && isSteady(FINGERPRINT);
+  const isFar = isOpaque || isBelowHalf(similarity);
   const isOwnFar = isBelowHalf(similarityOf(ownShown, ownRecorded));
   const isOther = (isFar && enoughToTell(shown, recorded)) || (isOwnFar && enoughToTell(ownShown, ownRecorded));
   return { resemblance: isOther ? 'none' : isLess || isFar || isOwnFar ? 'part' : 'full', similarity };
+}
+
+/**
+ * What a device that earns trust shows otherwise than the record of its genuine token: the names of those traits, with the ones
+ * that were unstable there before, and the id of that record. Empty without such a token, or when its trust is not live.
+ */
+export function changedTraits(
+  { deviceToken, keys, nowMs }: Observation,
+  baseline: Baseline | null,
+): { readonly changed: readonly string[]; readonly of: string | null } {
+  if (deviceToken.state !== 'genuine') return { changed: [], of: null };
+  const now = nowMs / 1000;
+  const known = baseline?.devices.find(({ id }) => id === deviceToken.device);
+  if (known === undefined || !hasLiveTrust(known, now) || holderOf(deviceToken, keys.subject, now) === null) {
+    return { changed: [], of: null };
+  }
+  const shown = new Map(Object.entries(keys.components));
+  const differs = ([name, value]: readonly [string, string]): boolean => shown.has(name) && shown.get(name) !== value;
+  const isOther = keys.fingerprint !== null && known.fingerprint !== null && keys.fingerprint !== known.fingerprint;
+  return {
+    changed: [
+      ...known.unstable,
+      ...(isOther ? [FINGERPRINT] : []),
+      ...Object.entries(tellingOf(known, keys.constants))
+        .filter(differs)
+        .map(([name]) => name),
+    ],
+    of: known.id,
+  };
 }
 
 function isBelowHalf(similarity: number | null): boolean {

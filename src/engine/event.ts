@@ -46,7 +46,12 @@ async function learnSuccess(
   const { trust } = rules.policyFor(rules.actionOf(type));
   // What an outdated list says of the address is unknown, so it teaches nothing.
   const sighting = observation.standing?.stale?.holds !== true;
-  const grant: LearningGrant = { sighting, trustDays: event.trustDevice ? trust.days : null, earnedBy: null };
+  const grant: LearningGrant = {
+    sighting,
+    trust: event.trustDevice ? trust : null,
+    renewDays: trust.idleDays,
+    earnedBy: null,
+  };
   const stored = await engine.store.readSubject(subject, event.occurredAtMs);
   const baseline = stored?.baseline ?? null;
   const recognised = { observation, baseline, device: matchDevice(observation, baseline?.value ?? null) };

@@ -1,9 +1,18 @@
-import { type Baseline, grantTrust, learnSighting, withoutFuture } from '../model/baseline.ts';
+import {
+  type Baseline,
+  grantTrust,
+  learnSighting,
+  renewTrust,
+  type TrustSpan,
+  withoutFuture,
+} from '../model/baseline.ts';
 import { othersOn } from '../model/device-token.ts';
 import type { Proof } from '../model/proof.ts';
+import type { ActionPolicy } from '../rules/ruleset.ts';
 import type { DeviceMatch, Observation } from '../signals/signal.ts';
 import { provenAt } from '../step-up/requirement.ts';
 import type { Pseudonym, Stored } from '../store/store.ts';
+import { changedTraits } from './device-match.ts';
 import type { Engine } from './engine.ts';
 import { lessonOf } from './lesson.ts';
 
@@ -11,11 +20,16 @@ import { lessonOf } from './lesson.ts';
 export interface LearningGrant {
   /** Place, network, session and device become part of the baseline. */
   readonly sighting: boolean;
-  /** The device becomes trusted for this many days; null when it does not. */
-  readonly trustDays: number | null;
+  /** How long the device becomes trusted; null when it does not. */
+  readonly trust: TrustLife | null;
+  /** For how many days use renews the trust that the device has, if {@link deservesTrust}; null when it does not. */
+  readonly renewDays: number | null;
   /** The proof by which trust was earned; null for a reported success, or if nothing was earned. */
   readonly earnedBy: Pick<Proof, 'issuer' | 'id' | 'authTime'> | null;
 }
+
+/** Life of a trust in days: from its proof at most, and without use. */
+export type TrustLife = Pick<ActionPolicy['trust'], 'days' | 'idleDays'>;
 
 /** A request with what is known of its subject and device. */
 export interface Recognised {
@@ -29,12 +43,12 @@ export interface NamedDevice {
   readonly id: string;
   /** True when a genuine token names it. */
   readonly proven: boolean;
-  /**
-   * A fresh device token, if the device has just become trusted, or if a new proof arrived with less than half of its
-   * trust left. Use alone never renews trust.
-   */
+  /** A fresh device token, if the device has just become trusted, or if a new proof arrived with less than half of its life left. */
   readonly token: string | null;
+  /** As long as use may renew the trust: a client that does not keep the next token still has one. */
   readonly expiresAtMs: number | null;
+  /** The trust that it has just earned; null if it earned none. */
+  readonly earned: TrustSpan | null;
 }
 
 /**
@@ -44,26 +58,49 @@ export interface NamedDevice {
 export async function nameDevice(
   engine: Engine,
   { observation, device: match }: Recognised,
-  { sighting, trustDays, earnedBy }: LearningGrant,
+  { sighting, trust, earnedBy }: LearningGrant,
 ): Promise<NamedDevice | null> {
-  const { keys, nowMs } = observation;
-  if (keys.subject === null || keys.device === null) return null;
+  const { keys, nowMs, request } = observation;
+  if (keys.subject === null) return null;
+  // What shows nothing is told from others by its token alone, so it has to earn one; a placeholder is no such thing.
+  if (keys.device === null && (trust === null || request.device?.malformed === true)) return null;
   const showsTraits = keys.fingerprint !== null || Object.keys(keys.components).length > 0;
   const { id: knownId, proven, state, device } = match;
-  const id = knownId ?? (sighting || trustDays !== null ? freshId(engine, observation, earnedBy) : null);
+  const id = knownId ?? (sighting || trust !== null ? freshId(engine, observation, earnedBy) : null);
   if (id === null) return null;
   const issuedAt = Math.floor(nowMs / 1000);
-  const life = (trustDays ?? 0) * 86_400;
+  const life = (trust?.days ?? 0) * DAY_S;
   // A step-up confirms the traits shown with it, so that the device is not asked again.
   const isHeld = state === 'trusted' || (state === 'unconfirmed' && !showsTraits);
-  const isFresh = isHeld && (device?.trustedUntil ?? 0) - issuedAt > life / 2;
-  if (trustDays === null || isFresh) return { id, proven, token: null, expiresAtMs: null };
+  const endsAt = device?.renewableUntil ?? device?.trustedUntil ?? 0;
+  if (trust === null || (isHeld && endsAt - issuedAt > life / 2)) {
+    return { id, proven, token: null, expiresAtMs: null, earned: null };
+  }
   const expiresAt = issuedAt + life;
+  const until = trust.idleDays === null ? expiresAt : Math.min(expiresAt, issuedAt + trust.idleDays * DAY_S);
   const others = othersOn(observation.deviceToken, id, keys.subject, issuedAt);
   const subject = keys.subject;
   const jkt = observation.deviceToken.state === 'genuine' ? observation.deviceToken.jkt : null;
   const token = await engine.deviceTokens.issue({ device: id, subject, issuedAt, expiresAt, others, jkt });
-  return { id, proven, token, expiresAtMs: expiresAt * 1000 };
+  return { id, proven, token, expiresAtMs: expiresAt * 1000, earned: { until, renewableUntil: expiresAt } };
+}
+
+/**
+ * Whether a use is evidence enough to renew trust: the device proved its key, or the token came with the traits on record on a
+ * network that the subject was known on before.
+ */
+function deservesTrust({ observation: { keys }, baseline, device }: Recognised): boolean {
+  if (device.state !== 'trusted') return false;
+  return device.binding?.proven === true || (baseline?.value.networks ?? []).some(({ key }) => key === keys.network);
+}
+
+/** The end to which this use moves the trust of its device; null when it moves none, or by too little to be written. */
+function renewedUntil(recognised: Recognised, { renewDays }: LearningGrant): number | null {
+  const { device } = recognised.device;
+  if (renewDays === null || device === null || !deservesTrust(recognised)) return null;
+  const idle = renewDays * DAY_S;
+  const until = Math.min(Math.floor(recognised.observation.nowMs / 1000) + idle, device.renewableUntil ?? 0);
+  return until - (device.trustedUntil ?? 0) >= Math.min(DAY_S, idle / 10) ? until : null;
 }
 
 /**
@@ -71,19 +108,24 @@ export async function nameDevice(
  */
 export async function learnGranted(
   engine: Engine,
-  { observation, baseline, device: match }: Recognised,
+  recognised: Recognised,
   device: NamedDevice | null,
-  { sighting, earnedBy }: LearningGrant,
+  grant: LearningGrant,
 ): Promise<void> {
+  const { observation, baseline, device: match } = recognised;
+  const { sighting, earnedBy } = grant;
   const { keys, nowMs, request } = observation;
-  const until = device === null || device.expiresAtMs === null ? null : Math.floor(device.expiresAtMs / 1000);
+  const span = device?.earned ?? null;
+  const renewed = span === null ? renewedUntil(recognised, grant) : null;
   if (keys.subject === null) return;
-  if (!sighting && until === null) {
+  if (!sighting && span === null && renewed === null) {
     if (!request.dryRun) await setRight(engine, keys.subject, baseline, nowMs);
     return;
   }
   // A device that earns trust is itself; a fingerprint that merely resembles it plays no part.
-  const earned = until !== null;
+  const earned = span !== null;
+  const now = Math.floor(nowMs / 1000);
+  const shownBefore = changedTraits(observation, baseline?.value ?? null);
   const hidesTraits = !earned && match.state === 'unconfirmed';
   const lesson = lessonOf(observation, device && { id: device.id, proven: device.proven || earned, hidesTraits });
   const proven = provenAt({ authTime: earnedBy?.authTime ?? request.occurredAtMs / 1000 }, nowMs);
@@ -91,10 +133,15 @@ export async function learnGranted(
     // Trust may have been taken away since the proof was judged: what it let in was not let in by the subject.
     if (stored !== null && earnedBy !== null && proven <= stored.proofsNotBefore) return null;
     // Before this request, or what a wrong clock has stored would not make way for it.
-    const before = stored && withoutFuture(stored, Math.floor(nowMs / 1000) - 1);
+    const before = stored && withoutFuture(stored, now - 1);
     const sighted = sighting ? learnSighting(before, lesson) : before;
-    if (until === null || lesson.device === null) return sighted;
-    return grantTrust(sighted, { at: Math.floor(nowMs / 1000), until, provenAt: proven, device: lesson.device });
+    if (span !== null && lesson.device !== null) {
+      const { changed, of: instead } = shownBefore;
+      return grantTrust(sighted, { at: now, ...span, provenAt: proven, device: lesson.device, changed, instead });
+    }
+    return sighted !== null && device !== null && renewed !== null
+      ? renewTrust(sighted, device.id, renewed, now)
+      : sighted;
   };
   await engine.store.updateBaseline(keys.subject, learn, baseline);
 }
@@ -131,6 +178,8 @@ function freshId(
   const earned = [keys.subject, keys.fingerprint ?? keys.device, earnedBy.issuer, earnedBy.id];
   return `d-${pseudonym('device', JSON.stringify(earned)).slice(0, DEVICE_ID_LENGTH)}`;
 }
+
+const DAY_S = 86_400;
 
 /** Characters of base64url, 72 bits: as many as a random id has. */
 const DEVICE_ID_LENGTH = 12;

@@ -33,8 +33,15 @@ export interface KnownDevice {
   readonly components: { readonly [name: string]: string };
   readonly firstSeen: Seconds;
   readonly lastSeen: Seconds;
-  /** Until when trust lasts; null when it was never granted. Fixed when granted, never extended by use. */
+  /** Until when trust lasts unless use renews it; null when it was never granted. */
   readonly trustedUntil: Seconds | null;
+  /** Use never renews trust beyond this moment, which a proof sets. Null where use renews nothing. */
+  readonly renewableUntil: Seconds | null;
+  /**
+   * Names of recorded traits (hashed components, {@link FINGERPRINT}) that change on this device by themselves, as where a
+   * browser blurs them: no evidence for or against it. Only a proof adds to them.
+   */
+  readonly unstable: readonly string[];
   /**
    * When trust was last revoked: tokens issued before it are untrusted, even if trust is granted later. Null if never.
    */
@@ -46,6 +53,9 @@ export interface KnownDevice {
   /** Keys that it is bound to: it is trusted only where possession of one is proven. Absent: none. */
   readonly keys?: readonly DeviceKey[];
 }
+
+/** Stands for the fingerprint among the names of {@link KnownDevice.unstable}: longer than any hashed name. */
+export const FINGERPRINT = 'fingerprint';
 
 /** A network (/24, /48) that the subject has used. */
 export interface KnownNetwork {
@@ -176,33 +186,68 @@ export function learnSighting(before: Baseline | null, lesson: Lesson): Baseline
   };
 }
 
-/** A grant of trust to one device; `until` is fixed here and never extended by use. */
-export interface TrustGrant {
+/** How long the trust of one grant lasts. */
+export interface TrustSpan {
+  /** Its end without further use. */
+  readonly until: Seconds;
+  /** Its end however much it is used; at least `until`. */
+  readonly renewableUntil: Seconds;
+}
+
+/** A grant of trust to one device. */
+export interface TrustGrant extends TrustSpan {
   /** Epoch seconds of the grant. */
   readonly at: Seconds;
-  readonly until: Seconds;
   /** The second in which the subject proved itself. */
   readonly provenAt: Seconds;
   readonly device: DeviceLesson;
+  /** Traits that were shown otherwise than on record: {@link KnownDevice.unstable} from now on. */
+  readonly changed: readonly string[];
+  /** Id of the record whose token was shown while another device earns this trust; its own trust ends with that. */
+  readonly instead: string | null;
 }
 
 /**
  * Makes a device trusted, remembering it when it is not yet known. The same object when trust was taken away in the second of
  * the proof or later: the grant was under way while that happened.
  */
-export function grantTrust(before: Baseline | null, { at, until, provenAt, device }: TrustGrant): Baseline {
+export function grantTrust(before: Baseline | null, grant: TrustGrant): Baseline {
+  const { at, until, renewableUntil, provenAt, device, changed, instead } = grant;
   const base = before ?? emptyBaseline(at);
   const revokedAt = base.devices.find(({ id }) => id === device.id)?.revokedAt ?? 0;
   if (provenAt <= Math.max(base.proofsNotBefore, revokedAt)) return base;
   const { devices } = learnDevice(base.devices, { ...device, proven: true }, at, null);
+  const granted = (known: KnownDevice): KnownDevice => ({
+    ...known,
+    ...traitsOf(known, device),
+    trustedUntil: until,
+    renewableUntil,
+    unstable: [...new Set([...known.unstable, ...changed])],
+  });
   return {
     ...base,
     devices: keepDevices(
-      devices.map((known) =>
-        known.id === device.id ? { ...known, ...traitsOf(known, device), trustedUntil: until } : known,
-      ),
+      devices.map((known) => {
+        if (known.id === device.id) return granted(known);
+        return known.id === instead ? withoutTrust(known, at) : known;
+      }),
       at,
     ),
+  };
+}
+
+/**
+ * Moves the end of a device's trust to `until`, or to the end of what may be renewed. The same object when the device has no
+ * live trust at `at`, or when that would not lengthen it.
+ */
+export function renewTrust(before: Baseline, id: string, until: Seconds, at: Seconds): Baseline {
+  const known = before.devices.find((device) => device.id === id);
+  if (known === undefined || !hasLiveTrust(known, at)) return before;
+  const renewed = Math.min(until, known.renewableUntil ?? 0);
+  if (renewed <= (known.trustedUntil ?? 0)) return before;
+  return {
+    ...before,
+    devices: before.devices.map((device) => (device === known ? { ...known, trustedUntil: renewed } : device)),
   };
 }
 
@@ -383,6 +428,8 @@ function learnDevice(
       firstSeen: at,
       lastSeen: at,
       trustedUntil: null,
+      renewableUntil: null,
+      unstable: [],
       revokedAt: null,
       client: seen.client,
       sighting,
@@ -427,7 +474,7 @@ function keepDevices(devices: readonly KnownDevice[], now: Seconds): readonly Kn
 }
 
 function withoutTrust(known: KnownDevice, at: Seconds): KnownDevice {
-  return { ...known, trustedUntil: null, revokedAt: at };
+  return { ...known, trustedUntil: null, renewableUntil: null, revokedAt: at };
 }
 
 function learnSession(

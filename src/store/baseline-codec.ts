@@ -1,6 +1,7 @@
 import {
   BASELINE_CAPS,
   type Baseline,
+  FINGERPRINT,
   type KnownDevice,
   type KnownPlace,
   type KnownSession,
@@ -13,8 +14,10 @@ import { StoreError } from '../model/store-error.ts';
  * The stored form of a baseline: a JSON array of a version, numbers and lists. A list is a string: rows separated by
  * `|`, fields by blanks, lists within a field by commas; null is empty. Times are seconds before `lastSeen`; all
  * numbers are in base 36; coordinates are stored to a thousandth of a degree (about 100 m), accuracy to 0.1 km.
- * Networks and component names are in tables and referenced by index. The row of a device may end after any field from its sighting on. The last element is `proofsNotBefore`, relative,
- * if it differs from `trustNotBefore`; older texts end before it.
+ * Networks and component names are in tables and referenced by index. The row of a device may end after any field from its
+ * sighting on. What its trust depends on follows its `firstSeen` within the same field, where a process of an earlier version
+ * reads over it: the end of renewal, and the unstable traits as bits, the fingerprint first and then the table of names. The
+ * last element is `proofsNotBefore`, relative, if it differs from `trustNotBefore`; older texts end before it.
  */
 const VERSION = 1;
 
@@ -59,7 +62,7 @@ function baselineFrom(stored: unknown): Baseline {
       id: text(fields, 0),
       fingerprint: textOrNull(fields, 1),
       components: componentsFrom(listFrom(fields, 2), names),
-      firstSeen: timeFrom(fields, 3, lastSeen),
+      ...firstSeenFrom(listFrom(fields, 3), names, lastSeen),
       lastSeen: timeFrom(fields, 4, lastSeen),
       trustedUntil: timeOrNull(fields, 5, lastSeen),
       revokedAt: timeOrNull(fields, 6, lastSeen),
@@ -100,6 +103,22 @@ function componentsFrom(values: readonly string[], names: readonly string[][]): 
   const components: { [name: string]: string } = {};
   for (const [i, value] of values.entries()) if (value !== '') components[text(names[i], 0)] = unescaped(value);
   return components;
+}
+
+function firstSeenFrom(
+  parts: readonly string[],
+  names: readonly string[][],
+  lastSeen: number,
+): Pick<KnownDevice, 'firstSeen' | 'renewableUntil' | 'unstable'> {
+  const firstSeen = timeFrom(parts, 0, lastSeen);
+  if (parts.length === 1) return { firstSeen, renewableUntil: null, unstable: [] };
+  const bits = number(parts[2] ?? '0');
+  const unstable = bits === 0 ? [] : [FINGERPRINT, ...names.map((name) => text(name, 0))];
+  return {
+    firstSeen,
+    renewableUntil: timeOrNull(parts, 1, lastSeen),
+    unstable: unstable.filter((_name, place) => (bits / 2 ** place) % 2 >= 1),
+  };
 }
 
 function integer(value: unknown): number {
@@ -143,12 +162,20 @@ export function encodeBaseline(baseline: Baseline): string {
       place.visits.slice(-BASELINE_CAPS.visits).map(back).join(','),
       escaped(place.city?.slice(0, CITY_LENGTH)),
     ].join(' ');
+  const firstSeenField = ({ firstSeen, renewableUntil, unstable }: KnownDevice): string => {
+    const bits = [FINGERPRINT, ...names].reduce(
+      (sum, name, place) => sum + (unstable.includes(name) ? 2 ** place : 0),
+      0,
+    );
+    const isPlain = renewableUntil === null && bits === 0;
+    return isPlain ? back(firstSeen) : [back(firstSeen), back(renewableUntil), digits(bits)].join(',');
+  };
   const deviceRow = (device: KnownDevice): string =>
     [
       escaped(device.id),
       escaped(device.fingerprint),
       names.map((name) => escaped(device.components[name])).join(','),
-      back(device.firstSeen),
+      firstSeenField(device),
       back(device.lastSeen),
       back(device.trustedUntil),
       back(device.revokedAt),

@@ -220,6 +220,8 @@ export function knownDevice(device: Partial<KnownDevice> = {}): KnownDevice {
     firstSeen: NOON - 40 * DAY,
     lastSeen: NOON - HOUR,
     trustedUntil: null,
+    renewableUntil: null,
+    unstable: [],
     revokedAt: null,
     client: null,
     sighting: null,
