@@ -8,7 +8,7 @@ import { findMissingBases } from './base-file.ts';
 import type { Comparison } from './comparison.ts';
 import { comparisonsOf } from './condition.ts';
 import { mergeActions, policyOf, routesOf } from './declared-actions.ts';
-import { compileFile, findUnmet, type UnmetAcrValues } from './draft-rule.ts';
+import { compileFile, findUnmet, findUnmetTrust, type UnmetAcrValues } from './draft-rule.ts';
 import { byPlace, type CompiledRules, evaluateRules } from './evaluate.ts';
 import { traceRules } from './explain.ts';
 import { canonicalJson, mergeSettings, RULE_DEFAULTS } from './file-settings.ts';
@@ -50,6 +50,7 @@ export function compileRules(
   const actions = mergeActions(opened, findings);
   const drafts = opened.flatMap((file) => compileFile(file, catalog, findings));
   for (const draft of drafts) findUnmet(draft, unmet, findings);
+  for (const file of opened) findUnmetTrust(file, unmet, findings);
   findNearMisses(opened, drafts, findings);
   const known = knownActions(actions.keys(), drafts);
   findUndeclaredEvents(opened, known, findings);

@@ -87,6 +87,14 @@ const trust = z.strictObject({
       'Life of trust in days without use; each use on a known network renews it, up to `days`. Default: use renews nothing.',
     ),
   on_step_up: z.boolean().optional().describe('Whether a satisfied step-up makes the device trusted. Default: true.'),
+  acr_values: z
+    .array(word)
+    .optional()
+    .describe('Of these, any one makes the device trusted; other step-ups let in and earn no trust. Default: any step-up.'),
+  amr_values: z
+    .array(word)
+    .optional()
+    .describe('All of these methods (RFC 8176) are needed to make the device trusted. Default: none.'),
 });
 
 const route = z
@@ -215,7 +223,7 @@ export const LANGUAGE_KEYS: readonly string[] = [
   ...Object.keys(ruleSchema(z.unknown(), z.unknown()).shape),
   ...['points', 'decision', 'acr_values', 'amr_values', 'max_age', 'single_use', 'over', 'reason'],
   ...Object.keys(events.shape),
-  ...['routes', 'learn', 'guarded', 'days', 'on_step_up', 'medium', 'high'],
+  ...['routes', 'learn', 'guarded', ...Object.keys(trust.shape), 'medium', 'high'],
   ...['now', 'cases', 'name', 'facts', 'context', 'resource_properties', 'subject_properties', 'expect'],
   ...['history', 'standings', 'request', 'at', 'check', 'event', 'score', 'level', 'reasons'],
 ];
