@@ -12,6 +12,7 @@ import {
   MAX_DEVICE_TOKEN_LENGTH,
   MAX_FREE_NESTING,
   MAX_LINE_LENGTH,
+  MAX_POSSESSION_LENGTH,
   MAX_SUBJECT_TYPE_LENGTH,
   MAX_TOKEN_LENGTH,
 } from './limits.ts';
@@ -104,6 +105,16 @@ const device = z.strictObject({
     .max(MAX_DEVICE_TOKEN_LENGTH)
     .nullish()
     .describe('The `device.token` of an earlier answer; it makes the device trusted.'),
+  key_proof: z
+    .strictObject({
+      jws: z.string().min(1).max(MAX_POSSESSION_LENGTH).describe('The `X-Stepgate-Device-Proof` of the client.'),
+      method: line(32).describe('Method of the request that it came with.'),
+      path: z.string().min(1).max(16_384).describe('Path of that request, with or without its query.'),
+    })
+    .nullish()
+    .describe(
+      'Proof of possession of the key that the client made for this device; a device that is bound to it is trusted with it alone.',
+    ),
   confidence: z.number().min(0).max(1).nullish().describe('Confidence in the fingerprint, from its collector.'),
   bot: z.boolean().nullish().describe('Whether the collector saw marks of automation.'),
   components: z

@@ -4,6 +4,9 @@ import { MAX_DEVICE_TOKEN_LENGTH } from './limits.ts';
 /** Header with a step-up token, in lower case. */
 export const STEP_UP_HEADER = 'x-step-up-token';
 
+/** Header with the proof of possession of the page's key, in lower case. */
+export const DEVICE_PROOF_HEADER = 'x-stepgate-device-proof';
+
 /** Reads one header of a request; null when it is absent or empty. */
 export type ReadHeader = (name: string) => string | null;
 

@@ -6,6 +6,7 @@ import {
   type TrustSpan,
   withoutFuture,
 } from '../model/baseline.ts';
+import { keyHash } from '../model/device-key.ts';
 import { othersOn } from '../model/device-token.ts';
 import type { Proof } from '../model/proof.ts';
 import type { ActionPolicy } from '../rules/ruleset.ts';
@@ -49,6 +50,10 @@ export interface NamedDevice {
   readonly expiresAtMs: number | null;
   /** The trust that it has just earned; null if it earned none. */
   readonly earned: TrustSpan | null;
+  /**
+   * Hash of the page's key that the device is bound to with the fresh token; null for none, undefined if that stays as it is.
+   */
+  readonly pageKey?: string | null | undefined;
 }
 
 /**
@@ -72,17 +77,24 @@ export async function nameDevice(
   const life = (trust?.days ?? 0) * DAY_S;
   // A step-up confirms the traits shown with it, so that the device is not asked again.
   const isHeld = state === 'trusted' || (state === 'unconfirmed' && !showsTraits);
+  const key = pageKeyOf(observation);
+  const binds =
+    key !== null && !(device?.keys ?? []).some(({ kind, hash }) => kind === 'page' && hash === keyHash(key));
   const endsAt = device?.renewableUntil ?? device?.trustedUntil ?? 0;
-  if (trust === null || (isHeld && endsAt - issuedAt > life / 2)) {
+  if (trust === null || (isHeld && !binds && endsAt - issuedAt > life / 2)) {
     return { id, proven, token: null, expiresAtMs: null, earned: null };
   }
   const expiresAt = issuedAt + life;
   const until = trust.idleDays === null ? expiresAt : Math.min(expiresAt, issuedAt + trust.idleDays * DAY_S);
   const others = othersOn(observation.deviceToken, id, keys.subject, issuedAt);
   const subject = keys.subject;
-  const jkt = observation.deviceToken.state === 'genuine' ? observation.deviceToken.jkt : null;
+  const { deviceToken } = observation;
+  // A page that shows traits and no key cannot show one; what shows neither, such as a page load, may still have it.
+  const before = deviceToken.state === 'genuine' && deviceToken.device === id ? deviceToken.jkt : null;
+  const jkt = key ?? (showsTraits ? null : before);
+  const pageKey = key === null && !showsTraits ? undefined : key && keyHash(key);
   const token = await engine.deviceTokens.issue({ device: id, subject, issuedAt, expiresAt, others, jkt });
-  return { id, proven, token, expiresAtMs: expiresAt * 1000, earned: { until, renewableUntil: expiresAt } };
+  return { id, proven, token, expiresAtMs: expiresAt * 1000, earned: { until, renewableUntil: expiresAt }, pageKey };
 }
 
 /**
@@ -101,6 +113,11 @@ function renewedUntil(recognised: Recognised, { renewDays }: LearningGrant): num
   const idle = renewDays * DAY_S;
   const until = Math.min(Math.floor(recognised.observation.nowMs / 1000) + idle, device.renewableUntil ?? 0);
   return until - (device.trustedUntil ?? 0) >= Math.min(DAY_S, idle / 10) ? until : null;
+}
+
+/** Thumbprint of the page's key whose possession was proven. */
+function pageKeyOf({ provenKeys }: Observation): string | null {
+  return provenKeys.find(({ kind }) => kind === 'page')?.thumbprint ?? null;
 }
 
 /**
@@ -137,7 +154,7 @@ export async function learnGranted(
     const sighted = sighting ? learnSighting(before, lesson) : before;
     if (span !== null && lesson.device !== null) {
       const { changed, of: instead } = shownBefore;
-      return grantTrust(sighted, { at: now, ...span, provenAt: proven, device: lesson.device, changed, instead });
+      return grantTrust(sighted, { at: now, ...span, provenAt: proven, device: lesson.device, changed, instead, pageKey: device?.pageKey });
     }
     return sighted !== null && device !== null && renewed !== null
       ? renewTrust(sighted, device.id, renewed, now)

@@ -1,6 +1,14 @@
 import { type Located, whyUnlocatable } from '../model/geo.ts';
 import { CANVAS_CONSTANTS } from '../model/placeholder.ts';
-import type { CheckRequest } from '../model/request.ts';
+import {
+  endsInPath,
+  judgePossession,
+  type PossessionVerdict,
+  pathOf,
+  type SentPossession,
+  tokenHash,
+} from '../model/possession.ts';
+import type { CheckRequest, DeviceClaim } from '../model/request.ts';
 import { whyNobodys } from '../net/ip.ts';
 import { clientTraits } from '../signals/client.ts';
 import type { Observation } from '../signals/signal.ts';
@@ -22,6 +30,7 @@ export async function observe(engine: Engine, request: CheckRequest, nowMs: numb
   const standing = address === null ? null : reputation.standing(address, nowMs);
   const deviceToken =
     device?.token == null ? ({ state: 'absent' } as const) : await engine.deviceTokens.verify(device.token, nowMs);
+  const keyProof = device?.keyProof === undefined ? null : await judgedKeyProof(engine, device, device.keyProof, nowMs);
   const fingerprint = device?.fingerprint == null ? null : engine.pseudonym('fingerprint', device.fingerprint);
   return {
     request,
@@ -30,7 +39,8 @@ export async function observe(engine: Engine, request: CheckRequest, nowMs: numb
     standing: await standing,
     client: request.userAgent === null ? null : clientTraits(request.userAgent),
     deviceToken,
-    provenKeys: [],
+    keyProof,
+    provenKeys: keyProof?.valid === true ? [{ kind: 'page', thumbprint: keyProof.claims.thumbprint }] : [],
     keys: {
       subject:
         request.subject === null
@@ -50,6 +60,24 @@ export async function observe(engine: Engine, request: CheckRequest, nowMs: numb
       device: deviceToken.state === 'genuine' ? engine.pseudonym('device', deviceToken.device) : fingerprint,
     },
   };
+}
+
+/**
+ * The page's proof, for this method and path. Its host is not compared: a browser keeps the key to one origin, and gateways cannot
+ * always know by which name they were asked.
+ */
+async function judgedKeyProof(
+  { possession }: Engine,
+  { token }: DeviceClaim,
+  { jws, method, target }: SentPossession,
+  nowMs: number,
+): Promise<PossessionVerdict> {
+  const path = target === null ? null : pathOf(target);
+  const isUrl = ({ pathname }: URL): boolean => path !== null && endsInPath(pathname, path);
+  const judged = judgePossession(await possession.verify(jws, 'device'), method, isUrl, nowMs);
+  // The page cannot read a device token in an HttpOnly cookie, so its proof may be silent about it.
+  if (!judged.valid || judged.claims.ath === null) return judged;
+  return token !== null && judged.claims.ath === (await tokenHash(token)) ? judged : { valid: false, why: 'token' };
 }
 
 /** The bad end of a request, as the store counts it. */

@@ -1,4 +1,4 @@
-import { deviceTokenOf, type ReadHeader, STEP_UP_HEADER } from '../contract/client-headers.ts';
+import { DEVICE_PROOF_HEADER, deviceTokenOf, type ReadHeader, STEP_UP_HEADER } from '../contract/client-headers.ts';
 import { cookieValue, STEP_UP_COOKIE } from '../contract/cookies.ts';
 import { DEVICE_HEADER } from '../contract/device-header.ts';
 import { MAX_TOKEN_LENGTH, MAX_USER_AGENT_LENGTH } from '../contract/limits.ts';
@@ -6,6 +6,7 @@ import type { Engine } from '../engine/engine.ts';
 import type { GatewaySettings } from '../http/deps.ts';
 import { deviceShown } from '../http/device-shown.ts';
 import { type AddressTrust, deriveOrigin, type Origin } from '../http/wire.ts';
+import type { SentPossession } from '../model/possession.ts';
 import { awaitsKeys, type Proof, type ProofError, type ProofVerdict } from '../model/proof.ts';
 import type { CheckRequest, Credential } from '../model/request.ts';
 import { DEFAULT_SPACE, normaliseSubject, USER_TYPE } from '../model/subject.ts';
@@ -121,7 +122,11 @@ export async function hookCheckRequest(
     credential,
     actor,
     userAgent: header('user-agent')?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
-    device: deviceShown(deviceTokenOf(sent.cookie), header(DEVICE_HEADER)),
+    device: deviceShown(
+      deviceTokenOf(sent.cookie),
+      header(DEVICE_HEADER),
+      sentPossession(header(DEVICE_PROOF_HEADER), call.method, sent.target),
+    ),
     place: null,
     proof: verdict === null ? null : { verdict },
     resource: {
@@ -138,6 +143,10 @@ export async function hookCheckRequest(
     occurredAtMs: nowMs,
     dryRun: false,
   };
+}
+
+function sentPossession(jws: string | null, method: string | null, target: string): SentPossession | null {
+  return jws === null ? null : { jws, method, target };
 }
 
 /**

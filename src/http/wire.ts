@@ -10,6 +10,7 @@ import type { JsonObject } from '../model/facts.ts';
 import type { Place } from '../model/geo.ts';
 import { issuePath, issueText } from '../model/issue.ts';
 import { withoutPlaceholders } from '../model/placeholder.ts';
+import type { SentPossession } from '../model/possession.ts';
 import type { CheckRequest, DeviceClaim, NoAddress, SentProof, SubjectEvent } from '../model/request.ts';
 import { DEFAULT_SPACE, impliedSpace, type NamedSubject, USER_TYPE } from '../model/subject.ts';
 import { type ClientAddressHeader, clientAddress, isTrustedAddress, type TrustedProxies } from '../net/client-ip.ts';
@@ -213,10 +214,16 @@ function deviceOf({ device, headers }: OriginBody): DeviceClaim | null {
   const confidence = device?.confidence ?? null;
   const bot = device?.bot ?? null;
   const components = device?.components ?? {};
+  const keyProof = possessionOf(device?.key_proof);
   if (fingerprint === null && confidence === null && bot === null && Object.keys(components).length === 0) {
-    return deviceShown(token, lowerCased(headers ?? {})[DEVICE_HEADER] || null);
+    return deviceShown(token, lowerCased(headers ?? {})[DEVICE_HEADER] || null, keyProof);
   }
-  return withoutPlaceholders({ fingerprint, token, confidence, bot, components, malformed: false });
+  const claim = { fingerprint, token, confidence, bot, components, malformed: false };
+  return withoutPlaceholders(keyProof === null ? claim : { ...claim, keyProof });
+}
+
+function possessionOf(wire: NonNullable<OriginBody['device']>['key_proof']): SentPossession | null {
+  return wire == null ? null : { jws: wire.jws, method: wire.method, target: wire.path };
 }
 
 function placeOf(wire: OriginBody['geo']): Place | null {

@@ -1,4 +1,4 @@
-import type { DeviceKey } from './device-key.ts';
+import { type DeviceKey, withKey } from './device-key.ts';
 import { greatCircleKm } from './distance.ts';
 
 /** Epoch seconds. */
@@ -205,6 +205,8 @@ export interface TrustGrant extends TrustSpan {
   readonly changed: readonly string[];
   /** Id of the record whose token was shown while another device earns this trust; its own trust ends with that. */
   readonly instead: string | null;
+  /** Hash of the page's key that the device is bound to from then on; null unbinds it, undefined leaves it as it is. */
+  readonly pageKey?: string | null | undefined;
 }
 
 /**
@@ -212,7 +214,7 @@ export interface TrustGrant extends TrustSpan {
  * the proof or later: the grant was under way while that happened.
  */
 export function grantTrust(before: Baseline | null, grant: TrustGrant): Baseline {
-  const { at, until, renewableUntil, provenAt, device, changed, instead } = grant;
+  const { at, until, renewableUntil, provenAt, device, changed, instead, pageKey } = grant;
   const base = before ?? emptyBaseline(at);
   const revokedAt = base.devices.find(({ id }) => id === device.id)?.revokedAt ?? 0;
   if (provenAt <= Math.max(base.proofsNotBefore, revokedAt)) return base;
@@ -228,7 +230,7 @@ export function grantTrust(before: Baseline | null, grant: TrustGrant): Baseline
     ...base,
     devices: keepDevices(
       devices.map((known) => {
-        if (known.id === device.id) return granted(known);
+        if (known.id === device.id) return granted(withPageKey(known, pageKey, at));
         return known.id === instead ? withoutTrust(known, at) : known;
       }),
       at,
@@ -249,6 +251,13 @@ export function renewTrust(before: Baseline, id: string, until: Seconds, at: Sec
     ...before,
     devices: before.devices.map((device) => (device === known ? { ...known, trustedUntil: renewed } : device)),
   };
+}
+
+function withPageKey(known: KnownDevice, pageKey: string | null | undefined, at: Seconds): KnownDevice {
+  if (pageKey === undefined) return known;
+  const { keys: before = [], ...rest } = known;
+  const keys = withKey(before, 'page', pageKey === null ? null : { hash: pageKey, since: at });
+  return keys.length === 0 ? rest : { ...rest, keys };
 }
 
 /** The traits shown when trust was earned become the record; without any, the record stays. */

@@ -4,6 +4,7 @@ import type { Binding, ProvenKey } from '../model/device-key.ts';
 import type { DeviceTokenVerdict } from '../model/device-token.ts';
 import type { FactCatalog } from '../model/facts.ts';
 import type { Located } from '../model/geo.ts';
+import type { PossessionVerdict } from '../model/possession.ts';
 import type { ProofVerdict } from '../model/proof.ts';
 import type { Standing } from '../model/reputation.ts';
 import type { CheckRequest } from '../model/request.ts';
@@ -27,6 +28,8 @@ export interface Observation {
   readonly standing: Standing | null;
   readonly client: ClientTraits | null;
   readonly deviceToken: DeviceTokenVerdict;
+  /** What became of the proof of possession of the page's key; null if none was sent. */
+  readonly keyProof: PossessionVerdict | null;
   /** Keys of the device whose possession the request proved, at most one of a kind. */
   readonly provenKeys: readonly ProvenKey[];
   readonly keys: {

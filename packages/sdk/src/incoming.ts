@@ -1,7 +1,13 @@
-import { bearerOf, deviceTokenOf, type ReadHeader, STEP_UP_HEADER } from '../../../src/contract/client-headers.ts';
+import {
+  bearerOf,
+  DEVICE_PROOF_HEADER,
+  deviceTokenOf,
+  type ReadHeader,
+  STEP_UP_HEADER,
+} from '../../../src/contract/client-headers.ts';
 import { cookieValue, STEP_UP_COOKIE } from '../../../src/contract/cookies.ts';
 import { DEVICE_HEADER } from '../../../src/contract/device-header.ts';
-import { MAX_TOKEN_LENGTH, MAX_USER_AGENT_LENGTH } from '../../../src/contract/limits.ts';
+import { MAX_POSSESSION_LENGTH, MAX_TOKEN_LENGTH, MAX_USER_AGENT_LENGTH } from '../../../src/contract/limits.ts';
 import {
   CLIENT_ADDRESS_HEADERS,
   type ClientAddressHeader,
@@ -79,11 +85,18 @@ export function requestParts(request: IncomingRequest, findAddress: FindAddress,
   const header = headerReader(request);
   const token = deviceTokenOf(header('cookie'));
   const claim = header(DEVICE_HEADER);
+  const keyProof = keyProofOf(request, header);
   return {
     ip: findAddress(request),
     user_agent: header('user-agent')?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
-    device: token === null ? null : { token },
+    device: token === null && keyProof === null ? null : { token, key_proof: keyProof },
     headers: claim === null ? null : { [DEVICE_HEADER]: claim },
     step_up_token: stepUpToken(header, sources),
   } satisfies Partial<RiskCheck>;
+}
+
+/** The proof of possession of the page's key with the request that it is for; cut where it is too long to be one. */
+function keyProofOf({ method, target }: IncomingRequest, header: ReadHeader) {
+  const jws = header(DEVICE_PROOF_HEADER)?.slice(0, MAX_POSSESSION_LENGTH);
+  return jws === undefined ? null : { jws, method, path: target.split('?', 1)[0] || '/' };
 }

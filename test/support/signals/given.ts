@@ -11,6 +11,7 @@ import type { Measurement } from '../../../src/model/decision.ts';
 import type { ProvenKey } from '../../../src/model/device-key.ts';
 import type { DeviceTokenVerdict } from '../../../src/model/device-token.ts';
 import type { Located, Place } from '../../../src/model/geo.ts';
+import type { PossessionVerdict } from '../../../src/model/possession.ts';
 import type { ProofVerdict } from '../../../src/model/proof.ts';
 import type { Category, Standing } from '../../../src/model/reputation.ts';
 import type { CheckRequest, DeviceClaim } from '../../../src/model/request.ts';
@@ -45,6 +46,7 @@ export interface Given {
   readonly claim?: Partial<DeviceClaim>;
   readonly token?: DeviceTokenVerdict;
   readonly provenKeys?: readonly ProvenKey[];
+  readonly keyProof?: PossessionVerdict;
   readonly nowMs?: number;
 }
 
@@ -94,6 +96,7 @@ export function observation(given: Given = {}): Observation {
     standing,
     client: userAgent === null ? null : clientTraits(userAgent),
     deviceToken: token,
+    keyProof: given.keyProof ?? null,
     provenKeys: given.provenKeys ?? [],
     keys: {
       subject,

@@ -33,6 +33,7 @@ const anyRequest = fc.record({
       'authorization',
       'x-step-up-token',
       'x-stepgate-device',
+      'x-stepgate-device-proof',
       'x-forwarded-for',
       'forwarded',
       'cf-connecting-ip',
