@@ -1,4 +1,11 @@
 import { greatCircleKm } from './distance.ts';
+import {
+  type Familiarity,
+  type LevelValues,
+  learnFamiliarity,
+  NO_FAMILIARITY,
+  withoutFutureDays,
+} from './familiarity.ts';
 
 /** Epoch seconds. */
 type Seconds = number;
@@ -69,7 +76,7 @@ export interface KnownSession {
   readonly country: string | null;
 }
 
-/** What is normal for one subject. Bounded: at its caps it stays below 2 KB in the store. */
+/** What is normal for one subject. Bounded: at its caps it stays below 2.5 KB in the store. */
 export interface Baseline {
   readonly firstSeen: Seconds;
   readonly lastSeen: Seconds;
@@ -80,13 +87,15 @@ export interface Baseline {
   readonly networks: readonly KnownNetwork[];
   readonly devices: readonly KnownDevice[];
   readonly sessions: readonly KnownSession[];
+  /** Days on which each network and kind of client was seen. */
+  readonly familiarity: Familiarity;
   /** Device tokens issued before this moment hold no trust (all devices revoked). */
   readonly trustNotBefore: Seconds;
   /** What was proven up to this second counts no more: a credential changed, or a session or all devices were revoked. */
   readonly proofsNotBefore: Seconds;
 }
 
-/** Most entries that a baseline keeps of each kind; at all caps together its stored form stays below 2 KB. */
+/** Most entries that a baseline keeps of each kind; at all caps together its stored form stays below 2.5 KB. */
 export const BASELINE_CAPS = {
   places: 7,
   /** Visits kept of one place. */
@@ -137,6 +146,8 @@ export interface Lesson {
   readonly network: string | null;
   /** Pseudonym of the address in `network`. */
   readonly address?: string | null;
+  /** What the day is counted for. Absent: nothing. */
+  readonly familiar?: LevelValues;
   readonly session: {
     readonly key: string;
     /** Set even for a placeless address: within a session, any allowed network is legitimate. */
@@ -151,7 +162,7 @@ export interface Lesson {
  * a sighting that arrives late never replaces a newer one.
  */
 export function learnSighting(before: Baseline | null, lesson: Lesson): Baseline {
-  const { at, place, country, network, address, session, device } = lesson;
+  const { at, place, country, network, address, familiar, session, device } = lesson;
   const base = before ?? emptyBaseline(at);
   const taught = device === null ? null : learnDevice(base.devices, device, at, place);
   return {
@@ -170,6 +181,7 @@ export function learnSighting(before: Baseline | null, lesson: Lesson): Baseline
         : keepLatest(base.networks, networkSeen(network, address, at), ({ key }) => key, BASELINE_CAPS.networks),
     devices: taught === null ? base.devices : keepDevices(taught.devices, at),
     sessions: session === null ? base.sessions : learnSession(base.sessions, session, at, taught?.id ?? null),
+    familiarity: familiar === undefined ? base.familiarity : learnFamiliarity(base.familiarity, familiar, at),
   };
 }
 
@@ -276,6 +288,7 @@ export function withoutFuture(baseline: Baseline, now: Seconds): Baseline {
       sighting: device.sighting === null ? null : { ...device.sighting, at: past(device.sighting.at) },
     })),
     sessions: baseline.sessions.map((session) => ({ ...seen(session), startedAt: past(session.startedAt) })),
+    familiarity: withoutFutureDays(baseline.familiarity, now),
     trustNotBefore: past(baseline.trustNotBefore),
     proofsNotBefore: past(baseline.proofsNotBefore),
   };
@@ -321,6 +334,7 @@ function emptyBaseline(at: Seconds): Baseline {
     networks: [],
     devices: [],
     sessions: [],
+    familiarity: NO_FAMILIARITY,
     trustNotBefore: 0,
     proofsNotBefore: 0,
   };

@@ -9,6 +9,7 @@ import {
 } from '../../../src/model/baseline.ts';
 import type { Measurement } from '../../../src/model/decision.ts';
 import type { DeviceTokenVerdict } from '../../../src/model/device-token.ts';
+import { NO_FAMILIARITY } from '../../../src/model/familiarity.ts';
 import type { Located, Place } from '../../../src/model/geo.ts';
 import type { ProofVerdict } from '../../../src/model/proof.ts';
 import type { Category, Standing } from '../../../src/model/reputation.ts';
@@ -96,6 +97,7 @@ export function observation(given: Given = {}): Observation {
       subject,
       address: address?.counterKey ?? null,
       network: address?.networkKey ?? null,
+      asn: given.asn === undefined ? null : `${given.asn}`,
       session: given.session ?? null,
       fingerprint,
       components,
@@ -197,6 +199,7 @@ export function baseline(parts: Partial<Baseline> = {}): Baseline {
     networks: [],
     devices: [],
     sessions: [],
+    familiarity: NO_FAMILIARITY,
     trustNotBefore: 0,
     proofsNotBefore: 0,
     ...parts,
