@@ -32,11 +32,12 @@ export async function observe(engine: Engine, request: CheckRequest, nowMs: numb
     device?.token == null ? ({ state: 'absent' } as const) : await engine.deviceTokens.verify(device.token, nowMs);
   const keyProof = device?.keyProof === undefined ? null : await judgedKeyProof(engine, device, device.keyProof, nowMs);
   const fingerprint = device?.fingerprint == null ? null : engine.pseudonym('fingerprint', device.fingerprint);
+  const listed = await standing;
   return {
     request,
     nowMs,
     located: await place,
-    standing: await standing,
+    standing: listed,
     client: request.userAgent === null ? null : clientTraits(request.userAgent),
     deviceToken,
     keyProof,
@@ -52,6 +53,7 @@ export async function observe(engine: Engine, request: CheckRequest, nowMs: numb
             }),
       address: address === null ? null : engine.pseudonym('address', address.counterKey),
       network: address === null ? null : engine.pseudonym('network', address.networkKey),
+      asn: listed?.asn == null ? null : engine.pseudonym('component', `asn=${listed.asn}`),
       session: request.session === null ? null : engine.pseudonym('session', request.session),
       fingerprint,
       components: pseudonymousComponents(engine, device?.components ?? {}),

@@ -1,5 +1,12 @@
 import { type DeviceKey, withKey } from './device-key.ts';
 import { greatCircleKm } from './distance.ts';
+import {
+  type Familiarity,
+  type LevelValues,
+  learnFamiliarity,
+  NO_FAMILIARITY,
+  withoutFutureDays,
+} from './familiarity.ts';
 
 /** Epoch seconds. */
 type Seconds = number;
@@ -93,6 +100,8 @@ export interface Baseline {
   readonly networks: readonly KnownNetwork[];
   readonly devices: readonly KnownDevice[];
   readonly sessions: readonly KnownSession[];
+  /** Days on which each network and kind of client was seen. */
+  readonly familiarity: Familiarity;
   /** Device tokens issued before this moment hold no trust (all devices revoked). */
   readonly trustNotBefore: Seconds;
   /** What was proven up to this second counts no more: a credential changed, or a session or all devices were revoked. */
@@ -150,6 +159,8 @@ export interface Lesson {
   readonly network: string | null;
   /** Pseudonym of the address in `network`. */
   readonly address?: string | null;
+  /** What the day is counted for. Absent: nothing. */
+  readonly familiar?: LevelValues;
   readonly session: {
     readonly key: string;
     /** Set even for a placeless address: within a session, any allowed network is legitimate. */
@@ -164,7 +175,7 @@ export interface Lesson {
  * a sighting that arrives late never replaces a newer one.
  */
 export function learnSighting(before: Baseline | null, lesson: Lesson): Baseline {
-  const { at, place, country, network, address, session, device } = lesson;
+  const { at, place, country, network, address, familiar, session, device } = lesson;
   const base = before ?? emptyBaseline(at);
   const taught = device === null ? null : learnDevice(base.devices, device, at, place);
   return {
@@ -183,6 +194,7 @@ export function learnSighting(before: Baseline | null, lesson: Lesson): Baseline
         : keepLatest(base.networks, networkSeen(network, address, at), ({ key }) => key, BASELINE_CAPS.networks),
     devices: taught === null ? base.devices : keepDevices(taught.devices, at),
     sessions: session === null ? base.sessions : learnSession(base.sessions, session, at, taught?.id ?? null),
+    familiarity: familiar === undefined ? base.familiarity : learnFamiliarity(base.familiarity, familiar, at),
   };
 }
 
@@ -334,6 +346,7 @@ export function withoutFuture(baseline: Baseline, now: Seconds): Baseline {
       ...(device.keys !== undefined && { keys: device.keys.map((key) => ({ ...key, since: past(key.since) })) }),
     })),
     sessions: baseline.sessions.map((session) => ({ ...seen(session), startedAt: past(session.startedAt) })),
+    familiarity: withoutFutureDays(baseline.familiarity, now),
     trustNotBefore: past(baseline.trustNotBefore),
     proofsNotBefore: past(baseline.proofsNotBefore),
   };
@@ -379,6 +392,7 @@ function emptyBaseline(at: Seconds): Baseline {
     networks: [],
     devices: [],
     sessions: [],
+    familiarity: NO_FAMILIARITY,
     trustNotBefore: 0,
     proofsNotBefore: 0,
   };

@@ -8,6 +8,16 @@ import {
   type Sighting,
 } from '../model/baseline.ts';
 import { DEVICE_KEY_KINDS, type DeviceKey, KEY_HASH_LENGTH } from '../model/device-key.ts';
+import {
+  byLevel,
+  dayOf,
+  type Familiarity,
+  LEVEL_NAMES,
+  LEVELS,
+  NO_FAMILIARITY,
+  type SeenLevel,
+  type SeenValue,
+} from '../model/familiarity.ts';
 import { StoreError } from '../model/store-error.ts';
 
 /**
@@ -16,8 +26,9 @@ import { StoreError } from '../model/store-error.ts';
  * numbers are in base 36; coordinates are stored to a thousandth of a degree (about 100 m), accuracy to 0.1 km.
  * Networks and component names are in tables and referenced by index. The row of a device may end after any field from its
  * sighting on. What its trust depends on follows its `firstSeen` within the same field, where a process of an earlier version
- * reads over it: the end of renewal, and the unstable traits as bits, the fingerprint first and then the table of names. The
- * last element is `proofsNotBefore`, relative, if it differs from `trustNotBefore`; older texts end before it.
+ * reads over it: the end of renewal, and the unstable traits as bits, the fingerprint first and then the table of names.
+ * What follows the lists may be left out, as older texts do: a number is `proofsNotBefore`, relative, if it differs from
+ * `trustNotBefore`; a text is the familiarity.
  */
 const VERSION = 1;
 
@@ -31,7 +42,7 @@ const LENGTH = 1 + NUMBERS + LISTS;
 
 /** By hand, and so are the rows: a baseline is read for every check. */
 function baselineFrom(stored: unknown): Baseline {
-  const isWhole = Array.isArray(stored) && (stored.length === LENGTH || stored.length === LENGTH + 1);
+  const isWhole = Array.isArray(stored) && stored.length >= LENGTH && stored.length <= LENGTH + 2;
   if (!isWhole || stored[0] !== VERSION) {
     throw new TypeError('no baseline of this version');
   }
@@ -41,6 +52,9 @@ function baselineFrom(stored: unknown): Baseline {
   const [places = [], countries = [], networks = [], devices = [], sessions = [], names = []] = stored
     .slice(1 + NUMBERS, LENGTH)
     .map(rowsOf);
+  const rest = stored.slice(LENGTH);
+  const proofs = rest.find((element) => typeof element !== 'string');
+  const days = rest.find((element) => typeof element === 'string');
   const ids = devices.map((fields) => text(fields, 0));
   return {
     firstSeen,
@@ -82,8 +96,9 @@ function baselineFrom(stored: unknown): Baseline {
         country,
       };
     }),
+    familiarity: days === undefined ? NO_FAMILIARITY : familiarityFrom(days, lastSeen),
     trustNotBefore,
-    proofsNotBefore: stored.length > LENGTH ? lastSeen - integer(stored[LENGTH]) : trustNotBefore,
+    proofsNotBefore: proofs === undefined ? trustNotBefore : lastSeen - integer(proofs),
   };
 }
 
@@ -119,6 +134,71 @@ function firstSeenFrom(
     renewableUntil: timeOrNull(parts, 1, lastSeen),
     unstable: unstable.filter((_name, place) => (bits / 2 ** place) % 2 >= 1),
   };
+}
+
+/**
+ * Levels in their order, separated by `|`. A level begins with how many days it has, its last day (before that of `lastSeen`) and
+ * its count, or `=` where these are those of the level before. Then rows without separators: a key, a day (before the last
+ * day of the level) and a count.
+ */
+function familiarityFrom(text: string, lastSeen: number): Familiarity {
+  const texts = text.split('|');
+  const today = dayOf(lastSeen);
+  let level: SeenLevel = NO_FAMILIARITY.network;
+  return byLevel((name) => {
+    level = levelFrom(texts[LEVEL_NAMES.indexOf(name)] ?? '', today, LEVELS[name].keyLength, level);
+    return level;
+  });
+}
+
+function levelFrom(text: string, today: number, keyLength: number, before: SeenLevel): SeenLevel {
+  if (text === '') return NO_FAMILIARITY.network;
+  const [days = '', last = '', count = '', rows = ''] = text.split(' ');
+  const isSame = days === '=';
+  const day = isSame ? before.day : today - number(last);
+  const packed = isSame ? last : rows;
+  const values: SeenValue[] = [];
+  const width = keyLength + 2 * PACKED;
+  for (let at = 0; at < packed.length; at += width) {
+    const dayAt = at + keyLength;
+    values.push({
+      key: packed.slice(at, dayAt),
+      day: day - number(packed.slice(dayAt, dayAt + PACKED)),
+      count: number(packed.slice(dayAt + PACKED, at + width)) / COUNTED_IN,
+    });
+  }
+  return isSame ? { ...before, values } : { days: number(days), day, count: number(count) / COUNTED_IN, values };
+}
+
+/** Digits in base 36 of a packed number: up to 1,295 days, after which a count is worth nothing, and up to 185 counts. */
+const PACKED = 2;
+
+/** Counts are stored in sevenths: a count that grows every day stays below 174, and one day is a whole number. */
+const COUNTED_IN = 7;
+
+function familiarityText(known: Familiarity, lastSeen: number): string {
+  const today = dayOf(lastSeen);
+  let before = '';
+  return LEVEL_NAMES.map((name) => {
+    const level = known[name];
+    if (level.days === 0) {
+      before = '';
+      return '';
+    }
+    const head = [level.days, today - level.day, level.count * COUNTED_IN].map(digits).join(' ');
+    const rows = latest(level.values, LEVELS[name].cap, ({ day }) => day)
+      .map(({ key, day, count }) => `${key}${packed(level.day - day)}${packed(count * COUNTED_IN)}`)
+      .join('');
+    const text = `${head === before ? '=' : head} ${rows}`;
+    before = head;
+    return text;
+  }).join('|');
+}
+
+const NO_DAYS = LEVEL_NAMES.map(() => '').join('|');
+
+function packed(value: number): string {
+  return digits(Math.min(36 ** PACKED - 1, value)).padStart(PACKED, '0');
 }
 
 function integer(value: unknown): number {
@@ -202,6 +282,8 @@ export function encodeBaseline(baseline: Baseline): string {
     ].join(' ');
   };
 
+  const days = familiarityText(baseline.familiarity, lastSeen);
+
   return JSON.stringify([
     VERSION,
     baseline.firstSeen,
@@ -215,6 +297,7 @@ export function encodeBaseline(baseline: Baseline): string {
     sessions.map(sessionRow).join('|'),
     names.map(escaped).join('|'),
     ...(baseline.proofsNotBefore === baseline.trustNotBefore ? [] : [lastSeen - baseline.proofsNotBefore]),
+    ...(days === NO_DAYS ? [] : [days]),
   ]);
 }
 

@@ -8,6 +8,7 @@ import {
   type KnownDevice,
 } from '../../../src/model/baseline.ts';
 import { DEVICE_KEY_KINDS, KEY_HASH_LENGTH } from '../../../src/model/device-key.ts';
+import { byLevel, type Familiarity, LEVEL_NAMES, LEVELS, NO_FAMILIARITY } from '../../../src/model/familiarity.ts';
 import { StoreError } from '../../../src/model/store-error.ts';
 import { decodeBaseline, encodeBaseline } from '../../../src/store/baseline-codec.ts';
 import { PSEUDONYM_LENGTH } from '../../../src/store/keys.ts';
@@ -37,6 +38,35 @@ const knownNetwork = fc.record(
 );
 const upTo = <T>(one: fc.Arbitrary<T>, cap: number) => fc.array(one, { maxLength: cap });
 const orNull = <T>(one: fc.Arbitrary<T>) => fc.option(one, { nil: null });
+const sevenths = fc.integer({ min: 1, max: 1295 }).map((n) => n / 7);
+/** Days count from that of `lastSeen`, which is any. */
+const familiarity: fc.Arbitrary<Familiarity> = fc
+  .tuple(
+    ...LEVEL_NAMES.map((level) =>
+      fc.option(
+        fc.record({
+          days: fc.integer({ min: 1, max: 3 }),
+          day: fc.constantFrom(20_157, 20_156),
+          count: fc.constantFrom(1, 173),
+          values: fc.array(
+            fc.record({
+              key: hash(LEVELS[level].keyLength),
+              back: fc.integer({ min: 0, max: 1295 }),
+              count: sevenths,
+            }),
+            { maxLength: LEVELS[level].cap },
+          ),
+        }),
+      ),
+    ),
+  )
+  .map((levels) =>
+    byLevel((level) => {
+      const seen = levels[LEVEL_NAMES.indexOf(level)];
+      if (seen == null) return NO_FAMILIARITY[level];
+      return { ...seen, values: seen.values.map(({ back, ...value }) => ({ ...value, day: seen.day - back })) };
+    }),
+  );
 const componentNames = Array.from({ length: BASELINE_CAPS.components }, (_, i) => `nam${i}`);
 
 const baseline: fc.Arbitrary<Baseline> = fc.record({
@@ -112,6 +142,7 @@ const baseline: fc.Arbitrary<Baseline> = fc.record({
     }),
     BASELINE_CAPS.sessions,
   ),
+  familiarity: fc.oneof(fc.constant(NO_FAMILIARITY), familiarity),
   trustNotBefore: fc.oneof(fc.constant(0), time),
   proofsNotBefore: fc.oneof(fc.constant(0), time),
 });
