@@ -32,10 +32,11 @@ export function withoutReplaced(base: RuleText, { text }: RuleText): RuleText {
 }
 
 /** Adds a problem for each file whose base is not there: it is read with the directory, and no file stands in for it. */
-export function findMissingBases(files: readonly OpenedFile[], findings: Findings): void {
-  for (const { name, body } of files) {
-    if (body.extends === undefined || files.some((other) => other.name === baseName(body.extends ?? ''))) continue;
-    const message = `"${body.extends}" is not among the rule files. Give it as well, and let no base extend another.`;
+export function findMissingBases(opened: readonly OpenedFile[], given: readonly RuleText[], findings: Findings): void {
+  for (const { name, body } of opened) {
+    const path = body.extends;
+    if (path === undefined || given.some((other) => other.name === baseName(path))) continue;
+    const message = `"${path}" is not among the rule files. Give it as well, and let no base extend another.`;
     add(findings, name, ['extends'], 'base_missing', message);
   }
 }

@@ -45,7 +45,7 @@ export function compileRules(
     if (body === null) findings.incomplete = true;
     else opened.push({ name: file.name, body });
   }
-  findMissingBases(opened, findings);
+  findMissingBases(opened, files, findings);
   const settings = mergeSettings(opened, findings);
   const actions = mergeActions(opened, findings);
   const drafts = opened.flatMap((file) => compileFile(file, catalog, findings));

@@ -90,7 +90,9 @@ const trust = z.strictObject({
   acr_values: z
     .array(word)
     .optional()
-    .describe('Of these, any one makes the device trusted; other step-ups let in and earn no trust. Default: any step-up.'),
+    .describe(
+      'Of these, any one makes the device trusted; other step-ups let in and earn no trust. Default: any step-up.',
+    ),
   amr_values: z
     .array(word)
     .optional()
@@ -137,7 +139,9 @@ export function ruleFileSchema<Rule extends z.ZodType>(rule: Rule) {
       .string()
       .min(1)
       .optional()
-      .describe('Path of the rule file that this one builds on, from its own directory. What both have, this one replaces.'),
+      .describe(
+        'Path of the rule file that this one builds on, from its own directory. What both have, this one replaces.',
+      ),
     version: z.literal(1).optional().describe('Version of the rule language.'),
     description: z.string().optional(),
     owner: z.string().optional(),

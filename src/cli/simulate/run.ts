@@ -85,17 +85,21 @@ export function partsOf({ seeds, mixes }: SimulationSize): RunPart[] {
 export async function simulate(parts: SimulationParts, size: SimulationSize, onProgress?: OnProgress): Promise<Report> {
   const all = partsOf(size);
   const played: Played[] = [];
-  let world: { readonly seed: string; readonly is: World } | null = null;
+  const worldAt = lastWorld(parts, size);
   for (const [index, part] of all.entries()) {
-    if (world?.seed !== part.seed) world = { seed: part.seed, is: worldOf(parts, size, part.seed) };
-    played.push(await playPart(parts, world.is, size, part, (share) => onProgress?.((index + share) / all.length)));
+    const tell = (share: number): void => onProgress?.((index + share) / all.length);
+    played.push(await playPart(parts, worldAt(part.seed), size, part, tell));
   }
   return reportOf(size, parts.rules.revision, played);
 }
 
-/** The world of a seed. */
-export function worldOf({ geo }: Pick<SimulationParts, 'geo'>, size: SimulationSize, seed: string): World {
-  return buildWorld(geo, chanceOf(seed).fork('world'), size);
+/** Gives the world of a seed, and keeps it until another is asked for. */
+export function lastWorld({ geo }: Pick<SimulationParts, 'geo'>, size: SimulationSize): (seed: string) => World {
+  let last: { readonly seed: string; readonly world: World } | undefined;
+  return (seed) => {
+    if (last?.seed !== seed) last = { seed, world: buildWorld(geo, chanceOf(seed).fork('world'), size) };
+    return last.world;
+  };
 }
 
 /** Plays one part in the world of its seed. */

@@ -91,8 +91,8 @@ export interface Loot {
   readonly session: string;
   readonly address: string;
   readonly token: string | null;
-  /** The victim's browser has a key, which cannot be taken out of it. */
-  readonly keyed: boolean;
+  /** The key of the victim's browser, which cannot be taken out of it; null without one. */
+  readonly key: string | null;
 }
 
 /** One request of a thief. */
@@ -303,7 +303,13 @@ export function attemptsOf(thief: ThiefClass, loot: Loot, atMs: number, world: W
     case 'relayed_then_abroad':
       return [
         ...login({ from: rented, traits: own, key: 'own', answers: ['pwd', 'otp', 'mfa'], counts: false, at: [0] }),
-        ...login({ from: abroad, traits: own, token: 'earned', key: 'own', at: TRIES_MS.map((laterMs) => laterMs + 2 * DAY_MS) }),
+        ...login({
+          from: abroad,
+          traits: own,
+          token: 'earned',
+          key: 'own',
+          at: TRIES_MS.map((laterMs) => laterMs + 2 * DAY_MS),
+        }),
       ];
     case 'family_same_device':
       return login({

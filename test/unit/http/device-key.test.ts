@@ -31,7 +31,10 @@ describe('the key of a page, told by an application', () => {
     };
     expect(await factsWith({})).toMatchObject({ 'device.state': 'unconfirmed', 'device.bound': true });
     // The application behind a proxy that takes `/shop` off sees the end of the path alone.
-    const prefixed = { ...(await proofFor(key, 'POST', '/shop/pay', { ath: await tokenHash(token) })), path: '/pay?x=1' };
+    const prefixed = {
+      ...(await proofFor(key, 'POST', '/shop/pay', { ath: await tokenHash(token) })),
+      path: '/pay?x=1',
+    };
     expect(await factsWith({ key_proof: prefixed })).toMatchObject({
       'device.state': 'trusted',
       'device.key_proof': 'valid',

@@ -75,7 +75,9 @@ describe('a file that extends another', () => {
   it('A base that is missing, broken, or extends another itself is refused with the place', async () => {
     await write('bank/bank.json', extending({ rules: [points({}, 40, 'r3')] }));
     await write('base.json', '{');
-    await expect(loadRules(bank(), catalog)).rejects.toMatchObject({ problems: [{ file: 'base.json' }] });
+    await expect(loadRules(bank(), catalog)).rejects.toMatchObject({
+      problems: [{ file: 'base.json', code: 'json_syntax' }],
+    });
     await write('base.json', JSON.stringify({ extends: 'other.json', ...base }));
     await expect(loadRules(bank(), catalog)).rejects.toMatchObject({
       problems: [{ file: 'base.json', code: 'base_missing', path: 'extends' }],
@@ -84,7 +86,9 @@ describe('a file that extends another', () => {
     await expect(loadRules(bank(), catalog)).rejects.toMatchObject({
       problems: [{ file: '../base.json', code: 'file_unreadable' }],
     });
-    expect(() => compileRules([{ name: 'bank.json', text: extending({}) }], catalog)).toThrow(/is not among the rule files/);
+    expect(() => compileRules([{ name: 'bank.json', text: extending({}) }], catalog)).toThrow(
+      /is not among the rule files/,
+    );
   });
 
   it('A change of the base is taken over by the directories that extend it', async () => {

@@ -111,7 +111,8 @@ export const CLIENTS = {
 
   native_app_plain: ({ id, phonePlatform }) => {
     const app = nativeApp(`${id}-app`, systemOf(phonePlatform), null);
-    return { browsersAt: () => [app], hasKeys: false };
+    // It keeps no cookie either.
+    return { browsersAt: () => [app], jarAt: ({ id: jar }, _atMs, session) => `${jar}/${session}`, hasKeys: false };
   },
 
   no_collector: ({ any }) => {

@@ -17,7 +17,9 @@ async function* linesOf(...lines: readonly string[]): AsyncGenerator<string> {
 }
 
 async function readAll(...lines: readonly string[]): Promise<RbaRow[]> {
-  return Array.fromAsync(rbaRows(linesOf(...lines)));
+  const rows: RbaRow[] = [];
+  for await (const row of rbaRows(linesOf(...lines))) rows.push(row);
+  return rows;
 }
 
 const line = (at: string, user: string, ip: string, marks = 'True,False,False', country = 'NO'): string =>
