@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Address } from '../model/address.ts';
+import { MAX_ACCURACY_KM } from '../model/geo.ts';
 import { EVENT_TYPES } from '../model/request.ts';
 import { MAX_SUBJECT_LENGTH, normaliseSubject } from '../model/subject.ts';
 import { isUnixPeer, parseAddress, parsePeer } from '../net/ip.ts';
@@ -14,11 +15,7 @@ import {
   MAX_LINE_LENGTH,
   MAX_POSSESSION_LENGTH,
   MAX_SUBJECT_TYPE_LENGTH,
-  MAX_TOKEN_LENGTH,
 } from './limits.ts';
-
-/** Half the circumference of the Earth in km: no radius is larger. */
-const MAX_ACCURACY_KM = 20_038;
 
 const NO_CONTROLS = /^\P{Cc}*$/u;
 
@@ -64,8 +61,8 @@ export const whichSubject = {
     ),
 };
 
-/** A compact JWT of any issuer. */
-export const tokenField = z.string().min(1).max(MAX_TOKEN_LENGTH);
+/** A compact JWT of any issuer. Its length is the end user's, so that one that is too long is a refused proof, not a bad body. */
+export const tokenField = z.string().min(1);
 export const stepUpToken = tokenField
   .nullish()
   .describe('Token of a step-up, by an issuer of STEP_UP_ISSUERS; a valid one turns a step-up into allow.');

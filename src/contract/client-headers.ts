@@ -25,8 +25,8 @@ export function bearerOf(authorization: string | null): string | null {
   return /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i.exec(authorization ?? '')?.[1] ?? null;
 }
 
-/** The token of the device cookie; null if there is none, or one that is too long to be a token. */
-export function deviceTokenOf(cookies: string | null): string | null {
+/** The token of the device cookie among the segments of the header; null if there is none, or one that is too long to be a token. */
+export function deviceTokenOf(cookies: readonly string[]): string | null {
   const token = cookieValue(cookies, DEVICE_COOKIE);
   return token !== null && token.length <= MAX_DEVICE_TOKEN_LENGTH ? token : null;
 }

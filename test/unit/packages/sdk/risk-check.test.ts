@@ -162,7 +162,7 @@ describe.each([
         session: 's-1',
         ip: '127.0.0.1',
         user_agent: CHROME,
-        device: { token: 'eyJhbGciOi', key_proof: { jws: 'a.b.c', method: 'POST', path: '/api/checkout' } },
+        device: { token: 'eyJhbGciOi', key_proof: { jws: 'a.b.c', method: 'POST', path: '/checkout' } },
         headers: { 'x-stepgate-device': 'v=1;fp=b1946ac92492d2347c6235b4d2611184' },
         step_up_token: 'not.a.token',
         context: { amount: 10 },
