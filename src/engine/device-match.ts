@@ -1,5 +1,6 @@
 import { type Baseline, cappedComponents, hasLiveTrust, type KnownDevice } from '../model/baseline.ts';
-import { holderOf } from '../model/device-token.ts';
+import { bindingOf, type ProvenKey } from '../model/device-key.ts';
+import { type GenuineToken, holderOf } from '../model/device-token.ts';
 import type { DeviceMatch, DeviceState, Observation } from '../signals/signal.ts';
 
 /** From this share of equal components on, a changed fingerprint is the same device grown older. */
@@ -19,11 +20,11 @@ const CLONE_COMPONENTS = 4;
  * shared by strangers and change for the same person.
  */
 export function matchDevice(observation: Observation, baseline: Baseline | null): DeviceMatch {
-  const { deviceToken, keys, nowMs } = observation;
+  const { deviceToken, provenKeys, keys, nowMs } = observation;
   const devices = baseline?.devices ?? [];
   const now = nowMs / 1000;
   if (deviceToken.state !== 'genuine') {
-    if (keys.fingerprint === null) return { state: 'absent', id: null, device: null, proven: false, similarity: null };
+    if (keys.fingerprint === null) return { state: 'absent', id: null, device: null, proven: false, ...UNCOMPARED };
     return matchByTraits(observation, devices, now);
   }
 
@@ -32,24 +33,35 @@ export function matchDevice(observation: Observation, baseline: Baseline | null)
   const device = devices.find((known) => known.id === id) ?? null;
   const notBefore = Math.max(baseline?.trustNotBefore ?? 0, device?.revokedAt ?? 0);
   if (device === null) {
-    if (holder === null) return { state: 'mismatch', id, device: null, proven: true, similarity: null };
-    if (holder.issuedAt < notBefore) return { state: 'revoked', id, device: null, proven: true, similarity: null };
+    if (holder === null) return { state: 'mismatch', id, device: null, proven: true, ...UNCOMPARED };
+    if (holder.issuedAt < notBefore) return { state: 'revoked', id, device: null, proven: true, ...UNCOMPARED };
     return { ...matchByTraits(observation, devices, now), id, proven: true };
   }
 
   const { resemblance, similarity } = compareTraits(observation, device);
+  const binding = bindingOf(device.keys ?? [], namedKeys(deviceToken), provenKeys);
   const live = hasLiveTrust(device, now);
   if ((holder !== null && holder.issuedAt < notBefore) || (device.revokedAt !== null && !live)) {
-    return { state: 'revoked', id, device, proven: true, similarity };
+    return { state: 'revoked', id, device, proven: true, similarity, binding };
   }
   // The record that a subject trusts is not for holders of other tokens to change.
-  if (holder === null && live) return { state: 'mismatch', id: null, device: null, proven: false, similarity };
+  if (holder === null && live) {
+    return { state: 'mismatch', id: null, device: null, proven: false, similarity, binding: null };
+  }
   if (resemblance === 'none') {
     // Remembered under a fresh id: the record of the machine that the token was made for must not follow the other one.
-    return { state: 'mismatch', id: null, device: null, proven: false, similarity };
+    return { state: 'mismatch', id: null, device: null, proven: false, similarity, binding: null };
   }
-  const state = !live ? 'known' : resemblance === 'full' ? 'trusted' : 'unconfirmed';
-  return { state, id, device, proven: true, similarity };
+  const isConfirmed = resemblance === 'full' && binding?.proven !== false;
+  const state = !live ? 'known' : isConfirmed ? 'trusted' : 'unconfirmed';
+  return { state, id, device, proven: true, similarity, binding };
+}
+
+const UNCOMPARED = { similarity: null, binding: null } as const satisfies Partial<DeviceMatch>;
+
+/** The page's key that a device token is bound to (`cnf.jkt`). */
+function namedKeys({ jkt }: GenuineToken): readonly ProvenKey[] {
+  return jkt === null ? [] : [{ kind: 'page', thumbprint: jkt }];
 }
 
 /**
@@ -91,7 +103,8 @@ function only(components: Components, isWanted: (name: string, value: string) =>
   return Object.fromEntries(Object.entries(components).filter(([name, value]) => isWanted(name, value)));
 }
 
-function matchByTraits({ keys }: Observation, devices: readonly KnownDevice[], now: number): DeviceMatch {
+function matchByTraits(observation: Observation, devices: readonly KnownDevice[], now: number): DeviceMatch {
+  const { keys } = observation;
   const trusted = (known: KnownDevice): boolean => hasLiveTrust(known, now);
   const candidates = devices
     .filter((known) => known.revokedAt === null || trusted(known))
@@ -103,6 +116,7 @@ function matchByTraits({ keys }: Observation, devices: readonly KnownDevice[], n
     device,
     proven: false,
     similarity,
+    binding: bindingOf(device.keys ?? [], [], observation.provenKeys),
   });
 
   const same = candidates.find(({ fingerprint }) => fingerprint !== null && fingerprint === keys.fingerprint);
@@ -119,7 +133,7 @@ function matchByTraits({ keys }: Observation, devices: readonly KnownDevice[], n
   if (nearest !== null && similarity !== null && similarity >= DRIFT_SIMILARITY) {
     return recognised('drifted', nearest, similarity);
   }
-  return { state: 'new', id: null, device: null, proven: false, similarity };
+  return { state: 'new', id: null, device: null, proven: false, similarity, binding: null };
 }
 
 interface Components {

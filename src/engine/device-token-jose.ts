@@ -31,7 +31,7 @@ export class DeviceSecretError extends Error {
 
 /**
  * Device tokens as JWTs (HS256, `typ` `stepgate-device+jwt`): `sub` is the pseudonym of the subject, `device` the id;
- * `others` lists subject, iat and exp of further holders. The first secret signs and all verify, so that a secret can
+ * `others` lists subject, iat and exp of further holders; `cnf.jkt` is the key that the device is bound to. The first secret signs and all verify, so that a secret can
  * be rotated while its tokens are in use.
  *
  * Throws {@link DeviceSecretError} if there is no secret, or one is shorter than 32 bytes.
@@ -66,8 +66,12 @@ export function deviceTokens({ secrets }: { readonly secrets: readonly Uint8Arra
       if (verdict.state === 'genuine') genuine.set(token, verdict);
       return verdict;
     },
-    issue: ({ device, subject, issuedAt, expiresAt, others }) =>
-      new SignJWT({ device, ...(others.length > 0 && { others: others.map(written) }) })
+    issue: ({ device, subject, issuedAt, expiresAt, others, jkt }) =>
+      new SignJWT({
+        device,
+        ...(others.length > 0 && { others: others.map(written) }),
+        ...(jkt !== null && { cnf: { jkt } }),
+      })
         .setProtectedHeader({ alg: ALGORITHM, typ: TYPE })
         .setIssuer(ISSUER)
         .setAudience(AUDIENCE)
@@ -90,15 +94,28 @@ async function verifyWith(secret: Uint8Array, token: string, nowMs: number): Pro
     });
     const { device, sub, iat, exp } = payload;
     const others = writtenHolders.safeParse(payload.others ?? []);
-    if (typeof device !== 'string' || sub === undefined || iat === undefined || exp === undefined || !others.success) {
-      return { state: 'invalid', why: 'bad_claim' };
-    }
-    return { state: 'genuine', device, subject: sub, issuedAt: iat, expiresAt: exp, others: others.data };
+    const cnf = confirmation.safeParse(payload.cnf);
+    if (typeof device !== 'string' || sub === undefined || iat === undefined || exp === undefined) return BAD_CLAIM;
+    if (!others.success || !cnf.success) return BAD_CLAIM;
+    return {
+      state: 'genuine',
+      device,
+      subject: sub,
+      issuedAt: iat,
+      expiresAt: exp,
+      others: others.data,
+      jkt: cnf.data?.jkt ?? null,
+    };
   } catch (error) {
     if (error instanceof errors.JOSEError) return { state: 'invalid', why: whyInvalid(error) };
     throw error;
   }
 }
+
+const BAD_CLAIM = { state: 'invalid', why: 'bad_claim' } as const;
+
+/** RFC 7800, with the member of RFC 9449. */
+const confirmation = z.strictObject({ jkt: z.string().regex(/^[\w-]{43}$/) }).optional();
 
 type WrittenHolder = readonly [subject: string, issuedAt: number, expiresAt: number];
 

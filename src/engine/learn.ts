@@ -60,7 +60,9 @@ export async function nameDevice(
   if (trustDays === null || isFresh) return { id, proven, token: null, expiresAtMs: null };
   const expiresAt = issuedAt + life;
   const others = othersOn(observation.deviceToken, id, keys.subject, issuedAt);
-  const token = await engine.deviceTokens.issue({ device: id, subject: keys.subject, issuedAt, expiresAt, others });
+  const subject = keys.subject;
+  const jkt = observation.deviceToken.state === 'genuine' ? observation.deviceToken.jkt : null;
+  const token = await engine.deviceTokens.issue({ device: id, subject, issuedAt, expiresAt, others, jkt });
   return { id, proven, token, expiresAtMs: expiresAt * 1000 };
 }
 

@@ -31,6 +31,7 @@ export async function observe(engine: Engine, request: CheckRequest, nowMs: numb
     standing: listed,
     client: request.userAgent === null ? null : clientTraits(request.userAgent),
     deviceToken,
+    provenKeys: [],
     keys: {
       subject:
         request.subject === null

@@ -1,3 +1,4 @@
+import type { DeviceKey } from './device-key.ts';
 import { greatCircleKm } from './distance.ts';
 import {
   type Familiarity,
@@ -49,6 +50,8 @@ export interface KnownDevice {
   readonly client: string | null;
   /** Where this device was last seen. Travel is measured per device. */
   readonly sighting: Sighting | null;
+  /** Keys that it is bound to: it is trusted only where possession of one is proven. Absent: none. */
+  readonly keys?: readonly DeviceKey[];
 }
 
 /** A network (/24, /48) that the subject has used. */
@@ -286,6 +289,7 @@ export function withoutFuture(baseline: Baseline, now: Seconds): Baseline {
       firstSeen: past(device.firstSeen),
       revokedAt: device.revokedAt === null ? null : past(device.revokedAt),
       sighting: device.sighting === null ? null : { ...device.sighting, at: past(device.sighting.at) },
+      ...(device.keys !== undefined && { keys: device.keys.map((key) => ({ ...key, since: past(key.since) })) }),
     })),
     sessions: baseline.sessions.map((session) => ({ ...seen(session), startedAt: past(session.startedAt) })),
     familiarity: withoutFutureDays(baseline.familiarity, now),

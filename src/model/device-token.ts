@@ -22,6 +22,8 @@ export interface GenuineToken extends TokenHolder {
   readonly state: 'genuine';
   /** `d-…` */
   readonly device: string;
+  /** Thumbprint of the page's key that the device is bound to (`cnf.jkt`, RFC 9449, section 6.1); null if none. */
+  readonly jkt: string | null;
   /**
    * Who held a token of this device in the same browser when this one took its place: a browser keeps one, and its people
    * share it. Each keeps the moments of his own grant.

@@ -1,7 +1,7 @@
 import { type Baseline, hasLiveTrust } from '../model/baseline.ts';
-import { daysBetween, failed, measured, unknown } from '../model/measurement.ts';
+import { type DraftFacts, daysBetween, failed, measured, unknown } from '../model/measurement.ts';
 import { baselineOf, failureOf } from '../store/history.ts';
-import { DEVICE_STATES, type Observation, type Signal } from './signal.ts';
+import { DEVICE_STATES, type DeviceMatch, type Observation, type Signal } from './signal.ts';
 
 /** The device, and what the subject's history says about it. */
 export const device: Signal = {
@@ -29,6 +29,22 @@ export const device: Signal = {
       type: 'boolean',
       meaning:
         'Whether fingerprint or session are those of a trusted device of this subject, but no genuine token was sent',
+    },
+    'device.bound': {
+      type: 'boolean',
+      meaning:
+        'Whether the device is bound to a key: its token or record names one, and without proof of possession it is not `trusted`',
+    },
+    'device.bound_age_s': {
+      type: 'number',
+      unit: 's',
+      meaning:
+        'Since the device was bound to its key; the newest of several, unless possession of another one is proven',
+    },
+    'device.key_changed': {
+      type: 'boolean',
+      meaning:
+        'Whether possession of another key was proven than the one that the device is bound to; unknown if of none',
     },
     'device.confidence': {
       type: 'number',
@@ -65,10 +81,20 @@ export const device: Signal = {
         match.device === null ? null : daysBetween(match.device.firstSeen, request.occurredAtMs / 1000),
       'device.similarity': match.similarity === null ? null : Math.round(match.similarity * 100) / 100,
       'device.token_missing': baseline === null ? false : isTokenMissing(observation, baseline),
+      ...bindingFacts(observation, match),
     };
     return why === null ? measured(facts) : failed(why, facts);
   },
 };
+
+function bindingFacts({ nowMs }: Observation, { device: known, binding }: DeviceMatch): DraftFacts {
+  const since = binding?.since ?? null;
+  return {
+    'device.bound': known === null ? null : binding !== null,
+    'device.bound_age_s': since === null ? null : Math.max(0, Math.round(nowMs / 1000 - since)),
+    'device.key_changed': binding?.changed,
+  };
+}
 
 /** A thief may leave out what names a device, and so show nothing that differs; the session still names it. */
 function isTokenMissing({ deviceToken, keys, nowMs }: Observation, { devices, sessions }: Baseline): boolean {

@@ -1,5 +1,6 @@
 import type { KnownDevice } from '../model/baseline.ts';
 import type { Measurement } from '../model/decision.ts';
+import type { Binding, ProvenKey } from '../model/device-key.ts';
 import type { DeviceTokenVerdict } from '../model/device-token.ts';
 import type { FactCatalog } from '../model/facts.ts';
 import type { Located } from '../model/geo.ts';
@@ -30,6 +31,8 @@ export interface Observation {
   readonly standing: Standing | null;
   readonly client: ClientTraits | null;
   readonly deviceToken: DeviceTokenVerdict;
+  /** Keys of the device whose possession the request proved, at most one of a kind. */
+  readonly provenKeys: readonly ProvenKey[];
   readonly keys: {
     readonly subject: Pseudonym | null;
     readonly address: Pseudonym | null;
@@ -51,7 +54,8 @@ export interface Observation {
 
 /**
  * `trusted`: a genuine token that this subject holds, its trust in that device is live, and the traits on record are shown with it.
- * `unconfirmed`: the same, but traits on record are not shown, or too few of them agree: a token that was copied alone looks like that.
+ * `unconfirmed`: the same, but traits on record are not shown, or too few of them agree, or the device is bound to a key and possession
+ * of it is not proven: a token that was copied alone looks like that.
  * `known`: seen before with this subject.
  * `drifted`: a changed fingerprint whose components still resemble a known device. `mismatch`: a genuine token that
  * belongs to another subject or another machine. `revoked`: a genuine token whose trust was taken away. `absent`: neither
@@ -80,6 +84,8 @@ export interface DeviceMatch {
   readonly proven: boolean;
   /** 0..1; null when the fingerprint is the same or one side has no components. */
   readonly similarity: number | null;
+  /** Null if the device is bound to no key, or is not known. */
+  readonly binding: Binding | null;
 }
 
 /** A signal turns an observation and the stored history into facts. It never scores, waits, throws or reads a clock. */

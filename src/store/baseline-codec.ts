@@ -6,6 +6,7 @@ import {
   type KnownSession,
   type Sighting,
 } from '../model/baseline.ts';
+import { DEVICE_KEY_KINDS, type DeviceKey, KEY_HASH_LENGTH } from '../model/device-key.ts';
 import {
   byLevel,
   dayOf,
@@ -22,8 +23,9 @@ import { StoreError } from '../model/store-error.ts';
  * The stored form of a baseline: a JSON array of a version, numbers and lists. A list is a string: rows separated by
  * `|`, fields by blanks, lists within a field by commas; null is empty. Times are seconds before `lastSeen`; all
  * numbers are in base 36; coordinates are stored to a thousandth of a degree (about 100 m), accuracy to 0.1 km.
- * Networks and component names are in tables and referenced by index. What follows the lists may be left out, as older
- * texts do: a number is `proofsNotBefore`, relative, if it differs from `trustNotBefore`; a text is the familiarity.
+ * Networks and component names are in tables and referenced by index. The row of a device may end after any field from its
+ * sighting on. What follows the lists may be left out, as older texts do: a number is `proofsNotBefore`, relative, if it
+ * differs from `trustNotBefore`; a text is the familiarity.
  */
 const VERSION = 1;
 
@@ -76,7 +78,8 @@ function baselineFrom(stored: unknown): Baseline {
       trustedUntil: timeOrNull(fields, 5, lastSeen),
       revokedAt: timeOrNull(fields, 6, lastSeen),
       client: textOrNull(fields, 7),
-      sighting: fields.length > 8 ? sightingFrom(fields, 8, lastSeen) : null,
+      sighting: (fields[8] ?? '') === '' ? null : sightingFrom(fields, 8, lastSeen),
+      ...keysFrom(fields[12] ?? '', lastSeen),
     })),
     sessions: sessions.map((fields) => {
       const device = textOrNull(fields, 4);
@@ -94,6 +97,18 @@ function baselineFrom(stored: unknown): Baseline {
     trustNotBefore,
     proofsNotBefore: proofs === undefined ? trustNotBefore : lastSeen - integer(proofs),
   };
+}
+
+/** Each key is the first letter of its kind, its hash, and its age. */
+function keysFrom(field: string, lastSeen: number): { readonly keys?: readonly DeviceKey[] } {
+  if (field === '') return {};
+  const keys = field.split(',').map((key): DeviceKey => {
+    const kind = DEVICE_KEY_KINDS.find((one) => one[0] === key[0]);
+    if (kind === undefined) throw new RangeError('a key of an unknown kind');
+    const hash = key.slice(1, 1 + KEY_HASH_LENGTH);
+    return { kind, hash, since: lastSeen - number(key.slice(1 + KEY_HASH_LENGTH)) };
+  });
+  return { keys };
 }
 
 function componentsFrom(values: readonly string[], names: readonly string[][]): { readonly [name: string]: string } {
@@ -218,7 +233,10 @@ export function encodeBaseline(baseline: Baseline): string {
       back(device.trustedUntil),
       back(device.revokedAt),
       escaped(device.client),
-      ...(device.sighting === null ? [] : sightingFields(device.sighting)),
+      ...withoutTrailing([
+        ...(device.sighting === null ? ['', '', '', ''] : sightingFields(device.sighting)),
+        (device.keys ?? []).map(({ kind, hash, since }) => `${kind[0]}${hash}${back(since)}`).join(','),
+      ]),
     ].join(' ');
   const networkRow = (key: string): string => {
     const network = known.find((one) => one.key === key);
@@ -267,6 +285,11 @@ export function decodeBaseline(raw: string): Baseline {
     // The parser's message quotes the record.
     throw new StoreError('rejected', 'a stored baseline cannot be read: it was not written by this version');
   }
+}
+
+/** Fields without the empty ones at the end. */
+function withoutTrailing(fields: readonly string[]): readonly string[] {
+  return fields.slice(0, fields.findLastIndex((field) => field !== '') + 1);
 }
 
 /** The `cap` entries seen last, in their order. */

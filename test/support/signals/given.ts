@@ -8,6 +8,7 @@ import {
   learnSighting,
 } from '../../../src/model/baseline.ts';
 import type { Measurement } from '../../../src/model/decision.ts';
+import type { ProvenKey } from '../../../src/model/device-key.ts';
 import type { DeviceTokenVerdict } from '../../../src/model/device-token.ts';
 import { NO_FAMILIARITY } from '../../../src/model/familiarity.ts';
 import type { Located, Place } from '../../../src/model/geo.ts';
@@ -44,6 +45,7 @@ export interface Given {
   readonly components?: { readonly [name: string]: string };
   readonly claim?: Partial<DeviceClaim>;
   readonly token?: DeviceTokenVerdict;
+  readonly provenKeys?: readonly ProvenKey[];
   readonly nowMs?: number;
 }
 
@@ -93,6 +95,7 @@ export function observation(given: Given = {}): Observation {
     standing,
     client: userAgent === null ? null : clientTraits(userAgent),
     deviceToken: token,
+    provenKeys: given.provenKeys ?? [],
     keys: {
       subject,
       address: address?.counterKey ?? null,
@@ -135,6 +138,7 @@ export function genuine(
     issuedAt: NOON - DAY,
     expiresAt: NOON + 29 * DAY,
     others: [],
+    jkt: null,
     ...token,
   };
 }

@@ -1,4 +1,5 @@
 import { ADDRESS_HASH_LENGTH, BASELINE_CAPS, type Baseline } from '../../../src/model/baseline.ts';
+import { DEVICE_KEY_KINDS, KEY_HASH_LENGTH } from '../../../src/model/device-key.ts';
 import { byLevel, type Familiarity, LEVELS } from '../../../src/model/familiarity.ts';
 import { PSEUDONYM_LENGTH } from '../../../src/store/keys.ts';
 
@@ -38,6 +39,7 @@ export function fullBaseline(letter: string): Baseline {
       revokedAt: OLDEST,
       client: 'chrome/windows',
       sighting: seen,
+      keys: DEVICE_KEY_KINDS.map((kind) => ({ kind, hash: key(KEY_HASH_LENGTH, i), since: OLDEST })),
     })),
     sessions: many(BASELINE_CAPS.sessions, (i) => ({
       key: key(PSEUDONYM_LENGTH.session, i),

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { SignJWT, UnsecuredJWT } from 'jose';
+import { decodeJwt, SignJWT, UnsecuredJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { DeviceSecretError, deviceTokens } from '../../../src/engine/device-token-jose.ts';
 import { othersOn } from '../../../src/model/device-token.ts';
@@ -7,7 +7,14 @@ import { othersOn } from '../../../src/model/device-token.ts';
 const secret = (byte: number): Uint8Array => new Uint8Array(32).fill(byte);
 const NOW = Date.UTC(2026, 10, 25);
 const ISSUED = NOW / 1000;
-const CLAIMS = { device: 'd-abc', subject: 'pseudonym', issuedAt: ISSUED, expiresAt: ISSUED + 30 * 86_400, others: [] };
+const CLAIMS = {
+  device: 'd-abc',
+  subject: 'pseudonym',
+  issuedAt: ISSUED,
+  expiresAt: ISSUED + 30 * 86_400,
+  others: [],
+  jkt: null,
+};
 
 function forge(parts: {
   readonly payload?: { readonly [name: string]: unknown };
@@ -40,9 +47,22 @@ describe('a device token', () => {
       issuedAt: CLAIMS.issuedAt,
       expiresAt: CLAIMS.expiresAt,
       others: [],
+      jkt: null,
     };
     expect(await tokens.verify(token, NOW)).toEqual(verdict);
     expect(await tokens.verify(token, NOW)).toEqual(verdict);
+  });
+
+  it('A device token names the key that its device is bound to in cnf.jkt, and any other confirmation is no claim of ours', async () => {
+    const jkt = 'k'.repeat(43);
+    expect(await tokens.verify(await tokens.issue({ ...CLAIMS, jkt }), NOW)).toMatchObject({ state: 'genuine', jkt });
+    expect(decodeJwt(await tokens.issue({ ...CLAIMS, jkt })).cnf).toEqual({ jkt });
+    for (const cnf of [{}, { jkt: 'short' }, { kid: jkt }, { jkt, kid: jkt }, jkt, null]) {
+      expect(await tokens.verify(await forge({ payload: { cnf } }), NOW), JSON.stringify(cnf)).toEqual({
+        state: 'invalid',
+        why: 'bad_claim',
+      });
+    }
   });
 
   it('A device token carries on those who held the one before it in the same browser, and still fits into its length', async () => {
@@ -60,7 +80,7 @@ describe('a device token', () => {
   it('A device token takes the place of another only for those whose trust in the very device is live', () => {
     const first = { subject: 'u1', issuedAt: ISSUED - 100, expiresAt: ISSUED + 100 };
     const gone = { subject: 'u0', issuedAt: ISSUED - 100, expiresAt: ISSUED };
-    const presented = { state: 'genuine', device: 'd-1', ...first, others: [gone] } as const;
+    const presented = { state: 'genuine', device: 'd-1', ...first, others: [gone], jkt: null } as const;
     expect(othersOn(presented, 'd-1', 'u2', ISSUED)).toEqual([first]);
     expect(othersOn(presented, 'd-1', 'u1', ISSUED)).toEqual([]);
     expect(othersOn(presented, 'd-2', 'u2', ISSUED)).toEqual([]);

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { matchDevice, similarityOf } from '../../../src/engine/device-match.ts';
 import { lessonOf } from '../../../src/engine/lesson.ts';
 import { type Baseline, grantTrust, revokeAllDevices, revokeDevice } from '../../../src/model/baseline.ts';
+import { keyHash } from '../../../src/model/device-key.ts';
 import { othersOn } from '../../../src/model/device-token.ts';
 import { device } from '../../../src/signals/device.ts';
 import { session } from '../../../src/signals/session.ts';
@@ -459,5 +460,59 @@ it('The device signal counts the subject by checks, not by fingerprints', () => 
     'subject.dormant_days': 0,
     'subject.age_days': 90,
     'subject.learned': 50,
+  });
+});
+
+describe('a device that is bound to a key', () => {
+  const key = { kind: 'page', thumbprint: 'k'.repeat(43) } as const;
+  const other = { kind: 'page', thumbprint: 'o'.repeat(43) } as const;
+  const boundAt = NOON - 300;
+  const bound = baseline({
+    devices: [
+      knownDevice({
+        trustedUntil: LIVE,
+        keys: [{ kind: 'page', hash: keyHash(key.thumbprint), since: boundAt }],
+      }),
+    ],
+  });
+  const factsOf = (given: Given, known: Baseline) => measureDevice(given, known).facts;
+  const token = genuine({ jkt: key.thumbprint });
+
+  it('It is trusted with a proof of possession of that key', () => {
+    expect(factsOf({ fingerprint: 'fp-1', token, provenKeys: [key] }, bound)).toMatchObject({
+      'device.state': 'trusted',
+      'device.bound': true,
+      'device.bound_age_s': 300,
+      'device.key_changed': false,
+    });
+  });
+
+  it('Its token alone leaves it unconfirmed, and says nothing about the key', () => {
+    const alone = factsOf({ fingerprint: 'fp-1', token }, bound);
+    expect(alone).toMatchObject({ 'device.state': 'unconfirmed', 'device.trusted': false, 'device.bound': true });
+    expect(alone['device.key_changed']).toBeUndefined();
+  });
+
+  it('A token from before it was bound is worth no more than one that names the key', () => {
+    expect(factsOf({ fingerprint: 'fp-1', token: genuine() }, bound)).toMatchObject({ 'device.state': 'unconfirmed' });
+  });
+
+  it('A proof by another key is reported and confirms nothing', () => {
+    expect(factsOf({ fingerprint: 'fp-1', token, provenKeys: [other] }, bound)).toMatchObject({
+      'device.state': 'unconfirmed',
+      'device.key_changed': true,
+    });
+  });
+
+  it('A key in the token binds even where the record has none, and no key binds nothing', () => {
+    const unbound = baseline({ devices: [knownDevice({ trustedUntil: LIVE })] });
+    expect(factsOf({ fingerprint: 'fp-1', token }, unbound)).toMatchObject({ 'device.state': 'unconfirmed' });
+    expect(factsOf({ fingerprint: 'fp-1', token, provenKeys: [key] }, unbound)).toMatchObject({
+      'device.state': 'trusted',
+    });
+    expect(factsOf({ fingerprint: 'fp-1', token: genuine(), provenKeys: [key] }, unbound)).toMatchObject({
+      'device.state': 'trusted',
+      'device.bound': false,
+    });
   });
 });

@@ -22,9 +22,7 @@ const AWAY: Given = { ip: '201.27.183.128', asn: 27699, place: { country: 'BR' }
 
 /** The history after log-ins on this many days, the last of them yesterday. */
 const after = (days: number, given: Given = HOME) =>
-  history(
-    learnedFrom(Array.from({ length: days }, (_, i) => observation({ ...given, at: NOON - (days - i) * DAY }))),
-  );
+  history(learnedFrom(Array.from({ length: days }, (_, i) => observation({ ...given, at: NOON - (days - i) * DAY }))));
 const factsOf = (given: Given, known = after(41)) => measure(familiarity, observation(given), known).facts;
 
 describe('familiarity', () => {
@@ -102,7 +100,9 @@ describe('familiarity', () => {
   });
 
   it('Is unknown without a subject or baseline, of an old baseline until days are learned, and failed without the store', () => {
-    expect(measure(familiarity, observation({ ...HOME, subject: null }), after(9))).toMatchObject({ why: 'no_subject' });
+    expect(measure(familiarity, observation({ ...HOME, subject: null }), after(9))).toMatchObject({
+      why: 'no_subject',
+    });
     expect(measure(familiarity, observation(HOME), history())).toMatchObject({ why: 'no_baseline' });
     expect(measure(familiarity, observation(HOME), history(baseline()))).toMatchObject({
       state: 'unknown',
