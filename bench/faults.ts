@@ -26,15 +26,15 @@ const CONNECTIONS = 32;
 const REST_MS = 50;
 const PHASE_MS = 3000;
 /** After how long full answers have to be there again, and how much longer they are looked for. */
-const MOST_RECOVERY_MS = 2500;
+const MAX_RECOVERY_MS = 2500;
 const LOOKED_FOR_MORE_MS = 1500;
 const LOOK_MS = 1000;
 const BUDGET_MS = 50;
 const ALLOWANCE_MS = 20;
 /** Where the fault itself keeps the machine busy (a build, a flood in a small heap), and no wait has a limit that a setting says. */
-const MOST_BUSY_MS = 1000;
+const MAX_BUSY_MS = 1000;
 /** Until a process has started in the place of one that was stopped. */
-const MOST_RESTART_MS = 10_000;
+const MAX_RESTART_MS = 10_000;
 /** So many full answers in a row are a recovery. */
 const IN_A_ROW = 20;
 
@@ -69,7 +69,7 @@ interface Stage<S> {
   readonly next: { readonly well: () => Buffer; readonly faulty: () => Buffer };
   /** No check may take longer, in ms. */
   readonly mostMs: number;
-  /** In ms; default {@link MOST_RECOVERY_MS}. */
+  /** In ms; default {@link MAX_RECOVERY_MS}. */
   readonly mostRecoveryMs?: number;
   readonly isWell: (answer: Answered) => boolean;
 }
@@ -157,7 +157,7 @@ function demand(name: string, value: string, holds: boolean, wanted: string): vo
 
 /** Under load: the fault, and how long after its end all is well again. */
 async function suffer<S>(stage: Stage<S>, { name, begin, end }: Scenario<S>, well: Stretch, phaseMs = PHASE_MS) {
-  const { of, stand, service, next, mostMs, mostRecoveryMs = MOST_RECOVERY_MS, isWell } = stage;
+  const { of, stand, service, next, mostMs, mostRecoveryMs = MAX_RECOVERY_MS, isWell } = stage;
   const begun = begin(stand);
   const fault = await measure(service, next.faulty, phaseMs);
   await begun;
@@ -264,8 +264,8 @@ async function diskFaults(): Promise<void> {
       stand,
       service,
       next: { well: next, faulty: next },
-      mostMs: MOST_BUSY_MS,
-      mostRecoveryMs: LISTS_LOOKED_AT_MS + MOST_RECOVERY_MS,
+      mostMs: MAX_BUSY_MS,
+      mostRecoveryMs: LISTS_LOOKED_AT_MS + MAX_RECOVERY_MS,
       isWell: ({ signals }) => JSON.stringify(signals.ip.facts?.['ip.categories']) === '["tor"]',
     },
     [FULL_DISK],
@@ -308,7 +308,7 @@ async function flood(): Promise<void> {
         return faulty();
       },
     },
-    mostMs: MOST_BUSY_MS,
+    mostMs: MAX_BUSY_MS,
     isWell: (answer) => isFull(answer) && answer.decision === 'allow',
   };
   const before = await wellOn(stage);
@@ -354,7 +354,7 @@ async function restart(): Promise<void> {
   const mostMs = BUDGET_MS + ALLOWANCE_MS;
   demand('longest check after SIGTERM', `${most.toFixed(1)} ms`, most <= mostMs, `at most ${mostMs} ms`);
   const took = `${recoveryMs.toFixed(0)} ms`;
-  demand('ready again after SIGTERM', took, recoveryMs <= MOST_RESTART_MS, `within ${MOST_RESTART_MS} ms`);
+  demand('ready again after SIGTERM', took, recoveryMs <= MAX_RESTART_MS, `within ${MAX_RESTART_MS} ms`);
   await successor.stop();
   await redis.stop();
 }

@@ -75,11 +75,11 @@ function typeOf({ type, unit }: FactSpec): string {
 }
 
 function meaningOf({ meaning, values }: FactSpec): string {
-  return values === undefined || values.length > MOST_VALUES ? meaning : `${meaning}: ${values.map(code).join(', ')}`;
+  return values === undefined || values.length > MAX_VALUES ? meaning : `${meaning}: ${values.map(code).join(', ')}`;
 }
 
 /** A longer list of values (families of browsers) would drown the line; the JSON Schema of the rules has it. */
-const MOST_VALUES = 10;
+const MAX_VALUES = 10;
 
 function operatorList(): string {
   return Object.entries(OPERATORS)

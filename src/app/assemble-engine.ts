@@ -6,6 +6,7 @@ import type { Reputation } from '../model/reputation.ts';
 import type { RuleSet } from '../rules/ruleset.ts';
 import type { IssuerSettings } from '../step-up/issuer.ts';
 import { joseVerifier, type ProofVerifierOptions } from '../step-up/jose.ts';
+import { joseProofs } from '../step-up/possession-jose.ts';
 import { pseudonymizer } from '../store/pseudonym.ts';
 import type { Store } from '../store/store.ts';
 
@@ -65,6 +66,7 @@ export function assembleLasting({
   return {
     rules,
     deviceTokens: deviceTokens({ secrets: secrets.deviceTokens.map((secret) => encoder.encode(secret)) }),
+    possession: joseProofs(),
     // Called through the global object: workerd refuses its own `fetch` under another `this`.
     verifier:
       issuers.length === 0

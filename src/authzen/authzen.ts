@@ -13,12 +13,23 @@ import { jsonBody } from '../http/body.ts';
 import type { AppDeps } from '../http/deps.ts';
 import { ProblemError } from '../http/problem.ts';
 import { jsonReply, type Reply } from '../http/reply.ts';
-import { freeOf, originOf, proofOf, subjectOf, subjectSpaces, validated, type WireContext } from '../http/wire.ts';
+import {
+  freeOf,
+  invalid,
+  originOf,
+  proofOf,
+  type Read,
+  read,
+  subjectOf,
+  subjectSpaces,
+  validated,
+  type WireContext,
+} from '../http/wire.ts';
 import type { CheckResult } from '../model/decision.ts';
 import { isObject, type Json, type JsonObject } from '../model/facts.ts';
-import type { ProofVerdict, ProofVerifier } from '../model/proof.ts';
 import type { CheckRequest } from '../model/request.ts';
 import { MAX_SUBJECT_LENGTH, normaliseSubject } from '../model/subject.ts';
+import { verifiedOnce } from '../step-up/apply-proof.ts';
 import { ANY_STEP_UP } from '../step-up/requirement.ts';
 import { requestsOfRoute } from './route-profile.ts';
 
@@ -55,16 +66,20 @@ const subjectId = z
  * Body of `POST /access/v1/evaluation`. Unknown keys are ignored everywhere, as the standard requires for later
  * versions.
  */
-const evaluationBody = z.looseObject({
+const entitiesBody = z.looseObject({
   subject: z.looseObject({ type: line(MAX_SUBJECT_TYPE_LENGTH), id: subjectId, properties }),
   action: z.looseObject({ name: line(MAX_ACTION_LENGTH), properties: actionProperties }),
   resource: z.looseObject({ type: line(256), id: line(1024), properties }),
+});
+const contextBody = z.looseObject({
   context: z
     .looseObject(clientContext)
     .refine((value) => nestingOf(value) <= MAX_FREE_NESTING, `must not be nested deeper than ${MAX_FREE_NESTING}`)
     .nullish(),
 });
-type EvaluationBody = z.output<typeof evaluationBody>;
+const evaluationBody = entitiesBody.extend(contextBody.shape);
+type Entities = z.output<typeof entitiesBody>;
+type Context = z.output<typeof contextBody>['context'];
 
 const evaluationsBody = z.looseObject({
   evaluations: z
@@ -182,7 +197,7 @@ function lengthOf(value: Json | undefined): number {
 
 /** One evaluation: what cannot be read is refused as a whole. */
 async function evaluateOne(deps: AppDeps, c: AppContext, body: JsonObject): Promise<Reply> {
-  const { answer, proofError } = await evaluator(deps, c)(evaluationOf(deps, c, body));
+  const { answer, proofError } = await evaluator(deps, c)(evaluationOf(deps, c, body, readContext(body.context)));
   return jsonReply(answer, 200, retryAfterOf(proofError));
 }
 
@@ -194,9 +209,14 @@ async function evaluateAll(
   items: readonly Json[],
   semantic: (typeof SEMANTICS)[number],
 ): Promise<Evaluated[]> {
+  const shared = readContext(defaults.context);
+  const contextOf = (item: Json): ReadContext => {
+    if (!isObject(item)) return readContext(undefined);
+    return item.context === undefined ? shared : readContext(item.context);
+  };
   const evaluations = items.map((item): Evaluation | Evaluated => {
     try {
-      return evaluationOf(deps, c, resolved(defaults, item));
+      return evaluationOf(deps, c, resolved(defaults, item), contextOf(item));
     } catch (error) {
       if (!(error instanceof ProblemError)) throw error;
       const context = { error: { status: 400, message: error.message, errors: error.faults } };
@@ -271,12 +291,31 @@ interface Evaluation {
   readonly isRouted: boolean;
 }
 
+/** The context of a question. A batch reads the one that its items share once. */
+interface ReadContext {
+  readonly read: Read<{ readonly context?: Context }>;
+  /** Everything in it that is not of the client. */
+  readonly free: JsonObject;
+  /** The same for the same client data. */
+  readonly key: string;
+}
+
+function readContext(context: Json | undefined): ReadContext {
+  const client = isObject(context) ? Object.entries(context).filter(([key]) => isOfClient(key)) : [];
+  const result = read(contextBody, { context });
+  return { read: result, free: freePart(result.value?.context), key: JSON.stringify(client) };
+}
+
 /** Throws the 400 problem that names every fault by its path. */
-function evaluationOf(deps: AppDeps, c: AppContext, body: JsonObject): Evaluation {
+function evaluationOf(deps: AppDeps, c: AppContext, body: JsonObject, context: ReadContext): Evaluation {
   const { engine } = deps.scopeOf(c);
-  const request = requestOf(validated(evaluationBody, body), deps, engine);
+  const entities = read(entitiesBody, body);
+  if (entities.faults !== null || context.read.faults !== null) {
+    throw invalid([...(entities.faults ?? []), ...(context.read.faults ?? [])]);
+  }
+  const request = requestOf(entities.value, context.read.value.context, context.free, deps, engine);
   const routed = requestsOfRoute(engine.rules(), request);
-  return { entity: entityOf(body), candidates: routed ?? [request], isRouted: routed !== null };
+  return { entity: entityOf(body, context), candidates: routed ?? [request], isRouted: routed !== null };
 }
 
 /**
@@ -286,14 +325,19 @@ function evaluationOf(deps: AppDeps, c: AppContext, body: JsonObject): Evaluatio
 function evaluator(deps: AppDeps, c: AppContext): (evaluation: Evaluation) => Promise<Evaluated> {
   const startedMs = deps.elapsedMs();
   const scope = deps.scopeOf(c);
-  const engine = { ...scope.engine, verifier: verifyingOnce(scope.engine.verifier) };
+  const { verifier, now } = scope.engine;
+  // The questions of one request may be about several subjects and share a token.
+  const engine = {
+    ...scope.engine,
+    verifier: verifier === null ? null : { ...verifier, verify: verifiedOnce(verifier, now()) },
+  };
   const rules = engine.rules();
   const assessments = new Map<string, Promise<Assessment>>();
   const settle = settlement(engine);
-  return async ({ entity, candidates, isRouted }) => {
-    const assessing = assessments.get(entity) ?? assess(engine, candidates[0]);
+  return async ({ entity, candidates: [first, ...others], isRouted }) => {
+    const assessing = assessments.get(entity) ?? assess(engine, first);
     assessments.set(entity, assessing);
-    const checked = await settle(judgeStrictest(rules, await assessing, candidates));
+    const checked = await settle(judgeStrictest(rules, await assessing, first, others));
     const requestId = c.get('requestId');
     const caller = c.get('caller');
     const latencyMs = deps.elapsedMs() - startedMs;
@@ -303,26 +347,14 @@ function evaluator(deps: AppDeps, c: AppContext): (evaluation: Evaluation) => Pr
   };
 }
 
-/** Verifies each distinct token once: the questions of one request may be about several subjects and share a token. */
-function verifyingOnce(verifier: ProofVerifier | null): ProofVerifier | null {
-  if (verifier === null) return null;
-  const verdicts = new Map<string, Promise<ProofVerdict>>();
-  return {
-    ...verifier,
-    verify(token, nowMs) {
-      const verdict = verdicts.get(token) ?? verifier.verify(token, nowMs);
-      verdicts.set(token, verdict);
-      return verdict;
-    },
-  };
-}
-
 /**
  * Type and id of the subject are under `subject.properties` too, and no property replaces them; the properties of the action are
  * under `context.action`.
  */
 function requestOf(
-  { subject, action, resource, context }: EvaluationBody,
+  { subject, action, resource }: Entities,
+  context: Context,
+  free: JsonObject,
   { trust }: AppDeps,
   { now, verifier }: Engine,
 ): CheckRequest {
@@ -337,7 +369,7 @@ function requestOf(
     proof: proofOf(step_up_token),
     resource: { type: resource.type, id: resource.id, properties: freeOf(resource.properties) },
     subjectProperties: { ...freeOf(subject.properties), type: subject.type, id: subject.id },
-    context: { ...freeOf(freePart(context)), ...(action.properties != null && { action: freeOf(action.properties) }) },
+    context: { ...free, ...(action.properties != null && { action: freeOf(action.properties) }) },
     dryRun: dry_run ?? false,
   };
 }
@@ -346,15 +378,14 @@ function isOfClient(key: string): boolean {
   return Object.hasOwn(clientContext, key);
 }
 
-function freePart(context: EvaluationBody['context']): { readonly [key: string]: unknown } {
-  return Object.fromEntries(Object.entries(context ?? {}).filter(([key]) => !isOfClient(key)));
+function freePart(context: Context): JsonObject {
+  return freeOf(Object.fromEntries(Object.entries(context ?? {}).filter(([key]) => !isOfClient(key))));
 }
 
 /** All of a question but what it is judged by alone. */
-function entityOf({ subject, context }: JsonObject): string {
+function entityOf({ subject }: JsonObject, { key }: ReadContext): string {
   const { type, id } = isObject(subject) ? subject : {};
-  const client = isObject(context) ? Object.entries(context).filter(([key]) => isOfClient(key)) : [];
-  return JSON.stringify([type, id, client]);
+  return JSON.stringify([type, id, key]);
 }
 
 /**

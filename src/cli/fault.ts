@@ -10,13 +10,13 @@ export async function orCliError<T>(work: () => Promise<T> | T, expected: (error
   try {
     return await work();
   } catch (error) {
-    if (error instanceof Error && expected(error)) throw new CliError(messageOf(error), { cause: error });
+    if (error instanceof Error && expected(error)) throw new CliError(messageWithFaults(error), { cause: error });
     throw error;
   }
 }
 
 /** HTTP answers list faults next to a short message; here the message must contain them. */
-function messageOf(error: Error): string {
+function messageWithFaults(error: Error): string {
   if (!(error instanceof ProblemError) || error.faults.length === 0) return error.message;
   return error.faults.map(({ path, message }) => `${path}: ${message}`).join('\n');
 }

@@ -39,7 +39,7 @@ export function plainRequest({ method, path }: GuardedRoute): RawRequest {
   return { method, target: path, headers: [], body: '' };
 }
 
-/** All odd requests for one route; at most {@link MOST_ODD_REQUESTS}. */
+/** All odd requests for one route; at most {@link MAX_ODD_REQUESTS}. */
 export function oddRequests(route: GuardedRoute, means: ProbeMeans): readonly OddRequest[] {
   return [
     ...oddPaths(route),
@@ -50,7 +50,7 @@ export function oddRequests(route: GuardedRoute, means: ProbeMeans): readonly Od
   ];
 }
 
-export const MOST_ODD_REQUESTS = 64;
+export const MAX_ODD_REQUESTS = 64;
 
 function oddPaths({ method, path }: GuardedRoute): OddRequest[] {
   const [, first = ''] = path.split('/');

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Address } from '../model/address.ts';
+import { MAX_ACCURACY_KM } from '../model/geo.ts';
 import { EVENT_TYPES } from '../model/request.ts';
 import { MAX_SUBJECT_LENGTH, normaliseSubject } from '../model/subject.ts';
 import { isUnixPeer, parseAddress, parsePeer } from '../net/ip.ts';
@@ -12,12 +13,9 @@ import {
   MAX_DEVICE_TOKEN_LENGTH,
   MAX_FREE_NESTING,
   MAX_LINE_LENGTH,
+  MAX_POSSESSION_LENGTH,
   MAX_SUBJECT_TYPE_LENGTH,
-  MAX_TOKEN_LENGTH,
 } from './limits.ts';
-
-/** Half the circumference of the Earth in km: no radius is larger. */
-const MAX_ACCURACY_KM = 20_038;
 
 const NO_CONTROLS = /^\P{Cc}*$/u;
 
@@ -63,8 +61,8 @@ export const whichSubject = {
     ),
 };
 
-/** A compact JWT of any issuer. */
-export const tokenField = z.string().min(1).max(MAX_TOKEN_LENGTH);
+/** A compact JWT of any issuer. Its length is the end user's, so that one that is too long is a refused proof, not a bad body. */
+export const tokenField = z.string().min(1);
 export const stepUpToken = tokenField
   .nullish()
   .describe('Token of a step-up, by an issuer of STEP_UP_ISSUERS; a valid one turns a step-up into allow.');
@@ -104,6 +102,16 @@ const device = z.strictObject({
     .max(MAX_DEVICE_TOKEN_LENGTH)
     .nullish()
     .describe('The `device.token` of an earlier answer; it makes the device trusted.'),
+  key_proof: z
+    .strictObject({
+      jws: z.string().min(1).max(MAX_POSSESSION_LENGTH).describe('The `X-Stepgate-Device-Proof` of the client.'),
+      method: line(32).describe('Method of the request that it came with.'),
+      path: z.string().min(1).max(16_384).describe('Path of that request, with or without its query.'),
+    })
+    .nullish()
+    .describe(
+      'Proof of possession of the key that the client made for this device; a device that is bound to it is trusted with it alone.',
+    ),
   confidence: z.number().min(0).max(1).nullish().describe('Confidence in the fingerprint, from its collector.'),
   bot: z.boolean().nullish().describe('Whether the collector saw marks of automation.'),
   components: z

@@ -4,6 +4,9 @@ import { MAX_DEVICE_TOKEN_LENGTH } from './limits.ts';
 /** Header with a step-up token, in lower case. */
 export const STEP_UP_HEADER = 'x-step-up-token';
 
+/** Header with the proof of possession of the page's key, in lower case. */
+export const DEVICE_PROOF_HEADER = 'x-stepgate-device-proof';
+
 /** Reads one header of a request; null when it is absent or empty. */
 export type ReadHeader = (name: string) => string | null;
 
@@ -22,8 +25,8 @@ export function bearerOf(authorization: string | null): string | null {
   return /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i.exec(authorization ?? '')?.[1] ?? null;
 }
 
-/** The token of the device cookie; null if there is none, or one that is too long to be a token. */
-export function deviceTokenOf(cookies: string | null): string | null {
+/** The token of the device cookie among the segments of the header; null if there is none, or one that is too long to be a token. */
+export function deviceTokenOf(cookies: readonly string[]): string | null {
   const token = cookieValue(cookies, DEVICE_COOKIE);
   return token !== null && token.length <= MAX_DEVICE_TOKEN_LENGTH ? token : null;
 }

@@ -11,8 +11,8 @@ export const MAX_SUBJECT_TYPE_LENGTH = 256;
 export const MAX_COMPONENTS = 64;
 export const MAX_COMPONENT_NAME_LENGTH = 64;
 export const MAX_COMPONENT_LENGTH = 1024;
+/** Longest proof of possession, in characters; a longer one is rejected as malformed. */
+export const MAX_POSSESSION_LENGTH = 4096;
 export const MAX_DEVICE_TOKEN_LENGTH = 8192;
-/** Longest step-up or session token. */
-export const MAX_TOKEN_LENGTH = 16_384;
 /** Longest text of an IP address. */
 export const MAX_ADDRESS_LENGTH = 64;

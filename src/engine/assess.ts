@@ -1,12 +1,10 @@
 import type { Baseline } from '../model/baseline.ts';
 import type { Degradation } from '../model/decision.ts';
-import { whyPlaceless } from '../model/placeless.ts';
 import type { ProofTerms, ProofVerdict } from '../model/proof.ts';
 import type { CheckRequest } from '../model/request.ts';
-import { normaliseSubject } from '../model/subject.ts';
 import { type Measurements, measureAll } from '../signals/index.ts';
 import type { DeviceMatch, Observation } from '../signals/signal.ts';
-import { termsFor, verifyProof } from '../step-up/settle-proof.ts';
+import { termsFor, verifyProof } from '../step-up/apply-proof.ts';
 import type { Attempt, History, Stored } from '../store/store.ts';
 import { matchDevice } from './device-match.ts';
 import type { Engine } from './engine.ts';
@@ -67,10 +65,10 @@ async function askStore(
 }
 
 function attemptOf(observation: Observation): Attempt {
-  const { request, located, keys } = observation;
+  const { request, located, placeless, keys } = observation;
   // The place of someone who acts for the subject says nothing about the subject.
   const isInPerson = request.actor === null;
-  const isPlaced = isInPerson && located.known && whyPlaceless(observation) === null;
+  const isPlaced = isInPerson && located.known && placeless === null;
   return {
     atMs: request.occurredAtMs,
     write: !request.dryRun,
@@ -87,10 +85,7 @@ function attemptOf(observation: Observation): Attempt {
 
 async function verdictOn(engine: Engine, { proof: sent }: CheckRequest, nowMs: number): Promise<ProofVerdict | null> {
   if (sent === null) return null;
-  const verdict = 'verdict' in sent ? sent.verdict : await verifyProof(engine.verifier, sent.token, nowMs);
-  if (!verdict.valid) return verdict;
-  const subject = normaliseSubject(verdict.proof.subject);
-  return subject === null ? verdict : { valid: true, proof: { ...verdict.proof, subject } };
+  return 'verdict' in sent ? sent.verdict : verifyProof(engine.verifier, sent.token, nowMs);
 }
 
 function degradations({ signals }: Measurements): Degradation[] {

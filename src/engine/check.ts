@@ -15,10 +15,12 @@ import { type Checked, settlement } from './settle.ts';
 export async function check(
   engine: Engine,
   request: CheckRequest,
-  others: readonly CheckRequest[] = [],
+  others: readonly CheckRequest[] = NONE,
 ): Promise<Checked> {
   const rules = engine.rules();
   const assessment = await assess(engine, request);
-  const judgement = judgeStrictest(rules, assessment, [request, ...others]);
+  const judgement = judgeStrictest(rules, assessment, request, others);
   return settlement(engine)(judgement);
 }
+
+const NONE: readonly CheckRequest[] = [];

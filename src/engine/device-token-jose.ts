@@ -4,7 +4,7 @@ import * as z from 'zod';
 import {
   type DeviceTokens,
   type DeviceTokenVerdict,
-  MOST_OTHER_HOLDERS,
+  MAX_OTHER_HOLDERS,
   type TokenHolder,
 } from '../model/device-token.ts';
 
@@ -12,7 +12,7 @@ import {
 const LEAST_SECRET_BYTES = 32;
 
 /** No token of ours is longer; a longer text is not read. */
-const LONGEST_TOKEN = 1024;
+const MAX_OWN_TOKEN_LENGTH = 1024;
 
 const ALGORITHM = 'HS256';
 const TYPE = 'stepgate-device+jwt';
@@ -53,7 +53,7 @@ export function deviceTokens({ secrets }: { readonly secrets: readonly Uint8Arra
 
   return {
     async verify(token, nowMs) {
-      if (token.length > LONGEST_TOKEN) return { state: 'invalid', why: 'malformed' };
+      if (token.length > MAX_OWN_TOKEN_LENGTH) return { state: 'invalid', why: 'malformed' };
       const before = genuine.get(token);
       if (before !== undefined) {
         return before.expiresAt > nowMs / 1000 ? before : { state: 'invalid', why: 'expired' };
@@ -121,7 +121,7 @@ type WrittenHolder = readonly [subject: string, issuedAt: number, expiresAt: num
 
 const writtenHolders = z
   .array(z.tuple([z.string(), z.int(), z.int()]))
-  .max(MOST_OTHER_HOLDERS)
+  .max(MAX_OTHER_HOLDERS)
   .transform((list) => list.map(([subject, issuedAt, expiresAt]): TokenHolder => ({ subject, issuedAt, expiresAt })));
 
 function written({ subject, issuedAt, expiresAt }: TokenHolder): WrittenHolder {

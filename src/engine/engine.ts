@@ -1,5 +1,6 @@
 import type { DeviceTokens } from '../model/device-token.ts';
 import type { GeoSource } from '../model/geo.ts';
+import type { PossessionVerifier } from '../model/possession.ts';
 import type { ProofVerifier } from '../model/proof.ts';
 import type { Reputation } from '../model/reputation.ts';
 import type { RuleSet } from '../rules/ruleset.ts';
@@ -16,6 +17,7 @@ export interface Engine {
   /** The live lists. */
   readonly reputation: () => Reputation;
   readonly deviceTokens: DeviceTokens;
+  readonly possession: PossessionVerifier;
   /** Null when no issuer is configured: a proof is then refused as `no_issuer`. */
   readonly verifier: ProofVerifier | null;
   readonly pseudonym: Pseudonymize;

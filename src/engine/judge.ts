@@ -10,7 +10,7 @@ import {
 import type { Facts, MeasuredFacts } from '../model/facts.ts';
 import type { CheckRequest, Credential } from '../model/request.ts';
 import type { ActionPolicy, RuleSet } from '../rules/ruleset.ts';
-import { type AppliedProof, applyProof } from '../step-up/settle-proof.ts';
+import { type AppliedProof, applyProof } from '../step-up/apply-proof.ts';
 import type { Assessment } from './assess.ts';
 
 /** What the rules and the proof made of a request, before anything is spent. */
@@ -85,14 +85,16 @@ function factsUnder(request: CheckRequest, { observation, measurements }: Assess
 export function judgeStrictest(
   rules: RuleSet,
   assessment: Assessment,
-  [first, ...others]: readonly [CheckRequest, ...CheckRequest[]],
+  first: CheckRequest,
+  others: readonly CheckRequest[],
 ): Judgement {
-  return others
-    .map((request) => judge(rules, assessment, request))
-    .reduce(
-      (strictest, other) => (rankOf(other) > rankOf(strictest) ? other : strictest),
-      judge(rules, assessment, first),
-    );
+  return others.reduce(
+    (strictest, request) => {
+      const other = judge(rules, assessment, request);
+      return rankOf(other) > rankOf(strictest) ? other : strictest;
+    },
+    judge(rules, assessment, first),
+  );
 }
 
 function rankOf({ demanded, stepUp }: Judgement): number {

@@ -1,4 +1,5 @@
 import { type Baseline, grantTrust, learnSighting, withoutFuture } from '../model/baseline.ts';
+import { keyHash } from '../model/device-key.ts';
 import { othersOn } from '../model/device-token.ts';
 import type { Proof } from '../model/proof.ts';
 import type { DeviceMatch, Observation } from '../signals/signal.ts';
@@ -35,6 +36,10 @@ export interface NamedDevice {
    */
   readonly token: string | null;
   readonly expiresAtMs: number | null;
+  /**
+   * Hash of the page's key that the device is bound to with the fresh token; null for none, undefined if that stays as it is.
+   */
+  readonly pageKey?: string | null | undefined;
 }
 
 /**
@@ -56,14 +61,26 @@ export async function nameDevice(
   const life = (trustDays ?? 0) * 86_400;
   // A step-up confirms the traits shown with it, so that the device is not asked again.
   const isHeld = state === 'trusted' || (state === 'unconfirmed' && !showsTraits);
-  const isFresh = isHeld && (device?.trustedUntil ?? 0) - issuedAt > life / 2;
+  const key = pageKeyOf(observation);
+  const binds =
+    key !== null && !(device?.keys ?? []).some(({ kind, hash }) => kind === 'page' && hash === keyHash(key));
+  const isFresh = isHeld && !binds && (device?.trustedUntil ?? 0) - issuedAt > life / 2;
   if (trustDays === null || isFresh) return { id, proven, token: null, expiresAtMs: null };
   const expiresAt = issuedAt + life;
   const others = othersOn(observation.deviceToken, id, keys.subject, issuedAt);
   const subject = keys.subject;
-  const jkt = observation.deviceToken.state === 'genuine' ? observation.deviceToken.jkt : null;
+  const { deviceToken } = observation;
+  // A page that shows traits and no key cannot show one; what shows neither, such as a page load, may still have it.
+  const before = deviceToken.state === 'genuine' && deviceToken.device === id ? deviceToken.jkt : null;
+  const jkt = key ?? (showsTraits ? null : before);
+  const pageKey = key === null && !showsTraits ? undefined : key && keyHash(key);
   const token = await engine.deviceTokens.issue({ device: id, subject, issuedAt, expiresAt, others, jkt });
-  return { id, proven, token, expiresAtMs: expiresAt * 1000 };
+  return { id, proven, token, expiresAtMs: expiresAt * 1000, pageKey };
+}
+
+/** Thumbprint of the page's key whose possession was proven. */
+function pageKeyOf({ provenKeys }: Observation): string | null {
+  return provenKeys.find(({ kind }) => kind === 'page')?.thumbprint ?? null;
 }
 
 /**
@@ -94,7 +111,8 @@ export async function learnGranted(
     const before = stored && withoutFuture(stored, Math.floor(nowMs / 1000) - 1);
     const sighted = sighting ? learnSighting(before, lesson) : before;
     if (until === null || lesson.device === null) return sighted;
-    return grantTrust(sighted, { at: Math.floor(nowMs / 1000), until, provenAt: proven, device: lesson.device });
+    const at = Math.floor(nowMs / 1000);
+    return grantTrust(sighted, { at, until, provenAt: proven, device: lesson.device, pageKey: device?.pageKey });
   };
   await engine.store.updateBaseline(keys.subject, learn, baseline);
 }

@@ -1,6 +1,5 @@
 import type { Lesson } from '../model/baseline.ts';
 import { COARSE_ACCURACY_KM } from '../model/geo.ts';
-import { whyPlaceless } from '../model/placeless.ts';
 import { clientFamily } from '../signals/client.ts';
 import { familiarValues } from '../signals/familiarity.ts';
 import type { Observation } from '../signals/signal.ts';
@@ -16,8 +15,8 @@ export function lessonOf(
   observation: Observation,
   device: { readonly id: string; readonly proven: boolean; readonly hidesTraits?: boolean } | null,
 ): Lesson {
-  const { request, located, keys, client } = observation;
-  const meant = whyPlaceless(observation) === null;
+  const { request, located, placeless, keys, client } = observation;
+  const meant = placeless === null;
   const place = meant && located.known ? located.place : null;
   return {
     at: Math.floor(request.occurredAtMs / 1000),

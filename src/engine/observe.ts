@@ -1,7 +1,16 @@
 import { type Located, whyUnlocatable } from '../model/geo.ts';
 import { CANVAS_CONSTANTS } from '../model/placeholder.ts';
-import type { CheckRequest } from '../model/request.ts';
-import { whyNobodys } from '../net/ip.ts';
+import { whyPlaceless } from '../model/placeless.ts';
+import {
+  endsInPath,
+  judgePossession,
+  type PossessionVerdict,
+  pathOf,
+  type SentPossession,
+  tokenHash,
+} from '../model/possession.ts';
+import type { CheckRequest, DeviceClaim } from '../model/request.ts';
+import { type Nobodys, whyNobodys } from '../net/ip.ts';
 import { clientTraits } from '../signals/client.ts';
 import type { Observation } from '../signals/signal.ts';
 import { subjectPseudonym } from '../store/keys.ts';
@@ -15,23 +24,29 @@ import type { Engine } from './engine.ts';
  */
 export async function observe(engine: Engine, request: CheckRequest, nowMs: number): Promise<Observation> {
   const { device } = request;
-  const address = request.address !== null && whyNobodys(request.address) === null ? request.address : null;
+  const nobodys = request.address === null ? null : whyNobodys(request.address);
+  const address = nobodys === null ? request.address : null;
   const reputation = engine.reputation();
   // Started first and together, so that the rest is computed while data is fetched.
-  const place = locate(engine, request);
-  const standing = address === null ? null : reputation.standing(address, nowMs);
+  const place = locate(engine, request, nobodys);
+  const standingSought = address === null ? null : reputation.standing(address, nowMs);
   const deviceToken =
     device?.token == null ? ({ state: 'absent' } as const) : await engine.deviceTokens.verify(device.token, nowMs);
+  const keyProof = device?.keyProof === undefined ? null : await judgedKeyProof(engine, device, device.keyProof, nowMs);
   const fingerprint = device?.fingerprint == null ? null : engine.pseudonym('fingerprint', device.fingerprint);
-  const listed = await standing;
+  const located = await place;
+  const standing = await standingSought;
   return {
     request,
     nowMs,
-    located: await place,
-    standing: listed,
+    nobodys,
+    located,
+    standing,
+    placeless: whyPlaceless({ request, standing }),
     client: request.userAgent === null ? null : clientTraits(request.userAgent),
     deviceToken,
-    provenKeys: [],
+    keyProof,
+    provenKeys: keyProof?.valid === true ? [{ kind: 'page', thumbprint: keyProof.claims.thumbprint }] : [],
     keys: {
       subject:
         request.subject === null
@@ -43,7 +58,7 @@ export async function observe(engine: Engine, request: CheckRequest, nowMs: numb
             }),
       address: address === null ? null : engine.pseudonym('address', address.counterKey),
       network: address === null ? null : engine.pseudonym('network', address.networkKey),
-      asn: listed?.asn == null ? null : engine.pseudonym('component', `asn=${listed.asn}`),
+      asn: standing?.asn == null ? null : engine.pseudonym('component', `asn=${standing.asn}`),
       session: request.session === null ? null : engine.pseudonym('session', request.session),
       fingerprint,
       components: pseudonymousComponents(engine, device?.components ?? {}),
@@ -54,14 +69,32 @@ export async function observe(engine: Engine, request: CheckRequest, nowMs: numb
   };
 }
 
+/**
+ * The page's proof, for this method and path. Its host is not compared: a browser keeps the key to one origin, and gateways cannot
+ * always know by which name they were asked.
+ */
+async function judgedKeyProof(
+  { possession }: Engine,
+  { token }: DeviceClaim,
+  { jws, method, target }: SentPossession,
+  nowMs: number,
+): Promise<PossessionVerdict> {
+  const path = target === null ? null : pathOf(target);
+  const isUrl = ({ pathname }: URL): boolean => path !== null && endsInPath(pathname, path);
+  const judged = judgePossession(await possession.verify(jws, 'device'), method, isUrl, nowMs);
+  // The page cannot read a device token in an HttpOnly cookie, so its proof may be silent about it.
+  if (!judged.valid || judged.claims.ath === null) return judged;
+  return token !== null && judged.claims.ath === (await tokenHash(token)) ? judged : { valid: false, why: 'token' };
+}
+
 /** The bad end of a request, as the store counts it. */
 export function outcomeOf({ request, keys }: Observation, kind: Outcome['kind']): Outcome {
   return { kind, atMs: request.occurredAtMs, keys };
 }
 
 /** If the address identifies no client, a place that the caller looked up by it means nothing. */
-function locate(engine: Engine, { address, place }: CheckRequest): Located | Promise<Located> {
-  if (address !== null && whyNobodys(address) !== null) {
+function locate(engine: Engine, { address, place }: CheckRequest, nobodys: Nobodys | null): Located | Promise<Located> {
+  if (address !== null && nobodys !== null) {
     return { known: false, why: whyUnlocatable(address) ?? 'no_address' };
   }
   if (place !== null) return { known: true, place };

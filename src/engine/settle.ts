@@ -4,7 +4,7 @@ import type { ProofError, ProofVerdict } from '../model/proof.ts';
 import type { CheckRequest } from '../model/request.ts';
 import type { ActionPolicy } from '../rules/ruleset.ts';
 import type { Observation } from '../signals/signal.ts';
-import { settleProof } from '../step-up/settle-proof.ts';
+import { settleProof } from '../step-up/apply-proof.ts';
 import { type SpentTogether, spend, wasSentTwice } from '../step-up/spend.ts';
 import type { Outcome, Pseudonym } from '../store/store.ts';
 import type { Assessment } from './assess.ts';

@@ -5,7 +5,8 @@ import { queryPairs } from './query.ts';
 export interface SentCredentials {
   /** All lines of `Authorization`, joined by commas; null without one. */
   readonly authorization: string | null;
-  readonly cookie: string | null;
+  /** What `Cookie` holds between its semicolons; none without one. */
+  readonly cookies: readonly string[];
   /** Number of `Cookie` lines; 1 if the runtime joins them. */
   readonly cookieLines: number;
   /** Target of the original request, as it was sent. */
@@ -80,11 +81,10 @@ function readQuery(target: string): ReadCredentials {
  * Cookie parsers differ on quotes, escapes, separators, blanks, case and repeated names. So the name may appear only
  * where all of them find it: between semicolons, before one bare token.
  */
-function readSessionCookie({ cookie, cookieLines }: SentCredentials, name: string): ReadCredentials {
-  if (cookie === null) return NOTHING;
+function readSessionCookie({ cookies, cookieLines }: SentCredentials, name: string): ReadCredentials {
   const values = new Set<string>();
   const wanted = lenientName(name);
-  for (const segment of cookie.split(';')) {
+  for (const segment of cookies) {
     const value = bareValue(segment, name);
     if (value !== null) values.add(value);
     else if (isChunk(segment, wanted)) return unread('cookie_chunked');

@@ -1,6 +1,6 @@
 import { challengeOf } from '../contract/answer.ts';
 import { isNavigation, type ReadHeader } from '../contract/client-headers.ts';
-import { deviceCookie } from '../contract/cookies.ts';
+import { cookieSegments, deviceCookie } from '../contract/cookies.ts';
 import { stepUpLocation } from '../contract/step-up-page.ts';
 import { check } from '../engine/check.ts';
 import type { Checked } from '../engine/settle.ts';
@@ -15,6 +15,7 @@ import type { Decision } from '../model/decision.ts';
 import { stackOf } from '../model/error-text.ts';
 import { awaitsKeys } from '../model/proof.ts';
 import type { CheckRequest } from '../model/request.ts';
+import { addressHeaders } from '../net/client-ip.ts';
 import { type Connection, connectionOf, headerLines } from '../net/connection.ts';
 import { invalidToken } from '../step-up/challenge.ts';
 import { candidatesOf, requestsOf } from './candidates.ts';
@@ -155,12 +156,16 @@ async function decide(
   const candidates = candidatesOf(rules, method, paths.readings);
   if (candidates === null) return refused('path_ambiguous', requestId);
 
-  const origin = hookOrigin(connection.peer, c.req.header(), deps.trust);
+  const origin = hookOrigin(
+    connection.peer,
+    addressHeaders((name) => c.req.header(name)),
+    deps.trust,
+  );
   if (origin.noAddress === 'no_trusted_hop') warnOnce('no_trusted_hop');
   const [path = '/'] = paths.readings;
   const sent = {
     authorization: header('authorization'),
-    cookie: header('cookie'),
+    cookies: cookieSegments(header('cookie')),
     cookieLines: headerLines(c, 'cookie'),
     target: call.target,
   };

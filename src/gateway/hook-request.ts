@@ -1,18 +1,20 @@
-import { deviceTokenOf, type ReadHeader, STEP_UP_HEADER } from '../contract/client-headers.ts';
+import { DEVICE_PROOF_HEADER, deviceTokenOf, type ReadHeader, STEP_UP_HEADER } from '../contract/client-headers.ts';
 import { cookieValue, STEP_UP_COOKIE } from '../contract/cookies.ts';
 import { DEVICE_HEADER } from '../contract/device-header.ts';
-import { MAX_TOKEN_LENGTH, MAX_USER_AGENT_LENGTH } from '../contract/limits.ts';
+import { MAX_USER_AGENT_LENGTH } from '../contract/limits.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { GatewaySettings } from '../http/deps.ts';
 import { deviceShown } from '../http/device-shown.ts';
 import { type AddressTrust, deriveOrigin, type Origin } from '../http/wire.ts';
+import type { SentPossession } from '../model/possession.ts';
 import { awaitsKeys, type Proof, type ProofError, type ProofVerdict } from '../model/proof.ts';
 import type { CheckRequest, Credential } from '../model/request.ts';
 import { DEFAULT_SPACE, normaliseSubject, USER_TYPE } from '../model/subject.ts';
+import type { ForwardedRequest } from '../net/client-ip.ts';
 import type { Connection } from '../net/connection.ts';
 import { parsePeer } from '../net/ip.ts';
 import { normaliseMethod } from '../rules/route-table.ts';
-import { verifyProof } from '../step-up/settle-proof.ts';
+import { type VerifyOnce, verifiedOnce } from '../step-up/apply-proof.ts';
 import { hasQueryToken, type ReadCredentials, readCredentials, type SentCredentials } from './credentials.ts';
 import { namesOtherMethod } from './method-override.ts';
 
@@ -102,10 +104,8 @@ export async function hookCheckRequest(
   gateway: Pick<GatewaySettings, 'sessionCookie'>,
 ): Promise<Omit<CheckRequest, 'action'>> {
   const nowMs = engine.now();
-  const verdictOn = verdicts(engine, nowMs);
-  const offered = [header(STEP_UP_HEADER), cookieValue(sent.cookie, STEP_UP_COOKIE)]
-    .filter((token) => token !== null)
-    .map((token) => token.slice(0, MAX_TOKEN_LENGTH));
+  const verdictOn = verifiedOnce(engine.verifier, nowMs);
+  const offered = [header(STEP_UP_HEADER), cookieValue(sent.cookies, STEP_UP_COOKIE)].filter((token) => token !== null);
   const [{ credential, session, actor, pending }, proofs] = await Promise.all([
     judgedSession(readCredentials(sent, gateway.sessionCookie), verdictOn),
     Promise.all(offered.map(verdictOn)),
@@ -121,7 +121,11 @@ export async function hookCheckRequest(
     credential,
     actor,
     userAgent: header('user-agent')?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
-    device: deviceShown(deviceTokenOf(sent.cookie), header(DEVICE_HEADER)),
+    device: deviceShown(
+      deviceTokenOf(sent.cookies),
+      header(DEVICE_HEADER),
+      sentPossession(header(DEVICE_PROOF_HEADER), call.method, sent.target),
+    ),
     place: null,
     proof: verdict === null ? null : { verdict },
     resource: {
@@ -140,11 +144,15 @@ export async function hookCheckRequest(
   };
 }
 
+function sentPossession(jws: string | null, method: string | null, target: string): SentPossession | null {
+  return jws === null ? null : { jws, method, target };
+}
+
 /**
  * The end user's address. The connection's peer is the gateway, never the user: if it is not trusted, its headers mean
  * nothing and the address is unknown.
  */
-export function hookOrigin(peer: string | null, headers: { [name: string]: string }, trust: AddressTrust): Origin {
+export function hookOrigin(peer: string | null, headers: ForwardedRequest['headers'], trust: AddressTrust): Origin {
   const origin = deriveOrigin(peer, headers, trust);
   const gateway = peer === null ? null : parsePeer(peer);
   if (origin.address === null || origin.address.text !== gateway?.text) return origin;
@@ -161,18 +169,6 @@ interface Refused {
   readonly error: ProofError;
 }
 
-type VerdictOn = (token: string) => Promise<ProofVerdict>;
-
-/** Verifies each distinct token once for one call. */
-function verdicts({ verifier }: Engine, nowMs: number): VerdictOn {
-  const known = new Map<string, Promise<ProofVerdict>>();
-  return (token) => {
-    const verdict = known.get(token) ?? verifyProof(verifier, token, nowMs);
-    known.set(token, verdict);
-    return verdict;
-  };
-}
-
 interface JudgedSession {
   readonly credential: Credential;
   /** What the token shows; set if the credential is accepted. */
@@ -187,7 +183,7 @@ interface JudgedSession {
  * Every token that an origin may take for the session must be accepted and name one subject; otherwise someone else
  * might be judged.
  */
-async function judgedSession(read: ReadCredentials, verdictOn: VerdictOn): Promise<JudgedSession> {
+async function judgedSession(read: ReadCredentials, verdictOn: VerifyOnce): Promise<JudgedSession> {
   const without = (
     state: Credential['state'],
     code: string | null,

@@ -10,9 +10,16 @@ import type { JsonObject } from '../model/facts.ts';
 import type { Place } from '../model/geo.ts';
 import { issuePath, issueText } from '../model/issue.ts';
 import { withoutPlaceholders } from '../model/placeholder.ts';
+import type { SentPossession } from '../model/possession.ts';
 import type { CheckRequest, DeviceClaim, NoAddress, SentProof, SubjectEvent } from '../model/request.ts';
 import { DEFAULT_SPACE, impliedSpace, type NamedSubject, USER_TYPE } from '../model/subject.ts';
-import { type ClientAddressHeader, clientAddress, isTrustedAddress, type TrustedProxies } from '../net/client-ip.ts';
+import {
+  type ClientAddressHeader,
+  clientAddress,
+  type ForwardedRequest,
+  isTrustedAddress,
+  type TrustedProxies,
+} from '../net/client-ip.ts';
 import { ANYBODY, type ShownToken } from '../step-up/present.ts';
 import { statedRequirement } from '../step-up/requirement.ts';
 import { deviceShown } from './device-shown.ts';
@@ -35,15 +42,13 @@ export type Origin =
   | { readonly address: Address; readonly noAddress: null }
   | { readonly address: null; readonly noAddress: NoAddress };
 
-/** The client's address by the connection's peer and the forwarding headers; header names in any case. */
-export function deriveOrigin(peer: string | null, headers: SentHeaders, trust: AddressTrust): Origin {
-  const { trusted, declared } = trust;
-  const client = clientAddress({
-    peer,
-    headers: lowerCased(headers),
-    trusted,
-    ...(declared !== null && { declared }),
-  });
+/** The client's address by the connection's peer and the forwarding headers. */
+export function deriveOrigin(
+  peer: string | null,
+  headers: ForwardedRequest['headers'],
+  { trusted, declared }: AddressTrust,
+): Origin {
+  const client = clientAddress({ peer, headers, trusted, ...(declared !== null && { declared }) });
   return client.address === null
     ? { address: null, noAddress: client.why }
     : { address: client.address, noAddress: null };
@@ -52,7 +57,7 @@ export function deriveOrigin(peer: string | null, headers: SentHeaders, trust: A
 /**
  * Headers of a request as a gateway passes them: several lines of a header as a list, or under names in different case.
  */
-export interface SentHeaders {
+interface SentHeaders {
   readonly [name: string]: string | readonly string[];
 }
 
@@ -130,9 +135,22 @@ function spaceShown(
 
 /** Holds a body to its schema. Throws the 400 problem that names every fault by its path. */
 export function validated<T extends z.ZodType>(schema: T, body: unknown): z.output<T> {
+  const result = read(schema, body);
+  if (result.faults !== null) throw invalid(result.faults);
+  return result.value;
+}
+
+/** A text of the wire by its schema: its value, or every fault by its path. */
+export type Read<T> =
+  | { readonly faults: null; readonly value: T }
+  | { readonly faults: readonly Fault[]; readonly value: null };
+
+/** Reads a part of a body by its schema. */
+export function read<T extends z.ZodType>(schema: T, body: unknown): Read<z.output<T>> {
   const result = schema.safeParse(body, { reportInput: true });
-  if (result.success) return result.data;
-  throw invalid(result.error.issues.flatMap(faultsOf));
+  return result.success
+    ? { faults: null, value: result.data }
+    : { faults: result.error.issues.flatMap(faultsOf), value: null };
 }
 
 /** The spaces that a caller may name: those of the issuers, or the default one without issuers. */
@@ -178,23 +196,24 @@ export function subjectOf(
 
 /** Where a request came from. Throws the 400 problem about an impossible time. */
 export function originOf(wire: OriginBody, { nowMs, trust, at }: WireContext) {
+  const headers = wire.headers == null ? null : lowerCased(wire.headers);
   return {
-    ...addressOf(wire, trust),
+    ...addressOf(wire, headers, trust),
     session: wire.session ?? null,
     userAgent: wire.user_agent?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
-    device: deviceOf(wire),
+    device: deviceOf(wire, headers?.[DEVICE_HEADER] || null),
     place: placeOf(wire.geo),
     occurredAtMs: momentOf(wire.occurred_at, nowMs, at),
   };
 }
 
-function addressOf(wire: OriginBody, trust: AddressTrust): Origin {
+function addressOf(wire: OriginBody, headers: ForwardedRequest['headers'] | null, trust: AddressTrust): Origin {
   if (wire.ip != null) {
     const isProxys = isTrustedAddress(trust.trusted, wire.ip);
     return isProxys ? { address: null, noAddress: 'no_trusted_hop' } : { address: wire.ip, noAddress: null };
   }
-  if (wire.peer_ip == null && wire.headers == null) return { address: null, noAddress: 'absent' };
-  return deriveOrigin(wire.peer_ip ?? null, wire.headers ?? {}, trust);
+  if (wire.peer_ip == null && headers === null) return { address: null, noAddress: 'absent' };
+  return deriveOrigin(wire.peer_ip ?? null, headers ?? {}, trust);
 }
 
 function lowerCased(headers: SentHeaders): { readonly [name: string]: string } {
@@ -207,16 +226,22 @@ function lowerCased(headers: SentHeaders): { readonly [name: string]: string } {
 }
 
 /** Traits in the body take precedence; without them the client's header is read. */
-function deviceOf({ device, headers }: OriginBody): DeviceClaim | null {
+function deviceOf({ device }: OriginBody, header: string | null): DeviceClaim | null {
   const fingerprint = device?.fingerprint ?? null;
   const token = device?.token ?? null;
   const confidence = device?.confidence ?? null;
   const bot = device?.bot ?? null;
   const components = device?.components ?? {};
+  const keyProof = possessionOf(device?.key_proof);
   if (fingerprint === null && confidence === null && bot === null && Object.keys(components).length === 0) {
-    return deviceShown(token, lowerCased(headers ?? {})[DEVICE_HEADER] || null);
+    return deviceShown(token, header, keyProof);
   }
-  return withoutPlaceholders({ fingerprint, token, confidence, bot, components, malformed: false });
+  const claim = { fingerprint, token, confidence, bot, components, malformed: false };
+  return withoutPlaceholders(keyProof === null ? claim : { ...claim, keyProof });
+}
+
+function possessionOf(wire: NonNullable<OriginBody['device']>['key_proof']): SentPossession | null {
+  return wire == null ? null : { jws: wire.jws, method: wire.method, target: wire.path };
 }
 
 function placeOf(wire: OriginBody['geo']): Place | null {
@@ -243,7 +268,8 @@ export function freeOf(value: { readonly [key: string]: unknown } | null | undef
   return (value ?? {}) as JsonObject;
 }
 
-function invalid(faults: readonly Fault[]): ProblemError {
+/** The 400 problem that names these faults. */
+export function invalid(faults: readonly Fault[]): ProblemError {
   return new ProblemError('invalid_request', faultsInBrief(faults), { faults });
 }
 

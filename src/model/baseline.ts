@@ -1,4 +1,4 @@
-import type { DeviceKey } from './device-key.ts';
+import { type DeviceKey, withKey } from './device-key.ts';
 import { greatCircleKm } from './distance.ts';
 import {
   type Familiarity,
@@ -196,13 +196,16 @@ export interface TrustGrant {
   /** The second in which the subject proved itself. */
   readonly provenAt: Seconds;
   readonly device: DeviceLesson;
+  /** Hash of the page's key that the device is bound to from then on; null unbinds it, undefined leaves it as it is. */
+  readonly pageKey?: string | null | undefined;
 }
 
 /**
  * Makes a device trusted, remembering it when it is not yet known. The same object when trust was taken away in the second of
  * the proof or later: the grant was under way while that happened.
  */
-export function grantTrust(before: Baseline | null, { at, until, provenAt, device }: TrustGrant): Baseline {
+export function grantTrust(before: Baseline | null, grant: TrustGrant): Baseline {
+  const { at, until, provenAt, device, pageKey } = grant;
   const base = before ?? emptyBaseline(at);
   const revokedAt = base.devices.find(({ id }) => id === device.id)?.revokedAt ?? 0;
   if (provenAt <= Math.max(base.proofsNotBefore, revokedAt)) return base;
@@ -211,11 +214,20 @@ export function grantTrust(before: Baseline | null, { at, until, provenAt, devic
     ...base,
     devices: keepDevices(
       devices.map((known) =>
-        known.id === device.id ? { ...known, ...traitsOf(known, device), trustedUntil: until } : known,
+        known.id === device.id
+          ? { ...withPageKey(known, pageKey, at), ...traitsOf(known, device), trustedUntil: until }
+          : known,
       ),
       at,
     ),
   };
+}
+
+function withPageKey(known: KnownDevice, pageKey: string | null | undefined, at: Seconds): KnownDevice {
+  if (pageKey === undefined) return known;
+  const { keys: before = [], ...rest } = known;
+  const keys = withKey(before, 'page', pageKey === null ? null : { hash: pageKey, since: at });
+  return keys.length === 0 ? rest : { ...rest, keys };
 }
 
 /** The traits shown when trust was earned become the record; without any, the record stays. */

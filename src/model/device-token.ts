@@ -8,7 +8,7 @@ export interface TokenHolder {
 }
 
 /** Maximum number of other holders that a token keeps besides its subject. */
-export const MOST_OTHER_HOLDERS = 4;
+export const MAX_OTHER_HOLDERS = 4;
 
 /** What a presented device token proves. Trust itself is kept in the baseline; a token only names a device. */
 export type DeviceTokenVerdict =
@@ -58,6 +58,6 @@ export function othersOn(
   const { others, ...first } = presented;
   return [first, ...others]
     .filter((each) => each.subject !== subject && each.expiresAt > nowSeconds)
-    .slice(0, MOST_OTHER_HOLDERS)
+    .slice(0, MAX_OTHER_HOLDERS)
     .map(({ subject: other, issuedAt, expiresAt }) => ({ subject: other, issuedAt, expiresAt }));
 }

@@ -48,6 +48,9 @@ export interface LocalGeoSource extends GeoSource {
   locate(address: Address): Located;
 }
 
+/** Half the circumference of the Earth in km: no radius is larger. */
+export const MAX_ACCURACY_KM = 20_038;
+
 /** From this radius on, a place gives the country at best and is not used for travel. */
 export const COARSE_ACCURACY_KM = 200;
 

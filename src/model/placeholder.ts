@@ -7,7 +7,7 @@ import type { DeviceClaim } from './request.ts';
  */
 export function withoutPlaceholders(claim: DeviceClaim): DeviceClaim {
   if (claim.fingerprint !== null && isPlaceholder(claim.fingerprint)) {
-    return { fingerprint: null, token: claim.token, confidence: null, bot: null, components: {}, malformed: true };
+    return { ...claim, fingerprint: null, confidence: null, bot: null, components: {}, malformed: true };
   }
   const entries = Object.entries(claim.components);
   const telling = entries.filter(([name, value]) => !isEmptyComponent(name, value));

@@ -1,3 +1,6 @@
+/** Longest step-up or session token that is read, in characters; a longer one is refused as `too_large`, never cut. */
+export const MAX_TOKEN_LENGTH = 16_384;
+
 /** Evidence of a genuine, unexpired token. Whether it is enough is judged against a requirement. */
 export interface Proof {
   readonly issuer: string;

@@ -1,6 +1,7 @@
 import type { Address } from './address.ts';
 import type { JsonObject } from './facts.ts';
 import type { Place } from './geo.ts';
+import type { SentPossession } from './possession.ts';
 import type { ProofVerdict } from './proof.ts';
 import type { NamedSubject } from './subject.ts';
 
@@ -14,6 +15,8 @@ export interface DeviceClaim {
   readonly components: { readonly [name: string]: string };
   /** The claim was unreadable: everything but the token is dropped. */
   readonly malformed: boolean;
+  /** Proof of possession of the page's key. Absent: none was sent. */
+  readonly keyProof?: SentPossession;
 }
 
 /** Why a request carries no address. */

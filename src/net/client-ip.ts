@@ -20,6 +20,16 @@ export const CLIENT_ADDRESS_HEADERS = [
 ] as const;
 export type ClientAddressHeader = (typeof CLIENT_ADDRESS_HEADERS)[number];
 
+/** The headers from which an address can be derived, read from a request; an absent one is undefined. */
+export function addressHeaders(read: (name: string) => string | undefined): ForwardedRequest['headers'] {
+  const headers: { [name: string]: string } = {};
+  for (const name of CLIENT_ADDRESS_HEADERS) {
+    const value = read(name);
+    if (value !== undefined) headers[name] = value;
+  }
+  return headers;
+}
+
 /** What is known about the origin of a request. */
 export interface ForwardedRequest {
   /** Address of the connection's peer; null if the runtime does not provide it. */

@@ -45,6 +45,12 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
     labelNames: ['state'],
     registers,
   });
+  const keyProofs = new Counter({
+    name: 'stepgate_device_key_proofs_total',
+    help: 'Proofs of possession of a page’s key, by `valid` or `refused`; code says why.',
+    labelNames: ['state', 'code'],
+    registers,
+  });
   const credentials = new Counter({
     name: 'stepgate_session_credentials_total',
     help: 'Gateway calls by what came of their session token: `none`, `accepted`, `refused`, `unread`, `ambiguous`; code says why.',
@@ -129,6 +135,9 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
       latency.observe({ decision: result.decision }, seconds);
       const device = result.signals.device?.facts['device.state'];
       if (device !== undefined) devices.inc({ state: String(device) });
+      const keyProof = result.signals.device?.facts['device.key_proof'];
+      const fault = result.signals.device?.facts['device.key_proof_code'];
+      if (keyProof !== undefined) keyProofs.inc({ state: String(keyProof), code: String(fault ?? '') });
       const { 'session.credential': state, 'session.code': code } = result.signals.session?.facts ?? {};
       if (state !== undefined) credentials.inc({ state: String(state), code: String(code ?? '') });
       for (const { part } of result.degraded) degraded.inc({ part });

@@ -7,7 +7,7 @@ import { baselineOf, failureOf } from '../store/history.ts';
 import type { ClientTraits, DeviceMatch, Observation, Signal } from './signal.ts';
 
 /** User agents are hostile text: what lies beyond this many UTF-16 code units is not read. */
-const LONGEST_USER_AGENT = 512;
+const MAX_READ_LENGTH = 512;
 
 const BROWSERS = familiesByName(Bowser.BROWSER_MAP);
 const SYSTEMS = familiesByName(Bowser.OS_MAP);
@@ -18,7 +18,7 @@ const parsed = new LRUCache<string, ClientTraits>({ max: 2_000 });
 
 /** Browser and operating system families claimed by a user agent. Never throws. */
 export function clientTraits(userAgent: string): ClientTraits {
-  const text = userAgent.slice(0, LONGEST_USER_AGENT);
+  const text = userAgent.slice(0, MAX_READ_LENGTH);
   const before = parsed.get(text);
   if (before !== undefined) return before;
   const traits = parse(text);

@@ -1,5 +1,6 @@
 import { type Baseline, hasLiveTrust } from '../model/baseline.ts';
 import { type DraftFacts, daysBetween, failed, measured, unknown } from '../model/measurement.ts';
+import { POSSESSION_FAULTS } from '../model/possession.ts';
 import { baselineOf, failureOf } from '../store/history.ts';
 import { DEVICE_STATES, type DeviceMatch, type Observation, type Signal } from './signal.ts';
 
@@ -46,6 +47,12 @@ export const device: Signal = {
       meaning:
         'Whether possession of another key was proven than the one that the device is bound to; unknown if of none',
     },
+    'device.key_proof': {
+      type: 'string',
+      meaning: 'What became of the proof of possession of the page’s key; unknown if none was sent',
+      values: ['valid', 'refused'],
+    },
+    'device.key_proof_code': { type: 'string', meaning: 'Why that proof was refused', values: POSSESSION_FAULTS },
     'device.confidence': {
       type: 'number',
       unit: '1',
@@ -54,8 +61,15 @@ export const device: Signal = {
     'device.bot': { type: 'boolean', meaning: 'Whether the collector in the browser saw marks of automation' },
   },
   measure(observation, history, _proof, match) {
-    const { request, keys, deviceToken } = observation;
-    const claims = { 'device.confidence': request.device?.confidence, 'device.bot': request.device?.bot };
+    const { request, keys, deviceToken, keyProof } = observation;
+    const claims = {
+      'device.confidence': request.device?.confidence,
+      'device.bot': request.device?.bot,
+      ...(keyProof !== null && {
+        'device.key_proof': keyProof.valid ? 'valid' : 'refused',
+        'device.key_proof_code': keyProof.valid ? null : keyProof.why,
+      }),
+    };
     const counts = history.device?.state === 'read' && keys.device !== null ? history.device.value : null;
     const open = { ...claims, 'device.subjects_24h': counts?.subjects24h };
     if (keys.subject === null) return unknown('no_subject', open);

@@ -9,7 +9,6 @@ import {
   type PartFamiliarity,
 } from '../model/familiarity.ts';
 import { failed, measured, unknown } from '../model/measurement.ts';
-import { whyPlaceless } from '../model/placeless.ts';
 import { baselineOf, failureOf } from '../store/history.ts';
 import { clientFamily } from './client.ts';
 import type { Observation, Signal } from './signal.ts';
@@ -87,14 +86,14 @@ export const familiarity: Signal = {
     };
     if (network !== null && client !== null) return measured(facts);
     if (known.network.days < LEAST_DAYS && known.client.days < LEAST_DAYS) return unknown('few_days', facts);
-    return measured(facts, network === null ? (whyPlaceless(observation) ?? 'few_network_days') : 'few_client_days');
+    return measured(facts, network === null ? (observation.placeless ?? 'few_network_days') : 'few_client_days');
   },
 };
 
 /** What a request shows of each level, as a baseline keeps it. A placeless address says nothing of its network. */
 export function familiarValues(observation: Observation): LevelValues {
-  const { keys, located, client } = observation;
-  const meant = whyPlaceless(observation) === null;
+  const { keys, located, client, placeless } = observation;
+  const meant = placeless === null;
   return {
     network: meant ? (keys.network?.slice(0, LEVELS.network.keyLength) ?? null) : null,
     asn: meant ? (keys.asn?.slice(0, LEVELS.asn.keyLength) ?? null) : null,

@@ -1,7 +1,6 @@
 import { ADDRESS_HASH_LENGTH, type KnownNetwork } from '../model/baseline.ts';
 import { failed, measured, off, unknown } from '../model/measurement.ts';
 import { CATEGORIES } from '../model/reputation.ts';
-import { whyNobodys } from '../net/ip.ts';
 import { failureOf, seenBaselineOf } from '../store/history.ts';
 import type { Pseudonym } from '../store/store.ts';
 import type { Signal } from './signal.ts';
@@ -71,16 +70,15 @@ export const ip: Signal = {
     },
     'ip.denies_1h': { type: 'number', unit: '1', meaning: 'Denied checks from this address in an hour' },
   },
-  measure({ request, standing, keys }, history) {
+  measure({ request, nobodys, standing, keys }, history) {
     const { address } = request;
     if (address === null) {
       return unknown(request.noAddress ?? 'absent', {
         'ip.unreadable': request.noAddress === 'malformed' ? true : null,
       });
     }
-    const whose = whyNobodys(address);
-    if (whose !== null) {
-      return unknown(whose, {
+    if (nobodys !== null) {
+      return unknown(nobodys, {
         'ip.address': address.text,
         'ip.version': address.version,
         'ip.kind': address.kind,

@@ -4,9 +4,12 @@ import type { Binding, ProvenKey } from '../model/device-key.ts';
 import type { DeviceTokenVerdict } from '../model/device-token.ts';
 import type { FactCatalog } from '../model/facts.ts';
 import type { Located } from '../model/geo.ts';
+import type { whyPlaceless } from '../model/placeless.ts';
+import type { PossessionVerdict } from '../model/possession.ts';
 import type { ProofVerdict } from '../model/proof.ts';
 import type { Standing } from '../model/reputation.ts';
 import type { CheckRequest } from '../model/request.ts';
+import type { Nobodys } from '../net/ip.ts';
 import type { History, Pseudonym } from '../store/store.ts';
 
 /** Browser and operating system as the user agent claims them. */
@@ -26,11 +29,17 @@ export interface Observation {
   readonly request: CheckRequest;
   /** Real clock in epoch milliseconds: freshness of proofs and of trust never uses `request.occurredAtMs`. */
   readonly nowMs: number;
+  /** Why the address identifies no client; null if it does, or without one. */
+  readonly nobodys: Nobodys | null;
   readonly located: Located;
   /** Null when there is no address. */
   readonly standing: Standing | null;
+  /** Why the place of the address is not that of the person; null when it may be. */
+  readonly placeless: ReturnType<typeof whyPlaceless>;
   readonly client: ClientTraits | null;
   readonly deviceToken: DeviceTokenVerdict;
+  /** What became of the proof of possession of the page's key; null if none was sent. */
+  readonly keyProof: PossessionVerdict | null;
   /** Keys of the device whose possession the request proved, at most one of a kind. */
   readonly provenKeys: readonly ProvenKey[];
   readonly keys: {

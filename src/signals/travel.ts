@@ -2,7 +2,6 @@ import { type Baseline, type KnownPlace, newestPlace, placeAt, type Sighting } f
 import { travelDistanceKm } from '../model/distance.ts';
 import { COARSE_ACCURACY_KM } from '../model/geo.ts';
 import { failed, measured, unknown } from '../model/measurement.ts';
-import { whyPlaceless } from '../model/placeless.ts';
 import { baselineOf, failureOf } from '../store/history.ts';
 import type { DeviceMatch, Observation, Signal } from './signal.ts';
 
@@ -82,9 +81,7 @@ export const travel: Signal = {
 };
 
 /** The current end of the journey, or why there is none. */
-function placeNow(observation: Observation): Sighting | TravelState {
-  const { located, request } = observation;
-  const placeless = whyPlaceless(observation);
+function placeNow({ located, placeless, request }: Observation): Sighting | TravelState {
   if (placeless !== null) return placeless;
   if (!located.known) return 'no_place';
   const { lat, lon, accuracyKm } = located.place;

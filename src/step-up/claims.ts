@@ -20,18 +20,26 @@ export function hasId(claims: Claims): boolean {
 }
 
 /**
+ * Refuses a header with critical extensions (RFC 7515, section 4.1.11): none is supported.
+ *
+ * @throws Refusal `crit_not_supported`
+ */
+export function checkCritical(header: Claims): void {
+  if (claim(header, 'crit') === undefined) return;
+  throw new Refusal(
+    'crit_not_supported',
+    `the header requires ${show(header.crit)}, but no extension is supported`,
+    true,
+  );
+}
+
+/**
  * Header checks that need no key: `crit` extensions (RFC 7515, section 4.1.11; none is supported), security event tokens
  * (RFC 8417), and `typ` where the issuer's settings declare it (RFC 8725, section 3.11).
  * @throws Refusal `crit_not_supported`, `security_event_token`, `typ_not_allowed`
  */
 export function checkHeader(header: Claims, settings: IssuerSettings): void {
-  if (claim(header, 'crit') !== undefined) {
-    throw new Refusal(
-      'crit_not_supported',
-      `the header requires ${show(header.crit)}, but no extension is supported`,
-      true,
-    );
-  }
+  checkCritical(header);
   const typ = claim(header, 'typ');
   const type = typeof typ === 'string' ? mediaType(typ) : null;
   if (type === 'secevent+jwt' || type === 'logout+jwt') {

@@ -1,14 +1,18 @@
 import { base64url, compactVerify, createLocalJWKSet, decodeJwt, decodeProtectedHeader, errors } from 'jose';
 import { LRUCache } from 'lru-cache';
-import type { Proof, ProofTerms, ProofVerdict, ProofVerifier } from '../model/proof.ts';
-import { type Claims, checkHeader, hasId, readProof } from './claims.ts';
+import {
+  MAX_TOKEN_LENGTH,
+  type Proof,
+  type ProofTerms,
+  type ProofVerdict,
+  type ProofVerifier,
+} from '../model/proof.ts';
+import { type Claims, checkCritical, checkHeader, hasId, readProof } from './claims.ts';
 import { type Algorithm, type IssuerSettings, isIssuedBy, type Jwks } from './issuer.ts';
 import { FETCH_TIMEOUT_MS, type KeySource, type KeySourceOptions, keySource } from './keys.ts';
 import { Refusal, show } from './refusal.ts';
 import { rsaWeakness } from './weak-key.ts';
 
-/** Longest token that is read, in characters. */
-export const MAX_TOKEN_LENGTH = 16 * 1024;
 /** Characters of verified tokens that are cached: thousands of tokens of usual length. */
 const REMEMBERED_LENGTH = 8 * 1024 * 1024;
 const REMEMBERED_HEADERS = 256;
@@ -56,6 +60,8 @@ export function joseVerifier(options: ProofVerifierOptions): ProofVerifier {
     terms: termsOf(settings),
     source: keySource(settings, publicKeys, sourceOptions),
   }));
+  const allTerms = issuers.map(({ terms }) => terms);
+  const termsByName = new Map(issuers.map(({ settings, terms }) => [settings.name, [terms]] as const));
   const remembered = new LRUCache<string, Remembered>({
     maxSize: REMEMBERED_LENGTH,
     sizeCalculation: (_entry, token) => token.length,
@@ -80,7 +86,7 @@ export function joseVerifier(options: ProofVerifierOptions): ProofVerifier {
     },
 
     terms(name) {
-      return issuers.filter(({ settings }) => name === null || settings.name === name).map(({ terms }) => terms);
+      return name === null ? allTerms : (termsByName.get(name) ?? []);
     },
 
     spaces: [...new Set(options.issuers.map(({ subjects }) => subjects))],
@@ -291,13 +297,7 @@ export async function checkSignature(
 ): Promise<Uint8Array> {
   const header = readHeader(jws);
   checkAlgorithm(header, algorithms);
-  if (header.crit !== undefined) {
-    throw new Refusal(
-      'crit_not_supported',
-      `the header requires ${show(header.crit)}, but no extension is supported`,
-      true,
-    );
-  }
+  checkCritical(header);
   return verifySignature(jws, header, keys, algorithms);
 }
 

@@ -1,8 +1,8 @@
 import type { Requirement } from '../model/decision.ts';
 import type { Proof, ProofError, ProofVerdict, ProofVerifier } from '../model/proof.ts';
 import { type NamedSubject, normaliseSubject } from '../model/subject.ts';
+import { applyProof, type SpendProof, settleProof, termsFor, verifyProof } from './apply-proof.ts';
 import { demandOf } from './requirement.ts';
-import { applyProof, type SpendProof, settleProof, termsFor, verifyProof } from './settle-proof.ts';
 
 /** Accepts the proof of any subject. */
 export const ANYBODY: unique symbol = Symbol('anybody');

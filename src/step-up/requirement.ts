@@ -21,7 +21,7 @@ export interface Presentation extends NamedSubject {
 }
 
 /** Whether a proof meets a requirement, and why not. */
-export type Judgement = { readonly satisfied: true } | { readonly satisfied: false; readonly error: ProofError };
+export type ProofResult = { readonly satisfied: true } | { readonly satisfied: false; readonly error: ProofError };
 
 /**
  * Whether a valid proof meets a requirement. Pure. The age limit is the smaller of the issuer's and the requirement's;
@@ -31,7 +31,7 @@ export type Judgement = { readonly satisfied: true } | { readonly satisfied: fal
  * (`actor_not_subject`, `exp_implausible`, `amr_invalid`, `auth_time_missing`), `acr_invalid`, `acr_missing`, `acr_unknown`,
  * `acr_too_low`, `acr_mismatch`, `amr_missing`, `not_stepped_up`, `expired`, `token_too_old`, `proof_before_revocation`.
  */
-export function judgeProof(proof: Proof, requirement: Requirement, presentation: Presentation): Judgement {
+export function judgeProof(proof: Proof, requirement: Requirement, presentation: Presentation): ProofResult {
   const error =
     (requirement.unsatisfiable
       ? problem('requirement_unsatisfiable', 'the rules that matched exclude one another; no proof meets them all')

@@ -11,7 +11,7 @@ const BASELINE_TTL_MS = 400 * 86_400_000;
 /**
  * Maximum number of attempts to write a baseline against concurrent writers. Each round, at least one writer succeeds.
  */
-const MOST_ROUNDS = 64;
+const MAX_ROUNDS = 64;
 
 /** A baseline from its stored text. Throws `StoreError` if it is unreadable. */
 export function storedBaseline(text: string | null): Stored<Baseline> | null {
@@ -71,7 +71,7 @@ async function writeTogether(
     const known = seen();
     let isNewest = known === undefined;
     let before = known === undefined ? storedBaseline(await backend.get(key)) : known;
-    for (let round = 0; round < MOST_ROUNDS; round += 1) {
+    for (let round = 0; round < MAX_ROUNDS; round += 1) {
       const { after, settle } = applyChanges(before?.value ?? null, writers);
       if (after === null) {
         if (isNewest) {
@@ -90,7 +90,7 @@ async function writeTogether(
       }
       isNewest = true;
     }
-    throw new StoreError('rejected', `a baseline was changed by others ${MOST_ROUNDS} times while it was written`);
+    throw new StoreError('rejected', `a baseline was changed by others ${MAX_ROUNDS} times while it was written`);
   } catch (error) {
     for (const { reject } of writers) reject(error);
     return undefined;

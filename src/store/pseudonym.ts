@@ -4,14 +4,14 @@ import type { Pseudonym } from './store.ts';
 
 /** Names of components recur in every check, and are few and short. Other texts seldom recur in time. */
 const REMEMBERED = 512;
-const LONGEST_REMEMBERED = 16;
+const MAX_REMEMBERED_LENGTH = 16;
 
 /** Pseudonyms under this `PRIVACY_KEY`: HMAC-SHA-256 (RFC 2104) over the kind, a NUL and the value. */
 export function pseudonymizer(privacyKey: string): Pseudonymize {
   const hmac = hmacUnder(privacyKey);
   const remembered = new Map<string, Pseudonym>();
   return (kind, value) => {
-    const isShort = kind === 'component' && value.length <= LONGEST_REMEMBERED;
+    const isShort = kind === 'component' && value.length <= MAX_REMEMBERED_LENGTH;
     const before = isShort ? remembered.get(value) : undefined;
     if (before !== undefined) return before;
     const pseudonym = hmac(kind, value).slice(0, PSEUDONYM_LENGTH[kind]);

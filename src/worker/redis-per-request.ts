@@ -1,8 +1,9 @@
 import { Redis } from 'ioredis';
+import { messageOf } from '../model/error-text.ts';
 import { StoreError } from '../model/store-error.ts';
 import { storeOver } from '../store/over-backend.ts';
 import { type RedisLink, redisBackend, redisCommands } from '../store/redis/commands.ts';
-import { connectionMessage, messageOf, storeErrorOf } from '../store/redis/errors.ts';
+import { connectionMessage, storeErrorOf } from '../store/redis/errors.ts';
 import type { LinkOptions, RedisStoreOptions } from '../store/redis/redis.ts';
 import { parseRedisUrl, RedisUrlError } from '../store/redis/url.ts';
 import type { PartwiseStore } from '../store/store.ts';

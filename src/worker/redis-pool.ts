@@ -1,11 +1,12 @@
 import { DurableObject } from 'cloudflare:workers';
 import * as z from 'zod';
 import type { PoolLocation } from '../app/pool-location.ts';
+import { messageOf } from '../model/error-text.ts';
 import { StoreError } from '../model/store-error.ts';
 import { COUNTED, COUNTED_EVENTS, SEEN_VALUES } from '../store/counters.ts';
 import { storeOver } from '../store/over-backend.ts';
 import { type RedisCommands, redisBackend, type StepReply } from '../store/redis/commands.ts';
-import { messageOf, storeErrorOf } from '../store/redis/errors.ts';
+import { storeErrorOf } from '../store/redis/errors.ts';
 import type { PartwiseStore } from '../store/store.ts';
 import { type Connection, idleClosingConnection } from './redis-idle.ts';
 

@@ -81,7 +81,8 @@ export async function gatewayScene({
     },
   });
   const stranger = issuer({ now: it.engine.now });
-  const server = createServer(getRequestListener(it.app.fetch));
+  // As large as the service takes them.
+  const server = createServer({ maxHeaderSize: 64 * 1024 }, getRequestListener(it.app.fetch));
   const port = await listening(server);
   const ask: GatewayScene['ask'] = (target, headers = {}, method = 'GET') => askServer(port, target, headers, method);
   return {

@@ -1,7 +1,14 @@
-import { bearerOf, deviceTokenOf, type ReadHeader, STEP_UP_HEADER } from '../../../src/contract/client-headers.ts';
-import { cookieValue, STEP_UP_COOKIE } from '../../../src/contract/cookies.ts';
+import {
+  bearerOf,
+  DEVICE_PROOF_HEADER,
+  deviceTokenOf,
+  type ReadHeader,
+  STEP_UP_HEADER,
+} from '../../../src/contract/client-headers.ts';
+import { cookieSegments, cookieValue, STEP_UP_COOKIE } from '../../../src/contract/cookies.ts';
 import { DEVICE_HEADER } from '../../../src/contract/device-header.ts';
-import { MAX_TOKEN_LENGTH, MAX_USER_AGENT_LENGTH } from '../../../src/contract/limits.ts';
+import { MAX_POSSESSION_LENGTH, MAX_USER_AGENT_LENGTH } from '../../../src/contract/limits.ts';
+import { MAX_TOKEN_LENGTH } from '../../../src/model/proof.ts';
 import {
   CLIENT_ADDRESS_HEADERS,
   type ClientAddressHeader,
@@ -60,16 +67,16 @@ export function headerReader({ headers }: IncomingRequest): ReadHeader {
   return (name) => headers[name] || null;
 }
 
-/** The token of the first source that has one. A text that is too long is cut, so that it is rejected as too long. */
+/** The token of the first source that has one. What is too long is cut, but not to a length that is read. */
 export function stepUpToken(header: ReadHeader, sources: readonly TokenSource[]): string | null {
   const found = {
     header: () => header(STEP_UP_HEADER),
-    cookie: () => cookieValue(header('cookie'), STEP_UP_COOKIE),
+    cookie: () => cookieValue(cookieSegments(header('cookie')), STEP_UP_COOKIE),
     bearer: () => bearerOf(header('authorization')),
   } satisfies { readonly [source in TokenSource]: () => string | null };
   for (const source of sources) {
     const token = found[source]();
-    if (token !== null) return token.slice(0, MAX_TOKEN_LENGTH);
+    if (token !== null) return token.slice(0, MAX_TOKEN_LENGTH + 1);
   }
   return null;
 }
@@ -77,13 +84,20 @@ export function stepUpToken(header: ReadHeader, sources: readonly TokenSource[])
 /** The parts of a risk check that come from the request itself. Parts that Stepgate would not accept are left out or cut. */
 export function requestParts(request: IncomingRequest, findAddress: FindAddress, sources: readonly TokenSource[]) {
   const header = headerReader(request);
-  const token = deviceTokenOf(header('cookie'));
+  const token = deviceTokenOf(cookieSegments(header('cookie')));
   const claim = header(DEVICE_HEADER);
+  const keyProof = keyProofOf(request, header);
   return {
     ip: findAddress(request),
     user_agent: header('user-agent')?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
-    device: token === null ? null : { token },
+    device: token === null && keyProof === null ? null : { token, key_proof: keyProof },
     headers: claim === null ? null : { [DEVICE_HEADER]: claim },
     step_up_token: stepUpToken(header, sources),
   } satisfies Partial<RiskCheck>;
+}
+
+/** The proof of possession of the page's key with the request that it is for; cut where it is too long to be one. */
+function keyProofOf({ method, target }: IncomingRequest, header: ReadHeader) {
+  const jws = header(DEVICE_PROOF_HEADER)?.slice(0, MAX_POSSESSION_LENGTH);
+  return jws === undefined ? null : { jws, method, path: target.split('?', 1)[0] || '/' };
 }

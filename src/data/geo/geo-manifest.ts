@@ -67,14 +67,14 @@ export function cutShards(
 ): { readonly index: Pick<ShardIndex, 'about' | 'positionOf'>; readonly shards: readonly Shard[] } {
   const firsts: Firsts = { v4: [], v6: [] };
   const shards: Shard[] = [];
-  for (const { family, first, shard } of shardsOf(table, MOST_STARTS)) {
+  for (const { family, first, shard } of shardsOf(table, MAX_STARTS)) {
     firsts[family].push(...first);
     shards.push(shard);
   }
   return { index: { about: { ...about, counts: countsOf(table) }, positionOf: positionIn(firsts) }, shards };
 }
 
-const MOST_STARTS = 60_000;
+const MAX_STARTS = 60_000;
 
 function* shardsOf(
   table: PlaceTable,

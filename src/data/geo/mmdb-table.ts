@@ -1,7 +1,14 @@
 import { Reader, type Response } from 'mmdb-lib';
 import * as z from 'zod';
 import { messageOf } from '../../model/error-text.ts';
-import { CITY_ACCURACY_KM, COUNTRY_ACCURACY_KM, coordinates, countryCode, countryOf } from '../../model/geo.ts';
+import {
+  CITY_ACCURACY_KM,
+  COUNTRY_ACCURACY_KM,
+  coordinates,
+  countryCode,
+  countryOf,
+  MAX_ACCURACY_KM,
+} from '../../model/geo.ts';
 import { formatV4, formatV6 } from '../../net/ip.ts';
 import { DataError } from '../data-error.ts';
 import { bigintToWords } from '../ranges.ts';
@@ -35,9 +42,6 @@ const recordSchema = z.looseObject({
     .optional(),
 });
 
-/** Half the circumference of the Earth in km, the greatest meaningful radius. */
-const MOST_ACCURACY_KM = 20_038;
-
 /**
  * Place from a MaxMind record; null if it has no country. Coordinates without a city are the middle of a country or region, so they
  * are left out.
@@ -54,7 +58,7 @@ export function placeOfRecord(record: unknown): StoredPlace | null {
   return {
     lat: point?.lat ?? null,
     lon: point?.lon ?? null,
-    accuracyKm: point === null ? COUNTRY_ACCURACY_KM : Math.min(stated || CITY_ACCURACY_KM, MOST_ACCURACY_KM),
+    accuracyKm: point === null ? COUNTRY_ACCURACY_KM : Math.min(stated || CITY_ACCURACY_KM, MAX_ACCURACY_KM),
     country,
     region: largest?.iso_code || largest?.names?.en || null,
     city,

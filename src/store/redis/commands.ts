@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { Cluster, Redis } from 'ioredis';
+import { messageOf } from '../../model/error-text.ts';
 import { StoreError } from '../../model/store-error.ts';
 import type { Backend, CounterRead, Swap } from '../backend.ts';
 import { COUNTERS_OF, type Counted } from '../counters.ts';
 import { batched } from './batch.ts';
-import { isSentInCircles, messageOf, refusal } from './errors.ts';
+import { isSentInCircles, refusal } from './errors.ts';
 import { eventNumber, numberOf, SCRIPT, VALUES_SEEN } from './script.ts';
 
 /** A client of Redis that can be given commands. */
@@ -35,7 +36,7 @@ export interface RedisCommands extends Omit<Backend, 'read' | 'swap'> {
 export type StepReply = readonly (string | null)[] | StoreError;
 
 /** Most steps in one command: no other client of the server waits long for it. */
-const MOST_IN_A_BATCH = 32;
+const MAX_BATCH_SIZE = 32;
 
 /** Calls back when a batch is to be sent. */
 export type Later = (send: () => void) => void;
@@ -69,7 +70,7 @@ export function redisBackend(commands: RedisCommands, later: Later | null): Back
 /** Collects steps and sends them like {@link redisBackend}. */
 export function stepTaker(commands: RedisCommands, later: Later | null): (step: Step) => Promise<StepReply> {
   const one = async (step: Step): Promise<StepReply | undefined> => (await commands.steps([step]))[0];
-  const ask = later === null ? one : batched(commands.steps, { most: MOST_IN_A_BATCH, later });
+  const ask = later === null ? one : batched(commands.steps, { most: MAX_BATCH_SIZE, later });
   return (step) => ask(step).then((reply) => reply ?? refusal('ERR'));
 }
 

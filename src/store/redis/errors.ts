@@ -1,3 +1,4 @@
+import { messageOf } from '../../model/error-text.ts';
 import { StoreError, type StoreFailure } from '../../model/store-error.ts';
 
 /** Replies of a server that is there but cannot serve anybody yet. */
@@ -23,11 +24,6 @@ export function refusal(message: string): StoreError {
   const [word = 'ERR'] = message.split(' ');
   const code: StoreFailure = AWAY_REPLIES.has(word) ? 'unreachable' : 'rejected';
   return new StoreError(code, `Redis refused a command: ${/^[A-Z]+$/.test(word) ? word : 'ERR'}`);
-}
-
-/** The text of an error; empty for anything else. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : '';
 }
 
 /** Why there is no connection, in one line without keys, values or passwords. */

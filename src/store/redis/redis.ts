@@ -1,10 +1,11 @@
 import type { ConnectionOptions } from 'node:tls';
 import { Cluster, Redis } from 'ioredis';
+import { messageOf } from '../../model/error-text.ts';
 import { StoreError } from '../../model/store-error.ts';
 import { storeOver } from '../over-backend.ts';
 import type { PartwiseStore } from '../store.ts';
 import { type Client, type Later, loadScript, type RedisLink, redisBackend, redisCommands } from './commands.ts';
-import { connectionMessage, messageOf, storeErrorOf } from './errors.ts';
+import { connectionMessage, storeErrorOf } from './errors.ts';
 import { parseRedisUrl, type RedisTarget } from './url.ts';
 
 /** Redis server, and callbacks for its connections. */
@@ -37,7 +38,7 @@ export interface LinkOptions {
 const MISROUTED_TO_REBUILD = 5;
 
 /** Longest wait between two tries to connect, in ms: what recovery takes at most after the server is back. */
-const MOST_RECONNECT_DELAY_MS = 1000;
+const MAX_RECONNECT_DELAY_MS = 1000;
 
 /**
  * A store in Redis (7 or newer), Redis Cluster or a master behind sentinels. One client, whose commands go out in the
@@ -138,7 +139,7 @@ function connectionOptions(target: RedisTarget, options: LinkOptions, timeoutMs:
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     // A loading server states when it will be ready, often wrongly.
-    maxLoadingRetryTime: MOST_RECONNECT_DELAY_MS,
+    maxLoadingRetryTime: MAX_RECONNECT_DELAY_MS,
     // The server became a replica: reconnect, so that names or sentinels lead to the master. 1: no resending.
     reconnectOnError: (error: Error) => (error.message.startsWith('READONLY') ? (1 as const) : false),
   };
@@ -187,7 +188,7 @@ function clientOf(target: RedisTarget, connection: Connection, retryDelayMs: (tr
 
 /** Delay before the `tries`th reconnection attempt, in ms: between half and all of a growing time. */
 export function reconnectDelayMs(tries: number, random: () => number = () => 1): number {
-  return Math.round(Math.min(tries * 50, MOST_RECONNECT_DELAY_MS) * (0.5 + 0.5 * random()));
+  return Math.round(Math.min(tries * 50, MAX_RECONNECT_DELAY_MS) * (0.5 + 0.5 * random()));
 }
 
 /** Waits for each master of a cluster, and is content when one of them answers: what lies on the others fails alone. */

@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { sessionFuzzer } from './session-fuzz.ts';
 
 const ROUND = 20_000;
-const MOST_SHOWN = 20;
+const MAX_SHOWN = 20;
 
 const { values } = parseArgs({
   options: {
@@ -32,7 +32,7 @@ for (let round = 0; sent < count; round += 1) {
   allowed += done.allowed;
   found += done.findings.length;
   for (const [state, times] of done.states) totals.set(state, (totals.get(state) ?? 0) + times);
-  for (const { target, lines, why } of done.findings.slice(0, MOST_SHOWN))
+  for (const { target, lines, why } of done.findings.slice(0, MAX_SHOWN))
     console.log(`${why}\n  ${JSON.stringify([target, lines])}`);
   console.log(`seed ${seed + round}: ${sent} sent, ${allowed} let in as somebody, ${found} findings`);
 }

@@ -13,8 +13,8 @@ import { failuresIn, leaksIn } from './verdict.ts';
 
 const ROUND = 2000;
 /** What the server may occupy, beyond the heap that it has been given. */
-const MOST_MIB = 600;
-const MOST_FINDINGS = 20;
+const MAX_MIB = 600;
+const MAX_FINDINGS = 20;
 
 const { values } = parseArgs({
   options: {
@@ -39,7 +39,7 @@ let mostMiB = 0;
 const startedMs = performance.now();
 const elapsedMinutes = (): number => (performance.now() - startedMs) / 60_000;
 
-for (let round = 0; elapsedMinutes() < minutes && findings.length < MOST_FINDINGS; round += 1) {
+for (let round = 0; elapsedMinutes() < minutes && findings.length < MAX_FINDINGS; round += 1) {
   const seed = first + round;
   const done = await fuzz.round(seed, ROUND);
   sent += done.sent;
@@ -53,9 +53,9 @@ for (let round = 0; elapsedMinutes() < minutes && findings.length < MOST_FINDING
 
 const ended = await target.stop();
 if (ended !== 0) faults.push(`the server ended with ${ended}`);
-if (mostMiB > MOST_MIB) faults.push(`the server occupied ${mostMiB.toFixed(0)} MiB`);
+if (mostMiB > MAX_MIB) faults.push(`the server occupied ${mostMiB.toFixed(0)} MiB`);
 const log = (await readFile(target.logFile, 'utf8')).split('\n');
-faults.push(...[...leaksIn(log), ...failuresIn(log)].slice(0, MOST_FINDINGS));
+faults.push(...[...leaksIn(log), ...failuresIn(log)].slice(0, MAX_FINDINGS));
 
 for (const [i, { request, faults: why }] of findings.entries()) {
   const file = join(dir, `finding-${i + 1}`);

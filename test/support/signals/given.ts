@@ -12,10 +12,12 @@ import type { ProvenKey } from '../../../src/model/device-key.ts';
 import type { DeviceTokenVerdict } from '../../../src/model/device-token.ts';
 import { NO_FAMILIARITY } from '../../../src/model/familiarity.ts';
 import type { Located, Place } from '../../../src/model/geo.ts';
+import { whyPlaceless } from '../../../src/model/placeless.ts';
+import type { PossessionVerdict } from '../../../src/model/possession.ts';
 import type { ProofVerdict } from '../../../src/model/proof.ts';
 import type { Category, Standing } from '../../../src/model/reputation.ts';
 import type { CheckRequest, DeviceClaim } from '../../../src/model/request.ts';
-import { parseAddress } from '../../../src/net/ip.ts';
+import { parseAddress, whyNobodys } from '../../../src/net/ip.ts';
 import { clientTraits } from '../../../src/signals/client.ts';
 import { type Measurements, measureAll } from '../../../src/signals/index.ts';
 import type { DeviceMatch, Observation, Signal } from '../../../src/signals/signal.ts';
@@ -46,6 +48,7 @@ export interface Given {
   readonly claim?: Partial<DeviceClaim>;
   readonly token?: DeviceTokenVerdict;
   readonly provenKeys?: readonly ProvenKey[];
+  readonly keyProof?: PossessionVerdict;
   readonly nowMs?: number;
 }
 
@@ -91,10 +94,13 @@ export function observation(given: Given = {}): Observation {
       dryRun: false,
     },
     nowMs: given.nowMs ?? at * 1000,
+    nobodys: address === null ? null : whyNobodys(address),
     located: given.located ?? (given.place == null ? { known: false, why: 'not_found' } : locatedAt(given.place)),
     standing,
+    placeless: whyPlaceless({ request: { address }, standing }),
     client: userAgent === null ? null : clientTraits(userAgent),
     deviceToken: token,
+    keyProof: given.keyProof ?? null,
     provenKeys: given.provenKeys ?? [],
     keys: {
       subject,

@@ -30,7 +30,6 @@ const LIMITS: readonly [path: string, at: string, most: number, bodyOf: (size: n
   ['/v1/risk-check', 'context', 8, (size) => check({ context: nested(size) })],
   ['/v1/risk-check', 'resource.properties', 8, (size) => check({ resource: { properties: nested(size) } })],
   ['/v1/risk-check', 'subject_properties', 8, (size) => check({ subject_properties: nested(size) })],
-  ['/v1/risk-check', 'step_up_token', 16_384, (size) => check({ step_up_token: text(size) })],
   ['/v1/risk-check', 'geo.city', 128, (size) => check({ geo: { city: text(size) } })],
   ['/v1/risk-check', 'headers.', 256, (size) => check({ headers: { [text(size)]: '' } })],
   ['/v1/events', 'subject', MAX_SUBJECT_LENGTH, (size) => ({ type: 'login.failed', subject: text(size) })],

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { cookieSegments } from '../../../src/contract/cookies.ts';
 import { readCredentials } from '../../../src/gateway/credentials.ts';
 
 const ANN = 'eyJhbm4.eyJz.c2ln';
@@ -11,7 +12,7 @@ function read(
   cookieLines = 1,
   target = '/',
 ) {
-  const sent = readCredentials({ authorization, cookie, cookieLines, target }, name);
+  const sent = readCredentials({ authorization, cookies: cookieSegments(cookie), cookieLines, target }, name);
   return sent.state === 'read' ? sent.tokens : `${sent.state} ${sent.code}`;
 }
 

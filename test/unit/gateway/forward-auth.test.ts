@@ -894,3 +894,36 @@ test.each([
   expect([asked.status, asked.headers['x-stepgate-reasons']]).toEqual([403, 'closed']);
   await own.close();
 });
+
+describe('a step-up token that is longer than any is read', () => {
+  const tooLong = async (it: GatewayScene): Promise<string> =>
+    `${await it.token({ sub: 'long', su: true })}${'A'.repeat(20_000)}`;
+
+  test.each([
+    ['the header', (token: string) => ({ 'X-Step-Up-Token': token })],
+    ['the cookie', (token: string) => ({ Cookie: `__Host-stepgate-su=${token}` })],
+  ])('Is refused in %s as too long, and not counted as a forgery', async (_, headersOf) => {
+    const fresh = await gatewayScene();
+    const outcomes: unknown[] = [];
+    const { recordOutcome } = fresh.engine.store;
+    const session = { Authorization: `Bearer ${await fresh.token({ sub: 'long' })}` };
+    Object.assign(fresh.engine.store, {
+      recordOutcome: (outcome: Parameters<typeof recordOutcome>[0]) => outcomes.push(outcome),
+    });
+    const answer = await fresh.forward('POST', '/api/pay', { ...session, ...headersOf(await tooLong(fresh)) });
+    expect(answer.status).toBe(401);
+    expect(answer.headers['www-authenticate']).toContain('too_large');
+    await fresh.settled();
+    expect(fresh.records.at(-1)).toMatchObject({ step_up: { satisfied: false, error: 'too_large' } });
+    expect(outcomes).toEqual([]);
+    await fresh.close();
+  });
+
+  test('Is refused by the JSON API in the same way', async () => {
+    const fresh = await gatewayScene();
+    const body = { subject: 'long', action: 'pay', step_up_token: await tooLong(fresh) };
+    const response = await fresh.post('/v1/risk-check', body);
+    expect(await response.json()).toMatchObject({ decision: 'step-up', step_up: { error: { code: 'too_large' } } });
+    await fresh.close();
+  });
+});

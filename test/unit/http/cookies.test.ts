@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { cookieValue, deviceCookie } from '../../../src/contract/cookies.ts';
+import { cookieSegments, cookieValue, deviceCookie } from '../../../src/contract/cookies.ts';
 
 describe('cookieValue', () => {
   test.each([
@@ -16,7 +16,7 @@ describe('cookieValue', () => {
     ['', 'b', null],
     [null, 'b', null],
   ])('cookieValue of %j by the name %s is %j', (header, name, value) => {
-    expect(cookieValue(header, name)).toBe(value);
+    expect(cookieValue(cookieSegments(header), name)).toBe(value);
   });
 });
 

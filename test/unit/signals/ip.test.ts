@@ -58,7 +58,8 @@ describe('the address', () => {
   it('The address is measured with the word that lists are past their age, and says which and of what categories nobody knows', () => {
     const seen = observation({ ip: '34.5.6.66' });
     const stale = { lists: ['f1'], categories: ['attack'], holds: true } as const;
-    const partly = { ...seen, standing: { categories: [], lists: [], asn: null, stale } };
+    const standing = { categories: [], lists: [], asn: null, stale };
+    const partly = { ...seen, standing, placeless: whyPlaceless({ request: seen.request, standing }) };
     expect(measure(ip, partly, history(known), null)).toMatchObject({
       state: 'measured',
       why: 'lists_stale',
@@ -72,7 +73,7 @@ describe('the address', () => {
       undefined,
       undefined,
     ]);
-    expect(whyPlaceless(partly)).toBe('placeless');
+    expect(partly.placeless).toBe('placeless');
     expect(lessonOf(partly, null)).toMatchObject({ place: null, country: null, network: null, address: null });
   });
 

@@ -68,7 +68,7 @@ function codesOfTheSource(): string[] {
   for (const file of [
     'step-up/claims.ts',
     'step-up/present.ts',
-    'step-up/settle-proof.ts',
+    'step-up/apply-proof.ts',
     'step-up/jose.ts',
     'step-up/requirement.ts',
     'step-up/spend.ts',

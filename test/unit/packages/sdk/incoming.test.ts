@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { addressFinder, requestParts, TOKEN_SOURCES, type TokenSource } from '../../../../packages/sdk/src/incoming.ts';
 import { riskCheckBody } from '../../../../src/contract/body.ts';
+import { MAX_TOKEN_LENGTH } from '../../../../src/model/proof.ts';
 
 const SOURCES: readonly TokenSource[] = ['header', 'cookie', 'bearer'];
 
@@ -33,6 +34,7 @@ const anyRequest = fc.record({
       'authorization',
       'x-step-up-token',
       'x-stepgate-device',
+      'x-stepgate-device-proof',
       'x-forwarded-for',
       'forwarded',
       'cf-connecting-ip',
@@ -79,6 +81,14 @@ describe('what is shown of a request', () => {
     expect(tokenFrom(TOKEN_SOURCES)).toBe('from.the.header');
     expect(tokenFrom(TOKEN_SOURCES, ['x-step-up-token'])).toBe('from.the.cookie');
     expect(tokenFrom(TOKEN_SOURCES, ['x-step-up-token', 'cookie'])).toBeNull();
+  });
+
+  test('What is shown of a request has a token that is too long at a length that Stepgate refuses as too long', () => {
+    const headers = { 'x-step-up-token': 'a'.repeat(20_000) };
+    const { step_up_token: token } = requestParts({ method: 'GET', target: '/', peer: null, headers }, () => null, [
+      'header',
+    ]);
+    expect(token).toHaveLength(MAX_TOKEN_LENGTH + 1);
   });
 
   test('What is shown of a request has no cookie that came with two values, since another host of the domain may have set one', () => {

@@ -14,8 +14,25 @@ export interface AppliedProof {
 /** Records a single-use proof as spent: null the first time, otherwise why the proof does not count. */
 export type SpendProof = (proof: Proof) => Promise<ProofError | null>;
 
+/** The verdict on a token; the same token is verified once. */
+export type VerifyOnce = (token: string) => Promise<ProofVerdict>;
+
+/** Verifies each distinct token of one request once; `no_issuer` without a verifier. */
+export function verifiedOnce(verifier: Pick<ProofVerifier, 'verify'> | null, nowMs: number): VerifyOnce {
+  const verdicts = new Map<string, Promise<ProofVerdict>>();
+  return (token) => {
+    const verdict = verdicts.get(token) ?? verifyProof(verifier, token, nowMs);
+    verdicts.set(token, verdict);
+    return verdict;
+  };
+}
+
 /** The verdict on a token; `no_issuer` without a verifier. */
-export async function verifyProof(verifier: ProofVerifier | null, token: string, nowMs: number): Promise<ProofVerdict> {
+export async function verifyProof(
+  verifier: Pick<ProofVerifier, 'verify'> | null,
+  token: string,
+  nowMs: number,
+): Promise<ProofVerdict> {
   return verifier === null ? { valid: false, error: NO_ISSUER } : verifier.verify(token, nowMs);
 }
 
