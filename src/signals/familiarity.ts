@@ -92,8 +92,8 @@ export const familiarity: Signal = {
 
 /** What a request shows of each level, as a baseline keeps it. A placeless address says nothing of its network. */
 export function familiarValues(observation: Observation): LevelValues {
-  const { keys, located, client } = observation;
-  const meant = observation.placeless === null;
+  const { keys, located, client, placeless } = observation;
+  const meant = placeless === null;
   return {
     network: meant ? (keys.network?.slice(0, LEVELS.network.keyLength) ?? null) : null,
     asn: meant ? (keys.asn?.slice(0, LEVELS.asn.keyLength) ?? null) : null,

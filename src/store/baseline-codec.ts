@@ -33,7 +33,7 @@ import { StoreError } from '../model/store-error.ts';
 const VERSION = 1;
 
 /** Longest city name that is kept, in UTF-16 units. */
-const CITY_LENGTH = 24;
+const CITY_LENGTH = 16;
 
 /** How many numbers, then lists, follow the version. */
 const NUMBERS = 4;

@@ -21,9 +21,9 @@ const HOME: Given = { ip: '81.2.69.160', asn: 20712, place: { country: 'GB' }, u
 const AWAY: Given = { ip: '201.27.183.128', asn: 27699, place: { country: 'BR' }, userAgent: IPHONE };
 
 /** The history after log-ins on this many days, the last of them yesterday. */
-const after = (days: number, given: Given = HOME) =>
+const learnedOn = (days: number, given: Given = HOME) =>
   history(learnedFrom(Array.from({ length: days }, (_, i) => observation({ ...given, at: NOON - (days - i) * DAY }))));
-const factsOf = (given: Given, known = after(41)) => measure(familiarity, observation(given), known).facts;
+const factsOf = (given: Given, known = learnedOn(41)) => measure(familiarity, observation(given), known).facts;
 
 describe('familiarity', () => {
   it('Knows the usual network and client, by days that a reason can name', () => {
@@ -69,38 +69,38 @@ describe('familiarity', () => {
   });
 
   it('Is unknown before four learned days, but counts them', () => {
-    const measurement = measure(familiarity, observation(HOME), after(3));
+    const measurement = measure(familiarity, observation(HOME), learnedOn(3));
     expect(measurement).toMatchObject({ state: 'unknown', why: 'few_days', facts: { 'familiarity.days': 3 } });
     expect(measurement.facts['familiarity.bits']).toBeUndefined();
-    expect(factsOf(HOME, after(4))['familiarity.bits']).toBeDefined();
+    expect(factsOf(HOME, learnedOn(4))['familiarity.bits']).toBeDefined();
   });
 
   it('Knows the client alone behind a placeless address, which teaches nothing of the network', () => {
     const vpn: Given = { ...AWAY, userAgent: CHROME, categories: ['vpn'] };
-    const measurement = measure(familiarity, observation(vpn), after(41));
+    const measurement = measure(familiarity, observation(vpn), learnedOn(41));
     expect(measurement).toMatchObject({ state: 'measured', why: 'placeless' });
     expect(measurement.facts['familiarity.bits']).toBeUndefined();
     expect(measurement.facts['familiarity.network_bits']).toBeUndefined();
     expect(measurement.facts['familiarity.client_bits']).toBeLessThan(0.1);
-    expect(measure(familiarity, observation(HOME), after(10, vpn))).toMatchObject({ why: 'few_network_days' });
+    expect(measure(familiarity, observation(HOME), learnedOn(10, vpn))).toMatchObject({ why: 'few_network_days' });
   });
 
   it('Takes a missing user agent for a client that was never seen, unless none was ever shown', () => {
     expect(factsOf({ ...AWAY, userAgent: null })).toMatchObject({ 'familiarity.stranger': true });
-    const silent = after(10, { ...HOME, userAgent: null });
+    const silent = learnedOn(10, { ...HOME, userAgent: null });
     expect(factsOf({ ...HOME, userAgent: null }, silent)['familiarity.client_bits']).toBeUndefined();
     expect(factsOf({ ...HOME, userAgent: null }, silent)['familiarity.network_bits']).toBeLessThan(0.2);
   });
 
   it('Leaves the provider out where there is no table of providers', () => {
     const { asn: _asn, ...unlisted } = HOME;
-    const facts = factsOf(unlisted, after(10, unlisted));
+    const facts = factsOf(unlisted, learnedOn(10, unlisted));
     expect(facts['familiarity.asn_days']).toBeUndefined();
     expect(facts['familiarity.network_bits']).toBeLessThan(0.2);
   });
 
   it('Is unknown without a subject or baseline, of an old baseline until days are learned, and failed without the store', () => {
-    expect(measure(familiarity, observation({ ...HOME, subject: null }), after(9))).toMatchObject({
+    expect(measure(familiarity, observation({ ...HOME, subject: null }), learnedOn(9))).toMatchObject({
       why: 'no_subject',
     });
     expect(measure(familiarity, observation(HOME), history())).toMatchObject({ why: 'no_baseline' });
