@@ -6,6 +6,7 @@ import { matchDevice } from './device-match.ts';
 import type { Engine } from './engine.ts';
 import { type LearningGrant, learnGranted, type NamedDevice, nameDevice } from './learn.ts';
 import { observe, outcomeOf } from './observe.ts';
+import { tokenUse } from './token-use.ts';
 
 /**
  * Takes in one outcome: a success teaches the baseline and may make the device trusted, a failure is counted against
@@ -50,11 +51,14 @@ async function learnSuccess(
     sighting,
     trust: event.trustDevice ? trust : null,
     renewDays: trust.idleDays,
+    visit: 'reported',
     earnedBy: null,
   };
   const stored = await engine.store.readSubject(subject, event.occurredAtMs);
   const baseline = stored?.baseline ?? null;
-  const recognised = { observation, baseline, device: matchDevice(observation, baseline?.value ?? null) };
+  // A report may be later than what it reports, and its token with it: no generation is judged.
+  const use = tokenUse(observation, baseline?.value ?? null);
+  const recognised = { observation, baseline, device: matchDevice(observation, baseline?.value ?? null), use };
   const device = await nameDevice(engine, recognised, grant);
   await learnGranted(engine, recognised, device, grant);
   return device;

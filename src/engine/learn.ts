@@ -1,13 +1,24 @@
 import {
   type Baseline,
   grantTrust,
+  type KnownDevice,
   learnSighting,
   renewTrust,
+  type ShownToken,
+  showToken,
   type TrustSpan,
   withoutFuture,
 } from '../model/baseline.ts';
 import { keyHash } from '../model/device-key.ts';
-import { othersOn } from '../model/device-token.ts';
+import { holderOf, othersOn } from '../model/device-token.ts';
+import {
+  afterUse,
+  firstGeneration,
+  type Generations,
+  GRACE_S,
+  NO_GENERATIONS,
+  renewedGeneration,
+} from '../model/generations.ts';
 import type { Proof } from '../model/proof.ts';
 import type { ActionPolicy } from '../rules/ruleset.ts';
 import type { DeviceMatch, Observation } from '../signals/signal.ts';
@@ -16,6 +27,7 @@ import type { Pseudonym, Stored } from '../store/store.ts';
 import { changedTraits } from './device-match.ts';
 import type { Engine } from './engine.ts';
 import { lessonOf } from './lesson.ts';
+import type { TokenUse } from './token-use.ts';
 
 /** What an allowed check or a reported success teaches. */
 export interface LearningGrant {
@@ -25,6 +37,11 @@ export interface LearningGrant {
   readonly trust: TrustLife | null;
   /** For how many days use renews the trust that the device has, if {@link deservesTrust}; null when it does not. */
   readonly renewDays: number | null;
+  /**
+   * `allowed`: the answer hands out the next generation of the device token at a new visit. `stopped`: it does not, but that a token
+   * was shown counts. `reported`: neither.
+   */
+  readonly visit: 'allowed' | 'stopped' | 'reported';
   /** The proof by which trust was earned; null for a reported success, or if nothing was earned. */
   readonly earnedBy: Pick<Proof, 'issuer' | 'id' | 'authTime'> | null;
 }
@@ -37,6 +54,8 @@ export interface Recognised {
   readonly observation: Observation;
   readonly baseline: Stored<Baseline> | null;
   readonly device: DeviceMatch;
+  /** The use of a live device token; null without one. */
+  readonly use: TokenUse | null;
 }
 
 /** The device of a request under the id by which it is, or is about to be, remembered. */
@@ -44,8 +63,13 @@ export interface NamedDevice {
   readonly id: string;
   /** True when a genuine token names it. */
   readonly proven: boolean;
-  /** A fresh device token, if the device has just become trusted, or if a new proof arrived with less than half of its life left. */
+  /**
+   * A fresh device token: the next generation at a new visit, or if the device has just become trusted, or if a new proof arrived
+   * with less than half of its life left.
+   */
   readonly token: string | null;
+  /** Generation of `token`. */
+  readonly generation: number | null;
   /** As long as use may renew the trust: a client that does not keep the next token still has one. */
   readonly expiresAtMs: number | null;
   /** The trust that it has just earned; null if it earned none. */
@@ -62,18 +86,29 @@ export interface NamedDevice {
  */
 export async function nameDevice(
   engine: Engine,
-  { observation, device: match }: Recognised,
-  { sighting, trust, earnedBy }: LearningGrant,
+  { observation, baseline, device: match, use }: Recognised,
+  { sighting, trust, earnedBy, visit }: LearningGrant,
 ): Promise<NamedDevice | null> {
   const { keys, nowMs, request } = observation;
   if (keys.subject === null) return null;
   // What shows nothing is told from others by its token alone, so it has to earn one; a placeholder is no such thing.
   if (keys.device === null && (trust === null || request.device?.malformed === true)) return null;
   const showsTraits = keys.fingerprint !== null || Object.keys(keys.components).length > 0;
-  const { id: knownId, proven, state, device } = match;
-  const id = knownId ?? (sighting || trust !== null ? freshId(engine, observation, earnedBy) : null);
+  const { proven, state, device } = match;
+  const now = Math.floor(nowMs / 1000);
+  const recordOf = (one: string): KnownDevice | undefined => baseline?.value.devices.find((known) => known.id === one);
+  const generationsOf = (one: string): Generations => recordOf(one)?.generations ?? NO_GENERATIONS;
+  const isTellable = keys.fingerprint !== null || trust !== null;
+  const fresh = (): string | null => {
+    if (!isTellable || !(sighting || trust !== null)) return null;
+    const given = freshId(engine, observation, earnedBy);
+    return now - generationsOf(given).at <= GRACE_S || recordOf(given) === undefined ? given : engine.newDeviceId();
+  };
+  // A token that was not shown may still be about: its device does not start again under the same id.
+  const isOwn = match.id !== null && (proven || trust === null || generationsOf(match.id).current === 0);
+  const id = isOwn ? match.id : fresh();
   if (id === null) return null;
-  const issuedAt = Math.floor(nowMs / 1000);
+  const live = use !== null && use.device.id === id ? use : null;
   const life = (trust?.days ?? 0) * DAY_S;
   // A step-up confirms the traits shown with it, so that the device is not asked again.
   const isHeld = state === 'trusted' || (state === 'unconfirmed' && !showsTraits);
@@ -81,20 +116,44 @@ export async function nameDevice(
   const binds =
     key !== null && !(device?.keys ?? []).some(({ kind, hash }) => kind === 'page' && hash === keyHash(key));
   const endsAt = device?.renewableUntil ?? device?.trustedUntil ?? 0;
-  if (trust === null || (isHeld && !binds && endsAt - issuedAt > life / 2)) {
-    return { id, proven, token: null, expiresAtMs: null, earned: null };
-  }
-  const expiresAt = issuedAt + life;
-  const until = trust.idleDays === null ? expiresAt : Math.min(expiresAt, issuedAt + trust.idleDays * DAY_S);
-  const others = othersOn(observation.deviceToken, id, keys.subject, issuedAt);
   const subject = keys.subject;
   const { deviceToken } = observation;
   // A page that shows traits and no key cannot show one; what shows neither, such as a page load, may still have it.
   const before = deviceToken.state === 'genuine' && deviceToken.device === id ? deviceToken.jkt : null;
-  const jkt = key ?? (showsTraits ? null : before);
+  const named = async (
+    generation: number | null,
+    issuedAt: number,
+    expiresAt: number,
+    earned: TrustSpan | null,
+    jkt: string | null = before,
+  ) => {
+    if (generation === null) return { id, proven, token: null, generation, expiresAtMs: null, earned };
+    const others = othersOn(deviceToken, id, subject, now);
+    const claims = { device: id, subject, issuedAt, expiresAt, generation, others, jkt };
+    const token = await engine.deviceTokens.issue(claims);
+    return { id, proven, token, generation, expiresAtMs: expiresAt * 1000, earned };
+  };
+  if (trust === null || (isHeld && !binds && endsAt - now > life / 2)) {
+    if (live === null || visit !== 'allowed') return named(null, now, now, null);
+    // The moment of the grant stays: what is revoked later was granted before.
+    const { issuedAt, expiresAt } = live.holder;
+    return named(live.next, issuedAt, Math.max(expiresAt, live.device.renewableUntil ?? 0), null);
+  }
+  const expiresAt = now + life;
+  const until = trust.idleDays === null ? expiresAt : Math.min(expiresAt, now + trust.idleDays * DAY_S);
+  const generation =
+    live === null
+      ? firstGeneration(generationsOf(id), generationShown(observation, id), now)
+      : renewedGeneration(live.device.generations, live.holder.generation, now);
   const pageKey = key === null && !showsTraits ? undefined : key && keyHash(key);
-  const token = await engine.deviceTokens.issue({ device: id, subject, issuedAt, expiresAt, others, jkt });
-  return { id, proven, token, expiresAtMs: expiresAt * 1000, earned: { until, renewableUntil: expiresAt }, pageKey };
+  const jkt = key ?? (showsTraits ? null : before);
+  return { ...(await named(generation, now, expiresAt, { until, renewableUntil: expiresAt }, jkt)), pageKey };
+}
+
+/** The generation of this subject's token of a device, whether or not its trust is live; null without one. */
+function generationShown({ deviceToken, keys, nowMs }: Observation, id: string): number | null {
+  if (deviceToken.state !== 'genuine' || deviceToken.device !== id) return null;
+  return holderOf(deviceToken, keys.subject, nowMs / 1000)?.generation ?? null;
 }
 
 /**
@@ -129,24 +188,29 @@ export async function learnGranted(
   device: NamedDevice | null,
   grant: LearningGrant,
 ): Promise<void> {
-  const { observation, baseline, device: match } = recognised;
-  const { sighting, earnedBy } = grant;
+  const { observation, baseline, device: match, use } = recognised;
+  const { sighting, earnedBy, visit } = grant;
   const { keys, nowMs, request } = observation;
   const span = device?.earned ?? null;
   const renewed = span === null ? renewedUntil(recognised, grant) : null;
   if (keys.subject === null) return;
-  if (!sighting && span === null && renewed === null) {
+  const now = Math.floor(nowMs / 1000);
+  const shown = use === null || visit === 'reported' ? null : shownIn(use, device, now);
+  if (!sighting && span === null && renewed === null && shown === null) {
     if (!request.dryRun) await setRight(engine, keys.subject, baseline, nowMs);
     return;
   }
   // A device that earns trust is itself; a fingerprint that merely resembles it plays no part.
   const earned = span !== null;
-  const now = Math.floor(nowMs / 1000);
   const shownBefore = changedTraits(observation, baseline?.value ?? null);
   const hidesTraits = !earned && match.state === 'unconfirmed';
   const lesson = lessonOf(observation, device && { id: device.id, proven: device.proven || earned, hidesTraits });
   const proven = provenAt({ authTime: earnedBy?.authTime ?? request.occurredAtMs / 1000 }, nowMs);
   const learn = (stored: Baseline | null): Baseline | null => {
+    const noted = stored !== null && shown !== null ? showToken(stored, shown) : stored;
+    return taught(noted) ?? (noted === stored ? null : noted);
+  };
+  const taught = (stored: Baseline | null): Baseline | null => {
     // Trust may have been taken away since the proof was judged: what it let in was not let in by the subject.
     if (stored !== null && earnedBy !== null && proven <= stored.proofsNotBefore) return null;
     // Before this request, or what a wrong clock has stored would not make way for it.
@@ -154,13 +218,22 @@ export async function learnGranted(
     const sighted = sighting ? learnSighting(before, lesson) : before;
     if (span !== null && lesson.device !== null) {
       const { changed, of: instead } = shownBefore;
-      return grantTrust(sighted, { at: now, ...span, provenAt: proven, device: lesson.device, changed, instead, pageKey: device?.pageKey });
+      const token = { shown: device && generationShown(observation, device.id), handed: device?.generation ?? null };
+      const given = { at: now, ...span, ...token, provenAt: proven, device: lesson.device };
+      return grantTrust(sighted, { ...given, changed, instead, pageKey: device?.pageKey });
     }
     return sighted !== null && device !== null && renewed !== null
       ? renewTrust(sighted, device.id, renewed, now)
       : sighted;
   };
   await engine.store.updateBaseline(keys.subject, learn, baseline);
+}
+
+/** What is to be noted of a token; null when the record already says so. */
+function shownIn({ device, holder, reused }: TokenUse, named: NamedDevice | null, at: number): ShownToken | null {
+  const handed = named !== null && named.id === device.id ? named.generation : null;
+  const isNews = reused || afterUse(device.generations, holder.generation, handed, at) !== device.generations;
+  return isNews ? { device: device.id, shown: holder.generation, handed, at } : null;
 }
 
 /**

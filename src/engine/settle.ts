@@ -132,6 +132,7 @@ function grantOf(
     sighting: may && policy.learn === 'decision' && standing?.stale?.holds !== true,
     trust: may && earnedBy !== null && trust.onStepUp && showsMethods(earnedBy, trust) ? trust : null,
     renewDays: may ? trust.idleDays : null,
+    visit: request.dryRun ? 'reported' : may ? 'allowed' : 'stopped',
     earnedBy,
   };
 }

@@ -7,6 +7,7 @@ import {
   NO_FAMILIARITY,
   withoutFutureDays,
 } from './familiarity.ts';
+import { afterUse, type Generations, NO_GENERATIONS, useOf } from './generations.ts';
 
 /** Epoch seconds. */
 type Seconds = number;
@@ -53,6 +54,10 @@ export interface KnownDevice {
    * When trust was last revoked: tokens issued before it are untrusted, even if trust is granted later. Null if never.
    */
   readonly revokedAt: Seconds | null;
+  /** Which generations of its token were handed out and shown. */
+  readonly generations: Generations;
+  /** Whether trust was revoked since its token turned out to have two holders; the id is then given to neither again. */
+  readonly reused: boolean;
   /** Browser and OS family when last seen, `chrome/windows`, for the support desk and `client.changed`. */
   readonly client: string | null;
   /** Where this device was last seen. Travel is measured per device. */
@@ -219,6 +224,34 @@ export interface TrustGrant extends TrustSpan {
   readonly instead: string | null;
   /** Hash of the page's key that the device is bound to from then on; null unbinds it, undefined leaves it as it is. */
   readonly pageKey?: string | null | undefined;
+  /** Generation of the device's token that came with the request, and the one that the answer has; null: none. */
+  readonly shown: number | null;
+  readonly handed: number | null;
+}
+
+/** A device token in one request and its answer. */
+export interface ShownToken {
+  /** Id of the device that it names. */
+  readonly device: string;
+  readonly shown: number;
+  /** Generation that the answer has; null: none. */
+  readonly handed: number | null;
+  /** Epoch seconds. */
+  readonly at: Seconds;
+}
+
+/**
+ * Notes that a token was shown. Ends the trust of its device when it has two holders. The same object when nothing changes, or
+ * when the device holds no live trust.
+ */
+export function showToken(before: Baseline, { device: id, shown, handed, at }: ShownToken): Baseline {
+  const known = before.devices.find((device) => device.id === id);
+  if (known === undefined || !hasLiveTrust(known, at)) return before;
+  const isReused = useOf(known.generations, shown, at).reused;
+  const generations = isReused ? known.generations : afterUse(known.generations, shown, handed, at);
+  if (generations === known.generations && !isReused) return before;
+  const after = isReused ? { ...withoutTrust(known, at), reused: true } : { ...known, generations };
+  return { ...before, devices: before.devices.map((device) => (device === known ? after : device)) };
 }
 
 /**
@@ -226,7 +259,7 @@ export interface TrustGrant extends TrustSpan {
  * the proof or later: the grant was under way while that happened.
  */
 export function grantTrust(before: Baseline | null, grant: TrustGrant): Baseline {
-  const { at, until, renewableUntil, provenAt, device, changed, instead, pageKey } = grant;
+  const { at, until, renewableUntil, provenAt, device, changed, instead, shown, handed, pageKey } = grant;
   const base = before ?? emptyBaseline(at);
   const revokedAt = base.devices.find(({ id }) => id === device.id)?.revokedAt ?? 0;
   if (provenAt <= Math.max(base.proofsNotBefore, revokedAt)) return base;
@@ -236,6 +269,8 @@ export function grantTrust(before: Baseline | null, grant: TrustGrant): Baseline
     ...traitsOf(known, device),
     trustedUntil: until,
     renewableUntil,
+    generations: afterUse(known.generations, shown, handed, at),
+    reused: false,
     unstable: [...new Set([...known.unstable, ...changed])],
   });
   return {
@@ -342,6 +377,7 @@ export function withoutFuture(baseline: Baseline, now: Seconds): Baseline {
       ...seen(device),
       firstSeen: past(device.firstSeen),
       revokedAt: device.revokedAt === null ? null : past(device.revokedAt),
+      generations: { ...device.generations, at: past(device.generations.at) },
       sighting: device.sighting === null ? null : { ...device.sighting, at: past(device.sighting.at) },
       ...(device.keys !== undefined && { keys: device.keys.map((key) => ({ ...key, since: past(key.since) })) }),
     })),
@@ -454,6 +490,8 @@ function learnDevice(
       renewableUntil: null,
       unstable: [],
       revokedAt: null,
+      generations: NO_GENERATIONS,
+      reused: false,
       client: seen.client,
       sighting,
     };
@@ -492,7 +530,10 @@ export function cappedComponents(components: { readonly [name: string]: string }
 function keepDevices(devices: readonly KnownDevice[], now: Seconds): readonly KnownDevice[] {
   const [newest, ...others] = [...devices].sort((a, b) => b.lastSeen - a.lastSeen);
   if (newest === undefined) return devices;
-  const rest = others.sort((a, b) => Number(hasLiveTrust(b, now)) - Number(hasLiveTrust(a, now)));
+  // A token that never came back is one that the client does not keep.
+  const rankOf = (known: KnownDevice): number =>
+    Number(hasLiveTrust(known, now)) * (known.generations.seen || known.generations.current > 1 ? 2 : 1);
+  const rest = others.sort((a, b) => rankOf(b) - rankOf(a));
   return [newest, ...rest].slice(0, BASELINE_CAPS.devices);
 }
 

@@ -51,6 +51,11 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
     labelNames: ['state', 'code'],
     registers,
   });
+  const reusedTokens = new Counter({
+    name: 'stepgate_device_tokens_reused_total',
+    help: 'Checks with a device token that two holders have used (`device.token_reused`): a stolen cookie, or a browser profile that was copied.',
+    registers,
+  });
   const credentials = new Counter({
     name: 'stepgate_session_credentials_total',
     help: 'Gateway calls by what came of their session token: `none`, `accepted`, `refused`, `unread`, `ambiguous`; code says why.',
@@ -138,6 +143,7 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
       const keyProof = result.signals.device?.facts['device.key_proof'];
       const fault = result.signals.device?.facts['device.key_proof_code'];
       if (keyProof !== undefined) keyProofs.inc({ state: String(keyProof), code: String(fault ?? '') });
+      if (result.signals.device?.facts['device.token_reused'] === true) reusedTokens.inc();
       const { 'session.credential': state, 'session.code': code } = result.signals.session?.facts ?? {};
       if (state !== undefined) credentials.inc({ state: String(state), code: String(code ?? '') });
       for (const { part } of result.degraded) degraded.inc({ part });

@@ -37,6 +37,11 @@ export const device: Signal = {
       meaning:
         'Live tokens that this subject earned on a device with these traits, when none comes along; unknown with a genuine token, and for a new device',
     },
+    'device.token_reused': {
+      type: 'boolean',
+      meaning:
+        'Whether the device token was copied: two holders have used it, and the trust of both has ended; unknown without a token of this subject',
+    },
     'device.bound': {
       type: 'boolean',
       meaning:
@@ -102,6 +107,7 @@ export const device: Signal = {
       'device.similarity': match.similarity === null ? null : Math.round(match.similarity * 100) / 100,
       'device.token_missing': baseline === null ? false : isTokenMissing(observation, baseline),
       'device.tokens_lost': baseline === null ? null : tokensLost(observation, baseline, match),
+      'device.token_reused': match.reused,
       ...bindingFacts(observation, match),
     };
     return why === null ? measured(facts) : failed(why, facts);

@@ -7,6 +7,7 @@ import {
   type KnownSession,
   type Sighting,
 } from '../model/baseline.ts';
+import { NO_GENERATIONS } from '../model/generations.ts';
 import { DEVICE_KEY_KINDS, type DeviceKey, KEY_HASH_LENGTH } from '../model/device-key.ts';
 import {
   byLevel,
@@ -26,7 +27,8 @@ import { StoreError } from '../model/store-error.ts';
  * numbers are in base 36; coordinates are stored to a thousandth of a degree (about 100 m), accuracy to 0.1 km.
  * Networks and component names are in tables and referenced by index. The row of a device may end after any field from its
  * sighting on. What its trust depends on follows its `firstSeen` within the same field, where a process of an earlier version
- * reads over it: the end of renewal, and the unstable traits as bits, the fingerprint first and then the table of names.
+ * reads over it: the end of renewal; the unstable traits as bits, the fingerprint first and then the table of names; of its
+ * token the current generation, how far back the parent is, the time, and bits for seen and reused.
  * What follows the lists may be left out, as older texts do: a number is `proofsNotBefore`, relative, if it differs from
  * `trustNotBefore`; a text is the familiarity.
  */
@@ -124,15 +126,29 @@ function firstSeenFrom(
   parts: readonly string[],
   names: readonly string[][],
   lastSeen: number,
-): Pick<KnownDevice, 'firstSeen' | 'renewableUntil' | 'unstable'> {
+): Pick<KnownDevice, 'firstSeen' | 'renewableUntil' | 'unstable' | 'generations' | 'reused'> {
   const firstSeen = timeFrom(parts, 0, lastSeen);
-  if (parts.length === 1) return { firstSeen, renewableUntil: null, unstable: [] };
+  if (parts.length === 1) {
+    return { firstSeen, renewableUntil: null, unstable: [], generations: NO_GENERATIONS, reused: false };
+  }
+  const current = number(parts[3] ?? '0');
+  const marks = number(parts[6] ?? '1');
   const bits = number(parts[2] ?? '0');
   const unstable = bits === 0 ? [] : [FINGERPRINT, ...names.map((name) => text(name, 0))];
   return {
     firstSeen,
     renewableUntil: timeOrNull(parts, 1, lastSeen),
     unstable: unstable.filter((_name, place) => (bits / 2 ** place) % 2 >= 1),
+    generations:
+      current === 0
+        ? NO_GENERATIONS
+        : {
+            current,
+            parent: current - number(parts[4] ?? ''),
+            at: timeFrom(parts, 5, lastSeen),
+            seen: marks % 2 === 1,
+          },
+    reused: marks >= 2,
   };
 }
 
@@ -242,13 +258,17 @@ export function encodeBaseline(baseline: Baseline): string {
       place.visits.slice(-BASELINE_CAPS.visits).map(back).join(','),
       escaped(place.city?.slice(0, CITY_LENGTH)),
     ].join(' ');
-  const firstSeenField = ({ firstSeen, renewableUntil, unstable }: KnownDevice): string => {
+  const firstSeenField = ({ firstSeen, renewableUntil, unstable, generations, reused }: KnownDevice): string => {
     const bits = [FINGERPRINT, ...names].reduce(
       (sum, name, place) => sum + (unstable.includes(name) ? 2 ** place : 0),
       0,
     );
-    const isPlain = renewableUntil === null && bits === 0;
-    return isPlain ? back(firstSeen) : [back(firstSeen), back(renewableUntil), digits(bits)].join(',');
+    const { current, parent, at, seen } = generations;
+    const isPlain = renewableUntil === null && bits === 0 && current === 0 && !reused;
+    if (isPlain) return back(firstSeen);
+    const marks = Number(seen) + 2 * Number(reused);
+    const token = current === 0 && !reused ? [] : [digits(current), digits(current - parent), back(at), digits(marks)];
+    return [back(firstSeen), back(renewableUntil), digits(bits), ...token].join(',');
   };
   const deviceRow = (device: KnownDevice): string =>
     [

@@ -39,6 +39,8 @@ export function fullBaseline(letter: string): Baseline {
       renewableUntil: NOON + 5 * 365 * 86_400,
       unstable: [FINGERPRINT, ...many(BASELINE_CAPS.components, (n) => key(4, n))],
       revokedAt: OLDEST,
+      generations: { current: 9999, parent: 9990, at: OLDEST, seen: true },
+      reused: true,
       client: 'chrome/windows',
       sighting: seen,
       keys: DEVICE_KEY_KINDS.map((kind) => ({ kind, hash: key(KEY_HASH_LENGTH, i), since: OLDEST })),

@@ -156,6 +156,8 @@ describe('devices', () => {
     provenAt: NOON,
     changed: [],
     instead: null,
+    shown: null,
+    handed: null,
   } as const;
 
   it('Devices are renewed by use up to the end that their proof set, and only while their trust is live', () => {

@@ -42,7 +42,7 @@ function trustedAfter(given: Given, known: Baseline | null, freshId = 'd-1'): Ba
   if (lesson.device === null) throw new Error('no device to trust');
   const { changed, of: instead } = changedTraits(seen, known);
   const until = lesson.at + 30 * DAY;
-  const span = { at: lesson.at, until, renewableUntil: until, provenAt: lesson.at };
+  const span = { at: lesson.at, until, renewableUntil: until, provenAt: lesson.at, shown: null, handed: null };
   return grantTrust(known, { ...span, device: lesson.device, changed, instead });
 }
 
@@ -420,7 +420,7 @@ describe('traits that a browser blurs', () => {
     const until = NOON + 30 * DAY;
     const lesson = lessonOf(seen, { id: 'd-2', proven: true });
     if (lesson.device === null) throw new Error('no device to trust');
-    const span = { at: NOON + 1, until, renewableUntil: until, provenAt: NOON };
+    const span = { at: NOON + 1, until, renewableUntil: until, provenAt: NOON, shown: null, handed: null };
     const proven = grantTrust(known, { ...span, device: lesson.device, changed, instead: of });
     for (const n of [2, 3, 4]) {
       expect(stateWith({ ...blurred(n), token: genuine({ device: 'd-2' }) }, proven)).toBe('trusted');

@@ -9,6 +9,7 @@ import {
 } from '../../../src/model/baseline.ts';
 import { DEVICE_KEY_KINDS, KEY_HASH_LENGTH } from '../../../src/model/device-key.ts';
 import { byLevel, type Familiarity, LEVEL_NAMES, LEVELS, NO_FAMILIARITY } from '../../../src/model/familiarity.ts';
+import { NO_GENERATIONS } from '../../../src/model/generations.ts';
 import { StoreError } from '../../../src/model/store-error.ts';
 import { decodeBaseline, encodeBaseline } from '../../../src/store/baseline-codec.ts';
 import { PSEUDONYM_LENGTH } from '../../../src/store/keys.ts';
@@ -105,6 +106,11 @@ const baseline: fc.Arbitrary<Baseline> = fc.record({
         trustedUntil: orNull(fc.integer({ min: NOON, max: NOON + 365 * 86_400 })),
         renewableUntil: orNull(fc.integer({ min: NOON, max: NOON + 5 * 365 * 86_400 })),
         unstable: fc.subarray([FINGERPRINT]),
+        generations: fc.oneof(
+          fc.constant(NO_GENERATIONS),
+          fc.record({ current: fc.integer({ min: 1, max: 9999 }), parent: fc.nat(9999), at: time, seen: fc.boolean() }),
+        ),
+        reused: fc.boolean(),
         revokedAt: orNull(time),
         client: orNull(fc.constantFrom('chrome/windows', 'mobile safari/ios')),
         sighting: orNull(sighting),
@@ -123,6 +129,8 @@ const baseline: fc.Arbitrary<Baseline> = fc.record({
           'trustedUntil',
           'renewableUntil',
           'unstable',
+          'generations',
+          'reused',
           'revokedAt',
           'client',
           'sighting',
@@ -195,7 +203,7 @@ test('Unstable traits are kept by name, and those that no device has on record a
 
 test('A baseline that an earlier version has stored is read, with trust that use does not renew', () => {
   const { devices, ...rest } = BASELINE;
-  const before = { renewableUntil: null, unstable: [] };
+  const before = { renewableUntil: null, unstable: [], generations: NO_GENERATIONS, reused: false };
   expect(decodeBaseline(STORED_BEFORE)).toEqual({
     ...rest,
     devices: devices.map((known) => ({ ...known, ...before })),
