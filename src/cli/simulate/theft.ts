@@ -22,7 +22,7 @@ export interface Victim {
   /** All that the engine has learned of the victim. */
   readonly baseline: Baseline | null;
   readonly jars: Jars;
-  /** The victim's next log-in after the theft. */
+  /** The victim's next log-in after the theft with the browser that was robbed. */
   readonly next: Act | null;
 }
 
@@ -105,7 +105,7 @@ export async function victimOf(
     theftMs,
     baseline: stored?.baseline?.value ?? null,
     jars,
-    next: logins[logins.indexOf(last) + 1] ?? null,
+    next: logins.find(({ atMs, jar }) => atMs > last.atMs && jar === last.jar) ?? null,
   };
 }
 
