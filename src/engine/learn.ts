@@ -10,7 +10,7 @@ import {
   withoutFuture,
 } from '../model/baseline.ts';
 import { keyHash } from '../model/device-key.ts';
-import { holderOf, othersOn } from '../model/device-token.ts';
+import { type GenuineToken, holderOf, othersOn } from '../model/device-token.ts';
 import {
   afterUse,
   firstGeneration,
@@ -112,32 +112,25 @@ export async function nameDevice(
   const life = (trust?.days ?? 0) * DAY_S;
   // A step-up confirms the traits shown with it, so that the device is not asked again.
   const isHeld = state === 'trusted' || (state === 'unconfirmed' && !showsTraits);
-  const key = pageKeyOf(observation);
-  const binds =
-    key !== null && !(device?.keys ?? []).some(({ kind, hash }) => kind === 'page' && hash === keyHash(key));
   const endsAt = device?.renewableUntil ?? device?.trustedUntil ?? 0;
   const subject = keys.subject;
   const { deviceToken } = observation;
-  // A page that shows traits and no key cannot show one; what shows neither, such as a page load, may still have it.
-  const before = deviceToken.state === 'genuine' && deviceToken.device === id ? deviceToken.jkt : null;
-  const named = async (
-    generation: number | null,
-    issuedAt: number,
-    expiresAt: number,
-    earned: TrustSpan | null,
-    jkt: string | null = before,
-  ) => {
-    if (generation === null) return { id, proven, token: null, generation, expiresAtMs: null, earned };
+  const named = async (claims: Omit<GenuineToken, 'state' | 'device' | 'subject' | 'others'>) => {
     const others = othersOn(deviceToken, id, subject, now);
-    const claims = { device: id, subject, issuedAt, expiresAt, generation, others, jkt };
-    const token = await engine.deviceTokens.issue(claims);
-    return { id, proven, token, generation, expiresAtMs: expiresAt * 1000, earned };
+    const token = await engine.deviceTokens.issue({ ...claims, device: id, subject, others });
+    return { id, proven, token, generation: claims.generation, expiresAtMs: claims.expiresAt * 1000 };
   };
+  const unnamed = { id, proven, token: null, generation: null, expiresAtMs: null };
+  const key = pageKeyOf(observation);
+  const binds =
+    key !== null && !(device?.keys ?? []).some(({ kind, hash }) => kind === 'page' && hash === keyHash(key));
+  const before = deviceToken.state === 'genuine' && deviceToken.device === id ? deviceToken.jkt : null;
   if (trust === null || (isHeld && !binds && endsAt - now > life / 2)) {
-    if (live === null || visit !== 'allowed') return named(null, now, now, null);
+    if (live === null || live.next === null || visit !== 'allowed') return { ...unnamed, earned: null };
     // The moment of the grant stays: what is revoked later was granted before.
-    const { issuedAt, expiresAt } = live.holder;
-    return named(live.next, issuedAt, Math.max(expiresAt, live.device.renewableUntil ?? 0), null);
+    const { issuedAt } = live.holder;
+    const expiresAt = Math.max(live.holder.expiresAt, live.device.renewableUntil ?? 0);
+    return { ...(await named({ issuedAt, expiresAt, generation: live.next, jkt: before })), earned: null };
   }
   const expiresAt = now + life;
   const until = trust.idleDays === null ? expiresAt : Math.min(expiresAt, now + trust.idleDays * DAY_S);
@@ -145,9 +138,18 @@ export async function nameDevice(
     live === null
       ? firstGeneration(generationsOf(id), generationShown(observation, id), now)
       : renewedGeneration(live.device.generations, live.holder.generation, now);
-  const pageKey = key === null && !showsTraits ? undefined : key && keyHash(key);
+  // A page that shows traits and no key cannot show one; what shows neither, such as a page load, may still have it.
   const jkt = key ?? (showsTraits ? null : before);
-  return { ...(await named(generation, now, expiresAt, { until, renewableUntil: expiresAt }, jkt)), pageKey };
+  const pageKey = key === null && !showsTraits ? undefined : key && keyHash(key);
+  const granted = { earned: { until, renewableUntil: expiresAt }, pageKey };
+  return generation === null
+    ? { ...unnamed, ...granted }
+    : { ...(await named({ issuedAt: now, expiresAt, generation, jkt })), ...granted };
+}
+
+/** Thumbprint of the page's key whose possession was proven. */
+function pageKeyOf({ provenKeys }: Observation): string | null {
+  return provenKeys.find(({ kind }) => kind === 'page')?.thumbprint ?? null;
 }
 
 /** The generation of this subject's token of a device, whether or not its trust is live; null without one. */
@@ -172,11 +174,6 @@ function renewedUntil(recognised: Recognised, { renewDays }: LearningGrant): num
   const idle = renewDays * DAY_S;
   const until = Math.min(Math.floor(recognised.observation.nowMs / 1000) + idle, device.renewableUntil ?? 0);
   return until - (device.trustedUntil ?? 0) >= Math.min(DAY_S, idle / 10) ? until : null;
-}
-
-/** Thumbprint of the page's key whose possession was proven. */
-function pageKeyOf({ provenKeys }: Observation): string | null {
-  return provenKeys.find(({ kind }) => kind === 'page')?.thumbprint ?? null;
 }
 
 /**

@@ -265,7 +265,7 @@ export function grantTrust(before: Baseline | null, grant: TrustGrant): Baseline
   if (provenAt <= Math.max(base.proofsNotBefore, revokedAt)) return base;
   const { devices } = learnDevice(base.devices, { ...device, proven: true }, at, null);
   const granted = (known: KnownDevice): KnownDevice => ({
-    ...known,
+    ...withPageKey(known, pageKey, at),
     ...traitsOf(known, device),
     trustedUntil: until,
     renewableUntil,

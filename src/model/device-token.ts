@@ -61,5 +61,10 @@ export function othersOn(
   return [first, ...others]
     .filter((each) => each.subject !== subject && each.expiresAt > nowSeconds)
     .slice(0, MAX_OTHER_HOLDERS)
-    .map(({ subject: other, issuedAt, expiresAt, generation }) => ({ subject: other, issuedAt, expiresAt, generation }));
+    .map(({ subject: other, issuedAt, expiresAt, generation }) => ({
+      subject: other,
+      issuedAt,
+      expiresAt,
+      generation,
+    }));
 }

@@ -74,12 +74,7 @@ export function firstGeneration({ current, at }: Generations, shown: number | nu
  * object when nothing changes. Not for a use that is `reused`. Writers that read the same record hand out the same generation, so
  * their order does not matter.
  */
-export function afterUse(
-  before: Generations,
-  shown: number | null,
-  handed: number | null,
-  now: Seconds,
-): Generations {
+export function afterUse(before: Generations, shown: number | null, handed: number | null, now: Seconds): Generations {
   const { current, parent, seen } = before;
   if (handed !== null && handed > current && handed !== shown) {
     return { current: handed, parent: shown ?? current, at: now, seen: false };

@@ -7,7 +7,6 @@ import {
   type KnownSession,
   type Sighting,
 } from '../model/baseline.ts';
-import { NO_GENERATIONS } from '../model/generations.ts';
 import { DEVICE_KEY_KINDS, type DeviceKey, KEY_HASH_LENGTH } from '../model/device-key.ts';
 import {
   byLevel,
@@ -19,6 +18,7 @@ import {
   type SeenLevel,
   type SeenValue,
 } from '../model/familiarity.ts';
+import { NO_GENERATIONS } from '../model/generations.ts';
 import { StoreError } from '../model/store-error.ts';
 
 /**

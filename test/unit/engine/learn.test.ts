@@ -158,3 +158,186 @@ describe('a browser that blurs its traits', () => {
     expect(await isTrusted(it, { ...started(1), token: device?.token })).toBe(true);
   });
 });
+
+/** Longer than a visit. */
+const VISIT_MS = HOUR_MS;
+
+/** A browser that keeps the token of each answer, unless that is lost. */
+function browserOf(it: Scene, subject: string, token: string | null, traits: object = LAPTOP) {
+  let jar = token;
+  return {
+    jar: () => jar,
+    async reads(more: object = {}) {
+      const device = { ...traits, ...(jar !== null && { token: jar }) };
+      const { lost, ...body } = { lost: false, ...more };
+      const result = await it.check({ subject, ip: HOME, action: 'read', device, ...body });
+      if (!lost) jar = result.device?.token ?? jar;
+      return result;
+    },
+  };
+}
+
+async function trustedBrowser(it: Scene, subject = 'ann') {
+  const step_up_token = await it.proof(subject);
+  const { device } = await it.check({ subject, ip: HOME, action: 'pay', device: LAPTOP, step_up_token });
+  return browserOf(it, subject, device?.token ?? null);
+}
+
+const REVOKED = { 'device.state': 'revoked', 'device.trusted': false, 'device.token_reused': true };
+
+describe('a token with two holders', () => {
+  test('Is handed on at each visit and not at each request, and keeps the device trusted', async () => {
+    const it = scene({ rules: RULES });
+    const browser = await trustedBrowser(it);
+    const tokens = new Set([browser.jar()]);
+    for (let visit = 0; visit < 5; visit++) {
+      it.clock.ms += VISIT_MS;
+      for (let request = 0; request < 3; request++) {
+        const { signals } = await browser.reads();
+        expect(signals.device?.facts).toMatchObject({ 'device.state': 'trusted', 'device.token_reused': false });
+        it.clock.ms += 1000;
+      }
+      tokens.add(browser.jar());
+    }
+    expect(tokens.size).toBe(6);
+  });
+
+  test('Loses the trust of both once the victim is back after a thief, who then stays out', async () => {
+    const it = scene({ rules: RULES });
+    const victim = await trustedBrowser(it);
+    const thief = browserOf(it, 'ann', victim.jar());
+    it.clock.ms += VISIT_MS;
+    await thief.reads();
+    expect((await thief.reads()).signals.device?.facts).toMatchObject({ 'device.state': 'trusted' });
+    it.clock.ms += VISIT_MS;
+    const found = await victim.reads();
+    expect(found.signals.device?.facts).toMatchObject(REVOKED);
+    expect(found.device?.token ?? null).toBeNull();
+    expect((await thief.reads()).signals.device?.facts).toMatchObject(REVOKED);
+    // The one who can prove it starts again under another id.
+    const step_up_token = await it.proof('ann');
+    const again = await it.check({
+      subject: 'ann',
+      ip: HOME,
+      action: 'pay',
+      device: { ...LAPTOP, token: victim.jar() },
+      step_up_token,
+    });
+    expect(again.device?.id).not.toBe(found.device?.id);
+    const home = browserOf(it, 'ann', again.device?.token ?? null);
+    expect((await home.reads()).signals.device?.facts).toMatchObject({ 'device.state': 'trusted' });
+    expect((await thief.reads()).signals.device?.facts).toMatchObject(REVOKED);
+  });
+
+  test('Is found out too when the thief comes second, or throws the answers away', async () => {
+    const it = scene({ rules: RULES });
+    const victim = await trustedBrowser(it);
+    const late = browserOf(it, 'ann', victim.jar());
+    it.clock.ms += VISIT_MS;
+    await victim.reads();
+    await victim.reads();
+    it.clock.ms += VISIT_MS;
+    expect((await late.reads()).signals.device?.facts).toMatchObject(REVOKED);
+
+    const bob = await trustedBrowser(it, 'bob');
+    const careful = browserOf(it, 'bob', bob.jar());
+    for (const who of [careful, bob, bob]) {
+      it.clock.ms += VISIT_MS;
+      expect((await who.reads({ lost: who === careful })).signals.device?.facts).toMatchObject({
+        'device.state': 'trusted',
+      });
+    }
+    it.clock.ms += VISIT_MS;
+    expect((await careful.reads({ lost: true })).signals.device?.facts).toMatchObject(REVOKED);
+  });
+
+  test('Is found out even where it comes with other traits, and is asked', async () => {
+    const it = scene({ rules: RULES });
+    const victim = await trustedBrowser(it);
+    const machine = {
+      fingerprint: 'another-machine',
+      components: { ...COMPONENTS, canvas: 'x', machine: 'x', screen: 'x', webgl: 'x' },
+    };
+    const thief = browserOf(it, 'ann', victim.jar(), machine);
+    it.clock.ms += VISIT_MS;
+    await victim.reads();
+    await victim.reads();
+    it.clock.ms += VISIT_MS;
+    expect((await thief.reads()).signals.device?.facts).toMatchObject(REVOKED);
+    expect((await victim.reads()).signals.device?.facts).toMatchObject(REVOKED);
+  });
+
+  test('Is not suspected where answers are lost, checks are on trial or by somebody else, or the store takes no write', async () => {
+    const it = scene({ rules: RULES });
+    const browser = await trustedBrowser(it);
+    for (const more of [{ lost: true }, { lost: true }, {}, { dry_run: true }, { lost: true }, {}, {}]) {
+      it.clock.ms += VISIT_MS;
+      const { signals, device } = await browser.reads(more);
+      expect(signals.device?.facts).toMatchObject({ 'device.state': 'trusted', 'device.token_reused': false });
+      if ('dry_run' in more) expect(device?.token).toBeNull();
+    }
+    it.clock.ms += VISIT_MS;
+    const { device } = await it.check(
+      { subject: 'ann', ip: HOME, action: 'read', device: { ...LAPTOP, token: browser.jar() } },
+      { actor: 'help-desk' },
+    );
+    expect(device?.token).toBeNull();
+    expect((await browser.reads()).signals.device?.facts).toMatchObject({ 'device.state': 'trusted' });
+  });
+
+  test('Is told apart for each of those who share a browser', async () => {
+    const it = scene({ rules: RULES });
+    const ann = await trustedBrowser(it);
+    const stolen = ann.jar();
+    const step_up_token = await it.proof('bob');
+    const shared = await it.check({
+      subject: 'bob',
+      ip: HOME,
+      action: 'pay',
+      device: { ...LAPTOP, token: ann.jar() },
+      step_up_token,
+    });
+    let jar = shared.device?.token ?? null;
+    for (const subject of ['ann', 'bob', 'ann', 'ann', 'bob', 'bob']) {
+      it.clock.ms += VISIT_MS;
+      const browser = browserOf(it, subject, jar);
+      expect((await browser.reads()).signals.device?.facts, subject).toMatchObject({ 'device.state': 'trusted' });
+      jar = browser.jar();
+    }
+    it.clock.ms += VISIT_MS;
+    expect((await browserOf(it, 'ann', stolen).reads()).signals.device?.facts).toMatchObject(REVOKED);
+    expect((await browserOf(it, 'bob', jar).reads()).signals.device?.facts).toMatchObject({
+      'device.state': 'trusted',
+    });
+  });
+
+  test('Is passed on in the full and in the minimal answer, and counted when it was reused', async () => {
+    const it = scene({ rules: RULES });
+    const victim = await trustedBrowser(it);
+    const first = victim.jar();
+    let token = first;
+    const body = () => ({ subject: 'ann', ip: HOME, action: 'read', device: { ...LAPTOP, token } });
+    for (const prefer of ['return=representation', 'return=minimal']) {
+      it.clock.ms += VISIT_MS;
+      const { device } = await (await it.post('/v1/risk-check', body(), { Prefer: prefer })).json();
+      expect(device).toMatchObject({ token: expect.any(String), expires_at: expect.any(String) });
+      expect(device.token).not.toBe(token);
+      token = device.token;
+      await it.settled();
+    }
+    const evaluation = {
+      subject: { type: 'user', id: 'ann' },
+      action: { name: 'read' },
+      resource: { type: 'page', id: '1' },
+      context: { ip: HOME, device: { ...LAPTOP, token } },
+    };
+    it.clock.ms += VISIT_MS;
+    const { context } = await (await it.post('/access/v1/evaluation', evaluation)).json();
+    expect(context.stepgate.device.token).toEqual(expect.any(String));
+    await it.settled();
+    token = first;
+    await it.post('/v1/risk-check', body());
+    await it.settled();
+    expect(it.records.at(-1)?.facts).toMatchObject({ 'device.token_reused': true });
+  });
+});

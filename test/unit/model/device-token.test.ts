@@ -12,7 +12,8 @@ const CLAIMS = {
   subject: 'pseudonym',
   issuedAt: ISSUED,
   expiresAt: ISSUED + 30 * 86_400,
-  generation: 3, others: [],
+  generation: 3,
+  others: [],
   jkt: null,
 };
 

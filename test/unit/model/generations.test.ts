@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   afterUse,
-  GRACE_S,
-  type Generations,
   firstGeneration,
+  type Generations,
+  GRACE_S,
   NO_GENERATIONS,
   renewedGeneration,
   useOf,
@@ -112,7 +112,10 @@ describe('generations', () => {
   });
 
   it('Generations show two holders by the next use of the one who was there first, in any order and after any pauses beyond the grace', () => {
-    const pause = fc.oneof(fc.integer({ min: GRACE_S + 1, max: VISIT_S }), fc.integer({ min: VISIT_S, max: 90 * 86_400 }));
+    const pause = fc.oneof(
+      fc.integer({ min: GRACE_S + 1, max: VISIT_S }),
+      fc.integer({ min: VISIT_S, max: 90 * 86_400 }),
+    );
     const uses = fc.array(fc.record({ thief: fc.boolean(), pause, proven: fc.boolean() }), { maxLength: 30 });
     const start = fc.record({
       current: fc.constant(7),
