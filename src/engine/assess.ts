@@ -9,6 +9,7 @@ import type { Attempt, History, Stored } from '../store/store.ts';
 import { matchDevice } from './device-match.ts';
 import type { Engine } from './engine.ts';
 import { observe } from './observe.ts';
+import { type TokenUse, tokenUse } from './token-use.ts';
 
 /** What was measured of a request. Nothing in it depends on the action or the resource, but the facts that name them. */
 export interface Assessment {
@@ -19,6 +20,8 @@ export interface Assessment {
   readonly baseline: Stored<Baseline> | null;
   /** What the device is to the subject. */
   readonly device: DeviceMatch;
+  /** The use of a live device token; null without one. */
+  readonly use: TokenUse | null;
   /** Null if no proof was sent. */
   readonly proof: ProofVerdict | null;
   /** The terms of the proof's issuer; of all issuers without a valid proof. */
@@ -40,13 +43,15 @@ export async function assess(engine: Engine, request: CheckRequest): Promise<Ass
     verdictOn(engine, request, nowMs),
   ]);
   const baseline = history.subject?.state === 'read' ? history.subject.value.baseline : null;
-  const device = matchDevice(observation, baseline?.value ?? null);
+  const use = tokenUse(observation, baseline?.value ?? null);
+  const device = matchDevice(observation, baseline?.value ?? null, use);
   const measurements = measureAll(observation, history, proof, device);
   return {
     observation,
     waitedMs,
     baseline,
     device,
+    use,
     proof,
     terms: termsFor(engine.verifier, proof),
     measurements,

@@ -31,7 +31,7 @@ export class DeviceSecretError extends Error {
 
 /**
  * Device tokens as JWTs (HS256, `typ` `stepgate-device+jwt`): `sub` is the pseudonym of the subject, `device` the id;
- * `others` lists subject, iat and exp of further holders; `cnf.jkt` is the key that the device is bound to. The first secret signs and all verify, so that a secret can
+ * `others` lists subject, iat and exp of further holders, `gen` the generations of all of them, the subject's first; `cnf.jkt` is the key that the device is bound to. The first secret signs and all verify, so that a secret can
  * be rotated while its tokens are in use.
  *
  * Throws {@link DeviceSecretError} if there is no secret, or one is shorter than 32 bytes.
@@ -66,9 +66,10 @@ export function deviceTokens({ secrets }: { readonly secrets: readonly Uint8Arra
       if (verdict.state === 'genuine') genuine.set(token, verdict);
       return verdict;
     },
-    issue: ({ device, subject, issuedAt, expiresAt, others, jkt }) =>
+    issue: ({ device, subject, issuedAt, expiresAt, generation, others, jkt }) =>
       new SignJWT({
         device,
+        gen: [generation, ...others.map((each) => each.generation)],
         ...(others.length > 0 && { others: others.map(written) }),
         ...(jkt !== null && { cnf: { jkt } }),
       })
@@ -95,15 +96,18 @@ async function verifyWith(secret: Uint8Array, token: string, nowMs: number): Pro
     const { device, sub, iat, exp } = payload;
     const others = writtenHolders.safeParse(payload.others ?? []);
     const cnf = confirmation.safeParse(payload.cnf);
+    const generations = writtenGenerations.safeParse(payload.gen ?? []);
     if (typeof device !== 'string' || sub === undefined || iat === undefined || exp === undefined) return BAD_CLAIM;
-    if (!others.success || !cnf.success) return BAD_CLAIM;
+    if (!others.success || !cnf.success || !generations.success) return BAD_CLAIM;
+    const [generation = 0, ...othersGenerations] = generations.data;
     return {
       state: 'genuine',
       device,
       subject: sub,
       issuedAt: iat,
       expiresAt: exp,
-      others: others.data,
+      generation,
+      others: others.data.map((holder, place) => ({ ...holder, generation: othersGenerations[place] ?? 0 })),
       jkt: cnf.data?.jkt ?? null,
     };
   } catch (error) {
@@ -122,7 +126,9 @@ type WrittenHolder = readonly [subject: string, issuedAt: number, expiresAt: num
 const writtenHolders = z
   .array(z.tuple([z.string(), z.int(), z.int()]))
   .max(MAX_OTHER_HOLDERS)
-  .transform((list) => list.map(([subject, issuedAt, expiresAt]): TokenHolder => ({ subject, issuedAt, expiresAt })));
+  .transform((list) => list.map(([subject, issuedAt, expiresAt]) => ({ subject, issuedAt, expiresAt })));
+
+const writtenGenerations = z.array(z.int().min(0)).max(1 + MAX_OTHER_HOLDERS);
 
 function written({ subject, issuedAt, expiresAt }: TokenHolder): WrittenHolder {
   return [subject, issuedAt, expiresAt];

@@ -6,6 +6,7 @@ import { matchDevice } from './device-match.ts';
 import type { Engine } from './engine.ts';
 import { type LearningGrant, learnGranted, type NamedDevice, nameDevice } from './learn.ts';
 import { observe, outcomeOf } from './observe.ts';
+import { tokenUse } from './token-use.ts';
 
 /**
  * Takes in one outcome: a success teaches the baseline and may make the device trusted, a failure is counted against
@@ -46,10 +47,18 @@ async function learnSuccess(
   const { trust } = rules.policyFor(rules.actionOf(type));
   // What an outdated list says of the address is unknown, so it teaches nothing.
   const sighting = observation.standing?.stale?.holds !== true;
-  const grant: LearningGrant = { sighting, trustDays: event.trustDevice ? trust.days : null, earnedBy: null };
+  const grant: LearningGrant = {
+    sighting,
+    trust: event.trustDevice ? trust : null,
+    renewDays: trust.idleDays,
+    visit: 'reported',
+    earnedBy: null,
+  };
   const stored = await engine.store.readSubject(subject, event.occurredAtMs);
   const baseline = stored?.baseline ?? null;
-  const recognised = { observation, baseline, device: matchDevice(observation, baseline?.value ?? null) };
+  // A report may be later than what it reports, and its token with it: no generation is judged.
+  const use = tokenUse(observation, baseline?.value ?? null);
+  const recognised = { observation, baseline, device: matchDevice(observation, baseline?.value ?? null), use };
   const device = await nameDevice(engine, recognised, grant);
   await learnGranted(engine, recognised, device, grant);
   return device;

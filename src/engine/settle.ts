@@ -126,9 +126,12 @@ function grantOf(
 ): LearningGrant {
   const isWhole = degraded.length === 0 && !request.dryRun;
   const may = decision === 'allow' && isWhole && request.subject !== null && actor === null;
+  const { trust } = policy;
   return {
     sighting: may && policy.learn === 'decision' && standing?.stale?.holds !== true,
-    trustDays: may && earnedBy !== null && policy.trust.onStepUp ? policy.trust.days : null,
+    trust: may && earnedBy !== null && trust.onStepUp ? trust : null,
+    renewDays: may ? trust.idleDays : null,
+    visit: request.dryRun ? 'reported' : may ? 'allowed' : 'stopped',
     earnedBy,
   };
 }

@@ -7,6 +7,7 @@ import {
   NO_FAMILIARITY,
   withoutFutureDays,
 } from './familiarity.ts';
+import { afterUse, type Generations, NO_GENERATIONS, useOf } from './generations.ts';
 
 /** Epoch seconds. */
 type Seconds = number;
@@ -40,12 +41,23 @@ export interface KnownDevice {
   readonly components: { readonly [name: string]: string };
   readonly firstSeen: Seconds;
   readonly lastSeen: Seconds;
-  /** Until when trust lasts; null when it was never granted. Fixed when granted, never extended by use. */
+  /** Until when trust lasts unless use renews it; null when it was never granted. */
   readonly trustedUntil: Seconds | null;
+  /** Use never renews trust beyond this moment, which a proof sets. Null where use renews nothing. */
+  readonly renewableUntil: Seconds | null;
+  /**
+   * Names of recorded traits (hashed components, {@link FINGERPRINT}) that change on this device by themselves, as where a
+   * browser blurs them: no evidence for or against it. Only a proof adds to them.
+   */
+  readonly unstable: readonly string[];
   /**
    * When trust was last revoked: tokens issued before it are untrusted, even if trust is granted later. Null if never.
    */
   readonly revokedAt: Seconds | null;
+  /** Which generations of its token were handed out and shown. */
+  readonly generations: Generations;
+  /** Whether trust was revoked since its token turned out to have two holders; the id is then given to neither again. */
+  readonly reused: boolean;
   /** Browser and OS family when last seen, `chrome/windows`, for the support desk and `client.changed`. */
   readonly client: string | null;
   /** Where this device was last seen. Travel is measured per device. */
@@ -53,6 +65,9 @@ export interface KnownDevice {
   /** Keys that it is bound to: it is trusted only where possession of one is proven. Absent: none. */
   readonly keys?: readonly DeviceKey[];
 }
+
+/** Stands for the fingerprint among the names of {@link KnownDevice.unstable}: longer than any hashed name. */
+export const FINGERPRINT = 'fingerprint';
 
 /** A network (/24, /48) that the subject has used. */
 export interface KnownNetwork {
@@ -100,7 +115,7 @@ export interface Baseline {
 
 /** Most entries that a baseline keeps of each kind; at all caps together its stored form stays below 2.5 KB. */
 export const BASELINE_CAPS = {
-  places: 6,
+  places: 5,
   /** Visits kept of one place. */
   visits: 3,
   countries: 8,
@@ -188,16 +203,55 @@ export function learnSighting(before: Baseline | null, lesson: Lesson): Baseline
   };
 }
 
-/** A grant of trust to one device; `until` is fixed here and never extended by use. */
-export interface TrustGrant {
+/** How long the trust of one grant lasts. */
+export interface TrustSpan {
+  /** Its end without further use. */
+  readonly until: Seconds;
+  /** Its end however much it is used; at least `until`. */
+  readonly renewableUntil: Seconds;
+}
+
+/** A grant of trust to one device. */
+export interface TrustGrant extends TrustSpan {
   /** Epoch seconds of the grant. */
   readonly at: Seconds;
-  readonly until: Seconds;
   /** The second in which the subject proved itself. */
   readonly provenAt: Seconds;
   readonly device: DeviceLesson;
   /** Hash of the page's key that the device is bound to from then on; null unbinds it, undefined leaves it as it is. */
   readonly pageKey?: string | null | undefined;
+  /** Traits that were shown otherwise than on record: {@link KnownDevice.unstable} from now on. */
+  readonly changed: readonly string[];
+  /** Id of the record whose token was shown while another device earns this trust; its own trust ends with that. */
+  readonly instead: string | null;
+  /** Generation of the device's token that came with the request, and the one that the answer has; null: none. */
+  readonly shown: number | null;
+  readonly handed: number | null;
+}
+
+/** A device token in one request and its answer. */
+export interface ShownToken {
+  /** Id of the device that it names. */
+  readonly device: string;
+  readonly shown: number;
+  /** Generation that the answer has; null: none. */
+  readonly handed: number | null;
+  /** Epoch seconds. */
+  readonly at: Seconds;
+}
+
+/**
+ * Notes that a token was shown. Ends the trust of its device when it has two holders. The same object when nothing changes, or
+ * when the device holds no live trust.
+ */
+export function showToken(before: Baseline, { device: id, shown, handed, at }: ShownToken): Baseline {
+  const known = before.devices.find((device) => device.id === id);
+  if (known === undefined || !hasLiveTrust(known, at)) return before;
+  const isReused = useOf(known.generations, shown, at).reused;
+  const generations = isReused ? known.generations : afterUse(known.generations, shown, handed, at);
+  if (generations === known.generations && !isReused) return before;
+  const after = isReused ? { ...withoutTrust(known, at), reused: true } : { ...known, generations };
+  return { ...before, devices: before.devices.map((device) => (device === known ? after : device)) };
 }
 
 /**
@@ -205,21 +259,44 @@ export interface TrustGrant {
  * the proof or later: the grant was under way while that happened.
  */
 export function grantTrust(before: Baseline | null, grant: TrustGrant): Baseline {
-  const { at, until, provenAt, device, pageKey } = grant;
+  const { at, until, renewableUntil, provenAt, device, changed, instead, shown, handed, pageKey } = grant;
   const base = before ?? emptyBaseline(at);
   const revokedAt = base.devices.find(({ id }) => id === device.id)?.revokedAt ?? 0;
   if (provenAt <= Math.max(base.proofsNotBefore, revokedAt)) return base;
   const { devices } = learnDevice(base.devices, { ...device, proven: true }, at, null);
+  const granted = (known: KnownDevice): KnownDevice => ({
+    ...withPageKey(known, pageKey, at),
+    ...traitsOf(known, device),
+    trustedUntil: until,
+    renewableUntil,
+    generations: afterUse(known.generations, shown, handed, at),
+    reused: false,
+    unstable: [...new Set([...known.unstable, ...changed])],
+  });
   return {
     ...base,
     devices: keepDevices(
-      devices.map((known) =>
-        known.id === device.id
-          ? { ...withPageKey(known, pageKey, at), ...traitsOf(known, device), trustedUntil: until }
-          : known,
-      ),
+      devices.map((known) => {
+        if (known.id === device.id) return granted(known);
+        return known.id === instead ? withoutTrust(known, at) : known;
+      }),
       at,
     ),
+  };
+}
+
+/**
+ * Moves the end of a device's trust to `until`, or to the end of what may be renewed. The same object when the device has no
+ * live trust at `at`, or when that would not lengthen it.
+ */
+export function renewTrust(before: Baseline, id: string, until: Seconds, at: Seconds): Baseline {
+  const known = before.devices.find((device) => device.id === id);
+  if (known === undefined || !hasLiveTrust(known, at)) return before;
+  const renewed = Math.min(until, known.renewableUntil ?? 0);
+  if (renewed <= (known.trustedUntil ?? 0)) return before;
+  return {
+    ...before,
+    devices: before.devices.map((device) => (device === known ? { ...known, trustedUntil: renewed } : device)),
   };
 }
 
@@ -300,6 +377,7 @@ export function withoutFuture(baseline: Baseline, now: Seconds): Baseline {
       ...seen(device),
       firstSeen: past(device.firstSeen),
       revokedAt: device.revokedAt === null ? null : past(device.revokedAt),
+      generations: { ...device.generations, at: past(device.generations.at) },
       sighting: device.sighting === null ? null : { ...device.sighting, at: past(device.sighting.at) },
       ...(device.keys !== undefined && { keys: device.keys.map((key) => ({ ...key, since: past(key.since) })) }),
     })),
@@ -409,7 +487,11 @@ function learnDevice(
       firstSeen: at,
       lastSeen: at,
       trustedUntil: null,
+      renewableUntil: null,
+      unstable: [],
       revokedAt: null,
+      generations: NO_GENERATIONS,
+      reused: false,
       client: seen.client,
       sighting,
     };
@@ -448,12 +530,15 @@ export function cappedComponents(components: { readonly [name: string]: string }
 function keepDevices(devices: readonly KnownDevice[], now: Seconds): readonly KnownDevice[] {
   const [newest, ...others] = [...devices].sort((a, b) => b.lastSeen - a.lastSeen);
   if (newest === undefined) return devices;
-  const rest = others.sort((a, b) => Number(hasLiveTrust(b, now)) - Number(hasLiveTrust(a, now)));
+  // A token that never came back is one that the client does not keep.
+  const rankOf = (known: KnownDevice): number =>
+    Number(hasLiveTrust(known, now)) * (known.generations.seen || known.generations.current > 1 ? 2 : 1);
+  const rest = others.sort((a, b) => rankOf(b) - rankOf(a));
   return [newest, ...rest].slice(0, BASELINE_CAPS.devices);
 }
 
 function withoutTrust(known: KnownDevice, at: Seconds): KnownDevice {
-  return { ...known, trustedUntil: null, revokedAt: at };
+  return { ...known, trustedUntil: null, renewableUntil: null, revokedAt: at };
 }
 
 function learnSession(

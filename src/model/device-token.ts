@@ -5,6 +5,8 @@ export interface TokenHolder {
   /** Epoch seconds in which this subject's trust was granted and ends. */
   readonly issuedAt: number;
   readonly expiresAt: number;
+  /** Generation of this subject's part; 0 in a token of an earlier version. */
+  readonly generation: number;
 }
 
 /** Maximum number of other holders that a token keeps besides its subject. */
@@ -59,5 +61,10 @@ export function othersOn(
   return [first, ...others]
     .filter((each) => each.subject !== subject && each.expiresAt > nowSeconds)
     .slice(0, MAX_OTHER_HOLDERS)
-    .map(({ subject: other, issuedAt, expiresAt }) => ({ subject: other, issuedAt, expiresAt }));
+    .map(({ subject: other, issuedAt, expiresAt, generation }) => ({
+      subject: other,
+      issuedAt,
+      expiresAt,
+      generation,
+    }));
 }

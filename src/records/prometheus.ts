@@ -45,6 +45,11 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
     labelNames: ['state'],
     registers,
   });
+  const reusedTokens = new Counter({
+    name: 'stepgate_device_tokens_reused_total',
+    help: 'Checks with a device token that two holders have used (`device.token_reused`): a stolen cookie, or a browser profile that was copied.',
+    registers,
+  });
   const keyProofs = new Counter({
     name: 'stepgate_device_key_proofs_total',
     help: 'Proofs of possession of a page’s key, by `valid` or `refused`; code says why.',
@@ -135,6 +140,7 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
       latency.observe({ decision: result.decision }, seconds);
       const device = result.signals.device?.facts['device.state'];
       if (device !== undefined) devices.inc({ state: String(device) });
+      if (result.signals.device?.facts['device.token_reused'] === true) reusedTokens.inc();
       const keyProof = result.signals.device?.facts['device.key_proof'];
       const fault = result.signals.device?.facts['device.key_proof_code'];
       if (keyProof !== undefined) keyProofs.inc({ state: String(keyProof), code: String(fault ?? '') });

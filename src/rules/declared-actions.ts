@@ -27,6 +27,7 @@ export function mergeActions(files: readonly OpenedFile[], findings: Findings): 
       guarded: one(['guarded'], (each) => each.guarded),
       trust: {
         days: one(['trust', 'days'], (each) => each.trust?.days),
+        idle_days: one(['trust', 'idle_days'], (each) => each.trust?.idle_days),
         on_step_up: one(['trust', 'on_step_up'], (each) => each.trust?.on_step_up),
       },
     };
@@ -70,6 +71,7 @@ export function policyOf(entry: ActionEntry, general: ActionPolicy): ActionPolic
     guarded: entry.guarded ?? floor !== 'allow',
     trust: {
       days: entry.trust?.days ?? general.trust.days,
+      idleDays: entry.trust?.idle_days ?? general.trust.idleDays,
       onStepUp: entry.trust?.on_step_up ?? general.trust.onStepUp,
     },
   };

@@ -12,7 +12,7 @@ export const RULE_DEFAULTS = {
   floor: 'step-up',
   decision: 'allow',
   undeclared: 'step-up',
-  trust: { days: 30, onStepUp: true },
+  trust: { days: 30, idleDays: null, onStepUp: true },
   learn: 'decision',
   events: { 'login.succeeded': 'login', 'step_up.succeeded': 'step_up' },
 } as const;
@@ -48,6 +48,7 @@ export function mergeSettings(files: readonly OpenedFile[], findings: Findings):
     undeclared: one(['undeclared'], (body) => body.undeclared) ?? RULE_DEFAULTS.undeclared,
     trust: {
       days: one(['trust', 'days'], (body) => body.trust?.days) ?? RULE_DEFAULTS.trust.days,
+      idleDays: one(['trust', 'idle_days'], (body) => body.trust?.idle_days) ?? RULE_DEFAULTS.trust.idleDays,
       onStepUp: one(['trust', 'on_step_up'], (body) => body.trust?.on_step_up) ?? RULE_DEFAULTS.trust.onStepUp,
     },
     events: {

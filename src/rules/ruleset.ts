@@ -10,8 +10,14 @@ export interface ActionPolicy {
   readonly floor: Decision;
   /** Whether a session that is not accepted never passes: the action is declared, and its floor is above `allow`. */
   readonly guarded: boolean;
-  /** Life of the trust, in days, and whether a satisfied step-up grants it. */
-  readonly trust: { readonly days: number; readonly onStepUp: boolean };
+  readonly trust: {
+    /** Greatest life of the trust in days from its proof, and of a device token. */
+    readonly days: number;
+    /** Life without use, in days; null when use renews nothing, so that trust lasts `days`. */
+    readonly idleDays: number | null;
+    /** Whether a satisfied step-up grants trust. */
+    readonly onStepUp: boolean;
+  };
 }
 
 /** One line of `routes`: method and path pattern of an action. */

@@ -72,7 +72,20 @@ export function ruleSchema<When extends z.ZodType, Then extends z.ZodType>(when:
 }
 
 const trust = z.strictObject({
-  days: z.int().min(1).max(365).optional().describe('Life of a device token in days, never extended. Default: 30.'),
+  days: z
+    .int()
+    .min(1)
+    .max(1825)
+    .optional()
+    .describe('Greatest life of trust in days from its proof, and life of a device token. Default: 30.'),
+  idle_days: z
+    .int()
+    .min(1)
+    .max(365)
+    .optional()
+    .describe(
+      'Life of trust in days without use; each use on a known network renews it, up to `days`. Default: use renews nothing.',
+    ),
   on_step_up: z.boolean().optional().describe('Whether a satisfied step-up makes the device trusted. Default: true.'),
 });
 

@@ -31,6 +31,11 @@ export const device: Signal = {
       meaning:
         'Whether fingerprint or session are those of a trusted device of this subject, but no genuine token was sent',
     },
+    'device.token_reused': {
+      type: 'boolean',
+      meaning:
+        'Whether the device token was copied: two holders have used it, and the trust of both has ended; unknown without a token of this subject',
+    },
     'device.bound': {
       type: 'boolean',
       meaning:
@@ -95,6 +100,7 @@ export const device: Signal = {
         match.device === null ? null : daysBetween(match.device.firstSeen, request.occurredAtMs / 1000),
       'device.similarity': match.similarity === null ? null : Math.round(match.similarity * 100) / 100,
       'device.token_missing': baseline === null ? false : isTokenMissing(observation, baseline),
+      'device.token_reused': match.reused,
       ...bindingFacts(observation, match),
     };
     return why === null ? measured(facts) : failed(why, facts);

@@ -95,6 +95,8 @@ export interface DeviceMatch {
   readonly similarity: number | null;
   /** Null if the device is bound to no key, or is not known. */
   readonly binding: Binding | null;
+  /** Whether the device token turned out to have two holders; null without a token of this subject and a record of its device. */
+  readonly reused: boolean | null;
 }
 
 /** A signal turns an observation and the stored history into facts. It never scores, waits, throws or reads a clock. */

@@ -94,7 +94,15 @@ export async function playHonest(
       kept === undefined ? ('none' as const) : kept.expiresAtMs > act.atMs ? ('live' as const) : ('expired' as const),
     showsTraits: traits.fingerprint !== null,
   };
-  const result = await ask(stage, sent());
+  const asked = async (proof: string | null = null): Promise<CheckResult> => {
+    const answer = await ask(stage, sent(), proof);
+    const { device: named } = answer;
+    if (named !== null && named.token !== null && named.expiresAtMs !== null) {
+      jars.tokens.set(act.jar, { token: named.token, expiresAtMs: named.expiresAtMs });
+    }
+    return answer;
+  };
+  const result = await asked();
   const met = {
     act,
     result,
@@ -104,13 +112,9 @@ export async function playHonest(
   };
   let allowed = result.decision === 'allow';
   if (result.decision === 'step-up' && act.answers) {
-    const again = await ask(stage, sent(), await stage.issuer.sign(person.id, stage.newId(), act.atMs));
+    const again = await asked(await stage.issuer.sign(person.id, stage.newId(), act.atMs));
     allowed = again.decision === 'allow';
-    const { device: named } = again;
-    if (named !== null && named.token !== null && named.expiresAtMs !== null) {
-      jars.tokens.set(act.jar, { token: named.token, expiresAtMs: named.expiresAtMs });
-      life.earned.add(device);
-    }
+    if (again.device !== null && again.device.token !== null) life.earned.add(device);
   }
   if (allowed && isLogin) {
     await tell(stage, 'login.succeeded', { ...sent(), session: act.session });

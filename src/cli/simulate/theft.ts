@@ -123,10 +123,11 @@ export async function rob(
   const tries: Decision[] = [];
   const reasons = new Set<string>();
   let [answered, took, looked] = [false, false, false];
-  let earned: string | null = null;
+  const held: Held = { stolen: loot.token, earned: null };
   for (const [turn, attempt] of attemptsOf(thief, loot, theftMs, world, chance.fork('attempts')).entries()) {
-    const met = await attemptOne(own, loot, attempt, earned, chance.fork(`turn-${turn}`));
-    earned = met.earned ?? earned;
+    const met = await attemptOne(own, loot, attempt, held, chance.fork(`turn-${turn}`));
+    held.earned = met.shown ?? held.earned;
+    if (attempt.token === 'stolen') held.stolen = met.shown;
     if (attempt.counts) tries.push(met.result.decision);
     if (attempt.counts && met.result.decision !== 'allow') for (const code of codesOf(met.result)) reasons.add(code);
     if (attempt.counts && met.answered) answered = true;
@@ -157,19 +158,26 @@ async function isDiscovered(stage: Stage, { loot, jars, next }: Victim, chance: 
   return met === null ? null : met.result.decision !== 'allow';
 }
 
+/** The tokens in the thief's browser, which keeps each one that an answer hands out. */
+interface Held {
+  stolen: string | null;
+  earned: string | null;
+}
+
 async function attemptOne(
   stage: Stage,
   loot: Loot,
   attempt: Attempt,
-  earned: string | null,
+  held: Readonly<Held>,
   chance: Chance,
 ): Promise<{
   readonly result: CheckResult;
   readonly answered: boolean;
   readonly took: boolean;
-  readonly earned: string | null;
+  /** The token that the browser shows from now on. */
+  readonly shown: string | null;
 }> {
-  const token = attempt.token === 'stolen' ? loot.token : attempt.token === 'earned' ? earned : null;
+  const token = attempt.token === null ? null : held[attempt.token];
   const isLogin = attempt.action === 'login';
   const sent: Sent = {
     subject: loot.victim.id,
@@ -190,16 +198,16 @@ async function attemptOne(
   const result = await ask(stage, sent);
   let isIn = result.decision === 'allow';
   let answered = false;
-  let shown = token;
+  let shown = result.device?.token ?? token;
   if (result.decision === 'step-up' && attempt.answers !== null) {
     const proof = await stage.issuer.sign(sent.subject, stage.newId(), attempt.atMs, attempt.answers);
-    const again = await ask(stage, sent, proof);
+    const again = await ask(stage, { ...sent, token: shown }, proof);
     answered = again.decision === 'allow';
     isIn = answered;
-    shown = again.device?.token ?? token;
+    shown = again.device?.token ?? shown;
   }
   if (!isIn || !isLogin) {
-    return { result, answered, took: isIn && attempt.action === 'payment.transfer', earned: shown };
+    return { result, answered, took: isIn && attempt.action === 'payment.transfer', shown };
   }
   // The password is right, so the application reports a success, and the engine learns the wrong person.
   const session = chance.hex(16);
@@ -208,9 +216,11 @@ async function attemptOne(
   for (const action of ['payment.transfer', 'password.change']) {
     const context = action === 'payment.transfer' ? payment(chance) : {};
     const inside = { ...sent, action, context, session, token: shown, atMs: attempt.atMs + 60_000 };
-    took ||= (await ask(stage, inside)).decision === 'allow';
+    const { decision, device } = await ask(stage, inside);
+    took ||= decision === 'allow';
+    shown = device?.token ?? shown;
   }
-  return { result, answered, took, earned: shown };
+  return { result, answered, took, shown };
 }
 
 /** To a payee that the account knows, below every limit. */

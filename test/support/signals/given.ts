@@ -11,6 +11,7 @@ import type { Measurement } from '../../../src/model/decision.ts';
 import type { ProvenKey } from '../../../src/model/device-key.ts';
 import type { DeviceTokenVerdict } from '../../../src/model/device-token.ts';
 import { NO_FAMILIARITY } from '../../../src/model/familiarity.ts';
+import { NO_GENERATIONS } from '../../../src/model/generations.ts';
 import type { Located, Place } from '../../../src/model/geo.ts';
 import { whyPlaceless } from '../../../src/model/placeless.ts';
 import type { PossessionVerdict } from '../../../src/model/possession.ts';
@@ -145,6 +146,7 @@ export function genuine(
     expiresAt: NOON + 29 * DAY,
     others: [],
     jkt: null,
+    generation: 0,
     ...token,
   };
 }
@@ -229,6 +231,10 @@ export function knownDevice(device: Partial<KnownDevice> = {}): KnownDevice {
     firstSeen: NOON - 40 * DAY,
     lastSeen: NOON - HOUR,
     trustedUntil: null,
+    renewableUntil: null,
+    unstable: [],
+    generations: NO_GENERATIONS,
+    reused: false,
     revokedAt: null,
     client: null,
     sighting: null,

@@ -1,4 +1,4 @@
-import { ADDRESS_HASH_LENGTH, BASELINE_CAPS, type Baseline } from '../../../src/model/baseline.ts';
+import { ADDRESS_HASH_LENGTH, BASELINE_CAPS, type Baseline, FINGERPRINT } from '../../../src/model/baseline.ts';
 import { DEVICE_KEY_KINDS, KEY_HASH_LENGTH } from '../../../src/model/device-key.ts';
 import { byLevel, type Familiarity, LEVELS } from '../../../src/model/familiarity.ts';
 import { PSEUDONYM_LENGTH } from '../../../src/store/keys.ts';
@@ -36,7 +36,11 @@ export function fullBaseline(letter: string): Baseline {
       firstSeen: OLDEST,
       lastSeen: OLDEST,
       trustedUntil: NOON + 365 * 86_400,
+      renewableUntil: NOON + 5 * 365 * 86_400,
+      unstable: [FINGERPRINT, ...many(BASELINE_CAPS.components, (n) => key(4, n))],
       revokedAt: OLDEST,
+      generations: { current: 9999, parent: 9990, at: OLDEST, seen: true },
+      reused: true,
       client: 'chrome/windows',
       sighting: seen,
       keys: DEVICE_KEY_KINDS.map((kind) => ({ kind, hash: key(KEY_HASH_LENGTH, i), since: OLDEST })),

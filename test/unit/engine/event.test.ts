@@ -46,9 +46,9 @@ describe('a success', () => {
     expect(device?.expiresAtMs).toBe(it.clock.ms + 3 * 86_400_000);
   });
 
-  test('A success without a device has none to trust', async () => {
+  test('A success without a device and without trust has none to remember', async () => {
     const it = scene({ rules: RULES });
-    expect(await it.tell('login.succeeded', { ...ANN, trust_device: true })).toEqual({ device: null });
+    expect(await it.tell('login.succeeded', ANN)).toEqual({ device: null });
   });
 });
 

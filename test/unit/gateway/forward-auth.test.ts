@@ -638,6 +638,31 @@ describe('the device', () => {
     expect(rig.records.at(-1)?.facts).toMatchObject({ 'device.state': 'unconfirmed', 'device.trusted': false });
   });
 
+  test('The device takes the next generation of its cookie at each visit, on a page load without traits too', async () => {
+    const own = await gatewayScene({ rules: HOOK_RULES });
+    const session = async () => ({ Authorization: `Bearer ${await own.token({ sub: 'd9' })}` });
+    const first = await own.forward('POST', '/api/pay', {
+      ...(await session()),
+      ...FINGERPRINT,
+      'X-Step-Up-Token': await own.token({ sub: 'd9', su: true }, 5),
+    });
+    let cookie = first.headers['set-cookie']?.[0]?.split(';')[0] ?? '';
+    for (const traits of [FINGERPRINT, {}, FINGERPRINT]) {
+      await own.settled();
+      own.clock.ms += 3_600_000;
+      const answer = await own.forward('GET', '/public/a', { ...(await session()), ...traits, Cookie: cookie });
+      const [set = ''] = answer.headers['set-cookie'] ?? [];
+      expect(set).toMatch(/^__Host-stepgate-device=[\w.-]+; Max-Age=\d+; Path=\/; Secure; HttpOnly; SameSite=Lax$/);
+      expect(set.split(';')[0]).not.toBe(cookie);
+      cookie = set.split(';')[0] ?? '';
+      await own.settled();
+      expect(own.records.at(-1)?.facts).toMatchObject({ 'device.token_reused': false });
+    }
+    const again = await own.forward('GET', '/public/a', { ...(await session()), ...FINGERPRINT, Cookie: cookie });
+    expect(again.headers).not.toHaveProperty('set-cookie');
+    await own.close();
+  });
+
   test('The device is told by its header with all that the collector says', async () => {
     const header = 'v=1;fp=b1946ac92492d2347c6235b4d2611184;confidence=0.7;bot=1;c.canvas=a1b2';
     await rig.forward('GET', '/public/a', { ...(await bearer('d3')), 'X-Stepgate-Device': header });

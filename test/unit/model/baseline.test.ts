@@ -9,6 +9,7 @@ import {
   learnSighting,
   newestPlace,
   placeAt,
+  renewTrust,
   revokeAllDevices,
   revokeDevice,
   revokeSession,
@@ -148,8 +149,50 @@ describe('devices', () => {
     expect(learn([twin('d-a'), twin('d-b')]).devices.map(({ id }) => id)).toEqual(['d-a']);
   });
 
-  it('Devices are trusted until the moment that was granted, which use does not move', () => {
-    const granted = grantTrust(null, { at: NOON, until: NOON + 30 * DAY, provenAt: NOON, device: seenDevice('d-1') });
+  const GRANT = {
+    at: NOON,
+    until: NOON + 30 * DAY,
+    renewableUntil: NOON + 40 * DAY,
+    provenAt: NOON,
+    changed: [],
+    instead: null,
+    shown: null,
+    handed: null,
+  } as const;
+
+  it('Devices are renewed by use up to the end that their proof set, and only while their trust is live', () => {
+    const granted = grantTrust(null, { ...GRANT, device: seenDevice('d-1') });
+    const until = (known: Baseline) => known.devices[0]?.trustedUntil;
+    const renewed = renewTrust(granted, 'd-1', NOON + 35 * DAY, NOON + 5 * DAY);
+    expect(until(renewed)).toBe(NOON + 35 * DAY);
+    expect(until(renewTrust(renewed, 'd-1', NOON + 60 * DAY, NOON + 30 * DAY))).toBe(NOON + 40 * DAY);
+    expect(renewTrust(renewed, 'd-1', NOON + 34 * DAY, NOON + 4 * DAY)).toBe(renewed);
+    expect(renewTrust(granted, 'd-1', NOON + 60 * DAY, NOON + 30 * DAY)).toBe(granted);
+    expect(renewTrust(granted, 'd-9', NOON + 35 * DAY, NOON)).toBe(granted);
+    const revoked = revokeDevice(renewed, 'd-1', NOON + DAY);
+    expect(renewTrust(revoked, 'd-1', NOON + 40 * DAY, NOON + 2 * DAY)).toBe(revoked);
+    const fixed = baseline({ devices: [knownDevice({ trustedUntil: NOON + DAY })] });
+    expect(renewTrust(fixed, 'd-1', NOON + 9 * DAY, NOON)).toBe(fixed);
+  });
+
+  it('Devices keep what was unstable about them, and the one that a grant replaces loses its trust', () => {
+    const first = grantTrust(null, { ...GRANT, changed: ['canvas'], device: seenDevice('d-1') });
+    const again = grantTrust(first, {
+      ...GRANT,
+      at: NOON + 1,
+      changed: ['audio', 'canvas'],
+      device: seenDevice('d-1'),
+    });
+    expect(again.devices).toMatchObject([{ unstable: ['canvas', 'audio'] }]);
+    const moved = grantTrust(again, { ...GRANT, at: NOON + 2, instead: 'd-1', device: seenDevice('d-2') });
+    expect(Object.fromEntries(moved.devices.map((known) => [known.id, hasLiveTrust(known, NOON + 3)]))).toEqual({
+      'd-1': false,
+      'd-2': true,
+    });
+  });
+
+  it('Devices are trusted until the moment that was granted, which learning from their use does not move', () => {
+    const granted = grantTrust(null, { ...GRANT, device: seenDevice('d-1') });
     const used = learn([lesson({ at: NOON + 20 * DAY, device: seenDevice('d-1', true) })], granted);
     const [device] = used.devices;
     expect(device?.trustedUntil).toBe(NOON + 30 * DAY);

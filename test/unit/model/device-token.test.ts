@@ -12,6 +12,7 @@ const CLAIMS = {
   subject: 'pseudonym',
   issuedAt: ISSUED,
   expiresAt: ISSUED + 30 * 86_400,
+  generation: 3,
   others: [],
   jkt: null,
 };
@@ -46,6 +47,7 @@ describe('a device token', () => {
       subject: 'pseudonym',
       issuedAt: CLAIMS.issuedAt,
       expiresAt: CLAIMS.expiresAt,
+      generation: 3,
       others: [],
       jkt: null,
     };
@@ -70,6 +72,7 @@ describe('a device token', () => {
       subject: letter.repeat(22),
       issuedAt: ISSUED - 86_400,
       expiresAt: ISSUED + 86_400,
+      generation: 99_999,
     }));
     const token = await tokens.issue({ ...CLAIMS, device: `d-${'x'.repeat(14)}`, subject: 's'.repeat(22), others });
     expect(await tokens.verify(token, NOW)).toMatchObject({ state: 'genuine', subject: 's'.repeat(22), others });
@@ -78,8 +81,8 @@ describe('a device token', () => {
   });
 
   it('A device token takes the place of another only for those whose trust in the very device is live', () => {
-    const first = { subject: 'u1', issuedAt: ISSUED - 100, expiresAt: ISSUED + 100 };
-    const gone = { subject: 'u0', issuedAt: ISSUED - 100, expiresAt: ISSUED };
+    const first = { subject: 'u1', issuedAt: ISSUED - 100, expiresAt: ISSUED + 100, generation: 4 };
+    const gone = { subject: 'u0', issuedAt: ISSUED - 100, expiresAt: ISSUED, generation: 0 };
     const presented = { state: 'genuine', device: 'd-1', ...first, others: [gone], jkt: null } as const;
     expect(othersOn(presented, 'd-1', 'u2', ISSUED)).toEqual([first]);
     expect(othersOn(presented, 'd-1', 'u1', ISSUED)).toEqual([]);

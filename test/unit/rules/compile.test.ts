@@ -92,7 +92,13 @@ describe('errors', () => {
       'shape',
       'rules[0].then.acr_values[0]',
     ],
-    ['trust for longer than a year', JSON.stringify({ trust: { days: 366 }, rules: one }), 'shape', 'trust.days'],
+    ['trust for longer than five years', JSON.stringify({ trust: { days: 1826 }, rules: one }), 'shape', 'trust.days'],
+    [
+      'trust that idles for longer than a year',
+      JSON.stringify({ trust: { idle_days: 366 }, rules: one }),
+      'shape',
+      'trust.idle_days',
+    ],
     ['another version of the language', JSON.stringify({ version: 2, rules: one }), 'shape', 'version'],
     [
       'a route without a method',
@@ -274,15 +280,20 @@ describe('several files', () => {
       learn: 'event',
       floor: 'step-up',
       guarded: true,
-      trust: { days: 9, onStepUp: false },
+      trust: { days: 9, idleDays: null, onStepUp: false },
     });
     expect(set.policyFor('browse')).toEqual({
       learn: 'decision',
       floor: 'allow',
       guarded: false,
-      trust: { days: 3, onStepUp: true },
+      trust: { days: 3, idleDays: null, onStepUp: true },
     });
-    const strangers = { learn: 'event', floor: 'step-up', guarded: true, trust: { days: 9, onStepUp: false } };
+    const strangers = {
+      learn: 'event',
+      floor: 'step-up',
+      guarded: true,
+      trust: { days: 9, idleDays: null, onStepUp: false },
+    };
     expect(set.policyFor('toString')).toEqual(strangers);
     expect([...set.files, set.ruleCount]).toEqual(['a.json', 'b.json', 1]);
   });

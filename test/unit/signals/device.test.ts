@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { matchDevice, similarityOf } from '../../../src/engine/device-match.ts';
+import { changedTraits, matchDevice, similarityOf } from '../../../src/engine/device-match.ts';
 import { lessonOf } from '../../../src/engine/lesson.ts';
 import { type Baseline, grantTrust, revokeAllDevices, revokeDevice } from '../../../src/model/baseline.ts';
 import { keyHash } from '../../../src/model/device-key.ts';
@@ -40,7 +40,10 @@ function trustedAfter(given: Given, known: Baseline | null, freshId = 'd-1'): Ba
   const match = matchDevice(seen, known);
   const lesson = lessonOf(seen, { id: match.id ?? freshId, proven: match.proven });
   if (lesson.device === null) throw new Error('no device to trust');
-  return grantTrust(known, { at: lesson.at, until: lesson.at + 30 * DAY, provenAt: lesson.at, device: lesson.device });
+  const { changed, of: instead } = changedTraits(seen, known);
+  const until = lesson.at + 30 * DAY;
+  const span = { at: lesson.at, until, renewableUntil: until, provenAt: lesson.at, shown: null, handed: null };
+  return grantTrust(known, { ...span, device: lesson.device, changed, instead });
 }
 
 const TRAITS = { ua: 'chrome', canvas: 'h1', fonts: 'f1', tz: 'Europe/Berlin', gpu: 'g1', audio: 'a1' };
@@ -141,12 +144,14 @@ describe('a device token', () => {
 
   /** @see https://github.com/fingerprintjs/fingerprintjs/issues/725 */
   it('A device token carries a device through another monitor in the middle of a session', () => {
+    const groups = { screen: 's1', gpu: 'g1', fonts: 'f1', canvas: 'c1' };
     let now = baseline({
-      devices: [knownDevice({ fingerprint: 'm1', trustedUntil: LIVE })],
+      devices: [knownDevice({ fingerprint: 'm1', components: groups, trustedUntil: LIVE })],
       sessions: [knownSession({ device: 'd-1' })],
     });
     for (const [second, fingerprint] of ['m1', 'm2', 'm1'].entries()) {
-      const visit = observation({ at: NOON + second * 20, session: 's-1', fingerprint, token: genuine() });
+      const components = { ...groups, screen: fingerprint };
+      const visit = observation({ at: NOON + second * 20, session: 's-1', fingerprint, components, token: genuine() });
       expect(measure(device, visit, history(now), null).facts['device.state']).toBe('trusted');
       expect(measure(session, visit, history(now), null).facts['session.device_changed']).toBe(false);
       expect(visit.keys.device).toBe('d-1');
@@ -388,6 +393,66 @@ describe('a device token beside the traits on record', () => {
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+describe('traits that a browser blurs', () => {
+  const SHARED = { audio: 'a1', browser: 'b1', fonts: 'f1', locale: 'l1' };
+  const OWN = { canvas: 'c1', machine: 'm1', screen: 's1', webgl: 'w1' };
+  const traits = { ...SHARED, ...OWN };
+  const known = baseline({ devices: [knownDevice({ trustedUntil: LIVE, components: traits })] });
+  /** As a browser shows itself that was started for the n-th time. */
+  const blurred = (n: number): Given => ({
+    fingerprint: `fp-blurred-${n}`,
+    components: { ...traits, audio: `a-${n}`, canvas: `c-${n}`, webgl: `w-${n}`, machine: `m-${n}` },
+  });
+  const stateWith = (given: Given, of: Baseline): unknown => {
+    const seen = observation(given);
+    return matchDevice({ ...seen, keys: { ...seen.keys, shared: Object.keys(SHARED) } }, of).state;
+  };
+
+  it('Traits that a browser blurs are asked for once, and count no more against the device that proved itself with them', () => {
+    const again: Given = { ...blurred(1), token: genuine() };
+    expect(stateWith(again, known)).toBe('mismatch');
+    const seen = observation(again);
+    const { changed, of } = changedTraits(seen, known);
+    expect([[...changed].sort(), of]).toEqual([['audio', 'canvas', 'fingerprint', 'machine', 'webgl'], 'd-1']);
+    const until = NOON + 30 * DAY;
+    const lesson = lessonOf(seen, { id: 'd-2', proven: true });
+    if (lesson.device === null) throw new Error('no device to trust');
+    const span = { at: NOON + 1, until, renewableUntil: until, provenAt: NOON, shown: null, handed: null };
+    const proven = grantTrust(known, { ...span, device: lesson.device, changed, instead: of });
+    for (const n of [2, 3, 4]) {
+      expect(stateWith({ ...blurred(n), token: genuine({ device: 'd-2' }) }, proven)).toBe('trusted');
+    }
+    // What it shows the same each time still counts.
+    const other = { ...blurred(5), components: { ...blurred(5).components, screen: 'x', fonts: 'x', locale: 'x' } };
+    expect(stateWith({ ...other, token: genuine({ device: 'd-2' }) }, proven)).not.toBe('trusted');
+    expect(stateWith({ token: genuine({ device: 'd-2' }) }, proven)).toBe('unconfirmed');
+    expect(stateWith({ ...blurred(2), token: genuine() }, proven)).toBe('revoked');
+  });
+
+  it('Traits that a browser blurs are not what a thief can bring about: without a proof nothing becomes unstable', () => {
+    const thief = observation({ ...blurred(1), token: genuine() });
+    expect(learnedFrom([thief, thief, thief], known)?.devices.flatMap(({ unstable }) => unstable)).toEqual([]);
+    for (const token of [
+      { state: 'absent' } as const,
+      genuine({ subject: 'thief' }),
+      genuine({ device: 'd-9' }),
+      genuine({ expiresAt: NOON }),
+    ]) {
+      expect(changedTraits(observation({ ...blurred(1), token }), known)).toEqual({ changed: [], of: null });
+    }
+  });
+
+  it('Traits that a browser blurs may be the fingerprint alone, which is then confirmed by one step-up for good', () => {
+    const opaque = baseline({ devices: [knownDevice({ trustedUntil: LIVE })] });
+    const other: Given = { fingerprint: 'fp-2', token: genuine() };
+    expect(stateOf(other, opaque)).toBe('unconfirmed');
+    const confirmed = trustedAfter(other, opaque);
+    expect(confirmed.devices).toMatchObject([{ id: 'd-1', fingerprint: 'fp-2', unstable: ['fingerprint'] }]);
+    expect(stateOf({ fingerprint: 'fp-3', token: genuine() }, confirmed)).toBe('trusted');
+    expect(stateOf({ token: genuine() }, confirmed)).toBe('unconfirmed');
   });
 });
 

@@ -1,8 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ADDRESS_HASH_LENGTH, BASELINE_CAPS, type Baseline, type KnownDevice } from '../../../src/model/baseline.ts';
+import {
+  ADDRESS_HASH_LENGTH,
+  BASELINE_CAPS,
+  type Baseline,
+  FINGERPRINT,
+  type KnownDevice,
+} from '../../../src/model/baseline.ts';
 import { DEVICE_KEY_KINDS, KEY_HASH_LENGTH } from '../../../src/model/device-key.ts';
 import { byLevel, type Familiarity, LEVEL_NAMES, LEVELS, NO_FAMILIARITY } from '../../../src/model/familiarity.ts';
+import { NO_GENERATIONS } from '../../../src/model/generations.ts';
 import { StoreError } from '../../../src/model/store-error.ts';
 import { decodeBaseline, encodeBaseline } from '../../../src/store/baseline-codec.ts';
 import { PSEUDONYM_LENGTH } from '../../../src/store/keys.ts';
@@ -10,6 +17,10 @@ import { BASELINE } from '../../contract/store/store-suite.ts';
 import { fullBaseline, OLDEST } from '../../support/store/full-baseline.ts';
 
 const NOON = 1_741_608_000;
+
+/** {@link BASELINE} as it was stored before trust could be renewed. */
+const STORED_BEFORE =
+  '[1,1739880000,1741608000,12,0,"0 14eu 3ru 5k NL 5k0,0 Amsterdam|1uo0 -i64 -zzg 5 BR  São%20Paulo|1xg0 0 -1 7ps  1xg0 ","NL 0|BR 1uo0","network-one 0 addr|network-two 5|network-three ","d-first print-1 v1,v2, 1uo0 0 -1jk00  chrome/windows 0 14eu 3ru 5k|d-second  ,,v3 1uo0 1uo0  334 ","session-1 1o 0 1,2 #1 NL|session-2 2i 28  print-9 |session-3 2i 28   ","c1|c2|c3"]';
 
 const hash = (length: number): fc.Arbitrary<string> =>
   fc.string({ unit: fc.constantFrom(...'ABCXYZabcxyz0189-_'), minLength: length, maxLength: length });
@@ -21,7 +32,7 @@ const sighting = fc.record({
   accuracyKm: fc.integer({ min: 0, max: 10_000 }).map((n) => n / 10),
 });
 const country = fc.constantFrom('NL', 'BR', 'US');
-const city = fc.constantFrom('São Paulo', 'Newcastle', 'St. Louis, MO', '100% #1|x', 'Ølstykke');
+const city = fc.constantFrom('São Paulo', 'Newcastle', 'Wayne, MO', '100% #1|x', 'Ølstykke');
 const knownNetwork = fc.record(
   { key: hash(PSEUDONYM_LENGTH.network), lastSeen: time, address: hash(ADDRESS_HASH_LENGTH) },
   { requiredKeys: ['key', 'lastSeen'] },
@@ -93,6 +104,13 @@ const baseline: fc.Arbitrary<Baseline> = fc.record({
         firstSeen: time,
         lastSeen: time,
         trustedUntil: orNull(fc.integer({ min: NOON, max: NOON + 365 * 86_400 })),
+        renewableUntil: orNull(fc.integer({ min: NOON, max: NOON + 5 * 365 * 86_400 })),
+        unstable: fc.subarray([FINGERPRINT]),
+        generations: fc.oneof(
+          fc.constant(NO_GENERATIONS),
+          fc.record({ current: fc.integer({ min: 1, max: 9999 }), parent: fc.nat(9999), at: time, seen: fc.boolean() }),
+        ),
+        reused: fc.boolean(),
         revokedAt: orNull(time),
         client: orNull(fc.constantFrom('chrome/windows', 'mobile safari/ios')),
         sighting: orNull(sighting),
@@ -109,6 +127,10 @@ const baseline: fc.Arbitrary<Baseline> = fc.record({
           'firstSeen',
           'lastSeen',
           'trustedUntil',
+          'renewableUntil',
+          'unstable',
+          'generations',
+          'reused',
           'revokedAt',
           'client',
           'sighting',
@@ -162,6 +184,29 @@ describe('at the caps', () => {
     expect(kept.devices).toHaveLength(BASELINE_CAPS.devices);
     expect(kept.devices.map(({ id }) => id)).toContain('d-newest');
     expect(kept.networks.map(({ key }) => key)).toEqual(full.networks.map(({ key }) => key));
+  });
+});
+
+test('Unstable traits are kept by name, and those that no device has on record are dropped', () => {
+  const [first, second] = BASELINE.devices;
+  if (first === undefined || second === undefined) throw new Error('there are no devices');
+  const devices = [
+    { ...first, unstable: ['c2', FINGERPRINT, 'gone'] },
+    { ...second, unstable: ['c3', 'c1'] },
+  ];
+  const kept = decodeBaseline(encodeBaseline({ ...BASELINE, devices })).devices;
+  expect(kept.map(({ unstable }) => [...unstable].sort())).toEqual([
+    ['c2', FINGERPRINT],
+    ['c1', 'c3'],
+  ]);
+});
+
+test('A baseline that an earlier version has stored is read, with trust that use does not renew', () => {
+  const { devices, ...rest } = BASELINE;
+  const before = { renewableUntil: null, unstable: [], generations: NO_GENERATIONS, reused: false };
+  expect(decodeBaseline(STORED_BEFORE)).toEqual({
+    ...rest,
+    devices: devices.map((known) => ({ ...known, ...before })),
   });
 });
 
