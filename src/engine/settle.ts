@@ -86,7 +86,12 @@ async function settle(
     signals: measurements.signals,
     degraded,
     dryRun: verdict.dryRun,
-    device: device === null ? null : { id: device.id, token: device.token, expiresAtMs: device.expiresAtMs },
+    device: device && {
+      id: device.id,
+      token: device.token,
+      expiresAtMs: device.expiresAtMs,
+      invitation: device.invitation,
+    },
     rulesRevision: judgement.rulesRevision,
   };
   const learn = async (): Promise<void> => {

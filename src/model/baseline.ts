@@ -1,4 +1,4 @@
-import { type DeviceKey, withKey } from './device-key.ts';
+import { type DeviceKey, type DeviceKeyKind, withKey } from './device-key.ts';
 import { greatCircleKm } from './distance.ts';
 import {
   type Familiarity,
@@ -285,6 +285,45 @@ export function grantTrust(before: Baseline | null, grant: TrustGrant): Baseline
   };
 }
 
+/** A key of a device bound session that was registered under a grant of trust. */
+export interface KeyBinding {
+  readonly id: string;
+  readonly key: DeviceKey;
+  /** The second of the grant. */
+  readonly trustedAt: Seconds;
+}
+
+/**
+ * Binds a device to a key in place of another one of its kind. Remembers the device if the grant is not written yet. Null when its
+ * trust was taken away in the second of the grant or later.
+ */
+export function bindDevice(before: Baseline | null, { id, key, trustedAt }: KeyBinding): Baseline | null {
+  const base = before ?? emptyBaseline(key.since);
+  const revokedAt = base.devices.find((known) => known.id === id)?.revokedAt ?? 0;
+  if (trustedAt <= Math.max(base.proofsNotBefore, base.trustNotBefore, revokedAt)) return null;
+  const shown = { id, proven: true, fingerprint: null, components: {}, client: null };
+  const { devices } = learnDevice(base.devices, shown, key.since, null);
+  return { ...base, devices: keepDevices(withSessionKey(devices, id, key), key.since) };
+}
+
+/**
+ * The key of a device bound session once trust was earned: the one that was shown stays or is put in its place. Without one, the device is
+ * released from the key `seen` before, whose browser may have lost it; one that was registered since is kept.
+ */
+export function rekeyDevice(
+  before: Baseline,
+  id: string,
+  { seen, shown }: { readonly seen: DeviceKey | null; readonly shown: DeviceKey | null },
+): Baseline {
+  const own = before.devices.find((known) => known.id === id)?.keys?.find(({ kind }) => kind === 'dbsc');
+  if (shown === null && own?.hash !== seen?.hash) return before;
+  return { ...before, devices: withSessionKey(before.devices, id, shown) };
+}
+
+function withSessionKey(devices: readonly KnownDevice[], id: string, key: DeviceKey | null): readonly KnownDevice[] {
+  return devices.map((known) => (known.id === id ? withKeyOf(known, 'dbsc', key) : known));
+}
+
 /**
  * Moves the end of a device's trust to `until`, or to the end of what may be renewed. The same object when the device has no
  * live trust at `at`, or when that would not lengthen it.
@@ -301,9 +340,14 @@ export function renewTrust(before: Baseline, id: string, until: Seconds, at: Sec
 }
 
 function withPageKey(known: KnownDevice, pageKey: string | null | undefined, at: Seconds): KnownDevice {
-  if (pageKey === undefined) return known;
+  return pageKey === undefined
+    ? known
+    : withKeyOf(known, 'page', pageKey === null ? null : { hash: pageKey, since: at });
+}
+
+function withKeyOf(known: KnownDevice, kind: DeviceKeyKind, key: Omit<DeviceKey, 'kind'> | null): KnownDevice {
   const { keys: before = [], ...rest } = known;
-  const keys = withKey(before, 'page', pageKey === null ? null : { hash: pageKey, since: at });
+  const keys = withKey(before, kind, key);
   return keys.length === 0 ? rest : { ...rest, keys };
 }
 

@@ -1,4 +1,5 @@
 import { type Baseline, hasLiveTrust } from '../model/baseline.ts';
+import { SKIP_REASONS } from '../model/device-session.ts';
 import { type DraftFacts, daysBetween, failed, measured, unknown } from '../model/measurement.ts';
 import { POSSESSION_FAULTS } from '../model/possession.ts';
 import { baselineOf, failureOf } from '../store/history.ts';
@@ -52,6 +53,12 @@ export const device: Signal = {
       meaning:
         'Whether possession of another key was proven than the one that the device is bound to; unknown if of none',
     },
+    'device.session_skipped': {
+      type: 'string',
+      meaning:
+        'Why the browser did not renew the proof of its device bound session, as it claims: the device is then not `trusted`',
+      values: SKIP_REASONS,
+    },
     'device.key_proof': {
       type: 'string',
       meaning: 'What became of the proof of possession of the page’s key; unknown if none was sent',
@@ -70,6 +77,7 @@ export const device: Signal = {
     const claims = {
       'device.confidence': request.device?.confidence,
       'device.bot': request.device?.bot,
+      'device.session_skipped': request.device?.session?.skipped,
       ...(keyProof !== null && {
         'device.key_proof': keyProof.valid ? 'valid' : 'refused',
         'device.key_proof_code': keyProof.valid ? null : keyProof.why,
