@@ -115,7 +115,7 @@ export interface Baseline {
 
 /** Most entries that a baseline keeps of each kind; at all caps together its stored form stays below 2.5 KB. */
 export const BASELINE_CAPS = {
-  places: 6,
+  places: 5,
   /** Visits kept of one place. */
   visits: 3,
   countries: 8,

@@ -25,10 +25,10 @@ export const LEVELS = {
   asn: { part: 'network', weight: 0.3, cap: 6, keyLength: 3 },
   country: { part: 'network', weight: 0.1, cap: 6, keyLength: 2 },
   /** Family of browser and system, and class of device. */
-  client: { part: 'client', weight: 0.54, cap: 8, keyLength: 3 },
+  client: { part: 'client', weight: 0.54, cap: 8, keyLength: 2 },
   /** Family and major version of the browser. */
-  browser: { part: 'client', weight: 0.27, cap: 8, keyLength: 3 },
-  os: { part: 'client', weight: 0.19, cap: 6, keyLength: 3 },
+  browser: { part: 'client', weight: 0.27, cap: 8, keyLength: 2 },
+  os: { part: 'client', weight: 0.19, cap: 6, keyLength: 2 },
 } as const satisfies { readonly [level: string]: LevelSpec };
 
 export type Level = keyof typeof LEVELS;

@@ -121,13 +121,16 @@ function hundredths(bits: number): number {
 /** What was never seen, on every level of the client. */
 const NO_CLIENT: LevelValues = { network: null, asn: null, country: null, client: '', browser: '', os: '' };
 
+const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+
 /**
- * A short code of what a client calls itself (FNV-1a, 32 bit). No secret, and no defence: whoever wants the code of another
+ * A short code of what a client calls itself (FNV-1a, 12 bits of it). No secret, and no defence: whoever wants the code of another
  * client says that he is that client.
  * @see https://datatracker.ietf.org/doc/html/draft-eastlake-fnv
  */
 function code(text: string): string {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  return (hash >>> 0).toString(36).padStart(LEVELS.client.keyLength, '0').slice(-LEVELS.client.keyLength);
+  const bits = (hash ^ (hash >>> 16)) >>> 0;
+  return DIGITS.charAt(bits & 63) + DIGITS.charAt((bits >>> 6) & 63);
 }

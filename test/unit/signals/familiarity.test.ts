@@ -1,5 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { familiarity } from '../../../src/signals/familiarity.ts';
+import { familiarity, familiarValues } from '../../../src/signals/familiarity.ts';
 import {
   baseline,
   DAY,
@@ -109,5 +110,33 @@ describe('familiarity', () => {
       why: 'few_days',
     });
     expect(measure(familiarity, observation(HOME), STORE_DOWN)).toMatchObject({ state: 'failed', why: 'timeout' });
+  });
+});
+
+describe('the codes of clients', () => {
+  const codesOf = (userAgent: string) => familiarValues(observation({ ...HOME, userAgent }));
+
+  it('Differ for all systems', () => {
+    const systems = [
+      'Windows NT 10.0; Win64; x64',
+      'Macintosh; Intel Mac OS X 10_15_7',
+      'X11; Linux x86_64',
+      'X11; CrOS x86_64 14541.0.0',
+      'Linux; Android 10; K',
+      'iPhone; CPU iPhone OS 18_4 like Mac OS X',
+    ];
+    const codes = systems.map(
+      (system) => codesOf(`Mozilla/5.0 (${system}) AppleWebKit/537.36 Chrome/138 Safari/537.36`).os,
+    );
+    expect(new Set(codes).size).toBe(systems.length);
+  });
+
+  it('Are as long as the store keeps them, whatever a client says', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (text) => {
+        const { client, browser, os } = codesOf(text);
+        expect([client, browser, os].map((code) => code?.length)).toEqual([2, 2, 2]);
+      }),
+    );
   });
 });

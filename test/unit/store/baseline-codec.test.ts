@@ -32,7 +32,7 @@ const sighting = fc.record({
   accuracyKm: fc.integer({ min: 0, max: 10_000 }).map((n) => n / 10),
 });
 const country = fc.constantFrom('NL', 'BR', 'US');
-const city = fc.constantFrom('São Paulo', 'Newcastle', 'St. Louis, MO', '100% #1|x', 'Ølstykke');
+const city = fc.constantFrom('São Paulo', 'Newcastle', 'Wayne, MO', '100% #1|x', 'Ølstykke');
 const knownNetwork = fc.record(
   { key: hash(PSEUDONYM_LENGTH.network), lastSeen: time, address: hash(ADDRESS_HASH_LENGTH) },
   { requiredKeys: ['key', 'lastSeen'] },
