@@ -64,6 +64,7 @@ export async function observe(engine: Engine, request: CheckRequest, nowMs: numb
             }),
       address: address === null ? null : engine.pseudonym('address', address.counterKey),
       network: address === null ? null : engine.pseudonym('network', address.networkKey),
+      asn: standing?.asn == null ? null : engine.pseudonym('component', `asn=${standing.asn}`),
       session: request.session === null ? null : engine.pseudonym('session', request.session),
       fingerprint,
       components: pseudonymousComponents(engine, device?.components ?? {}),

@@ -121,7 +121,10 @@ async function refusalFor(
   const requestId = c.get('requestId');
   const isSessionRefused = headers['X-Stepgate-Error'] === 'session_refused';
   if (page === null) {
-    return jsonReply({ error: status === 401 ? challengeError({ ...headers, ...more }) : 'access_denied', request_id: requestId }, status);
+    return jsonReply(
+      { error: status === 401 ? challengeError({ ...headers, ...more }) : 'access_denied', request_id: requestId },
+      status,
+    );
   }
   const kind = status === 403 ? 'denied' : isSessionRefused ? 'no_session' : page.isForm ? 'posted' : 'step_up';
   const location = headers['X-Stepgate-Location'];

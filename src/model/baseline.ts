@@ -1,5 +1,12 @@
 import { type DeviceKey, type DeviceKeyKind, withKey } from './device-key.ts';
 import { greatCircleKm } from './distance.ts';
+import {
+  type Familiarity,
+  type LevelValues,
+  learnFamiliarity,
+  NO_FAMILIARITY,
+  withoutFutureDays,
+} from './familiarity.ts';
 import { afterUse, type Generations, NO_GENERATIONS, useOf } from './generations.ts';
 
 /** Epoch seconds. */
@@ -98,6 +105,8 @@ export interface Baseline {
   readonly networks: readonly KnownNetwork[];
   readonly devices: readonly KnownDevice[];
   readonly sessions: readonly KnownSession[];
+  /** Days on which each network and kind of client was seen. */
+  readonly familiarity: Familiarity;
   /** Device tokens issued before this moment hold no trust (all devices revoked). */
   readonly trustNotBefore: Seconds;
   /** What was proven up to this second counts no more: a credential changed, or a session or all devices were revoked. */
@@ -106,7 +115,7 @@ export interface Baseline {
 
 /** Most entries that a baseline keeps of each kind; at all caps together its stored form stays below 2.5 KB. */
 export const BASELINE_CAPS = {
-  places: 7,
+  places: 5,
   /** Visits kept of one place. */
   visits: 3,
   countries: 8,
@@ -155,6 +164,8 @@ export interface Lesson {
   readonly network: string | null;
   /** Pseudonym of the address in `network`. */
   readonly address?: string | null;
+  /** What the day is counted for. Absent: nothing. */
+  readonly familiar?: LevelValues;
   readonly session: {
     readonly key: string;
     /** Set even for a placeless address: within a session, any allowed network is legitimate. */
@@ -169,7 +180,7 @@ export interface Lesson {
  * a sighting that arrives late never replaces a newer one.
  */
 export function learnSighting(before: Baseline | null, lesson: Lesson): Baseline {
-  const { at, place, country, network, address, session, device } = lesson;
+  const { at, place, country, network, address, familiar, session, device } = lesson;
   const base = before ?? emptyBaseline(at);
   const taught = device === null ? null : learnDevice(base.devices, device, at, place);
   return {
@@ -188,6 +199,7 @@ export function learnSighting(before: Baseline | null, lesson: Lesson): Baseline
         : keepLatest(base.networks, networkSeen(network, address, at), ({ key }) => key, BASELINE_CAPS.networks),
     devices: taught === null ? base.devices : keepDevices(taught.devices, at),
     sessions: session === null ? base.sessions : learnSession(base.sessions, session, at, taught?.id ?? null),
+    familiarity: familiar === undefined ? base.familiarity : learnFamiliarity(base.familiarity, familiar, at),
   };
 }
 
@@ -206,12 +218,12 @@ export interface TrustGrant extends TrustSpan {
   /** The second in which the subject proved itself. */
   readonly provenAt: Seconds;
   readonly device: DeviceLesson;
-  /** Hash of the page's key that the device is bound to from then on; null unbinds it, undefined leaves it as it is. */
-  readonly pageKey?: string | null | undefined;
   /** Traits that were shown otherwise than on record: {@link KnownDevice.unstable} from now on. */
   readonly changed: readonly string[];
   /** Id of the record whose token was shown while another device earns this trust; its own trust ends with that. */
   readonly instead: string | null;
+  /** Hash of the page's key that the device is bound to from then on; null unbinds it, undefined leaves it as it is. */
+  readonly pageKey?: string | null | undefined;
   /** Generation of the device's token that came with the request, and the one that the answer has; null: none. */
   readonly shown: number | null;
   readonly handed: number | null;
@@ -265,7 +277,7 @@ export function grantTrust(before: Baseline | null, grant: TrustGrant): Baseline
     ...base,
     devices: keepDevices(
       devices.map((known) => {
-        if (known.id === device.id) return granted(known);
+        if (known.id === device.id) return granted(withPageKey(known, pageKey, at));
         return known.id === instead ? withoutTrust(known, at) : known;
       }),
       at,
@@ -414,6 +426,7 @@ export function withoutFuture(baseline: Baseline, now: Seconds): Baseline {
       ...(device.keys !== undefined && { keys: device.keys.map((key) => ({ ...key, since: past(key.since) })) }),
     })),
     sessions: baseline.sessions.map((session) => ({ ...seen(session), startedAt: past(session.startedAt) })),
+    familiarity: withoutFutureDays(baseline.familiarity, now),
     trustNotBefore: past(baseline.trustNotBefore),
     proofsNotBefore: past(baseline.proofsNotBefore),
   };
@@ -459,6 +472,7 @@ function emptyBaseline(at: Seconds): Baseline {
     networks: [],
     devices: [],
     sessions: [],
+    familiarity: NO_FAMILIARITY,
     trustNotBefore: 0,
     proofsNotBefore: 0,
   };
