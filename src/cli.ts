@@ -25,7 +25,8 @@ program
   .command('serve')
   .description('run the service with the settings of the environment')
   .action(() => serve());
-for (const add of [addRules, addExplain, addSimulate, addImport, addLists, addGeo, addSubject, addKeys, addProbe]) add(program);
+for (const add of [addRules, addExplain, addSimulate, addImport, addLists, addGeo, addSubject, addKeys, addProbe])
+  add(program);
 
 try {
   await program.parseAsync();
