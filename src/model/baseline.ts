@@ -218,12 +218,12 @@ export interface TrustGrant extends TrustSpan {
   /** The second in which the subject proved itself. */
   readonly provenAt: Seconds;
   readonly device: DeviceLesson;
+  /** Hash of the page's key that the device is bound to from then on; null unbinds it, undefined leaves it as it is. */
+  readonly pageKey?: string | null | undefined;
   /** Traits that were shown otherwise than on record: {@link KnownDevice.unstable} from now on. */
   readonly changed: readonly string[];
   /** Id of the record whose token was shown while another device earns this trust; its own trust ends with that. */
   readonly instead: string | null;
-  /** Hash of the page's key that the device is bound to from then on; null unbinds it, undefined leaves it as it is. */
-  readonly pageKey?: string | null | undefined;
   /** Generation of the device's token that came with the request, and the one that the answer has; null: none. */
   readonly shown: number | null;
   readonly handed: number | null;
@@ -277,7 +277,7 @@ export function grantTrust(before: Baseline | null, grant: TrustGrant): Baseline
     ...base,
     devices: keepDevices(
       devices.map((known) => {
-        if (known.id === device.id) return granted(withPageKey(known, pageKey, at));
+        if (known.id === device.id) return granted(known);
         return known.id === instead ? withoutTrust(known, at) : known;
       }),
       at,
