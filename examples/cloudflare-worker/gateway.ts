@@ -9,6 +9,7 @@
  *   gets no reasons, only the `X-Stepgate-Request-Id` of the decision record.
  * - Device cookie: added to the application's answer, with the invitation to a device bound session (DBSC).
  * - Device sessions: `/.stepgate/device/register` and `/refresh` are Stepgate's own and never reach the application.
+ * - Step-up page: so are `/.stepgate/step-up` and `/callback`, where Stepgate steps people up itself (`client_id` of an issuer).
  * - No answer in time: 503 with `Retry-After`; nothing is let through.
  */
 
@@ -35,7 +36,11 @@ const SENT = [
   'cookie',
   'user-agent',
   'accept',
+  'accept-language',
+  'referer',
   'sec-fetch-mode',
+  'sec-fetch-dest',
+  'x-requested-with',
   'x-step-up-token',
   'x-stepgate-device',
   'x-stepgate-device-proof',
@@ -57,6 +62,10 @@ const SENT = [
 const DEVICE_SESSION_PATHS: readonly string[] = ['/.stepgate/device/register', '/.stepgate/device/refresh'];
 const DEVICE_SESSION_TOLD = ['cookie', 'secure-session-response', 'sec-secure-session-id', 'x-request-id'];
 
+/** The step-up in the browser, which may wait for the identity provider. */
+const STEP_UP_PATHS: readonly string[] = ['/.stepgate/step-up', '/.stepgate/callback'];
+const STEP_UP_TIMEOUT_MS = 20_000;
+
 /** What an answer of Stepgate adds to that of the application. */
 const ADDED = ['set-cookie', 'secure-session-registration'];
 
@@ -71,11 +80,13 @@ export default {
   async fetch(request: Request, env: Environment): Promise<Response> {
     const app = env.APP ?? { fetch: (passed: Request) => fetch(passed) };
     const forwarded = forwardedHeaders(request);
-    const sessionPath = DEVICE_SESSION_PATHS.find((path) => path === targetOf(request).split('?')[0]);
+    const [path = '/'] = targetOf(request).split('?');
 
     let answer: Response;
     try {
-      if (sessionPath !== undefined) return await env.STEPGATE.fetch(deviceSessionCall(request, sessionPath));
+      if (DEVICE_SESSION_PATHS.includes(path)) return await env.STEPGATE.fetch(deviceSessionCall(request, path));
+      if (STEP_UP_PATHS.includes(path))
+        return await env.STEPGATE.fetch(stepUpCall(request, forwarded, env.STEPGATE_KEY));
       answer = await env.STEPGATE.fetch(hookCall(request, forwarded, env.STEPGATE_KEY));
     } catch (error) {
       console.error('Stepgate gave no answer', error);
@@ -121,6 +132,23 @@ function deviceSessionCall(request: Request, path: string): Request {
   }
   const { method, body } = request;
   return new Request(`http://stepgate${path}`, { method, headers, body, signal: AbortSignal.timeout(4 * TIMEOUT_MS) });
+}
+
+function stepUpCall(request: Request, forwarded: [string, string][], key: string): Request {
+  const headers = new Headers(forwarded);
+  headers.set('x-stepgate-key', key);
+  for (const name of [...SENT, 'content-type']) {
+    const value = request.headers.get(name);
+    if (value !== null) headers.set(name, value);
+  }
+  const { method, body } = request;
+  return new Request(`http://stepgate${targetOf(request)}`, {
+    method,
+    headers,
+    body,
+    redirect: 'manual',
+    signal: AbortSignal.timeout(STEP_UP_TIMEOUT_MS),
+  });
 }
 
 function hookCall(request: Request, forwarded: [string, string][], key: string): Request {

@@ -6,7 +6,7 @@ local TIMEOUT_MS = 2000
 
 -- Only listed headers are sent, with every line, so that no client header is mistaken for one of HAProxy's.
 local FORWARDED = {
-  'authorization', 'cookie', 'user-agent', 'accept', 'sec-fetch-mode', 'x-step-up-token', 'x-stepgate-device', 'x-request-id',
+  'authorization', 'cookie', 'user-agent', 'accept', 'accept-language', 'referer', 'sec-fetch-mode', 'sec-fetch-dest', 'x-requested-with', 'x-step-up-token', 'x-stepgate-device', 'x-request-id',
   'x-stepgate-device-proof', 'dpop',
   'secure-session-skipped',
   -- These two mark a preflight.
@@ -69,5 +69,11 @@ core.register_action('stepgate', { 'http-req' }, function(txn)
   keep('redirect', told('location'))
   keep('cookie', told('set-cookie'))
   keep('session', told('secure-session-registration'))
+  -- A refusal that a person looks at.
+  if told('content-type'):find('^text/html') then
+    keep('page', answer.body or '')
+    keep('policy', told('content-security-policy'))
+    keep('language', told('content-language'))
+  end
   txn:set_var('txn.stepgate_status', answer.status)
 end)

@@ -16,7 +16,6 @@ import { validated } from '../http/wire.ts';
 import { DEFAULT_MAX_AGE_SECONDS } from '../model/decision.ts';
 import { headerLines } from '../net/connection.ts';
 import { type Page, renderPage } from '../pages/page.ts';
-import type { PageKind } from '../pages/words.ts';
 import { verifiedOnce } from '../step-up/apply-proof.ts';
 import {
   BROKER_PATH,
@@ -45,24 +44,21 @@ const PAGE_ANSWER = { description: 'A page that says what to do' } as const;
  * with its key in `X-Stepgate-Key` and the site in `X-Forwarded-Proto` and `-Host`.
  */
 export function brokerRoutes(deps: AppDeps, broker: Broker | null): Route[] {
-  const refused = (status: 401 | 403, kind: PageKind, error: string): Route => ({
+  const refused = (status: 401 | 403): Route => ({
     method: '*',
     path: `${BROKER_PATH}/refused/${status}`,
     access: 'own',
     summary: `The page or JSON document of a ${status}, for gateways that cannot pass on the answer of the hook`,
-    answers: { [status]: PAGE_ANSWER },
-    handle: (c) => {
-      const header = headerOf(c);
-      const reference = header('x-stepgate-reference') ?? c.get('requestId');
-      return isPageLoad(header)
-        ? pageReply(deps, c, { kind, status, reference, links: [] })
-        : jsonReply({ error, request_id: reference }, status);
+    headers: {
+      'X-Stepgate-Reference': 'The number that the support desk can look up; default: a new request id',
+      ...(status === 401 && {
+        'X-Stepgate-Refusal': 'The error code; `invalid_token` means that the person has to log in',
+      }),
     },
+    answers: { [status]: PAGE_ANSWER },
+    handle: (c) => refusal(deps, c, status),
   });
-  const refusals = [
-    refused(401, 'step_up', 'insufficient_user_authentication'),
-    refused(403, 'denied', 'access_denied'),
-  ];
+  const refusals = [refused(401), refused(403)];
   if (broker === null) return refusals;
   return [
     ...refusals,
@@ -103,6 +99,20 @@ export function brokerRoutes(deps: AppDeps, broker: Broker | null): Route[] {
     },
   ];
 }
+
+function refusal(deps: AppDeps, c: AppContext, status: 401 | 403): Reply | Promise<Reply> {
+  const header = headerOf(c);
+  const reference = header('x-stepgate-reference') ?? c.get('requestId');
+  const stated = header('x-stepgate-refusal') ?? '';
+  const error =
+    status === 403 ? 'access_denied' : (CHALLENGE_ERRORS.find((each) => each === stated) ?? CHALLENGE_ERRORS[0]);
+  if (!isPageLoad(header)) return jsonReply({ error, request_id: reference }, status);
+  const kind = status === 403 ? 'denied' : error === 'insufficient_user_authentication' ? 'step_up' : 'no_session';
+  return pageReply(deps, c, { kind, status, reference, links: [] });
+}
+
+/** Error codes of a 401 (RFC 9470, RFC 6750, RFC 9449). */
+const CHALLENGE_ERRORS = ['insufficient_user_authentication', 'invalid_token', 'invalid_dpop_proof'] as const;
 
 function headerOf(c: AppContext): ReadHeader {
   return (name) => c.req.header(name) || null;

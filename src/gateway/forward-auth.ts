@@ -21,7 +21,7 @@ import { type Connection, connectionOf, headerLines } from '../net/connection.ts
 import { renderPage } from '../pages/page.ts';
 import { refusedSession } from '../step-up/challenge.ts';
 import { candidatesOf, requestsOf } from './candidates.ts';
-import { bareHeaders, decidedHeaders, type HookError, type HookHeaders } from './hook-answer.ts';
+import { bareHeaders, decidedHeaders, type HookError, type HookHeaders, withReason } from './hook-answer.ts';
 import {
   announcesBody,
   forwardedCall,
@@ -205,7 +205,7 @@ async function decide(
   afterAnswer(deps, scope, { ...checked, requestId, caller: caller.name, latencyMs });
   const isGuarded = [first, ...others].some(({ action }) => rules.policyFor(action).guarded);
   const error = sessionError(checked.request, isGuarded, checked.result.decision);
-  return decided(deps.gateway, checked, error, { ...call, target: call.target }, header, requestId, engine.now());
+  return decided(deps, checked, error, { ...call, target: call.target }, header, requestId, engine.now());
 }
 
 /** Session error of the answer; null if the session did not cause it. */
@@ -232,7 +232,7 @@ function isSecure({ proto, host }: HookCall): boolean {
 }
 
 function decided(
-  gateway: GatewaySettings,
+  { gateway, metrics }: Pick<AppDeps, 'gateway' | 'metrics'>,
   { request, result }: Checked,
   error: HookError | null,
   call: HookCall & { readonly target: string },
@@ -278,7 +278,8 @@ function decided(
     ? stepUpPageFor(gateway, result.stepUp.requirement, call, header, { ...headers, ...more })
     : null;
   if (location === null) return { status: 401, headers, more, page };
-  const told: HookHeaders = { ...headers, 'X-Stepgate-Return-Error': location.flaw ?? '' };
+  if (location.flaw !== null) metrics.returnLeftOut(location.flaw);
+  const told = location.flaw === null ? headers : withReason(headers, `return_${location.flaw}`);
   // nginx accepts only 401 and 403, so only a gateway that asks for it gets a redirect.
   if (header('x-stepgate-redirect') !== '1') {
     return { status: 401, headers: { ...told, 'X-Stepgate-Location': location.href }, more, page };

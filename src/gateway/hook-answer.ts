@@ -1,4 +1,3 @@
-import type { ReturnFlaw } from '../contract/step-up-page.ts';
 import type { CheckResult, Decision } from '../model/decision.ts';
 
 /**
@@ -25,8 +24,6 @@ export interface HookHeaders {
   readonly 'X-Stepgate-Error': string;
   /** Address of the step-up page for this navigation, for gateways that redirect themselves; empty in a redirect, which has it in `Location`. */
   readonly 'X-Stepgate-Location': string;
-  /** Why that address does not lead back to the whole original URL. */
-  readonly 'X-Stepgate-Return-Error': ReturnFlaw | '';
 }
 
 /** Why a hook call is refused, other than by the rules. */
@@ -97,8 +94,13 @@ export function bareHeaders(
     'X-Stepgate-Degraded': '',
     'X-Stepgate-Error': more.error ?? '',
     'X-Stepgate-Location': '',
-    'X-Stepgate-Return-Error': '',
   };
+}
+
+/** The headers with one more code behind their reasons. */
+export function withReason(headers: HookHeaders, code: string): HookHeaders {
+  const reasons = headers['X-Stepgate-Reasons'];
+  return { ...headers, 'X-Stepgate-Reasons': reasons === '' ? code : `${reasons},${code}` };
 }
 
 /** The first codes in order; if some have no room, the last item is their number: `+54`. */
@@ -106,7 +108,8 @@ function listed(codes: readonly string[]): string {
   const room = MAX_REASONS_LENGTH - ',+9999'.length;
   let list = '';
   for (const [index, code] of codes.entries()) {
-    const longer = list === '' ? encodeURIComponent(code) : `${list},${encodeURIComponent(code)}`;
+    const item = encodeURIComponent(code.toWellFormed());
+    const longer = list === '' ? item : `${list},${item}`;
     if (longer.length > room) return `${list === '' ? '' : `${list},`}+${codes.length - index}`;
     list = longer;
   }

@@ -15,6 +15,8 @@ export interface Metrics {
   recordFailed(): void;
   /** A call that the caller's key has no right to. */
   rightRefused(caller: string, right: Right): void;
+  /** A browser was sent to the step-up page without the whole way back. */
+  returnLeftOut(why: string): void;
   /** A fetch of an issuer's keys. `stale`: it failed, and the cached keys stay in use. */
   keysAsked(issuer: string, outcome: 'fetched' | 'stale' | 'failed'): void;
   /** A browser registered or refreshed a device bound session. `outcome`: `live`, or why not. */
@@ -31,6 +33,7 @@ export const noMetrics: Metrics = {
   storeEvicted: () => undefined,
   recordFailed: () => undefined,
   rightRefused: () => undefined,
+  returnLeftOut: () => undefined,
   keysAsked: () => undefined,
   deviceSession: () => undefined,
   render: async () => null,

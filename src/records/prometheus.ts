@@ -102,6 +102,12 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
     labelNames: ['caller', 'right'],
     registers,
   });
+  const returnsLeftOut = new Counter({
+    name: 'stepgate_returns_left_out_total',
+    help: 'Browsers that were sent to the step-up page without the whole way back, by why.',
+    labelNames: ['why'],
+    registers,
+  });
   const keyFetches = new Counter({
     name: 'stepgate_key_fetches_total',
     help: 'Key fetches by outcome: `fetched`; `stale`: failed, cached keys are used; `failed`: no keys.',
@@ -161,6 +167,7 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
     storeEvicted: (kind) => storeEvictions.inc({ kind }),
     recordFailed: () => recordFailures.inc(),
     rightRefused: (caller, right) => rightsRefused.inc({ caller, right }),
+    returnLeftOut: (why) => returnsLeftOut.inc({ why }),
     keysAsked: (issuer, outcome) => keyFetches.inc({ issuer, outcome }),
     deviceSession: (step, outcome) => deviceSessions.inc({ step, outcome }),
     render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),

@@ -94,6 +94,7 @@ export function analyticsMetrics(dataset: Dataset | null): Metrics {
     storeEvicted: (kind) => tell('evicted', kind, ''),
     recordFailed: () => tell('record', '', ''),
     rightRefused: (caller, right) => tell('right', caller, right),
+    returnLeftOut: (why) => tell('return', '', why),
     keysAsked: (issuer, outcome) => tell('keys', issuer, outcome),
     deviceSession: (step, outcome) => tell('device_session', step, outcome),
     render: async () => null,
