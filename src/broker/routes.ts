@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { ReadHeader } from '../contract/client-headers.ts';
+import { isNavigation, type ReadHeader } from '../contract/client-headers.ts';
 import { cookieSegments, STEP_UP_COOKIE } from '../contract/cookies.ts';
 import { allowedReturn, siteOf } from '../contract/step-up-page.ts';
 import type { Engine } from '../engine/engine.ts';
@@ -106,7 +106,7 @@ function refusal(deps: AppDeps, c: AppContext, status: 401 | 403): Reply | Promi
   const stated = header('x-stepgate-refusal') ?? '';
   const error =
     status === 403 ? 'access_denied' : (CHALLENGE_ERRORS.find((each) => each === stated) ?? CHALLENGE_ERRORS[0]);
-  if (!isPageLoad(header)) return jsonReply({ error, request_id: reference }, status);
+  if (!isNavigation({ method: 'GET' }, header)) return jsonReply({ error, request_id: reference }, status);
   const kind = status === 403 ? 'denied' : error === 'insufficient_user_authentication' ? 'step_up' : 'no_session';
   return pageReply(deps, c, { kind, status, reference, links: [] });
 }
@@ -116,11 +116,6 @@ const CHALLENGE_ERRORS = ['insufficient_user_authentication', 'invalid_token', '
 
 function headerOf(c: AppContext): ReadHeader {
   return (name) => c.req.header(name) || null;
-}
-
-/** Whether a person looks at the answer. */
-function isPageLoad(header: ReadHeader): boolean {
-  return /(?:^|,)\s*text\/html\s*(?:;|,|$)/i.test(header('accept') ?? '');
 }
 
 async function pageReply(
