@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { addExplain } from './cli/explain.ts';
 import { CliError } from './cli/fault.ts';
 import { addGeo } from './cli/geo.ts';
+import { addImport } from './cli/import.ts';
 import { addKeys } from './cli/keys.ts';
 import { addLists } from './cli/lists.ts';
 import { addProbe } from './cli/probe.ts';
@@ -24,7 +25,8 @@ program
   .command('serve')
   .description('run the service with the settings of the environment')
   .action(() => serve());
-for (const add of [addRules, addExplain, addSimulate, addLists, addGeo, addSubject, addKeys, addProbe]) add(program);
+for (const add of [addRules, addExplain, addSimulate, addImport, addLists, addGeo, addSubject, addKeys, addProbe])
+  add(program);
 
 try {
   await program.parseAsync();

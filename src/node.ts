@@ -140,6 +140,7 @@ export async function startServer(settings: Settings, options: StartOptions = {}
     lists: () => lists.reputation,
     issuers: settings.stepUpIssuers,
     secrets: secretsOf(settings),
+    offersDeviceSessions: settings.deviceBoundSessions,
     now,
     random: randomFractions(),
     keys: watchedKeys({ log, metrics }),

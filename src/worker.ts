@@ -94,6 +94,7 @@ function openWorker(environment: Environment, bindings: Bindings): Handle {
     rules: rules.current,
     issuers: settings.stepUpIssuers,
     secrets: secretsOf(settings),
+    offersDeviceSessions: settings.deviceBoundSessions,
     now,
     random,
     keys: { ...watchedKeys({ log, metrics }), shareFetches: false },

@@ -3,11 +3,12 @@
  *
  * - Told to Stepgate: method, target, host, scheme, client address, whether there is a body, the `cf` object, and the headers in
  *   {@link TOLD}.
- * - Client's copies of `X-Stepgate-*` but `-Device`, `X-Forwarded-*`, `X-Original-*`, `X-Rewrite-URL`, `Forwarded`, `X-Real-IP`
+ * - Client's copies of `X-Stepgate-*` but `-Device*`, `X-Forwarded-*`, `X-Original-*`, `X-Rewrite-URL`, `Forwarded`, `X-Real-IP`
  *   and all names with another sign than a letter, a digit or a hyphen are removed.
  * - Step-up and deny: the answer of Stepgate, 401 with `WWW-Authenticate`, 302 to the step-up page for a browser, 403. No reason is
  *   told, only the `X-Stepgate-Request-Id` under which the decision record has them.
- * - Device cookie: added to the answer of the application.
+ * - Device cookie: added to the answer of the application, as is the invitation to a device bound session (DBSC).
+ * - Device sessions: `/.stepgate/device/register` and `/refresh` are Stepgate's own and never reach the application.
  * - No answer in time: 503 with `Retry-After`; nothing is let through.
  */
 
@@ -37,7 +38,10 @@ const TOLD = [
   'sec-fetch-mode',
   'x-step-up-token',
   'x-stepgate-device',
+  'x-stepgate-device-proof',
+  'dpop',
   'x-request-id',
+  'secure-session-skipped',
   // A preflight is known by these two.
   'origin',
   'access-control-request-method',
@@ -49,20 +53,29 @@ const TOLD = [
   'x-tunneled-method',
 ];
 
+/** Browsers call these by themselves, and send no more than {@link DEVICE_SESSION_TOLD}. */
+const DEVICE_SESSION_PATHS: readonly string[] = ['/.stepgate/device/register', '/.stepgate/device/refresh'];
+const DEVICE_SESSION_TOLD = ['cookie', 'secure-session-response', 'sec-secure-session-id', 'x-request-id'];
+
+/** What an answer of Stepgate adds to that of the application. */
+const ADDED = ['set-cookie', 'secure-session-registration'];
+
 /**
  * Headers that only a client could have sent, and `Connection`: whoever comes next takes out the headers that it names. Applications
  * that read headers as CGI variables take an underscore for a hyphen, PHP a dot too, and old CGI every sign that a name may hold.
  */
 const FORGED =
-  /^(?!x-stepgate-device$)(?:x-(?:stepgate|forwarded|original|rewrite)-.*|forwarded|x-real-ip|connection|.*[^a-z0-9-].*)$/i;
+  /^(?!x-stepgate-device(?:-proof)?$)(?:x-(?:stepgate|forwarded|original|rewrite)-.*|forwarded|x-real-ip|connection|.*[^a-z0-9-].*)$/i;
 
 export default {
   async fetch(request: Request, env: Environment): Promise<Response> {
     const app = env.APP ?? { fetch: (passed: Request) => fetch(passed) };
     const forwarded = forwardedHeaders(request);
+    const sessionPath = DEVICE_SESSION_PATHS.find((path) => path === targetOf(request).split('?')[0]);
 
     let answer: Response;
     try {
+      if (sessionPath !== undefined) return await env.STEPGATE.fetch(deviceSessionCall(request, sessionPath));
       answer = await env.STEPGATE.fetch(hookCall(request, forwarded, env.STEPGATE_KEY));
     } catch (error) {
       console.error('Stepgate gave no answer', error);
@@ -81,12 +94,12 @@ export default {
     for (const [name, value] of answer.headers) if (name.startsWith('x-stepgate-')) headers.set(name, value);
     const response = await app.fetch(new Request(request, { headers, redirect: 'manual' }));
 
-    const cookie = answer.headers.get('set-cookie');
+    const added = ADDED.map((name) => [name, answer.headers.get(name)] as const);
     // The response to a websocket handshake cannot be rebuilt.
-    if (cookie === null || response.status === 101) return response;
-    const withCookie = new Response(response.body, response);
-    withCookie.headers.append('set-cookie', cookie);
-    return withCookie;
+    if (response.status === 101 || added.every(([, value]) => value === null)) return response;
+    const withMore = new Response(response.body, response);
+    for (const [name, value] of added) if (value !== null) withMore.headers.append(name, value);
+    return withMore;
   },
 };
 
@@ -98,6 +111,16 @@ function forwardedHeaders(request: Request): [string, string][] {
     ['x-forwarded-proto', url.protocol.replace(':', '')],
     ['x-forwarded-host', url.host],
   ];
+}
+
+function deviceSessionCall(request: Request, path: string): Request {
+  const headers = new Headers();
+  for (const name of DEVICE_SESSION_TOLD) {
+    const value = request.headers.get(name);
+    if (value !== null) headers.set(name, value);
+  }
+  const { method, body } = request;
+  return new Request(`http://stepgate${path}`, { method, headers, body, signal: AbortSignal.timeout(4 * TIMEOUT_MS) });
 }
 
 function hookCall(request: Request, forwarded: [string, string][], key: string): Request {

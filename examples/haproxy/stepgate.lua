@@ -7,6 +7,8 @@ local TIMEOUT_MS = 2000
 -- Only what is listed is told, so no header of a client can pass for one of HAProxy's. Of these, every line is.
 local FORWARDED = {
   'authorization', 'cookie', 'user-agent', 'accept', 'sec-fetch-mode', 'x-step-up-token', 'x-stepgate-device', 'x-request-id',
+  'secure-session-skipped',
+  'x-stepgate-device-proof', 'dpop',
   -- A preflight is known by these two.
   'origin', 'access-control-request-method',
   -- An application may obey these, so Stepgate has to see when they name another method.
@@ -66,5 +68,6 @@ core.register_action('stepgate', { 'http-req' }, function(txn)
   keep('challenge', told('www-authenticate'))
   keep('redirect', told('location'))
   keep('cookie', told('set-cookie'))
+  keep('session', told('secure-session-registration'))
   txn:set_var('txn.stepgate_status', answer.status)
 end)

@@ -5,6 +5,7 @@ import type { AppContext, AppEnv, Route } from '../http/api-route.ts';
 import { authenticate, hasRight, rightMissing } from '../http/caller.ts';
 import { clientScriptRoutes } from '../http/client-script.ts';
 import type { AppDeps } from '../http/deps.ts';
+import { deviceSessionRoutes } from '../http/device-session.ts';
 import { eventRoutes } from '../http/events.ts';
 import { healthRoutes } from '../http/health.ts';
 import { openApiDocument } from '../http/openapi.ts';
@@ -55,6 +56,7 @@ export function routesOf(deps: AppDeps): readonly Route[] {
     ...subjectRoutes(deps),
     ...authzenRoutes(deps),
     ...forwardAuthRoutes(deps),
+    ...deviceSessionRoutes(deps),
     ...clientScriptRoutes(deps),
     ...healthRoutes(deps),
   ];

@@ -1,4 +1,5 @@
 import { monotonicFactory } from 'ulid';
+import { deviceSessions } from '../engine/device-session-jose.ts';
 import { deviceTokens } from '../engine/device-token-jose.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { GeoSource } from '../model/geo.ts';
@@ -26,6 +27,8 @@ export interface EngineParts {
   readonly now: () => number;
   /** Numbers from 0 to below 1. Ids are made of them, so outside of tests they must be hard to guess. */
   readonly random: () => number;
+  /** Whether browsers are invited to bind trusted devices to keys (DBSC). Default: false. */
+  readonly offersDeviceSessions?: boolean;
   /** How the keys of issuers are fetched. Default: the runtime's `fetch`. */
   readonly keys?: KeyFetching;
 }
@@ -60,12 +63,15 @@ export function assembleLasting({
   now,
   random,
   keys,
+  offersDeviceSessions = false,
 }: Omit<EngineParts, 'store' | 'geo' | 'lists'>): Omit<Engine, PartsOfRequest> {
   const encoder = new TextEncoder();
   const newId = monotonicFactory(random);
+  const deviceSecrets = secrets.deviceTokens.map((secret) => encoder.encode(secret));
   return {
     rules,
-    deviceTokens: deviceTokens({ secrets: secrets.deviceTokens.map((secret) => encoder.encode(secret)) }),
+    deviceTokens: deviceTokens({ secrets: deviceSecrets }),
+    deviceSessions: deviceSessions({ secrets: deviceSecrets, offered: offersDeviceSessions }),
     possession: joseProofs(),
     // Called through the global object: workerd refuses its own `fetch` under another `this`.
     verifier:

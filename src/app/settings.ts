@@ -240,6 +240,14 @@ export const SETTINGS = {
     'cookie with the session token, a JWT of one of STEP_UP_ISSUERS, for forward auth',
     'none: only `Authorization: Bearer` is read',
   ),
+  /** True invites browsers to bind a device that has earned trust to a key. */
+  deviceBoundSessions: setting(
+    'DEVICE_BOUND_SESSIONS',
+    'Sessions and step-up',
+    or('off', z.string().pipe(z.enum(['on', 'off']))).transform((value) => value === 'on'),
+    '`on`: invite browsers to bind trusted devices to keys of theirs, see [device-keys.md](device-keys.md#device-bound-sessions); your gateway must hand `/.stepgate/device` on',
+    '`off`',
+  ),
   stepUpUrl: setting(
     'STEP_UP_URL',
     'Sessions and step-up',

@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
 import { geoipLiteSource } from '../data/geo/local-geo.ts';
 import { DEFAULT_ACTION } from '../rules/actions.ts';
-import { loadRules, readRuleTestFiles } from '../rules/load.ts';
+import { baseName, extendedPath } from '../rules/base-file.ts';
+import { compileRules } from '../rules/compile.ts';
+import { loadRules, readRuleFiles, readRuleTestFiles } from '../rules/load.ts';
 import { describeProblem, RulesError } from '../rules/problems.ts';
 import { openMethods } from '../rules/route-table.ts';
 import { type CaseReport, type Play, type RuleTestReport, runRuleTests } from '../rules/test-runner.ts';
@@ -73,13 +75,15 @@ function issuersOf(text: string | undefined): readonly IssuerSettings[] {
 async function test({ dir, json }: Options): Promise<void> {
   const report = await orCliError(
     async () => {
-      const rules = await loadRules(dir, FACT_CATALOG);
+      const files = await readRuleFiles(dir);
+      const rules = compileRules(files, FACT_CATALOG);
+      const bases = files.flatMap((file) => extendedPath(file) ?? []).map(baseName);
       const geo = geoipLiteSource();
       const play: Play = async (played) => {
         const { result, facts } = await playCase({ rules, geo }, played);
         return { ...result, facts };
       };
-      return runRuleTests(rules, await readRuleTestFiles(dir), play, FACT_CATALOG);
+      return runRuleTests(rules, await readRuleTestFiles(dir), play, FACT_CATALOG, bases);
     },
     (error) => error instanceof RulesError || isFileError(error),
   );

@@ -1,21 +1,18 @@
 import { writeFile } from 'node:fs/promises';
-import { type Command, Option } from 'commander';
-import { geoipLiteSource } from '../data/geo/local-geo.ts';
-import { loadRules } from '../rules/load.ts';
+import { availableParallelism } from 'node:os';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { compileRules } from '../rules/compile.ts';
+import { readRuleFiles } from '../rules/load.ts';
 import { RulesError } from '../rules/problems.ts';
 import { FACT_CATALOG } from '../signals/index.ts';
-import { memoryStore } from '../store/memory.ts';
 import { isFileError, orCliError } from './fault.ts';
 import { JSON_FLAG, RULES_DIR, wholeNumber } from './options.ts';
 import { endProgress, print, progress } from './output.ts';
 import { chartOf } from './simulate/chart.ts';
+import { simulateOnCores } from './simulate/cores.ts';
 import { MIX_NAMES, type MixName } from './simulate/mixes.ts';
-import { DEFAULT_SIZE, type SimulationSize, simulate } from './simulate/run.ts';
-import type { SimulationParts } from './simulate/stage.ts';
+import { DEFAULT_SIZE, type SimulationSize } from './simulate/run.ts';
 import { writeSimulation } from './simulation-report.ts';
-
-/** Bytes for each key of a store: more than any baseline or counter takes. */
-const BYTES_PER_KEY = 8192;
 
 /** `simulate` */
 export function addSimulate(program: Command): void {
@@ -28,9 +25,15 @@ export function addSimulate(program: Command): void {
         .choices([...MIX_NAMES, 'all'])
         .default('all'),
     )
-    .option('--seed <text>', 'the same seed gives the same report', DEFAULT_SIZE.seed)
+    .option(
+      '--seed <texts>',
+      'the same seed gives the same report; several, as in 1,2,3, are added up',
+      seedsOf,
+      DEFAULT_SIZE.seeds,
+    )
     .option('--people <n>', 'people of each kind and frequency', wholeNumber, DEFAULT_SIZE.people)
     .option('--victims <n>', 'victims, each tried by every class of thieves', wholeNumber, DEFAULT_SIZE.victims)
+    .option('--cores <n>', 'cores to play on; the report is the same on any', wholeNumber, availableParallelism())
     .option('--chart <file>', 'write a chart as SVG')
     .option('--strict', 'exit with 1 when a bar is missed', false)
     .option(...JSON_FLAG)
@@ -40,7 +43,8 @@ export function addSimulate(program: Command): void {
 interface Options {
   readonly dir: string;
   readonly mix: MixName | 'all';
-  readonly seed: string;
+  readonly seed: readonly string[];
+  readonly cores: number;
   readonly people: number;
   readonly victims: number;
   readonly chart?: string;
@@ -48,28 +52,35 @@ interface Options {
   readonly json: boolean;
 }
 
-async function play({ dir, mix, seed, people, victims, chart, strict, json }: Options): Promise<void> {
-  const rules = await orCliError(
-    () => loadRules(dir, FACT_CATALOG),
+async function play({ dir, mix, seed, cores, people, victims, chart, strict, json }: Options): Promise<void> {
+  const { rules, revision } = await orCliError(
+    async () => {
+      const texts = await readRuleFiles(dir);
+      return { rules: texts, revision: compileRules(texts, FACT_CATALOG).revision };
+    },
     (error) => error instanceof RulesError || isFileError(error),
   );
-  const size: SimulationSize = { ...DEFAULT_SIZE, seed, mixes: mix === 'all' ? MIX_NAMES : [mix], people, victims };
-  const report = await simulate({ ...simulationParts(), rules }, size, tell);
+  const size: SimulationSize = {
+    ...DEFAULT_SIZE,
+    seeds: seed,
+    mixes: mix === 'all' ? MIX_NAMES : [mix],
+    people,
+    victims,
+  };
+  const report = await simulateOnCores({ rules, size }, revision, cores, tell);
   endProgress();
   if (chart !== undefined) await orCliError(() => writeFile(chart, chartOf(report)), isFileError);
   print(json, report, () => writeSimulation(report));
   if (strict && report.mixes.some(({ bars }) => bars.some(({ met }) => !met))) process.exitCode = 1;
 }
 
-/** The drivers that a simulation runs on here; the rules are still to be chosen. */
-export function simulationParts(): Omit<SimulationParts, 'rules'> {
-  return {
-    geo: geoipLiteSource(),
-    store: (now, keys) => memoryStore({ now, maxKeys: keys, maxBytes: keys * BYTES_PER_KEY }),
-  };
+function tell(share: number): void {
+  progress(`${Math.floor(100 * share)} % played`);
 }
 
-function tell(what: string, done: number, total: number): void {
-  const percent = Math.floor((100 * done) / total);
-  progress(`${what}: ${done} of ${total} (${percent} %)`);
+/** Seeds separated by commas. */
+function seedsOf(text: string): readonly string[] {
+  const seeds = text.split(',').map((seed) => seed.trim());
+  if (seeds.every((seed) => seed !== '') && new Set(seeds).size === seeds.length) return seeds;
+  throw new InvalidArgumentError('must be different texts, separated by commas.');
 }

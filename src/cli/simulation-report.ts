@@ -3,8 +3,8 @@ import { percent } from './simulate/bars.ts';
 import type { Bar, Group, KindReport, MixReport, Report, ThiefReport } from './simulate/report.ts';
 
 /** The report of a simulation as text for a terminal. */
-export function writeSimulation({ seed, rulesRevision, mixes }: Report): string {
-  return [`seed ${seed}, rules ${rulesRevision.slice(0, 15)}`, ...mixes.map(writeMix)].join('\n\n');
+export function writeSimulation({ seeds, rulesRevision, mixes }: Report): string {
+  return [`seeds ${seeds.join(', ')}; rules ${rulesRevision.slice(0, 15)}`, ...mixes.map(writeMix)].join('\n\n');
 }
 
 function writeMix(report: MixReport): string {

@@ -17,6 +17,13 @@ export const deviceAnswer = z.object({
     .optional()
     .describe('Set when trust was given or renewed; the client keeps it and sends it as `device.token`.'),
   expires_at: moment.optional(),
+  secure_session_registration: z
+    .string()
+    .optional()
+    .describe(
+      'Set when trust was earned by a proof and DEVICE_BOUND_SESSIONS is on: the value of `Secure-Session-Registration`, a header of ' +
+        'your answer to the browser, which then binds the device to a key.',
+    ),
 });
 
 /** What a client has to ask its provider for. */

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Address } from '../model/address.ts';
+import { SKIP_REASONS } from '../model/device-session.ts';
 import { MAX_ACCURACY_KM } from '../model/geo.ts';
 import { EVENT_TYPES } from '../model/request.ts';
 import { MAX_SUBJECT_LENGTH, normaliseSubject } from '../model/subject.ts';
@@ -102,6 +103,18 @@ const device = z.strictObject({
     .max(MAX_DEVICE_TOKEN_LENGTH)
     .nullish()
     .describe('The `device.token` of an earlier answer; it makes the device trusted.'),
+  bound_cookie: z
+    .string()
+    .min(1)
+    .max(MAX_DEVICE_TOKEN_LENGTH)
+    .nullish()
+    .describe(
+      'The cookie `__Host-stepgate-bound`: it proves the key that a device bound session (DBSC) has bound the device to.',
+    ),
+  session_skipped: z
+    .enum(SKIP_REASONS)
+    .nullish()
+    .describe('The first word of `Secure-Session-Skipped`: why the browser did not renew that cookie.'),
   key_proof: z
     .strictObject({
       jws: z.string().min(1).max(MAX_POSSESSION_LENGTH).describe('The `X-Stepgate-Device-Proof` of the client.'),

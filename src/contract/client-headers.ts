@@ -1,4 +1,6 @@
+import type { SessionClaim } from '../model/device-session.ts';
 import { cookieValue, DEVICE_COOKIE } from './cookies.ts';
+import { BOUND_COOKIE, skipReason } from './device-session.ts';
 import { MAX_DEVICE_TOKEN_LENGTH } from './limits.ts';
 
 /** Header with a step-up token, in lower case. */
@@ -29,4 +31,13 @@ export function bearerOf(authorization: string | null): string | null {
 export function deviceTokenOf(cookies: readonly string[]): string | null {
   const token = cookieValue(cookies, DEVICE_COOKIE);
   return token !== null && token.length <= MAX_DEVICE_TOKEN_LENGTH ? token : null;
+}
+
+/** What a request shows of a device bound session, in its cookies and in `Secure-Session-Skipped`. */
+export function sessionClaimOf(cookies: readonly string[], skipped: string | null): SessionClaim {
+  const cookie = cookieValue(cookies, BOUND_COOKIE);
+  return {
+    cookie: cookie !== null && cookie.length <= MAX_DEVICE_TOKEN_LENGTH ? cookie : null,
+    skipped: skipReason(skipped),
+  };
 }

@@ -2,6 +2,7 @@ import type { Baseline } from '../model/baseline.ts';
 import type { Degradation } from '../model/decision.ts';
 import type { ProofTerms, ProofVerdict } from '../model/proof.ts';
 import type { CheckRequest } from '../model/request.ts';
+import { StoreError } from '../model/store-error.ts';
 import { type Measurements, measureAll } from '../signals/index.ts';
 import type { DeviceMatch, Observation } from '../signals/signal.ts';
 import { termsFor, verifyProof } from '../step-up/apply-proof.ts';
@@ -37,11 +38,17 @@ export interface Assessment {
  */
 export async function assess(engine: Engine, request: CheckRequest): Promise<Assessment> {
   const nowMs = engine.now();
-  const observation = await observe(engine, request, nowMs);
-  const [{ history, waitedMs }, proof] = await Promise.all([
-    askStore(engine, observation),
+  const seen = await observe(engine, request, nowMs);
+  // In one tick, so that the store is waited for once.
+  const [{ history: found, waitedMs }, verdict, dpopFault] = await Promise.all([
+    askStore(engine, seen),
     verdictOn(engine, request, nowMs),
+    dpopFaultOf(engine, request, nowMs),
   ]);
+  const isAccepted = dpopFault === null;
+  const observation = isAccepted ? seen : await observe(engine, withoutSession(request, dpopFault), nowMs);
+  const history = isAccepted ? found : { ...found, subject: null };
+  const proof = isAccepted ? verdict : null;
   const baseline = history.subject?.state === 'read' ? history.subject.value.baseline : null;
   const use = tokenUse(observation, baseline?.value ?? null);
   const device = matchDevice(observation, baseline?.value ?? null, use);
@@ -55,8 +62,35 @@ export async function assess(engine: Engine, request: CheckRequest): Promise<Ass
     proof,
     terms: termsFor(engine.verifier, proof),
     measurements,
-    degraded: degradations(measurements),
+    degraded: [
+      ...degradations(measurements),
+      ...(dpopFault === UNRECORDED ? [{ part: 'session', why: dpopFault }] : []),
+    ],
   };
+}
+
+const UNRECORDED = 'dpop_unrecorded';
+
+/** Spends the proof of possession that the session came with. Null if there is none, or if it was not used before. */
+async function dpopFaultOf(
+  { store, pseudonym }: Engine,
+  { credential, dryRun }: CheckRequest,
+  nowMs: number,
+): Promise<string | null> {
+  const dpop = credential?.dpop;
+  if (dpop === undefined || dryRun) return null;
+  try {
+    const ttlSeconds = Math.max(1, Math.ceil(dpop.until - nowMs / 1000));
+    return (await store.spendProof(pseudonym('proof', dpop.id), ttlSeconds)) ? null : 'dpop_replayed';
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    return UNRECORDED;
+  }
+}
+
+/** The request of a session that is refused after all, which is nobody's. */
+export function withoutSession(request: CheckRequest, code: string): CheckRequest {
+  return { ...request, subject: null, session: null, actor: null, proof: null, credential: { state: 'refused', code } };
 }
 
 /** Counts the attempt and reads what is stored; `waitedMs` is what that took of the store's budget for one check. */

@@ -1,5 +1,5 @@
 import type { CheckRequest } from '../model/request.ts';
-import { assess } from './assess.ts';
+import { assess, withoutSession } from './assess.ts';
 import type { Engine } from './engine.ts';
 import { judgeStrictest } from './judge.ts';
 import { type Checked, settlement } from './settle.ts';
@@ -19,7 +19,10 @@ export async function check(
 ): Promise<Checked> {
   const rules = engine.rules();
   const assessment = await assess(engine, request);
-  const judgement = judgeStrictest(rules, assessment, request, others);
+  const { request: judged } = assessment.observation;
+  const code = judged === request ? null : (judged.credential?.code ?? '');
+  const rest = code === null ? others : others.map((other) => withoutSession(other, code));
+  const judgement = judgeStrictest(rules, assessment, judged, rest);
   return settlement(engine)(judgement);
 }
 

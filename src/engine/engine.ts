@@ -1,3 +1,4 @@
+import type { DeviceSessions } from '../model/device-session.ts';
 import type { DeviceTokens } from '../model/device-token.ts';
 import type { GeoSource } from '../model/geo.ts';
 import type { PossessionVerifier } from '../model/possession.ts';
@@ -17,6 +18,7 @@ export interface Engine {
   /** The live lists. */
   readonly reputation: () => Reputation;
   readonly deviceTokens: DeviceTokens;
+  readonly deviceSessions: DeviceSessions;
   readonly possession: PossessionVerifier;
   /** Null when no issuer is configured: a proof is then refused as `no_issuer`. */
   readonly verifier: ProofVerifier | null;

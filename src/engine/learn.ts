@@ -3,13 +3,15 @@ import {
   grantTrust,
   type KnownDevice,
   learnSighting,
+  rekeyDevice,
   renewTrust,
   type ShownToken,
   showToken,
   type TrustSpan,
   withoutFuture,
 } from '../model/baseline.ts';
-import { keyHash } from '../model/device-key.ts';
+import { type DeviceKey, keyHash } from '../model/device-key.ts';
+import type { SessionInvitation } from '../model/device-session.ts';
 import { type GenuineToken, holderOf, othersOn } from '../model/device-token.ts';
 import {
   afterUse,
@@ -25,6 +27,7 @@ import type { DeviceMatch, Observation } from '../signals/signal.ts';
 import { provenAt } from '../step-up/requirement.ts';
 import type { Pseudonym, Stored } from '../store/store.ts';
 import { changedTraits } from './device-match.ts';
+import { inviteDevice } from './device-session.ts';
 import type { Engine } from './engine.ts';
 import { lessonOf } from './lesson.ts';
 import type { TokenUse } from './token-use.ts';
@@ -72,6 +75,8 @@ export interface NamedDevice {
   readonly generation: number | null;
   /** As long as use may renew the trust: a client that does not keep the next token still has one. */
   readonly expiresAtMs: number | null;
+  /** For the browser to bind the device to a key; null unless trust was earned. */
+  readonly invitation: SessionInvitation | null;
   /** The trust that it has just earned; null if it earned none. */
   readonly earned: TrustSpan | null;
   /**
@@ -111,16 +116,22 @@ export async function nameDevice(
   const live = use !== null && use.device.id === id ? use : null;
   const life = (trust?.days ?? 0) * DAY_S;
   // A step-up confirms the traits shown with it, so that the device is not asked again.
-  const isHeld = state === 'trusted' || (state === 'unconfirmed' && !showsTraits);
+  // The browser may have lost its session: only a fresh grant releases the device from the lost key.
+  const sessionKey = provenSessionKey(observation);
+  const isLost = sessionKey === null && sessionKeyOf(device) !== null;
+  const isHeld = state === 'trusted' || (state === 'unconfirmed' && !showsTraits && !isLost);
   const endsAt = device?.renewableUntil ?? device?.trustedUntil ?? 0;
   const subject = keys.subject;
   const { deviceToken } = observation;
+  // Use alone invites nobody: a stolen token could be bound to the thief's key.
+  const isInvited = trust !== null && sessionKey === null;
+  const invitation = isInvited ? inviteDevice(engine, { device: id, subject }, nowMs) : null;
   const named = async (claims: Omit<GenuineToken, 'state' | 'device' | 'subject' | 'others'>) => {
     const others = othersOn(deviceToken, id, subject, now);
     const token = await engine.deviceTokens.issue({ ...claims, device: id, subject, others });
-    return { id, proven, token, generation: claims.generation, expiresAtMs: claims.expiresAt * 1000 };
+    return { id, proven, token, generation: claims.generation, expiresAtMs: claims.expiresAt * 1000, invitation };
   };
-  const unnamed = { id, proven, token: null, generation: null, expiresAtMs: null };
+  const unnamed = { id, proven, token: null, generation: null, expiresAtMs: null, invitation };
   const key = pageKeyOf(observation);
   const binds =
     key !== null && !(device?.keys ?? []).some(({ kind, hash }) => kind === 'page' && hash === keyHash(key));
@@ -217,13 +228,27 @@ export async function learnGranted(
       const { changed, of: instead } = shownBefore;
       const token = { shown: device && generationShown(observation, device.id), handed: device?.generation ?? null };
       const given = { at: now, ...span, ...token, provenAt: proven, device: lesson.device };
-      return grantTrust(sighted, { ...given, changed, instead, pageKey: device?.pageKey });
+      const granted = grantTrust(sighted, { ...given, changed, instead, pageKey: device?.pageKey });
+      if (granted === sighted) return granted;
+      const session = { seen: sessionKeyOf(match.device), shown: provenSessionKey(observation) };
+      return rekeyDevice(granted, lesson.device.id, session);
     }
     return sighted !== null && device !== null && renewed !== null
       ? renewTrust(sighted, device.id, renewed, now)
       : sighted;
   };
   await engine.store.updateBaseline(keys.subject, learn, baseline);
+}
+
+/** The key of a device bound session that a request proves, as a baseline keeps it. */
+function provenSessionKey({ provenKeys, nowMs }: Observation): DeviceKey | null {
+  const key = provenKeys.find(({ kind }) => kind === 'dbsc');
+  return key === undefined ? null : { kind: key.kind, hash: keyHash(key.thumbprint), since: Math.floor(nowMs / 1000) };
+}
+
+/** The one that a device is bound to. */
+function sessionKeyOf(device: KnownDevice | null): DeviceKey | null {
+  return device?.keys?.find(({ kind }) => kind === 'dbsc') ?? null;
 }
 
 /** What is to be noted of a token; null when the record already says so. */

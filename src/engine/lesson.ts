@@ -1,6 +1,7 @@
 import type { Lesson } from '../model/baseline.ts';
 import { COARSE_ACCURACY_KM } from '../model/geo.ts';
 import { clientFamily } from '../signals/client.ts';
+import { familiarValues } from '../signals/familiarity.ts';
 import type { Observation } from '../signals/signal.ts';
 
 /**
@@ -32,6 +33,7 @@ export function lessonOf(
     country: place?.country ?? null,
     network: meant ? keys.network : null,
     address: meant ? keys.address : null,
+    familiar: familiarValues(observation),
     session:
       keys.session === null ? null : { key: keys.session, network: keys.network, country: place?.country ?? null },
     device:

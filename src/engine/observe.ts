@@ -1,3 +1,5 @@
+import type { ProvenKey } from '../model/device-key.ts';
+import type { DeviceTokenVerdict } from '../model/device-token.ts';
 import { type Located, whyUnlocatable } from '../model/geo.ts';
 import { CANVAS_CONSTANTS } from '../model/placeholder.ts';
 import { whyPlaceless } from '../model/placeless.ts';
@@ -32,6 +34,7 @@ export async function observe(engine: Engine, request: CheckRequest, nowMs: numb
   const standingSought = address === null ? null : reputation.standing(address, nowMs);
   const deviceToken =
     device?.token == null ? ({ state: 'absent' } as const) : await engine.deviceTokens.verify(device.token, nowMs);
+  const boundKey = boundKeyOf(engine, device, deviceToken, nowMs);
   const keyProof = device?.keyProof === undefined ? null : await judgedKeyProof(engine, device, device.keyProof, nowMs);
   const fingerprint = device?.fingerprint == null ? null : engine.pseudonym('fingerprint', device.fingerprint);
   const located = await place;
@@ -46,7 +49,10 @@ export async function observe(engine: Engine, request: CheckRequest, nowMs: numb
     client: request.userAgent === null ? null : clientTraits(request.userAgent),
     deviceToken,
     keyProof,
-    provenKeys: keyProof?.valid === true ? [{ kind: 'page', thumbprint: keyProof.claims.thumbprint }] : [],
+    provenKeys: [
+      ...(keyProof?.valid === true ? [{ kind: 'page', thumbprint: keyProof.claims.thumbprint } as const] : []),
+      ...(boundKey === null ? [] : [boundKey]),
+    ],
     keys: {
       subject:
         request.subject === null
@@ -58,6 +64,7 @@ export async function observe(engine: Engine, request: CheckRequest, nowMs: numb
             }),
       address: address === null ? null : engine.pseudonym('address', address.counterKey),
       network: address === null ? null : engine.pseudonym('network', address.networkKey),
+      asn: standing?.asn == null ? null : engine.pseudonym('component', `asn=${standing.asn}`),
       session: request.session === null ? null : engine.pseudonym('session', request.session),
       fingerprint,
       components: pseudonymousComponents(engine, device?.components ?? {}),
@@ -66,6 +73,19 @@ export async function observe(engine: Engine, request: CheckRequest, nowMs: numb
       device: deviceToken.state === 'genuine' ? engine.pseudonym('device', deviceToken.device) : fingerprint,
     },
   };
+}
+
+/** The key that a bound cookie proves for the device of the token beside it. An HMAC: the signature was verified when it was given. */
+function boundKeyOf(
+  { deviceSessions }: Engine,
+  device: CheckRequest['device'],
+  deviceToken: DeviceTokenVerdict,
+  nowMs: number,
+): ProvenKey | null {
+  const cookie = device?.session?.cookie ?? null;
+  if (cookie === null || deviceToken.state !== 'genuine') return null;
+  const shown = deviceSessions.readBound(cookie, nowMs);
+  return shown?.device === deviceToken.device ? { kind: 'dbsc', thumbprint: shown.thumbprint } : null;
 }
 
 /**

@@ -1,10 +1,11 @@
 import type { CheckResult, Decision, Degradation, Reason, Verdict } from '../model/decision.ts';
 import type { Facts } from '../model/facts.ts';
-import type { ProofError, ProofVerdict } from '../model/proof.ts';
+import type { Proof, ProofError, ProofVerdict } from '../model/proof.ts';
 import type { CheckRequest } from '../model/request.ts';
 import type { ActionPolicy } from '../rules/ruleset.ts';
 import type { Observation } from '../signals/signal.ts';
 import { settleProof } from '../step-up/apply-proof.ts';
+import { showsMethods } from '../step-up/requirement.ts';
 import { type SpentTogether, spend, wasSentTwice } from '../step-up/spend.ts';
 import type { Outcome, Pseudonym } from '../store/store.ts';
 import type { Assessment } from './assess.ts';
@@ -86,7 +87,12 @@ async function settle(
     signals: measurements.signals,
     degraded,
     dryRun: verdict.dryRun,
-    device: device === null ? null : { id: device.id, token: device.token, expiresAtMs: device.expiresAtMs },
+    device: device && {
+      id: device.id,
+      token: device.token,
+      expiresAtMs: device.expiresAtMs,
+      invitation: device.invitation,
+    },
     rulesRevision: judgement.rulesRevision,
   };
   const learn = async (): Promise<void> => {
@@ -118,7 +124,7 @@ function proofReason(stepUp: { satisfied: boolean } | null): Reason[] {
  */
 function grantOf(
   decision: Decision,
-  earnedBy: LearningGrant['earnedBy'],
+  earnedBy: Proof | null,
   policy: ActionPolicy,
   degraded: readonly Degradation[],
   actor: string | null,
@@ -129,7 +135,7 @@ function grantOf(
   const { trust } = policy;
   return {
     sighting: may && policy.learn === 'decision' && standing?.stale?.holds !== true,
-    trust: may && earnedBy !== null && trust.onStepUp ? trust : null,
+    trust: may && earnedBy !== null && trust.onStepUp && showsMethods(earnedBy, trust) ? trust : null,
     renewDays: may ? trust.idleDays : null,
     visit: request.dryRun ? 'reported' : may ? 'allowed' : 'stopped',
     earnedBy,

@@ -9,6 +9,8 @@ export interface SentCredentials {
   readonly cookies: readonly string[];
   /** Number of `Cookie` lines; 1 if the runtime joins them. */
   readonly cookieLines: number;
+  /** All lines of `DPoP`, joined by commas; null without one. */
+  readonly dpop: string | null;
   /** Target of the original request, as it was sent. */
   readonly target: string;
 }
@@ -18,18 +20,26 @@ export interface SentCredentials {
  * empty if none was sent.
  */
 export type ReadCredentials =
-  | { readonly state: 'read'; readonly tokens: readonly string[] }
+  | {
+      readonly state: 'read';
+      readonly tokens: readonly string[];
+      /** Proof of possession that the only token came with (RFC 9449, section 7.1). */
+      readonly dpop?: string;
+    }
   | { readonly state: Extract<Credential['state'], 'refused' | 'unread'>; readonly code: string };
 
 /** RFC 9110, section 11.2, with one blank and nothing behind the token: origins differ in what they make of more. */
 const BEARER = /^Bearer ([A-Za-z0-9._~+/-]+=*)$/i;
+/** A token under the scheme of RFC 9449, and the only form of one proof. */
+const DPOP = /^DPoP ([A-Za-z0-9._~+/-]+=*)$/i;
+const PROOF = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 const OTHER_SCHEME = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?: [^\t]*)?$/;
 
 /**
  * Reads the session of a request. A credential that some origin may read differently is `unread`: a request is judged
  * as the person whom the application serves, or not let through.
  *
- * Codes: `authorization_unreadable`, `authorization_scheme`, `authorization_beside_cookie`, `dpop_unsupported`,
+ * Codes: `authorization_unreadable`, `authorization_scheme`, `authorization_beside_cookie`, `dpop_missing`, `dpop_unreadable`, `dpop_beside_other`,
  * `cookie_unreadable`, `cookie_chunked`, `cookie_repeated`, `cookie_lines`, `query_unreadable`.
  */
 export function readCredentials(sent: SentCredentials, sessionCookie: string | null): ReadCredentials {
@@ -39,13 +49,26 @@ export function readCredentials(sent: SentCredentials, sessionCookie: string | n
   const query = readQuery(sent.target);
   if (query.state !== 'read') return query;
   const others = [...cookie.tokens, ...query.tokens];
-  if (authorization === null) return { state: 'read', tokens: [...new Set(others)] };
+  if (authorization === null) {
+    if (sent.dpop !== null && others.length > 0) return unread('dpop_beside_other');
+    // A proof alone goes with a request for a token.
+    return { state: 'read', tokens: [...new Set(others)] };
+  }
+  const bound = DPOP.exec(authorization)?.[1];
+  if (bound !== undefined) return readBound(bound, sent.dpop, others);
+  if (sent.dpop !== null) return unread('dpop_beside_other');
   const token = BEARER.exec(authorization)?.[1];
   if (token !== undefined) return { state: 'read', tokens: [...new Set([token, ...others])] };
   const scheme = authorization.includes(', ') ? undefined : OTHER_SCHEME.exec(authorization)?.[1]?.toLowerCase();
   if (scheme === undefined || scheme === 'bearer') return unread('authorization_unreadable');
   if (others.length > 0) return unread('authorization_beside_cookie');
-  return scheme === 'dpop' ? { state: 'refused', code: 'dpop_unsupported' } : unread('authorization_scheme');
+  return unread(scheme === 'dpop' ? 'authorization_unreadable' : 'authorization_scheme');
+}
+
+function readBound(token: string, dpop: string | null, others: readonly string[]): ReadCredentials {
+  if (others.length > 0) return unread('authorization_beside_cookie');
+  if (dpop === null) return { state: 'refused', code: 'dpop_missing' };
+  return PROOF.test(dpop) ? { state: 'read', tokens: [token], dpop } : unread('dpop_unreadable');
 }
 
 const NOTHING = { state: 'read', tokens: [] } as const satisfies ReadCredentials;

@@ -1,6 +1,7 @@
 import { challengeOf } from '../contract/answer.ts';
 import { isNavigation, type ReadHeader } from '../contract/client-headers.ts';
 import { cookieSegments, deviceCookie } from '../contract/cookies.ts';
+import { REGISTRATION_HEADER, registrationHeader } from '../contract/device-session.ts';
 import { stepUpLocation } from '../contract/step-up-page.ts';
 import { check } from '../engine/check.ts';
 import type { Checked } from '../engine/settle.ts';
@@ -17,7 +18,7 @@ import { awaitsKeys } from '../model/proof.ts';
 import type { CheckRequest } from '../model/request.ts';
 import { addressHeaders } from '../net/client-ip.ts';
 import { type Connection, connectionOf, headerLines } from '../net/connection.ts';
-import { invalidToken } from '../step-up/challenge.ts';
+import { refusedSession } from '../step-up/challenge.ts';
 import { candidatesOf, requestsOf } from './candidates.ts';
 import { bareHeaders, decidedHeaders, type HookError, type HookHeaders } from './hook-answer.ts';
 import {
@@ -105,11 +106,14 @@ async function answerHook(deps: AppDeps, c: AppContext, callOf: CallOf, warnOnce
   const closing = announcesBody(header) ? { Connection: 'close' } : {};
   const headers = { ...answer.headers, ...answer.more, ...closing };
   if (status === 200 || status === 302) return { status, headers, body: null };
-  const refusal =
-    headers['X-Stepgate-Error'] === 'session_refused' ? 'invalid_token' : 'insufficient_user_authentication';
-  const error = status === 401 ? refusal : 'access_denied';
+  const error = status === 401 ? challengeError(headers) : 'access_denied';
   const explained = jsonReply({ error, request_id: requestId }, status);
   return { ...explained, headers: { ...headers, ...explained.headers } };
+}
+
+function challengeError(headers: { readonly [name: string]: string }): string {
+  if (headers['X-Stepgate-Error'] !== 'session_refused') return 'insufficient_user_authentication';
+  return headers['WWW-Authenticate']?.includes('invalid_dpop_proof') === true ? 'invalid_dpop_proof' : 'invalid_token';
 }
 
 interface HookAnswer {
@@ -165,6 +169,7 @@ async function decide(
   const [path = '/'] = paths.readings;
   const sent = {
     authorization: header('authorization'),
+    dpop: header('dpop'),
     cookies: cookieSegments(header('cookie')),
     cookieLines: headerLines(c, 'cookie'),
     target: call.target,
@@ -176,7 +181,7 @@ async function decide(
   const latencyMs = deps.elapsedMs() - startedMs;
   afterAnswer(deps, scope, { ...checked, requestId, caller: caller.name, latencyMs });
   const isGuarded = [first, ...others].some(({ action }) => rules.policyFor(action).guarded);
-  const error = sessionError(request, isGuarded, checked.result.decision);
+  const error = sessionError(checked.request, isGuarded, checked.result.decision);
   return decided(deps.gateway, checked, error, { ...call, target: call.target }, header, requestId, engine.now());
 }
 
@@ -196,6 +201,11 @@ function sessionError(
 /** A session that was sent and not accepted is reported on open pages too. */
 function credentialFlags({ credential }: Pick<CheckRequest, 'credential'>): readonly string[] {
   return credential === null || credential.code === null ? [] : [`session_${credential.state}`, credential.code];
+}
+
+/** Browsers bind devices over TLS only, and to the host itself for developers. */
+function isSecure({ proto, host }: HookCall): boolean {
+  return proto?.toLowerCase() === 'https' || /^(?:localhost|127\.0\.0\.1)(?::\d+)?$/i.test(host ?? '');
 }
 
 function decided(
@@ -219,14 +229,22 @@ function decided(
   if (result.decision === 'allow') {
     const { token, expiresAtMs } = result.device ?? { token: null, expiresAtMs: null };
     const fresh = token === null || expiresAtMs === null ? null : deviceCookie(token, expiresAtMs, nowMs);
-    return { status: 200, headers, more: fresh === null ? {} : { 'Set-Cookie': fresh } };
+    const invitation = isSecure(call) ? (result.device?.invitation ?? null) : null;
+    return {
+      status: 200,
+      headers,
+      more: {
+        ...(fresh !== null && { 'Set-Cookie': fresh }),
+        ...(invitation !== null && { [REGISTRATION_HEADER]: registrationHeader(invitation) }),
+      },
+    };
   }
   // Without a requirement there is nothing to challenge for: it must not turn into a 200 or a 500.
   if (result.stepUp === null) return { status: 403, headers, more: {} };
   const more = {
     'WWW-Authenticate':
       error === 'session_refused'
-        ? invalidToken(request.credential?.code ?? '')
+        ? refusedSession(request.credential?.code ?? '')
         : challengeOf(result.stepUp.requirement, result.stepUp.error),
     ...retryAfterOf(result.stepUp.error),
   };

@@ -1,12 +1,19 @@
-import { DEVICE_PROOF_HEADER, deviceTokenOf, type ReadHeader, STEP_UP_HEADER } from '../contract/client-headers.ts';
+import {
+  DEVICE_PROOF_HEADER,
+  deviceTokenOf,
+  type ReadHeader,
+  STEP_UP_HEADER,
+  sessionClaimOf,
+} from '../contract/client-headers.ts';
 import { cookieValue, STEP_UP_COOKIE } from '../contract/cookies.ts';
 import { DEVICE_HEADER } from '../contract/device-header.ts';
+import { SKIPPED_HEADER } from '../contract/device-session.ts';
 import { MAX_USER_AGENT_LENGTH } from '../contract/limits.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { GatewaySettings } from '../http/deps.ts';
 import { deviceShown } from '../http/device-shown.ts';
 import { type AddressTrust, deriveOrigin, type Origin } from '../http/wire.ts';
-import type { SentPossession } from '../model/possession.ts';
+import { judgePossession, POSSESSION_WINDOW_S, pathOf, type SentPossession, tokenHash } from '../model/possession.ts';
 import { awaitsKeys, type Proof, type ProofError, type ProofVerdict } from '../model/proof.ts';
 import type { CheckRequest, Credential } from '../model/request.ts';
 import { DEFAULT_SPACE, normaliseSubject, USER_TYPE } from '../model/subject.ts';
@@ -14,7 +21,7 @@ import type { ForwardedRequest } from '../net/client-ip.ts';
 import type { Connection } from '../net/connection.ts';
 import { parsePeer } from '../net/ip.ts';
 import { normaliseMethod } from '../rules/route-table.ts';
-import { type VerifyOnce, verifiedOnce } from '../step-up/apply-proof.ts';
+import { type VerifyOnce, verifiedOnce, verifyProof } from '../step-up/apply-proof.ts';
 import { hasQueryToken, type ReadCredentials, readCredentials, type SentCredentials } from './credentials.ts';
 import { namesOtherMethod } from './method-override.ts';
 
@@ -73,7 +80,7 @@ export function isPreflight(call: HookCall, header: ReadHeader): boolean {
     !call.conflict &&
     ORIGIN.test(header('origin') ?? '') &&
     REQUESTED_METHOD.test(header('access-control-request-method') ?? '') &&
-    ['authorization', 'cookie', STEP_UP_HEADER].every((name) => header(name) === null) &&
+    ['authorization', 'cookie', 'dpop', STEP_UP_HEADER].every((name) => header(name) === null) &&
     (call.target === null || !hasQueryToken(call.target)) &&
     (header(BODY_HEADER) ?? '0') === '0' &&
     !announcesBody(header)
@@ -107,7 +114,7 @@ export async function hookCheckRequest(
   const verdictOn = verifiedOnce(engine.verifier, nowMs);
   const offered = [header(STEP_UP_HEADER), cookieValue(sent.cookies, STEP_UP_COOKIE)].filter((token) => token !== null);
   const [{ credential, session, actor, pending }, proofs] = await Promise.all([
-    judgedSession(readCredentials(sent, gateway.sessionCookie), verdictOn),
+    sentSession(engine, call, sent, readCredentials(sent, gateway.sessionCookie), verdictOn),
     Promise.all(offered.map(verdictOn)),
   ]);
   const proof = proofOf(credential, session, proofs);
@@ -125,6 +132,7 @@ export async function hookCheckRequest(
       deviceTokenOf(sent.cookies),
       header(DEVICE_HEADER),
       sentPossession(header(DEVICE_PROOF_HEADER), call.method, sent.target),
+      sessionClaimOf(sent.cookies, header(SKIPPED_HEADER)),
     ),
     place: null,
     proof: verdict === null ? null : { verdict },
@@ -177,6 +185,29 @@ interface JudgedSession {
   readonly actor: string | null;
   /** The verdict on a token that cannot be judged until its issuer's keys can be fetched. */
   readonly pending: ProofVerdict | null;
+}
+
+/** The session, with the proof of possession that it was sent with. A proof that is not for this request is none of its token. */
+async function sentSession(
+  { possession, verifier, now }: Engine,
+  call: HookCall,
+  { target }: SentCredentials,
+  read: ReadCredentials,
+  verdictOn: VerifyOnce,
+): Promise<JudgedSession> {
+  const [token] = read.state === 'read' ? read.tokens : [];
+  if (read.state !== 'read' || read.dpop === undefined || token === undefined) return judgedSession(read, verdictOn);
+  const nowMs = now();
+  const isUrl = (htu: URL): boolean =>
+    call.host !== null && hostNameOf(htu.host) === hostNameOf(call.host) && htu.pathname === pathOf(target);
+  const judged = judgePossession(await possession.verify(read.dpop, 'dpop'), call.method, isUrl, nowMs);
+  if (!judged.valid) return judgedSession({ state: 'refused', code: `dpop_${judged.why}` }, verdictOn);
+  const { ath, thumbprint, jti, iat } = judged.claims;
+  if (ath !== (await tokenHash(token))) return judgedSession({ state: 'refused', code: 'dpop_token' }, verdictOn);
+  const session = await judgedSession(read, (each) => verifyProof(verifier, each, nowMs, thumbprint));
+  if (session.credential.state !== 'accepted') return session;
+  const dpop = { id: `dpop ${thumbprint} ${jti}`, until: Math.floor(iat) + POSSESSION_WINDOW_S };
+  return { ...session, credential: { ...session.credential, dpop } };
 }
 
 /**

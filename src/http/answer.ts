@@ -7,6 +7,7 @@ import {
   type ProofFault,
   type RiskCheckAnswer,
 } from '../contract/answer.ts';
+import { registrationHeader } from '../contract/device-session.ts';
 import type { CheckResult, Measurement } from '../model/decision.ts';
 import type { FactValue, MeasuredFacts } from '../model/facts.ts';
 
@@ -17,7 +18,7 @@ export function minimalAnswerOf({ id, decision, score, stepUp, device }: CheckRe
     decision,
     score,
     ...(stepUp !== null && { step_up: stepUpOf(stepUp) }),
-    ...(device !== null && device.token !== null && { device: deviceOf(device) }),
+    ...(device !== null && (device.token !== null || device.invitation !== null) && { device: deviceOf(device) }),
   };
 }
 
@@ -51,6 +52,7 @@ export function deviceOf(device: NonNullable<CheckResult['device']>): z.infer<ty
     id: device.id,
     ...(device.token !== null && { token: device.token }),
     ...(device.expiresAtMs !== null && { expires_at: isoOf(device.expiresAtMs) }),
+    ...(device.invitation !== null && { secure_session_registration: registrationHeader(device.invitation) }),
   };
 }
 

@@ -37,7 +37,7 @@ export async function jsonBody(c: AppContext, read: ReadBody): Promise<JsonObjec
       { headers: { Accept: 'application/json' } },
     );
   }
-  const bytes = await readOrRefuse(c, read);
+  const bytes = await readOrRefuse(c, read, MAX_BODY_BYTES);
   if (bytes === null) {
     throw new ProblemError('body_too_large', `the body has more than the ${MAX_BODY_BYTES} bytes allowed`, {
       headers: { Connection: 'close' },
@@ -46,10 +46,13 @@ export async function jsonBody(c: AppContext, read: ReadBody): Promise<JsonObjec
   return parseObject(decode(bytes));
 }
 
-/** A body that cannot be read is the sender's affair: it went away, or broke off in the middle of a chunk. */
-async function readOrRefuse(c: AppContext, read: ReadBody): Promise<Uint8Array | null> {
+/**
+ * The body, or null if it has more than `limit` bytes. One that cannot be read is the sender's affair: it went away, or broke off in
+ * the middle of a chunk.
+ */
+export async function readOrRefuse(c: AppContext, read: ReadBody, limit: number): Promise<Uint8Array | null> {
   try {
-    return await read(c, MAX_BODY_BYTES);
+    return await read(c, limit);
   } catch (error) {
     throw new ProblemError('incomplete_body', `the body did not arrive in full (${messageOf(error)}); send it again`);
   }

@@ -232,11 +232,12 @@ function deviceOf({ device }: OriginBody, header: string | null): DeviceClaim | 
   const confidence = device?.confidence ?? null;
   const bot = device?.bot ?? null;
   const components = device?.components ?? {};
+  const session = { cookie: device?.bound_cookie ?? null, skipped: device?.session_skipped ?? null };
   const keyProof = possessionOf(device?.key_proof);
   if (fingerprint === null && confidence === null && bot === null && Object.keys(components).length === 0) {
-    return deviceShown(token, header, keyProof);
+    return deviceShown(token, header, keyProof, session);
   }
-  const claim = { fingerprint, token, confidence, bot, components, malformed: false };
+  const claim = { fingerprint, token, confidence, bot, components, malformed: false, session };
   return withoutPlaceholders(keyProof === null ? claim : { ...claim, keyProof });
 }
 

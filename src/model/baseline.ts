@@ -1,5 +1,12 @@
-import { type DeviceKey, withKey } from './device-key.ts';
+import { type DeviceKey, type DeviceKeyKind, withKey } from './device-key.ts';
 import { greatCircleKm } from './distance.ts';
+import {
+  type Familiarity,
+  type LevelValues,
+  learnFamiliarity,
+  NO_FAMILIARITY,
+  withoutFutureDays,
+} from './familiarity.ts';
 import { afterUse, type Generations, NO_GENERATIONS, useOf } from './generations.ts';
 
 /** Epoch seconds. */
@@ -98,6 +105,8 @@ export interface Baseline {
   readonly networks: readonly KnownNetwork[];
   readonly devices: readonly KnownDevice[];
   readonly sessions: readonly KnownSession[];
+  /** Days on which each network and kind of client was seen. */
+  readonly familiarity: Familiarity;
   /** Device tokens issued before this moment hold no trust (all devices revoked). */
   readonly trustNotBefore: Seconds;
   /** What was proven up to this second counts no more: a credential changed, or a session or all devices were revoked. */
@@ -106,7 +115,7 @@ export interface Baseline {
 
 /** Most entries that a baseline keeps of each kind; at all caps together its stored form stays below 2.5 KB. */
 export const BASELINE_CAPS = {
-  places: 7,
+  places: 5,
   /** Visits kept of one place. */
   visits: 3,
   countries: 8,
@@ -155,6 +164,8 @@ export interface Lesson {
   readonly network: string | null;
   /** Pseudonym of the address in `network`. */
   readonly address?: string | null;
+  /** What the day is counted for. Absent: nothing. */
+  readonly familiar?: LevelValues;
   readonly session: {
     readonly key: string;
     /** Set even for a placeless address: within a session, any allowed network is legitimate. */
@@ -169,7 +180,7 @@ export interface Lesson {
  * a sighting that arrives late never replaces a newer one.
  */
 export function learnSighting(before: Baseline | null, lesson: Lesson): Baseline {
-  const { at, place, country, network, address, session, device } = lesson;
+  const { at, place, country, network, address, familiar, session, device } = lesson;
   const base = before ?? emptyBaseline(at);
   const taught = device === null ? null : learnDevice(base.devices, device, at, place);
   return {
@@ -188,6 +199,7 @@ export function learnSighting(before: Baseline | null, lesson: Lesson): Baseline
         : keepLatest(base.networks, networkSeen(network, address, at), ({ key }) => key, BASELINE_CAPS.networks),
     devices: taught === null ? base.devices : keepDevices(taught.devices, at),
     sessions: session === null ? base.sessions : learnSession(base.sessions, session, at, taught?.id ?? null),
+    familiarity: familiar === undefined ? base.familiarity : learnFamiliarity(base.familiarity, familiar, at),
   };
 }
 
@@ -273,6 +285,45 @@ export function grantTrust(before: Baseline | null, grant: TrustGrant): Baseline
   };
 }
 
+/** A key of a device bound session that was registered under a grant of trust. */
+export interface KeyBinding {
+  readonly id: string;
+  readonly key: DeviceKey;
+  /** The second of the grant. */
+  readonly trustedAt: Seconds;
+}
+
+/**
+ * Binds a device to a key in place of another one of its kind. Remembers the device if the grant is not written yet. Null when its
+ * trust was taken away in the second of the grant or later.
+ */
+export function bindDevice(before: Baseline | null, { id, key, trustedAt }: KeyBinding): Baseline | null {
+  const base = before ?? emptyBaseline(key.since);
+  const revokedAt = base.devices.find((known) => known.id === id)?.revokedAt ?? 0;
+  if (trustedAt <= Math.max(base.proofsNotBefore, base.trustNotBefore, revokedAt)) return null;
+  const shown = { id, proven: true, fingerprint: null, components: {}, client: null };
+  const { devices } = learnDevice(base.devices, shown, key.since, null);
+  return { ...base, devices: keepDevices(withSessionKey(devices, id, key), key.since) };
+}
+
+/**
+ * The key of a device bound session once trust was earned: the one that was shown stays or is put in its place. Without one, the device is
+ * released from the key `seen` before, whose browser may have lost it; one that was registered since is kept.
+ */
+export function rekeyDevice(
+  before: Baseline,
+  id: string,
+  { seen, shown }: { readonly seen: DeviceKey | null; readonly shown: DeviceKey | null },
+): Baseline {
+  const own = before.devices.find((known) => known.id === id)?.keys?.find(({ kind }) => kind === 'dbsc');
+  if (shown === null && own?.hash !== seen?.hash) return before;
+  return { ...before, devices: withSessionKey(before.devices, id, shown) };
+}
+
+function withSessionKey(devices: readonly KnownDevice[], id: string, key: DeviceKey | null): readonly KnownDevice[] {
+  return devices.map((known) => (known.id === id ? withKeyOf(known, 'dbsc', key) : known));
+}
+
 /**
  * Moves the end of a device's trust to `until`, or to the end of what may be renewed. The same object when the device has no
  * live trust at `at`, or when that would not lengthen it.
@@ -289,9 +340,14 @@ export function renewTrust(before: Baseline, id: string, until: Seconds, at: Sec
 }
 
 function withPageKey(known: KnownDevice, pageKey: string | null | undefined, at: Seconds): KnownDevice {
-  if (pageKey === undefined) return known;
+  return pageKey === undefined
+    ? known
+    : withKeyOf(known, 'page', pageKey === null ? null : { hash: pageKey, since: at });
+}
+
+function withKeyOf(known: KnownDevice, kind: DeviceKeyKind, key: Omit<DeviceKey, 'kind'> | null): KnownDevice {
   const { keys: before = [], ...rest } = known;
-  const keys = withKey(before, 'page', pageKey === null ? null : { hash: pageKey, since: at });
+  const keys = withKey(before, kind, key);
   return keys.length === 0 ? rest : { ...rest, keys };
 }
 
@@ -370,6 +426,7 @@ export function withoutFuture(baseline: Baseline, now: Seconds): Baseline {
       ...(device.keys !== undefined && { keys: device.keys.map((key) => ({ ...key, since: past(key.since) })) }),
     })),
     sessions: baseline.sessions.map((session) => ({ ...seen(session), startedAt: past(session.startedAt) })),
+    familiarity: withoutFutureDays(baseline.familiarity, now),
     trustNotBefore: past(baseline.trustNotBefore),
     proofsNotBefore: past(baseline.proofsNotBefore),
   };
@@ -415,6 +472,7 @@ function emptyBaseline(at: Seconds): Baseline {
     networks: [],
     devices: [],
     sessions: [],
+    familiarity: NO_FAMILIARITY,
     trustNotBefore: 0,
     proofsNotBefore: 0,
   };

@@ -1,3 +1,4 @@
+import type { SessionInvitation } from './device-session.ts';
 import type { FactValue, MeasuredFacts } from './facts.ts';
 
 /** From mildest to strictest. */
@@ -102,6 +103,12 @@ export interface CheckResult {
   readonly degraded: readonly Degradation[];
   readonly dryRun: { readonly decision: Decision; readonly rules: readonly string[] };
   /** Set when the request names a device; `token` only when it has just become trusted. */
-  readonly device: { readonly id: string; readonly token: string | null; readonly expiresAtMs: number | null } | null;
+  readonly device: {
+    readonly id: string;
+    readonly token: string | null;
+    readonly expiresAtMs: number | null;
+    /** For the browser to bind the device to a key; null unless trust was just earned by a proof and sessions are offered. */
+    readonly invitation: SessionInvitation | null;
+  } | null;
   readonly rulesRevision: string;
 }

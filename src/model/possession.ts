@@ -57,6 +57,9 @@ export interface PossessionVerifier {
   verify(jws: string, kind: PossessionKind): Promise<PossessionVerdict>;
 }
 
+/** Algorithms of DPoP proofs. */
+export const DPOP_ALGORITHMS = ['ES256', 'ES384', 'EdDSA', 'Ed25519', 'PS256', 'RS256'] as const;
+
 /** How far `iat` may lie from the clock of the service, in seconds, either way: clocks of clients differ. */
 export const POSSESSION_WINDOW_S = 300;
 

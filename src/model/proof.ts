@@ -40,6 +40,8 @@ export interface Proof {
    * out, because a valid one can be rewritten into another valid one without the key.
    */
   readonly id: string;
+  /** Thumbprint of the key that the token is bound to; absent if to none. */
+  readonly jkt?: string;
   /** Session id claim (`sid`), if present. */
   readonly session: string | null;
   readonly toleranceSeconds: number;
@@ -78,8 +80,11 @@ export interface ProofTerms {
 
 /** Checks su tokens of the configured issuers. Never rejects: a fault of any kind is a {@link ProofError}. */
 export interface ProofVerifier {
-  /** `nowMs` is the real clock: freshness and expiry never use `occurred_at`. */
-  verify(token: string, nowMs: number): Promise<ProofVerdict>;
+  /**
+   * `nowMs` is the real clock: freshness and expiry never use `occurred_at`. `thumbprint` is that of the key whose possession was proven
+   * with the token; without it, a token that is bound to a key is refused.
+   */
+  verify(token: string, nowMs: number, thumbprint?: string): Promise<ProofVerdict>;
   /** The terms of the named issuer ({@link Proof.issuer}); of all configured ones if null. */
   terms(issuer: string | null): readonly ProofTerms[];
   /** The subject spaces of the configured issuers, each once, in the order of their entries. */

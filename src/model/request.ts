@@ -1,4 +1,5 @@
 import type { Address } from './address.ts';
+import type { SessionClaim } from './device-session.ts';
 import type { JsonObject } from './facts.ts';
 import type { Place } from './geo.ts';
 import type { SentPossession } from './possession.ts';
@@ -15,6 +16,8 @@ export interface DeviceClaim {
   readonly components: { readonly [name: string]: string };
   /** The claim was unreadable: everything but the token is dropped. */
   readonly malformed: boolean;
+  /** Absent: the request shows nothing of a device bound session. */
+  readonly session?: SessionClaim;
   /** Proof of possession of the page's key. Absent: none was sent. */
   readonly keyProof?: SentPossession;
 }
@@ -30,6 +33,16 @@ export interface Credential {
   readonly state: (typeof CREDENTIAL_STATES)[number];
   /** Stable code of every state but `none` and `accepted`. */
   readonly code: string | null;
+  /** The proof of possession that an accepted token came with (DPoP); it counts once. */
+  readonly dpop?: SpendableProof;
+}
+
+/** A proof that is spent with the attempt. */
+export interface SpendableProof {
+  /** Names it among all proofs of its key. */
+  readonly id: string;
+  /** Epoch seconds after which nobody takes it any more. */
+  readonly until: number;
 }
 
 /** A step-up token as it was sent, or the verdict on it if it is already verified. */

@@ -1,5 +1,6 @@
 import type { Right } from '../model/api-keys.ts';
 import type { CheckResult } from '../model/decision.ts';
+import type { SessionFault } from '../model/device-session.ts';
 import type { StoreFailure } from '../model/store-error.ts';
 import type { StoreOperation } from '../store/budget.ts';
 
@@ -16,6 +17,8 @@ export interface Metrics {
   rightRefused(caller: string, right: Right): void;
   /** An issuer was asked for its keys. `stale`: it could not give them, and those of before are used on. */
   keysAsked(issuer: string, outcome: 'fetched' | 'stale' | 'failed'): void;
+  /** A browser registered or refreshed a device bound session. `outcome`: `live`, or why not. */
+  deviceSession(step: 'register' | 'refresh', outcome: 'live' | SessionFault): void;
   /** The exposition of all metrics; null if every process sees only a part. */
   render(): Promise<{ readonly contentType: string; readonly text: string } | null>;
 }
@@ -29,5 +32,6 @@ export const noMetrics: Metrics = {
   recordFailed: () => undefined,
   rightRefused: () => undefined,
   keysAsked: () => undefined,
+  deviceSession: () => undefined,
   render: async () => null,
 };

@@ -108,6 +108,12 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
     labelNames: ['issuer', 'outcome'],
     registers,
   });
+  const deviceSessions = new Counter({
+    name: 'stepgate_device_sessions_total',
+    help: 'Device bound sessions by step, `register` or `refresh`, and outcome: `live`, or why not.',
+    labelNames: ['step', 'outcome'],
+    registers,
+  });
   gauge('stepgate_rules_info', 'Live rules: 1, labelled with their revision.', ['revision'], registers, (set) =>
     set({ revision: sources.rules().revision }, 1),
   );
@@ -156,6 +162,7 @@ export function prometheusMetrics(sources: ScrapeSources): Metrics {
     recordFailed: () => recordFailures.inc(),
     rightRefused: (caller, right) => rightsRefused.inc({ caller, right }),
     keysAsked: (issuer, outcome) => keyFetches.inc({ issuer, outcome }),
+    deviceSession: (step, outcome) => deviceSessions.inc({ step, outcome }),
     render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   };
 }

@@ -4,10 +4,11 @@ import { stricter } from '../model/decision.ts';
 import type { FactCatalog } from '../model/facts.ts';
 import { eventWarnings, findNearMisses, findUndeclaredEvents } from './action-names.ts';
 import { knownActions } from './actions.ts';
+import { findMissingBases } from './base-file.ts';
 import type { Comparison } from './comparison.ts';
 import { comparisonsOf } from './condition.ts';
 import { mergeActions, policyOf, routesOf } from './declared-actions.ts';
-import { compileFile, findUnmet, type UnmetAcrValues } from './draft-rule.ts';
+import { compileFile, findUnmet, findUnmetTrust, type UnmetAcrValues } from './draft-rule.ts';
 import { byPlace, type CompiledRules, evaluateRules } from './evaluate.ts';
 import { traceRules } from './explain.ts';
 import { canonicalJson, mergeSettings, RULE_DEFAULTS } from './file-settings.ts';
@@ -44,10 +45,12 @@ export function compileRules(
     if (body === null) findings.incomplete = true;
     else opened.push({ name: file.name, body });
   }
+  findMissingBases(opened, files, findings);
   const settings = mergeSettings(opened, findings);
   const actions = mergeActions(opened, findings);
   const drafts = opened.flatMap((file) => compileFile(file, catalog, findings));
   for (const draft of drafts) findUnmet(draft, unmet, findings);
+  for (const file of opened) findUnmetTrust(file, unmet, findings);
   findNearMisses(opened, drafts, findings);
   const known = knownActions(actions.keys(), drafts);
   findUndeclaredEvents(opened, known, findings);

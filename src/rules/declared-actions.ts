@@ -29,6 +29,8 @@ export function mergeActions(files: readonly OpenedFile[], findings: Findings): 
         days: one(['trust', 'days'], (each) => each.trust?.days),
         idle_days: one(['trust', 'idle_days'], (each) => each.trust?.idle_days),
         on_step_up: one(['trust', 'on_step_up'], (each) => each.trust?.on_step_up),
+        acr_values: one(['trust', 'acr_values'], (each) => each.trust?.acr_values),
+        amr_values: one(['trust', 'amr_values'], (each) => each.trust?.amr_values),
       },
     };
     const routes = new Set<string>();
@@ -73,6 +75,8 @@ export function policyOf(entry: ActionEntry, general: ActionPolicy): ActionPolic
       days: entry.trust?.days ?? general.trust.days,
       idleDays: entry.trust?.idle_days ?? general.trust.idleDays,
       onStepUp: entry.trust?.on_step_up ?? general.trust.onStepUp,
+      acrValues: entry.trust?.acr_values ?? general.trust.acrValues,
+      amrValues: entry.trust?.amr_values ?? general.trust.amrValues,
     },
   };
 }

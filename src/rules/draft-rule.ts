@@ -36,6 +36,20 @@ export function findUnmet({ file, index, head, then }: DraftRule, unmet: UnmetAc
   }
 }
 
+/** The same for what a file asks of the proof that earns trust. */
+export function findUnmetTrust({ name, body }: OpenedFile, unmet: UnmetAcrValues, findings: Findings): void {
+  const asked = [
+    { path: ['trust'], trust: body.trust },
+    ...Object.entries(body.actions ?? {}).map(([action, { trust }]) => ({ path: ['actions', action, 'trust'], trust })),
+  ];
+  for (const { path, trust } of asked) {
+    for (const value of unmet(trust?.acr_values ?? [])) {
+      const message = `No issuer ranks "${value}", so no proof can ever earn trust. Correct it, or add it to an acr_order of STEP_UP_ISSUERS.`;
+      add(findings, name, [...path, 'acr_values'], 'acr_unranked', message);
+    }
+  }
+}
+
 export function compileFile(file: OpenedFile, catalog: FactCatalog, findings: Findings): DraftRule[] {
   return (file.body.rules ?? []).flatMap((value, index) => {
     const draft = compileRule(file, value, index, catalog, findings);

@@ -12,7 +12,7 @@ export const RULE_DEFAULTS = {
   floor: 'step-up',
   decision: 'allow',
   undeclared: 'step-up',
-  trust: { days: 30, idleDays: null, onStepUp: true },
+  trust: { days: 30, idleDays: null, onStepUp: true, acrValues: [], amrValues: [] },
   learn: 'decision',
   events: { 'login.succeeded': 'login', 'step_up.succeeded': 'step_up' },
 } as const;
@@ -50,6 +50,8 @@ export function mergeSettings(files: readonly OpenedFile[], findings: Findings):
       days: one(['trust', 'days'], (body) => body.trust?.days) ?? RULE_DEFAULTS.trust.days,
       idleDays: one(['trust', 'idle_days'], (body) => body.trust?.idle_days) ?? RULE_DEFAULTS.trust.idleDays,
       onStepUp: one(['trust', 'on_step_up'], (body) => body.trust?.on_step_up) ?? RULE_DEFAULTS.trust.onStepUp,
+      acrValues: one(['trust', 'acr_values'], (body) => body.trust?.acr_values) ?? RULE_DEFAULTS.trust.acrValues,
+      amrValues: one(['trust', 'amr_values'], (body) => body.trust?.amr_values) ?? RULE_DEFAULTS.trust.amrValues,
     },
     events: {
       'login.succeeded': event('login.succeeded'),

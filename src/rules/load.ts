@@ -1,9 +1,10 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { versionOf } from '../data/directory.ts';
 import { type Live, live } from '../data/live.ts';
 import { messageOf } from '../model/error-text.ts';
 import type { FactCatalog } from '../model/facts.ts';
+import { baseName, extendedPath, withoutReplaced } from './base-file.ts';
 import { compileRules } from './compile.ts';
 import type { UnmetAcrValues } from './draft-rule.ts';
 import { RulesError } from './problems.ts';
@@ -11,12 +12,20 @@ import type { RuleText } from './rule-file.ts';
 import type { RuleSet } from './ruleset.ts';
 
 /**
- * Reads the rule files of a directory by name: every `*.json` except hidden files, `*.test.json` and `*.schema.json`.
+ * Reads the rule files of a directory by name: every `*.json` except hidden files, `*.test.json` and `*.schema.json`; and the base
+ * of each one that `extends` it, without what the file replaces.
  *
  * @throws RulesError when the directory or a file cannot be read or is not UTF-8
  */
-export function readRuleFiles(dir: string): Promise<RuleText[]> {
-  return readTexts(dir, isRuleFile);
+export async function readRuleFiles(dir: string): Promise<RuleText[]> {
+  const own = await readTexts(dir, isRuleFile);
+  const bases = own.map(async (file) => {
+    const path = extendedPath(file);
+    if (path === null) return [];
+    const base = await readText(dir, path);
+    return [withoutReplaced({ ...base, name: baseName(path) }, file)];
+  });
+  return [...own, ...(await Promise.all(bases)).flat()];
 }
 
 /**
@@ -63,7 +72,7 @@ export type RulesWatch = Pick<Live<RuleSet>, 'problem' | 'reload' | 'close'>;
 export function watchRules(options: WatchOptions): RulesWatch {
   const { dir, catalog, unmet, current, onSwap, onRefused, intervalMs = 1_000 } = options;
   return live<RuleSet, string | null | undefined>({
-    version: () => versionOf(dir, isRuleFile),
+    version: versionWithBases(dir),
     load: () => loadRules(dir, catalog, unmet),
     first: { version: undefined, value: current },
     isSame: (next, { revision }) => next.revision === revision,
@@ -71,6 +80,21 @@ export function watchRules(options: WatchOptions): RulesWatch {
     onProblem: (error) => onRefused(asRulesError(error, resolve(dir), DIRECTORY)),
     intervalMs,
   });
+}
+
+/** Identifies the version of the rule files and of their bases. Files are read again only when one of the directory changes. */
+function versionWithBases(dir: string): () => Promise<string | null> {
+  let read: { readonly version: string; readonly bases: readonly string[] } | null = null;
+  return async () => {
+    const version = await versionOf(dir, isRuleFile);
+    if (version === null) return null;
+    if (read?.version !== version) {
+      const files = await readTexts(dir, isRuleFile).catch(() => []);
+      read = { version, bases: files.flatMap((file) => extendedPath(file) ?? []) };
+    }
+    const bases = read.bases.map((path) => versionOf(join(dir, dirname(path)), (name) => name === baseName(path)));
+    return JSON.stringify([version, ...(await Promise.all(bases))]);
+  };
 }
 
 function isRuleFile(name: string): boolean {

@@ -2,6 +2,8 @@
 export type RuleProblemCode =
   /** A step-up rule requires an acr value that no issuer ranks. */
   | 'acr_unranked'
+  /** A file extends one that is not among the rule files. */
+  | 'base_missing'
   | 'file_unreadable'
   | 'json_empty'
   | 'json_syntax'

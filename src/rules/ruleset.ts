@@ -17,6 +17,9 @@ export interface ActionPolicy {
     readonly idleDays: number | null;
     /** Whether a satisfied step-up grants trust. */
     readonly onStepUp: boolean;
+    /** What its proof must show for that, beyond what let it in: any of the classes, and all of the methods. */
+    readonly acrValues: readonly string[];
+    readonly amrValues: readonly string[];
   };
 }
 

@@ -87,6 +87,16 @@ const trust = z.strictObject({
       'Life of trust in days without use; each use on a known network renews it, up to `days`. Default: use renews nothing.',
     ),
   on_step_up: z.boolean().optional().describe('Whether a satisfied step-up makes the device trusted. Default: true.'),
+  acr_values: z
+    .array(word)
+    .optional()
+    .describe(
+      'Of these, any one makes the device trusted; other step-ups let in and earn no trust. Default: any step-up.',
+    ),
+  amr_values: z
+    .array(word)
+    .optional()
+    .describe('All of these methods (RFC 8176) are needed to make the device trusted. Default: none.'),
 });
 
 const route = z
@@ -125,6 +135,13 @@ const events = z.strictObject({
 export function ruleFileSchema<Rule extends z.ZodType>(rule: Rule) {
   return z.strictObject({
     $schema: z.string().optional(),
+    extends: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'Path of the rule file that this one builds on, from its own directory. What both have, this one replaces.',
+      ),
     version: z.literal(1).optional().describe('Version of the rule language.'),
     description: z.string().optional(),
     owner: z.string().optional(),
@@ -210,7 +227,7 @@ export const LANGUAGE_KEYS: readonly string[] = [
   ...Object.keys(ruleSchema(z.unknown(), z.unknown()).shape),
   ...['points', 'decision', 'acr_values', 'amr_values', 'max_age', 'single_use', 'over', 'reason'],
   ...Object.keys(events.shape),
-  ...['routes', 'learn', 'guarded', 'days', 'on_step_up', 'medium', 'high'],
+  ...['routes', 'learn', 'guarded', ...Object.keys(trust.shape), 'medium', 'high'],
   ...['now', 'cases', 'name', 'facts', 'context', 'resource_properties', 'subject_properties', 'expect'],
   ...['history', 'standings', 'request', 'at', 'check', 'event', 'score', 'level', 'reasons'],
 ];

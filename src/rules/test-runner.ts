@@ -66,7 +66,7 @@ export interface RuleTestReport {
   readonly cases: readonly CaseReport[];
   /** What is wrong with the test files themselves. */
   readonly problems: readonly RuleProblem[];
-  /** Rules that matched in no case, by file, then id. */
+  /** Rules that matched in no case, by file, then id; those of a base have their tests beside it. */
   readonly neverHit: readonly { readonly id: string; readonly file: string }[];
   readonly ruleCount: number;
 }
@@ -76,13 +76,14 @@ const noFacts: Facts = { measured: {}, context: {}, resourceProperties: {}, subj
 
 /**
  * Runs test files against a rule set. Cases with facts are judged by the rules alone; cases with a request go through
- * `play`. A report without cases is not ok, because tests that did not run prove nothing.
+ * `play`. A report without cases is not ok, because tests that did not run prove nothing. `bases` are the files that others extend.
  */
 export async function runRuleTests(
   ruleSet: RuleSet,
   testFiles: readonly RuleText[],
   play: Play,
   catalog: FactCatalog,
+  bases: readonly string[] = [],
 ): Promise<RuleTestReport> {
   const problems: RuleProblem[] = [];
   const cases: CaseReport[] = [];
@@ -108,17 +109,15 @@ export async function runRuleTests(
     problems.push({ file: testFiles[0]?.name ?? 'NAME.test.json', rule: null, path: '', code: 'shape', message });
   }
   const failed = cases.filter((each) => !each.ok).length;
+  const own = ruleSet.trace(noFacts).rules.filter(({ file }) => !bases.includes(file));
   return {
     ok: failed === 0 && problems.length === 0,
     passed: cases.length - failed,
     failed,
     cases,
     problems,
-    neverHit: ruleSet
-      .trace(noFacts)
-      .rules.filter((rule) => !hit.has(rule.id))
-      .map(({ id, file }) => ({ id, file })),
-    ruleCount: ruleSet.ruleCount,
+    neverHit: own.filter((rule) => !hit.has(rule.id)).map(({ id, file }) => ({ id, file })),
+    ruleCount: own.length,
   };
 }
 

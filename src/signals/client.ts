@@ -11,6 +11,7 @@ const MAX_READ_LENGTH = 512;
 
 const BROWSERS = familiesByName(Bowser.BROWSER_MAP);
 const SYSTEMS = familiesByName(Bowser.OS_MAP);
+const FORMS: ReadonlySet<string> = new Set(['desktop', 'mobile', 'tablet', 'tv']);
 
 /** Pure results by user agent. */
 const parsed = new LRUCache<string, ClientTraits>({ max: 2_000 });
@@ -31,11 +32,13 @@ export function clientFamily({ browser, os }: ClientTraits): string {
 }
 
 function parse(text: string): ClientTraits {
-  if (text.trim() === '') return { browser: null, os: null, bot: false };
-  const { browser, os } = Bowser.parse(text);
+  if (text.trim() === '') return { browser: null, os: null, major: null, form: null, bot: false };
+  const { browser, os, platform } = Bowser.parse(text);
   return {
     browser: BROWSERS.get(browser.name ?? '') ?? null,
     os: SYSTEMS.get(os.name ?? '') ?? null,
+    major: /^\d{1,4}/.exec(browser.version ?? '')?.[0] ?? null,
+    form: FORMS.has(platform.type ?? '') ? (platform.type ?? null) : null,
     bot: isbot(text),
   };
 }

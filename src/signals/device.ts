@@ -1,4 +1,5 @@
 import { type Baseline, hasLiveTrust } from '../model/baseline.ts';
+import { SKIP_REASONS } from '../model/device-session.ts';
 import { type DraftFacts, daysBetween, failed, measured, unknown } from '../model/measurement.ts';
 import { POSSESSION_FAULTS } from '../model/possession.ts';
 import { baselineOf, failureOf } from '../store/history.ts';
@@ -31,6 +32,12 @@ export const device: Signal = {
       meaning:
         'Whether fingerprint or session are those of a trusted device of this subject, but no genuine token was sent',
     },
+    'device.tokens_lost': {
+      type: 'number',
+      unit: '1',
+      meaning:
+        'Live tokens that this subject earned on a device with these traits, when none comes along; unknown with a genuine token, and for a new device',
+    },
     'device.token_reused': {
       type: 'boolean',
       meaning:
@@ -52,6 +59,12 @@ export const device: Signal = {
       meaning:
         'Whether possession of another key was proven than the one that the device is bound to; unknown if of none',
     },
+    'device.session_skipped': {
+      type: 'string',
+      meaning:
+        'Why the browser did not renew the proof of its device bound session, as it claims: the device is then not `trusted`',
+      values: SKIP_REASONS,
+    },
     'device.key_proof': {
       type: 'string',
       meaning: 'What became of the proof of possession of the page’s key; unknown if none was sent',
@@ -70,6 +83,7 @@ export const device: Signal = {
     const claims = {
       'device.confidence': request.device?.confidence,
       'device.bot': request.device?.bot,
+      'device.session_skipped': request.device?.session?.skipped,
       ...(keyProof !== null && {
         'device.key_proof': keyProof.valid ? 'valid' : 'refused',
         'device.key_proof_code': keyProof.valid ? null : keyProof.why,
@@ -100,6 +114,7 @@ export const device: Signal = {
         match.device === null ? null : daysBetween(match.device.firstSeen, request.occurredAtMs / 1000),
       'device.similarity': match.similarity === null ? null : Math.round(match.similarity * 100) / 100,
       'device.token_missing': baseline === null ? false : isTokenMissing(observation, baseline),
+      'device.tokens_lost': baseline === null ? null : tokensLost(observation, baseline, match),
       'device.token_reused': match.reused,
       ...bindingFacts(observation, match),
     };
@@ -114,6 +129,13 @@ function bindingFacts({ nowMs }: Observation, { device: known, binding }: Device
     'device.bound_age_s': since === null ? null : Math.max(0, Math.round(nowMs / 1000 - since)),
     'device.key_changed': binding?.changed,
   };
+}
+
+/** Whoever clears his cookies has a record, and a token, for each time. A fingerprint that grew older counts as that of its record. */
+function tokensLost({ deviceToken, nowMs }: Observation, { devices }: Baseline, match: DeviceMatch): number | null {
+  const fingerprint = match.device?.fingerprint ?? null;
+  if (deviceToken.state === 'genuine' || fingerprint === null) return null;
+  return devices.filter((known) => known.fingerprint === fingerprint && hasLiveTrust(known, nowMs / 1000)).length;
 }
 
 /** A thief may leave out what names a device, and so show nothing that differs; the session still names it. */

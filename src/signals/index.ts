@@ -4,6 +4,7 @@ import type { ProofVerdict } from '../model/proof.ts';
 import type { History } from '../store/store.ts';
 import { client } from './client.ts';
 import { device } from './device.ts';
+import { familiarity } from './familiarity.ts';
 import { geo } from './geo.ts';
 import { ip } from './ip.ts';
 import { REQUEST_FACTS, requestFacts } from './request.ts';
@@ -14,7 +15,7 @@ import { travel } from './travel.ts';
 import { velocity } from './velocity.ts';
 
 /** Every signal, in the order in which an answer lists them. */
-export const SIGNALS: readonly Signal[] = [device, ip, geo, travel, velocity, client, session, stepUp];
+export const SIGNALS: readonly Signal[] = [device, ip, geo, travel, velocity, client, familiarity, session, stepUp];
 
 /** Every declared fact, of the request and of all signals. */
 export const FACT_CATALOG: FactCatalog = Object.assign(

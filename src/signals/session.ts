@@ -27,6 +27,11 @@ export const session: Signal = {
       meaning: 'State of the session token behind a gateway; unknown if the caller names the subject itself',
     },
     'session.code': { type: 'string', meaning: 'Why the session token was not accepted' },
+    'session.sender_constrained': {
+      type: 'boolean',
+      meaning:
+        'Whether the accepted session token is bound to a key whose possession was proven with the request (DPoP)',
+    },
     'session.actor': { type: 'string', meaning: 'Who acts for the subject, by the session token' },
   },
   measure(observation, history, _proof, match) {
@@ -55,6 +60,7 @@ function credentialFacts({ credential, actor }: CheckRequest): DraftFacts {
   return {
     'session.credential': credential?.state,
     'session.code': credential?.code,
+    'session.sender_constrained': credential?.state === 'accepted' ? credential.dpop !== undefined : null,
     'session.actor': actor,
   };
 }

@@ -14,9 +14,13 @@ import type { History, Pseudonym } from '../store/store.ts';
 
 /** Browser and operating system as the user agent claims them. */
 export interface ClientTraits {
-  /** Lower-case family (`chrome`, `firefox`); null when not recognised. Versions are left out on purpose: they drift. */
+  /** Lower-case family (`chrome`, `firefox`); null when not recognised. */
   readonly browser: string | null;
   readonly os: string | null;
+  /** Major version of the browser; null when not recognised. */
+  readonly major: string | null;
+  /** Class of device: `desktop`, `mobile`, `tablet`, `tv`; null when not recognised. */
+  readonly form: string | null;
   readonly bot: boolean;
 }
 
@@ -42,6 +46,8 @@ export interface Observation {
     readonly subject: Pseudonym | null;
     readonly address: Pseudonym | null;
     readonly network: Pseudonym | null;
+    /** Of the autonomous system; null without an ASN table. */
+    readonly asn: Pseudonym | null;
     readonly session: Pseudonym | null;
     readonly fingerprint: Pseudonym | null;
     /** Hashed components by hashed name. */

@@ -27,13 +27,14 @@ export function verifiedOnce(verifier: Pick<ProofVerifier, 'verify'> | null, now
   };
 }
 
-/** The verdict on a token; `no_issuer` without a verifier. */
+/** The verdict on a token, with the key whose possession was proven with it; `no_issuer` without a verifier. */
 export async function verifyProof(
   verifier: Pick<ProofVerifier, 'verify'> | null,
   token: string,
   nowMs: number,
+  thumbprint?: string,
 ): Promise<ProofVerdict> {
-  return verifier === null ? { valid: false, error: NO_ISSUER } : verifier.verify(token, nowMs);
+  return verifier === null ? { valid: false, error: NO_ISSUER } : verifier.verify(token, nowMs, thumbprint);
 }
 
 /** Terms of the proof's issuer; of all issuers without a valid proof. */

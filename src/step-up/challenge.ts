@@ -1,4 +1,5 @@
 import type { Requirement } from '../model/decision.ts';
+import { DPOP_ALGORITHMS } from '../model/possession.ts';
 
 /** Characters that `acr_values` may take without an escape: NQCHAR of RFC 6749, appendix A. */
 const PLAIN = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
@@ -31,10 +32,21 @@ export function wwwAuthenticate(requirement: Requirement, reason: ChallengeReaso
   return `Bearer ${parameters.join(', ')}`;
 }
 
-/** The value of `WWW-Authenticate` for a rejected token (RFC 6750, section 3.1); `code` is the reason. */
-export function invalidToken(code: string): string {
-  return `Bearer error="invalid_token", error_description="${describe(`${code}: the session is not accepted, log in again`)}"`;
+/**
+ * The value of `WWW-Authenticate` for a rejected session (RFC 6750, section 3.1; RFC 9449, section 7.1); `code` is the reason. With
+ * `invalid_dpop_proof`, another proof for the same token helps.
+ */
+export function refusedSession(code: string): string {
+  if (!code.startsWith('dpop_')) {
+    return `Bearer error="invalid_token", error_description="${describe(`${code}: the session is not accepted, log in again`)}"`;
+  }
+  const [error, advice] = BINDING_CODES.has(code)
+    ? ['invalid_token', 'the token is not bound to the key of the proof']
+    : ['invalid_dpop_proof', 'the proof of possession is not accepted, send another one'];
+  return `DPoP error="${error}", error_description="${describe(`${code}: ${advice}`)}", algs="${DPOP_ALGORITHMS.join(' ')}"`;
 }
+
+const BINDING_CODES: ReadonlySet<string> = new Set(['dpop_bound_key', 'dpop_unbound']);
 
 function describe(text: string): string {
   return text

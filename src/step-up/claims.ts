@@ -1,5 +1,5 @@
 import { isObject } from '../model/facts.ts';
-import type { Proof, ProofError } from '../model/proof.ts';
+import type { Proof, ProofError, ProofVerdict } from '../model/proof.ts';
 import { isPlainSubject } from '../model/subject.ts';
 import { type IssuerSettings, mediaType, type StepUpMark } from './issuer.ts';
 import { Refusal, show } from './refusal.ts';
@@ -70,7 +70,7 @@ export function readProof(claims: Claims, settings: IssuerSettings, now: number,
   }
   checkTokenType(claims, settings);
   checkAudience(claims, settings);
-  checkUnbound(claims);
+  const jkt = boundTo(claims);
   const { expiresAt, lifeFlaw } = checkTimes(claims, settings, now);
   const subject = claim(claims, settings.subjectClaim);
   if (typeof subject !== 'string' || subject.trim() === '') {
@@ -117,6 +117,7 @@ export function readProof(claims: Claims, settings: IssuerSettings, now: number,
     maxAgeSeconds: settings.maxAgeSeconds,
     expiresAt,
     id: hasId(claims) ? String(jti) : id,
+    ...(jkt !== undefined && { jkt }),
     session: typeof session === 'string' && session !== '' ? session : null,
     toleranceSeconds: settings.toleranceSeconds,
   };
@@ -126,14 +127,47 @@ function flawOf(code: string, message: string): ProofError {
   return { code, message, suspicious: false };
 }
 
-/** A token bound to its holder's key (RFC 7800) proves nothing without a check of possession, which is not supported. */
-function checkUnbound(claims: Claims): void {
+/**
+ * The thumbprint of the key that a token is bound to (`cnf.jkt`, RFC 9449, section 6.1). A token that is bound in any other way (RFC 7800)
+ * proves nothing, because possession cannot be checked.
+ */
+function boundTo(claims: Claims): string | undefined {
   const bound = claim(claims, 'cnf');
-  if (bound === undefined) return;
+  if (bound === undefined) return undefined;
+  const jkt = isObject(bound) && Object.keys(bound).length === 1 ? claim(bound, 'jkt') : undefined;
+  if (typeof jkt === 'string' && THUMBPRINT.test(jkt)) return jkt;
   throw new Refusal(
     'sender_constrained',
-    `cnf is ${show(bound)}: the token is bound to a key, and possession of that key is not checked; expected a plain bearer token without cnf`,
+    `cnf is ${show(bound)}: the token is bound in a way that cannot be checked; expected no cnf, or jkt alone (DPoP)`,
   );
+}
+
+/** SHA-256 in base64url. */
+const THUMBPRINT = /^[\w-]{43}$/;
+
+/**
+ * Holds a genuine token to its key: one that is bound takes part only with a proof of possession of that key, one that is not only
+ * without.
+ */
+export function heldToKey(
+  verdict: { readonly valid: true; readonly proof: Proof },
+  thumbprint: string | undefined,
+): ProofVerdict {
+  const { jkt } = verdict.proof;
+  if (jkt === thumbprint) return verdict;
+  if (jkt === undefined) {
+    return refusedBinding('dpop_unbound', 'the token is bound to no key, and was sent with a proof of one (DPoP)');
+  }
+  return thumbprint === undefined
+    ? refusedBinding(
+        'sender_constrained',
+        'the token is bound to a key (cnf.jkt), and possession of it was not proven; expected Authorization: DPoP with a proof',
+      )
+    : refusedBinding('dpop_bound_key', 'the token is bound to another key (cnf.jkt) than the one of the proof');
+}
+
+function refusedBinding(code: string, message: string): ProofVerdict {
+  return { valid: false, error: { code, message, suspicious: false } };
 }
 
 /** The outermost `act`: its `sub`, else its `client_id`. */

@@ -7,7 +7,7 @@ import {
   type ProofVerdict,
   type ProofVerifier,
 } from '../model/proof.ts';
-import { type Claims, checkCritical, checkHeader, hasId, readProof } from './claims.ts';
+import { type Claims, checkCritical, checkHeader, hasId, heldToKey, readProof } from './claims.ts';
 import { type Algorithm, type IssuerSettings, isIssuedBy, type Jwks } from './issuer.ts';
 import { FETCH_TIMEOUT_MS, type KeySource, type KeySourceOptions, keySource } from './keys.ts';
 import { Refusal, show } from './refusal.ts';
@@ -70,16 +70,17 @@ export function joseVerifier(options: ProofVerifierOptions): ProofVerifier {
   const headers = new LRUCache<string, Claims>({ max: REMEMBERED_HEADERS });
 
   return {
-    async verify(token, nowMs) {
+    async verify(token, nowMs, thumbprint) {
       const known = remembered.get(token);
-      if (known !== undefined && nowMs >= known.fromMs && nowMs < known.untilMs) return known.verdict;
+      if (known !== undefined && nowMs >= known.fromMs && nowMs < known.untilMs)
+        return heldToKey(known.verdict, thumbprint);
       try {
         const { proof, keysCacheSeconds } = await prove(token, issuers, headers, nowMs);
         const verdict = { valid: true, proof } as const;
         // Not beyond the keys' cache time: when an issuer withdraws a key, its tokens must become invalid.
         const untilMs = Math.min((proof.expiresAt + proof.toleranceSeconds) * 1000, nowMs + keysCacheSeconds * 1000);
         remembered.set(token, { verdict, fromMs: nowMs, untilMs });
-        return verdict;
+        return heldToKey(verdict, thumbprint);
       } catch (error) {
         return refusedFor(error);
       }

@@ -1,12 +1,13 @@
 import { base64url, calculateJwkThumbprint, compactVerify, decodeProtectedHeader, importJWK, type JWK } from 'jose';
 import { LRUCache } from 'lru-cache';
 import * as z from 'zod';
-import type {
-  PossessionClaims,
-  PossessionFault,
-  PossessionKind,
-  PossessionVerdict,
-  PossessionVerifier,
+import {
+  DPOP_ALGORITHMS,
+  type PossessionClaims,
+  type PossessionFault,
+  type PossessionKind,
+  type PossessionVerdict,
+  type PossessionVerifier,
 } from '../model/possession.ts';
 import { rsaWeakness } from './weak-key.ts';
 
@@ -19,7 +20,7 @@ const KINDS: {
   };
 } = {
   device: { typ: 'stepgate-device-proof+jwt', algorithms: ['ES256'], most: 2048 },
-  dpop: { typ: 'dpop+jwt', algorithms: ['ES256', 'ES384', 'EdDSA', 'Ed25519', 'PS256', 'RS256'], most: 4096 },
+  dpop: { typ: 'dpop+jwt', algorithms: DPOP_ALGORITHMS, most: 4096 },
 };
 
 /** Proofs and keys that are remembered: a client sends one proof with several requests, and a key with every proof. */

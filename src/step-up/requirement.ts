@@ -80,7 +80,12 @@ function subjectMismatch(proof: Proof, { subject, subjectSpace, subjectType }: P
       );
 }
 
-function acrProblem(proof: Proof, { acrValues }: Requirement): ProofError | null {
+/** Whether a proof shows one of the classes, and all of the methods, as for {@link judgeProof}; it may be of any age. */
+export function showsMethods(proof: Proof, methods: Pick<Requirement, 'acrValues' | 'amrValues'>): boolean {
+  return acrProblem(proof, methods) === null && amrProblem(proof, methods) === null;
+}
+
+function acrProblem(proof: Proof, { acrValues }: Pick<Requirement, 'acrValues'>): ProofError | null {
   if (acrValues.length === 0 || acrValues.includes(ANY_STEP_UP)) return null;
   const expected = acrValues.map(show).join(' or ');
   if (proof.acrFlaw !== undefined) return problem('acr_invalid', proof.acrFlaw);
@@ -102,7 +107,7 @@ function acrProblem(proof: Proof, { acrValues }: Requirement): ProofError | null
     : problem('acr_too_low', `${found}, expected at least ${expected} in the order ${ranks}`);
 }
 
-function amrProblem(proof: Proof, { amrValues }: Requirement): ProofError | null {
+function amrProblem(proof: Proof, { amrValues }: Pick<Requirement, 'amrValues'>): ProofError | null {
   const missing = amrValues.filter((method) => proof.amr?.includes(method) !== true);
   return missing.length === 0
     ? null

@@ -8,6 +8,16 @@ import {
   type Sighting,
 } from '../model/baseline.ts';
 import { DEVICE_KEY_KINDS, type DeviceKey, KEY_HASH_LENGTH } from '../model/device-key.ts';
+import {
+  byLevel,
+  dayOf,
+  type Familiarity,
+  LEVEL_NAMES,
+  LEVELS,
+  NO_FAMILIARITY,
+  type SeenLevel,
+  type SeenValue,
+} from '../model/familiarity.ts';
 import { NO_GENERATIONS } from '../model/generations.ts';
 import { StoreError } from '../model/store-error.ts';
 
@@ -18,13 +28,13 @@ import { StoreError } from '../model/store-error.ts';
  * Networks and component names are in tables and referenced by index. The row of a device may end after any field from its
  * sighting on. What its trust depends on follows its `firstSeen` within the same field, where a process of an earlier version
  * reads over it: the end of renewal; the unstable traits as bits, the fingerprint first and then the table of names; of its
- * token the current generation, how far back the parent is, the time, and bits for seen and reused. The
- * last element is `proofsNotBefore`, relative, if it differs from `trustNotBefore`; older texts end before it.
+ * token the current generation, how far back the parent is, the time, and bits for seen and reused. So does the familiarity, behind
+ * the first name. The last element is `proofsNotBefore`, relative, if it differs from `trustNotBefore`; older texts end before it.
  */
 const VERSION = 1;
 
 /** Longest city name that is kept, in UTF-16 units. */
-const CITY_LENGTH = 24;
+const CITY_LENGTH = 12;
 
 /** How many numbers, then lists, follow the version. */
 const NUMBERS = 4;
@@ -84,6 +94,7 @@ function baselineFrom(stored: unknown): Baseline {
         country,
       };
     }),
+    familiarity: familiarityFrom(names[0]?.slice(1) ?? [], lastSeen),
     trustNotBefore,
     proofsNotBefore: stored.length > LENGTH ? lastSeen - integer(stored[LENGTH]) : trustNotBefore,
   };
@@ -105,6 +116,77 @@ function componentsFrom(values: readonly string[], names: readonly string[][]): 
   const components: { [name: string]: string } = {};
   for (const [i, value] of values.entries()) if (value !== '') components[text(names[i], 0)] = unescaped(value);
   return components;
+}
+
+/**
+ * A field for each level, in their order. It begins with how many days the level has, its last day (before that of `lastSeen`) and
+ * its count, or `=` where these are those of the level before. Then rows without separators: a key, a day (before the last
+ * day of the level) and a count.
+ */
+function familiarityFrom(fields: readonly string[], lastSeen: number): Familiarity {
+  const today = dayOf(lastSeen);
+  let level: SeenLevel = NO_FAMILIARITY.network;
+  return byLevel((name) => {
+    level = levelFrom(fields[LEVEL_NAMES.indexOf(name)] ?? '', today, LEVELS[name].keyLength, level);
+    return level;
+  });
+}
+
+function levelFrom(field: string, today: number, keyLength: number, before: SeenLevel): SeenLevel {
+  if (field === '') return NO_FAMILIARITY.network;
+  const parts = field.split(',');
+  const rows = parts.at(-1) ?? '';
+  const isSame = parts[0] === '=';
+  const day = isSame ? before.day : today - number(parts[1] ?? '');
+  const values: SeenValue[] = [];
+  const width = keyLength + 2 * PACKED;
+  for (let at = 0; at < rows.length; at += width) {
+    const dayAt = at + keyLength;
+    values.push({
+      key: rows.slice(at, dayAt),
+      day: day - number(rows.slice(dayAt, dayAt + PACKED)),
+      count: number(rows.slice(dayAt + PACKED, at + width)) / COUNTED_IN,
+    });
+  }
+  if (isSame) return { ...before, values };
+  return { days: number(parts[0] ?? ''), day, count: number(parts[2] ?? '') / COUNTED_IN, values };
+}
+
+/** Digits in base 36 of a packed number: up to 1,295 days, after which a count is worth nothing, and up to 185 counts. */
+const PACKED = 2;
+
+/** Counts are stored in sevenths: a count that grows every day stays below 174, and one day is a whole number. */
+const COUNTED_IN = 7;
+
+function levelFields(known: Familiarity, lastSeen: number): readonly string[] {
+  const today = dayOf(lastSeen);
+  let before = '';
+  return LEVEL_NAMES.map((name) => {
+    const level = known[name];
+    const head = level.days === 0 ? '' : headOf(level, today);
+    const rows = latest(level.values, LEVELS[name].cap, ({ day }) => day)
+      .map(({ key, day, count }) => `${key}${packed(level.day - day)}${packed(count * COUNTED_IN)}`)
+      .join('');
+    const field = head === '' ? '' : `${head === before ? '=' : head},${rows}`;
+    before = head;
+    return field;
+  });
+}
+
+function headOf({ days, day, count }: SeenLevel, today: number): string {
+  return [days, today - day, count * COUNTED_IN].map(digits).join(',');
+}
+
+/** The table of names, and behind the first the familiarity, if any. */
+function namesText(names: readonly string[], known: Familiarity, lastSeen: number): string {
+  const [first = '', ...others] = names.map(escaped);
+  const levels = levelFields(known, lastSeen);
+  const row = levels.some((field) => field !== '') ? [first, ...levels].join(' ') : first;
+  return [row, ...others].join('|');
+}
+
+function packed(value: number): string {
+  return digits(Math.min(36 ** PACKED - 1, value)).padStart(PACKED, '0');
 }
 
 function firstSeenFrom(
@@ -233,7 +315,7 @@ export function encodeBaseline(baseline: Baseline): string {
     networks.map(networkRow).join('|'),
     devices.map(deviceRow).join('|'),
     sessions.map(sessionRow).join('|'),
-    names.map(escaped).join('|'),
+    namesText(names, baseline.familiarity, lastSeen),
     ...(baseline.proofsNotBefore === baseline.trustNotBefore ? [] : [lastSeen - baseline.proofsNotBefore]),
   ]);
 }

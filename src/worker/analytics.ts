@@ -95,6 +95,7 @@ export function analyticsMetrics(dataset: Dataset | null): Metrics {
     recordFailed: () => tell('record', '', ''),
     rightRefused: (caller, right) => tell('right', caller, right),
     keysAsked: (issuer, outcome) => tell('keys', issuer, outcome),
+    deviceSession: (step, outcome) => tell('device_session', step, outcome),
     render: async () => null,
   };
 }

@@ -64,6 +64,8 @@ export interface SceneOptions extends Partial<Omit<Engine, 'rules'>> {
   /** Takes the work that follows an answer. Default: it runs at once, and `settled` waits for it. */
   readonly later?: RequestScope['later'];
   readonly deps?: Partial<AppDeps>;
+  /** Whether browsers are invited to bind trusted devices to keys. Default: false. */
+  readonly offersDeviceSessions?: boolean;
 }
 
 /** The service in this process: real parts, an embedded store, ids that count up, and a clock that the test moves. */
@@ -91,7 +93,14 @@ export interface Scene {
 }
 
 /** Builds a scene. It opens no port and reads no clock. */
-export function scene({ rules = RULES, issuers, later, deps: changes, ...parts }: SceneOptions = {}): Scene {
+export function scene({
+  rules = RULES,
+  issuers,
+  later,
+  deps: changes,
+  offersDeviceSessions = false,
+  ...parts
+}: SceneOptions = {}): Scene {
   const clock = { ms: NOW_MS };
   const now = parts.now ?? (() => clock.ms);
   const idp = issuer({ now });
@@ -110,6 +119,7 @@ export function scene({ rules = RULES, issuers, later, deps: changes, ...parts }
       },
       now,
       random: chanceOf('scene').next,
+      offersDeviceSessions,
       keys: { fetch: () => Promise.reject(new Error('no network in this test')) },
     }),
     newId: () => `id-${++ids}`,

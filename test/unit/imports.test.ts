@@ -40,7 +40,7 @@ const DRIVERS: readonly RegExp[] = [
   /^store\/redis\/(?:redis|commands)\.ts$/,
   /^data\/(?:geo\/(?:build-geo|geoip-lite|local-geo|mmdb-table)|lists\/lists-file)\.ts$/,
   /^step-up\/(?:jose|possession-jose)\.ts$/,
-  /^engine\/device-token-jose\.ts$/,
+  /^engine\/device-(?:token|session)-jose\.ts$/,
   /^records\/(?:pino|prometheus)\.ts$/,
   /^rules\/load\.ts$/,
 ];
@@ -60,7 +60,7 @@ const PACKAGES: readonly { readonly name: RegExp; readonly only: readonly RegExp
   { name: /^(?:cloudflare:|#)/, only: [/^worker\.ts$/, /^worker\//] },
   { name: /^@hono\/node-server/, only: [/^node\.ts$/] },
   { name: /^ioredis/, only: [/^store\/redis\//, /^worker\/redis-/] },
-  { name: /^jose/, only: [/^step-up\/(?:jose|possession-jose)\.ts$/, /^engine\/device-token-jose\.ts$/] },
+  { name: /^jose/, only: [/^step-up\/(?:jose|possession-jose)\.ts$/, /^engine\/device-(?:token|session)-jose\.ts$/] },
   { name: /^geoip-lite/, only: [/^data\/geo\/geoip-lite\.ts$/] },
   { name: /^mmdb-lib/, only: [/^data\/geo\/mmdb-table\.ts$/] },
   { name: /^(?:pino|prom-client)/, only: [/^records\//] },

@@ -2,6 +2,7 @@ import { STEP_UP_HEADER } from '../../../src/contract/client-headers.ts';
 import { stepUpOf } from './challenge.ts';
 import { collectDevice, type DeviceReport } from './collect.ts';
 import { DEVICE_HEADER } from './device-header.ts';
+import { DEVICE_PROOF_HEADER, type DeviceProver, deviceProver } from './device-key.ts';
 import { sharedStepUps } from './shared-step-ups.ts';
 import type { OnStepUp } from './step-up.ts';
 
@@ -12,6 +13,10 @@ export interface StepUpFetchOptions {
   readonly fetch?: (request: Request) => Promise<Response>;
   /** Default: {@link collectDevice}. Null sends no device header. */
   readonly collect?: (() => Promise<Pick<DeviceReport, 'header'>>) | null;
+  /** Default: {@link deviceProver}, a key that the browser keeps for this origin. Null sends no proof. */
+  readonly prover?: DeviceProver | null;
+  /** Those of `origins` that get the proof too: their `Access-Control-Allow-Headers` must name `X-Stepgate-Device-Proof`. */
+  readonly proofOrigins?: readonly string[];
   /** Other origins that get the device header and step-up tokens, such as `https://api.example`. */
   readonly origins?: readonly string[];
   /** Header for the token of a step-up. Default `X-Step-Up-Token`, which Stepgate reads. */
@@ -24,7 +29,7 @@ export type Fetch = (input: string | URL | Request, init?: RequestInit) => Promi
 const MAX_LOOKS = 3;
 
 /**
- * A `fetch` that sends the device header. On a step-up challenge (RFC 9470) it lets the person step up and sends the request once
+ * A `fetch` that sends the device header and a proof of the device's key. On a step-up challenge (RFC 9470) it lets the person step up and sends the request once
  * more, body included.
  *
  * - Requests to origins other than the page's own and `origins` are passed through unchanged.
@@ -37,10 +42,18 @@ const MAX_LOOKS = 3;
  *   those to `origins` `redirect: 'error'` (or `manual`, if set), so such a redirect is a network error.
  */
 export function stepUpFetch(options: StepUpFetchOptions): Fetch {
-  const { collect = collectDevice, tokenHeader = STEP_UP_HEADER } = options;
+  const { collect = collectDevice, prover = deviceProver(), tokenHeader = STEP_UP_HEADER } = options;
   // Called without a receiver, because browsers reject their `fetch` with another `this`.
   const send = options.fetch ?? ((request: Request) => fetch(request));
   const shown = new Set(options.origins?.map((origin) => new URL(origin).origin));
+  const proven = new Set(options.proofOrigins?.map((origin) => new URL(origin).origin));
+  /** Each time anew: a step-up may take longer than a proof lasts. */
+  const prove = async (request: Request): Promise<void> => {
+    const { origin } = new URL(request.url);
+    if (origin !== globalThis.origin && !proven.has(origin)) return;
+    const proof = await unlessAborted(request.signal, prover?.prove(request) ?? Promise.resolve(null));
+    if (proof !== null) request.headers.set(DEVICE_PROOF_HEADER, proof);
+  };
   const device = collect === null ? async () => null : remembered(collect);
   const stepUps = sharedStepUps(options.onStepUp);
 
@@ -52,6 +65,7 @@ export function stepUpFetch(options: StepUpFetchOptions): Fetch {
     const { signal } = request;
     const header = await unlessAborted(signal, device());
     if (header !== null && !request.headers.has(DEVICE_HEADER)) request.headers.set(DEVICE_HEADER, header);
+    await prove(request);
     const again = request.clone();
     const visit = stepUps.enter();
     try {
@@ -63,6 +77,8 @@ export function stepUpFetch(options: StepUpFetchOptions): Fetch {
         return response;
       }
       discard(response.body);
+      prover?.setClock(response);
+      await prove(again);
       if (outcome !== true) again.headers.set(tokenHeader, outcome);
       return await send(again);
     } finally {

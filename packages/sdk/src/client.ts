@@ -18,6 +18,7 @@ import {
 import type { eventBody, riskCheckBody, verifyBody } from '../../../src/contract/body.ts';
 import { DEFAULT_REQUIREMENT, type Decision } from '../../../src/model/decision.ts';
 import { type Call, call, type Failure, type Line, type SendRequest } from './call.ts';
+import { relaySession, type SessionCall, type SessionReply } from './device-session.ts';
 import { type FailureCode, StepgateError } from './error.ts';
 
 /** Body of `POST /v1/risk-check`. */
@@ -29,6 +30,7 @@ export type Verification = z.input<typeof verifyBody>;
 /** Answer to an event. */
 export type EventAnswer = z.infer<typeof eventAnswer>;
 
+export type { SessionCall, SessionReply } from './device-session.ts';
 export { StepgateError } from './error.ts';
 export type { FailureCode, KnownDeviceAnswer, ProofAnswer, RiskCheckAnswer, SendRequest, StepUpAnswer, SubjectAnswer };
 
@@ -116,6 +118,11 @@ export interface StepgateClient {
     /** Erases everything that is stored about the subject. @throws {StepgateError} */
     erase(subject: string, options?: SubjectOptions): Promise<void>;
   };
+  /**
+   * Hands a browser's call to `/.stepgate/device/…` on, for applications without a gateway; `deviceSessions()` of the middleware does.
+   * Never rejects: without an answer it is 503.
+   */
+  deviceSession(call: SessionCall): Promise<SessionReply>;
   readonly devices: {
     /** The devices of the subject, newest first. @throws {StepgateError} */
     list(subject: string, options?: SubjectOptions): Promise<readonly KnownDeviceAnswer[]>;
@@ -179,6 +186,7 @@ export function createStepgateClient(options: StepgateClientOptions): StepgateCl
         await demand(nothing, { method: 'DELETE', path: pathOf(which, subject), expects: 204, signal });
       },
     },
+    deviceSession: (asked) => relaySession(line, asked),
     devices: {
       async list(subject, { signal, ...which } = {}) {
         const path = pathOf(which, subject, 'devices');

@@ -1,5 +1,6 @@
 import type { NextFunction, Request, Response } from 'express';
 import type { ProofAnswer } from '../../../src/contract/answer.ts';
+import type { StepgateClient } from './client.ts';
 import { StepgateError } from './error.ts';
 import {
   type Guard,
@@ -41,6 +42,21 @@ export function requireStepUp(options: RequireStepUpOptions<Request>): Handler {
   return guarded(stepUpGuard(options), 'stepUp');
 }
 
+/**
+ * Handler for `app.use('/.stepgate/device', deviceSessions({ client }))`: hands the browser's calls for device bound sessions on to
+ * Stepgate. Only with DEVICE_BOUND_SESSIONS, and where no gateway does it.
+ */
+export function deviceSessions({ client }: { readonly client: StepgateClient }): Handler {
+  return async (req, res) => {
+    const { method, target, headers } = incomingOf(req as unknown as Request);
+    const [path = ''] = target.split('?');
+    const reply = await client.deviceSession({ method, path, headers });
+    res.status(reply.status);
+    for (const [name, value] of reply.headers) res.append(name, value);
+    res.end(reply.body);
+  };
+}
+
 /** The decision of `riskCheck()` about a request. @throws {StepgateError} `not_guarded` without that middleware */
 export function decisionOf(res: { readonly locals: { readonly stepgate?: RiskDecision } }): RiskDecision {
   return found(res.locals.stepgate, 'riskCheck');
@@ -67,7 +83,7 @@ function guarded<T>(guard: Guard<Request, T>, name: 'stepgate' | 'stepUp'): Hand
         res.status(status).set(headers).end(body);
         return;
       }
-      if (outcome.setCookie !== null) res.append('Set-Cookie', outcome.setCookie);
+      for (const [header, value] of outcome.headers) res.append(header, value);
       Object.assign(res.locals, { [name]: outcome.value });
     } catch (error) {
       // Express 4 does not handle rejections.

@@ -1,5 +1,6 @@
 import { demandAnswer, type ProofAnswer } from '../../../src/contract/answer.ts';
 import { deviceCookie } from '../../../src/contract/cookies.ts';
+import { REGISTRATION_HEADER } from '../../../src/contract/device-session.ts';
 import { DEFAULT_MAX_AGE_SECONDS, DEFAULT_REQUIREMENT } from '../../../src/model/decision.ts';
 import { demandOf, statedRequirement } from '../../../src/step-up/requirement.ts';
 import type { Decided, RiskCheck, StepgateClient, StoodIn } from './client.ts';
@@ -81,9 +82,9 @@ export interface RequireStepUpOptions<C> {
 /** The decision that a handler behind `riskCheck()` gets. */
 export type RiskDecision = Decided | StoodIn;
 
-/** A request that continues, with the value for its handler, or the response that ends it. */
+/** A request that continues, with the value for its handler and headers for its answer, or the response that ends it. */
 export type Guarded<T> =
-  | { readonly goesOn: true; readonly value: T; readonly setCookie: string | null }
+  | { readonly goesOn: true; readonly value: T; readonly headers: readonly (readonly [name: string, value: string])[] }
   | { readonly goesOn: false; readonly refusal: Refusal };
 
 /** Decides about one request; `context` is the framework's. */
@@ -121,7 +122,7 @@ export function riskGuard<C>(options: RiskCheckOptions<C>): Guard<C, RiskDecisio
       context: facts,
     });
     if (decision.decision === 'allow')
-      return { goesOn: true, value: decision, setCookie: freshDevice(decision, now()) };
+      return { goesOn: true, value: decision, headers: deviceHeaders(decision, now()) };
     const check = decision.failed ? null : decision.id;
     // A step-up without a requirement cannot be challenged for, and must not become an allow.
     if (decision.decision === 'deny' || decision.step_up === undefined) return refused(denyRefusal(check));
@@ -130,7 +131,7 @@ export function riskGuard<C>(options: RiskCheckOptions<C>): Guard<C, RiskDecisio
       const token = shown.step_up_token;
       const question = { token, subject, subjectSpace, session, requirement: DEFAULT_REQUIREMENT };
       const judged = await options.proofs.judge(question);
-      if (judged.valid) return { goesOn: true, value: { ...decision, decision: 'allow' }, setCookie: null };
+      if (judged.valid) return { goesOn: true, value: { ...decision, decision: 'allow' }, headers: [] };
       if (!judged.failed) return refused(stepUpRefusal(request, judged.step_up, page, check));
     }
     return refused(stepUpRefusal(request, decision.step_up, page, check));
@@ -160,7 +161,7 @@ export function stepUpGuard<C>(options: RequireStepUpOptions<C>): Guard<C, Proof
     const token = stepUpToken(headerReader(request), sources);
     const [subject, session] = await Promise.all([options.subject(context), options.session?.(context) ?? null]);
     const judged = await proofs.judge({ token, subject, subjectSpace, session, requirement });
-    if (judged.valid) return { goesOn: true, value: judged.proof, setCookie: null };
+    if (judged.valid) return { goesOn: true, value: judged.proof, headers: [] };
     const demand = judged.failed ? demandAnswer(demandOf(requirement, []), null) : judged.step_up;
     return refused(stepUpRefusal(request, demand, page, null));
   };
@@ -170,12 +171,16 @@ function refused(refusal: Refusal): Guarded<never> {
   return { goesOn: false, refusal };
 }
 
-/** The cookie for a device that has just become trusted. */
-function freshDevice(decision: RiskDecision, nowMs: number): string | null {
-  if (decision.failed) return null;
-  const { token, expires_at: expiresAt } = decision.device ?? {};
-  if (token === undefined || expiresAt === undefined) return null;
-  return deviceCookie(token, Date.parse(expiresAt), nowMs);
+/** For a device that has just become trusted: its cookie, and the invitation to bind it to a key. */
+function deviceHeaders(decision: RiskDecision, nowMs: number): readonly (readonly [name: string, value: string])[] {
+  if (decision.failed) return [];
+  const { token, expires_at: expiresAt, secure_session_registration: invitation } = decision.device ?? {};
+  return [
+    ...(token === undefined || expiresAt === undefined
+      ? []
+      : [['Set-Cookie', deviceCookie(token, Date.parse(expiresAt), nowMs)] as const]),
+    ...(invitation === undefined ? [] : [[REGISTRATION_HEADER, invitation] as const]),
+  ];
 }
 
 function checkedPage(page: StepUpPage | undefined): StepUpPage | null {

@@ -1,6 +1,7 @@
-import type { Context, Env, MiddlewareHandler } from 'hono';
+import type { Context, Env, Handler, MiddlewareHandler } from 'hono';
 import type { ProofAnswer } from '../../../src/contract/answer.ts';
 import { connectionOf } from '../../../src/net/connection.ts';
+import type { StepgateClient } from './client.ts';
 import {
   type Guard,
   type RequireStepUpOptions,
@@ -44,6 +45,18 @@ export function requireStepUp<E extends Env>(
   return guarded(stepUpGuard(options), 'stepUp');
 }
 
+/**
+ * Handler for `app.all('/.stepgate/device/*', deviceSessions({ client }))`: hands the browser's calls for device bound sessions on to
+ * Stepgate. Only with DEVICE_BOUND_SESSIONS, and where no gateway does it.
+ */
+export function deviceSessions({ client }: { readonly client: StepgateClient }): Handler {
+  return async (c) => {
+    const { method, path } = c.req;
+    const { status, headers, body } = await client.deviceSession({ method, path, headers: c.req.header() });
+    return new Response(body === '' ? null : body, { status, headers: headers.map(([name, value]) => [name, value]) });
+  };
+}
+
 function guarded<E extends Env, T>(guard: Guard<Context<E>, T>, name: string): MiddlewareHandler {
   return async (c, next) => {
     const { peer, target } = connectionOf(c);
@@ -55,7 +68,7 @@ function guarded<E extends Env, T>(guard: Guard<Context<E>, T>, name: string): M
     c.set(name, outcome.value);
     await next();
     // After the handler: a response that it builds itself would drop headers that were set before.
-    if (outcome.setCookie !== null) c.header('Set-Cookie', outcome.setCookie, { append: true });
+    for (const [header, value] of outcome.headers) c.header(header, value, { append: true });
     return undefined;
   };
 }

@@ -4,9 +4,11 @@ import {
   deviceTokenOf,
   type ReadHeader,
   STEP_UP_HEADER,
+  sessionClaimOf,
 } from '../../../src/contract/client-headers.ts';
 import { cookieSegments, cookieValue, STEP_UP_COOKIE } from '../../../src/contract/cookies.ts';
 import { DEVICE_HEADER } from '../../../src/contract/device-header.ts';
+import { SKIPPED_HEADER } from '../../../src/contract/device-session.ts';
 import { MAX_POSSESSION_LENGTH, MAX_USER_AGENT_LENGTH } from '../../../src/contract/limits.ts';
 import { MAX_TOKEN_LENGTH } from '../../../src/model/proof.ts';
 import {
@@ -84,13 +86,18 @@ export function stepUpToken(header: ReadHeader, sources: readonly TokenSource[])
 /** The parts of a risk check that come from the request itself. Parts that Stepgate would not accept are left out or cut. */
 export function requestParts(request: IncomingRequest, findAddress: FindAddress, sources: readonly TokenSource[]) {
   const header = headerReader(request);
-  const token = deviceTokenOf(cookieSegments(header('cookie')));
+  const cookies = cookieSegments(header('cookie'));
+  const token = deviceTokenOf(cookies);
+  const session = sessionClaimOf(cookies, header(SKIPPED_HEADER));
   const claim = header(DEVICE_HEADER);
   const keyProof = keyProofOf(request, header);
   return {
     ip: findAddress(request),
     user_agent: header('user-agent')?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
-    device: token === null && keyProof === null ? null : { token, key_proof: keyProof },
+    device:
+      token === null && keyProof === null
+        ? null
+        : { token, key_proof: keyProof, bound_cookie: session.cookie, session_skipped: session.skipped },
     headers: claim === null ? null : { [DEVICE_HEADER]: claim },
     step_up_token: stepUpToken(header, sources),
   } satisfies Partial<RiskCheck>;

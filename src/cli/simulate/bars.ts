@@ -102,8 +102,10 @@ function thiefAims({ thieves }: Omit<MixReport, 'bars'>): Bar[] {
   const inCity = thieves.filter(({ measure }) => measure === 'token_city');
   const of = inCity.reduce((sum, { discovered }) => sum + discovered.of, 0);
   const count = inCity.reduce((sum, { discovered }) => sum + discovered.count, 0);
+  const keyed = inCity.reduce((sum, thief) => sum + thief.keyed.best, 0);
   return [
     ...aims,
+    none("thieves with the token in the victim's city, where the browser has a key: let in", keyed),
     none("thieves behind the victim's own address: payments without a step-up", took(beside)),
     none("thieves with the token in the victim's city: payments without a step-up", took(inCity)),
     {

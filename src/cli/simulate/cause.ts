@@ -3,7 +3,7 @@ import type { CheckResult } from '../../model/decision.ts';
 /** Why an honest person was asked at a log-in, as the simulation knows it; the first that holds. */
 export const CAUSES = {
   first_login: 'the first log-in of a person',
-  no_fingerprint: 'no fingerprint, with which a device cannot earn a token',
+  no_fingerprint: 'neither a fingerprint nor a token',
   token_does_not_fit: 'a live token whose traits are not those on record',
   suspicious: 'a live token that fits, outweighed by the address, its lists or the journey',
   trust_ran_out: 'the trust that was earned has run out',

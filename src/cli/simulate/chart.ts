@@ -4,12 +4,12 @@ import type { MixReport, Report, ThiefReport } from './report.ts';
  * A chart of a report as SVG, readable on light and on dark pages: log-ins asked by how often people come, and thieves let in
  * by class.
  */
-export function chartOf({ seed, mixes }: Report): string {
+export function chartOf({ seeds, mixes }: Report): string {
   const asked = askedPanel(mixes);
   const thieves = thievesPanel(mixes.map(({ thieves: classes }) => classes));
   const height = asked.height + thieves.height + 24;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-labelledby="title desc" font-family="system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif" font-size="13">
-<title id="title">Honest log-ins asked and thieves let in (seed ${escaped(seed)})</title>
+<title id="title">Honest log-ins asked and thieves let in (seeds ${escaped(seeds.join(', '))})</title>
 <desc id="desc">${escaped(describe(mixes))}</desc>
 <style>
 .text { fill: #334155 } .strong { fill: #0f172a; font-weight: 600 } .axis { stroke: #94a3b8; stroke-width: 1 }

@@ -30,6 +30,11 @@ export function tokenIn(jars: Jars, jar: string, atMs: number): string | null {
   return kept !== undefined && kept.expiresAtMs > atMs ? kept.token : null;
 }
 
+/** The key in a jar: it is made with the jar and emptied with it. */
+export function keyIn({ hasKeys }: Pick<Person, 'hasKeys'>, jar: string): string | null {
+  return hasKeys ? jar : null;
+}
+
 /** What one honest person has met so far. */
 export interface Biography {
   logins: number;
@@ -78,6 +83,7 @@ export async function playHonest(
     atMs: act.atMs,
     session: isLogin ? null : act.session,
     token: tokenIn(jars, act.jar, act.atMs),
+    key: keyIn(person, act.jar),
   });
   if (isLogin) {
     const others = person.crowdAt(act.atMs);

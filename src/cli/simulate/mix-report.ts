@@ -138,6 +138,10 @@ function thiefReportOf(thief: ThiefClass, thefts: readonly Theft[]): ThiefReport
     thieves: thefts.length,
     first: count(({ tries }) => tries[0] === 'allow'),
     best: count(({ tries }) => tries.includes('allow')),
+    keyed: {
+      thieves: count(({ keyed }) => keyed),
+      best: count(({ keyed, tries }) => keyed && tries.includes('allow')),
+    },
     denied: count(({ tries }) => !tries.includes('allow') && tries.includes('deny')),
     answered: count(({ answered }) => answered),
     took: count(({ took }) => took),

@@ -7,7 +7,7 @@ import type { Measure, ThiefClass } from './thieves.ts';
 
 /** What a simulation came to. */
 export interface Report {
-  readonly seed: string;
+  readonly seeds: readonly string[];
   readonly rulesRevision: string;
   readonly mixes: readonly MixReport[];
 }
@@ -82,6 +82,8 @@ export interface ThiefReport {
   /** Allowed at the first try, and at any of the five. */
   readonly first: number;
   readonly best: number;
+  /** Those whose victim's browser has a key, and how many of them were allowed at any try. */
+  readonly keyed: { readonly thieves: number; readonly best: number };
   /** Never allowed, and denied at least once. */
   readonly denied: number;
   /** Asked for a step-up that the thief could answer, and let in. */

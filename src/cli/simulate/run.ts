@@ -7,17 +7,17 @@ import { mixReportOf } from './mix-report.ts';
 import { MIXES, type Mix, type MixName } from './mixes.ts';
 import { KINDS, type PersonKind } from './people/kinds.ts';
 import { personOf } from './people/life.ts';
-import type { MixReport, Report } from './report.ts';
+import type { Report } from './report.ts';
 import { raise, type SimulationParts, type Stage } from './stage.ts';
-import { newTally, type Tally } from './tally.ts';
+import { type Cell, mergedCells, newTally, type Tally } from './tally.ts';
 import { raiseForThefts, rob, type Theft, type Victim, victimOf } from './theft.ts';
 import { THIEF_CLASSES } from './thieves.ts';
 import { actsOf } from './visits.ts';
 
 /** How much is played. */
 export interface SimulationSize {
-  /** The same seed gives the same report. */
-  readonly seed: string;
+  /** Each is a world of its own; what they meet is added up. The same seeds give the same report. */
+  readonly seeds: readonly string[];
   /** The populations, each with people and thieves of its own. */
   readonly mixes: readonly MixName[];
   /** People of each kind and frequency. */
@@ -34,7 +34,7 @@ export interface SimulationSize {
 
 /** Two minutes on two cores. */
 export const DEFAULT_SIZE: SimulationSize = {
-  seed: '1',
+  seeds: ['1'],
   mixes: ['bank', 'sso'],
   people: 3,
   victims: 120,
@@ -43,38 +43,96 @@ export const DEFAULT_SIZE: SimulationSize = {
   countries: 60,
 };
 
-/** Told from time to time how far a simulation has come. */
-export type OnProgress = (what: string, done: number, total: number) => void;
+/** Called from time to time with the share that has been played, 0..1. */
+export type OnProgress = (share: number) => void;
+
+/**
+ * A part that can be played by itself. People of one kind meet one another behind shared addresses, so that they stay together;
+ * each victim is robbed in a store of their own.
+ */
+export interface RunPart {
+  readonly seed: string;
+  readonly mix: MixName;
+  readonly what: 'people' | 'thieves';
+  /** Which of {@link SHARDS}. */
+  readonly shard: number;
+}
+
+/** What one part met. */
+export interface Played {
+  readonly mix: MixName;
+  readonly cells: readonly Cell[];
+  readonly thefts: readonly Theft[];
+}
+
+/** Parts of the people and of the thieves of a mix. Fixed, so that a report does not depend on the number of cores. */
+const SHARDS = 4;
+
+/** All parts of a simulation. Those of one world follow one another. */
+export function partsOf({ seeds, mixes }: SimulationSize): RunPart[] {
+  const shards = Array.from({ length: SHARDS }, (_, shard) => shard);
+  return seeds.flatMap((seed) =>
+    mixes.flatMap((mix) =>
+      (['people', 'thieves'] as const).flatMap((what) => shards.map((shard) => ({ seed, mix, what, shard }))),
+    ),
+  );
+}
 
 /**
  * Plays honest people and thieves through the engine in order of time and reports who was allowed, asked and denied, and why.
- * Honest people who are asked prove themselves, most of the time; few thieves can. Deterministic for a seed.
+ * Honest people who are asked prove themselves, most of the time; few thieves can. Deterministic for its seeds.
  */
 export async function simulate(parts: SimulationParts, size: SimulationSize, onProgress?: OnProgress): Promise<Report> {
-  return simulateIn(worldOf(parts, size), parts, size, onProgress);
-}
-
-/** The world of a seed. */
-export function worldOf({ geo }: Pick<SimulationParts, 'geo'>, size: SimulationSize): World {
-  return buildWorld(geo, chanceOf(size.seed).fork('world'), size);
-}
-
-/** The same in a world that is there already. */
-export async function simulateIn(
-  world: World,
-  parts: SimulationParts,
-  size: SimulationSize,
-  onProgress?: OnProgress,
-): Promise<Report> {
-  const mixes: MixReport[] = [];
-  for (const mix of size.mixes) {
-    const own = chanceOf(size.seed).fork(mix);
-    const tally = newTally();
-    await playPeople(parts, world, mix, tally, own.fork('people'), size, onProgress);
-    const thefts = await playThieves(parts, world, mix, own.fork('thieves'), size, onProgress);
-    mixes.push(mixReportOf(mix, tally.cells, thefts));
+  const all = partsOf(size);
+  const played: Played[] = [];
+  const worldAt = lastWorld(parts, size);
+  for (const [index, part] of all.entries()) {
+    const tell = (share: number): void => onProgress?.((index + share) / all.length);
+    played.push(await playPart(parts, worldAt(part.seed), size, part, tell));
   }
-  return { seed: size.seed, rulesRevision: parts.rules.revision, mixes };
+  return reportOf(size, parts.rules.revision, played);
+}
+
+/** Gives the world of a seed, and keeps it until another is asked for. */
+export function lastWorld({ geo }: Pick<SimulationParts, 'geo'>, size: SimulationSize): (seed: string) => World {
+  let last: { readonly seed: string; readonly world: World } | undefined;
+  return (seed) => {
+    if (last?.seed !== seed) last = { seed, world: buildWorld(geo, chanceOf(seed).fork('world'), size) };
+    return last.world;
+  };
+}
+
+/** Plays one part in the world of its seed. */
+export async function playPart(
+  parts: SimulationParts,
+  world: World,
+  size: SimulationSize,
+  { seed, mix, what, shard }: RunPart,
+  onProgress: OnProgress,
+): Promise<Played> {
+  const chance = chanceOf(seed).fork(mix).fork(what);
+  const played =
+    what === 'people'
+      ? { cells: await playPeople(parts, world, mix, shard, chance, size, onProgress), thefts: [] }
+      : { cells: [], thefts: await playThieves(parts, world, mix, shard, chance, size, onProgress) };
+  onProgress(1);
+  return { mix, ...played };
+}
+
+/** Adds up what the parts met, in the order of {@link partsOf}. */
+export function reportOf({ seeds, mixes }: SimulationSize, rulesRevision: string, played: readonly Played[]): Report {
+  return {
+    seeds,
+    rulesRevision,
+    mixes: mixes.map((mix) => {
+      const own = played.filter((one) => one.mix === mix);
+      return mixReportOf(
+        mix,
+        mergedCells(own.flatMap(({ cells }) => cells)),
+        own.flatMap(({ thefts }) => thefts),
+      );
+    }),
+  };
 }
 
 /** One thing that happens at one moment. */
@@ -90,16 +148,19 @@ async function playPeople(
   parts: SimulationParts,
   world: World,
   mix: MixName,
-  tally: Tally,
+  shard: number,
   chance: Chance,
   size: SimulationSize,
-  onProgress?: OnProgress,
-): Promise<void> {
-  const people = KINDS.length * FREQUENCY_NAMES.length * size.people;
-  const stage = await raise(parts, world.lists, chance.fork('engine'), Math.max(20_000, people * KEYS_OF_PERSON));
+  onProgress: OnProgress,
+): Promise<readonly Cell[]> {
+  const kinds = KINDS.filter((_kind, index) => index % SHARDS === shard);
+  const people = kinds.length * FREQUENCY_NAMES.length * size.people;
+  const engine = chance.fork(`engine-${shard}`);
+  const stage = await raise(parts, world.lists, engine, Math.max(20_000, people * KEYS_OF_PERSON));
   const jars = emptyJars();
+  const tally = newTally(kinds);
   const turns: Turn[] = [];
-  for (const kind of KINDS) {
+  for (const kind of kinds) {
     for (const frequency of FREQUENCY_NAMES) {
       for (let index = 0; index < size.people; index++) {
         turns.push(
@@ -111,10 +172,12 @@ async function playPeople(
   turns.sort((a, b) => a.atMs - b.atMs);
   for (const [index, { play }] of turns.entries()) {
     await play();
-    if (index % 2000 === 0) onProgress?.(`${mix}: requests of honest people`, index, turns.length);
+    if (index % PROGRESS_TURNS === 0) onProgress(index / turns.length);
   }
-  onProgress?.(`${mix}: requests of honest people`, turns.length, turns.length);
+  return tally.cells;
 }
+
+const PROGRESS_TURNS = 2000;
 
 interface Scene {
   readonly stage: Stage;
@@ -154,19 +217,20 @@ async function playThieves(
   parts: SimulationParts,
   world: World,
   mix: MixName,
+  shard: number,
   chance: Chance,
   size: SimulationSize,
-  onProgress?: OnProgress,
+  onProgress: OnProgress,
 ): Promise<Theft[]> {
-  const stage = await raiseForThefts(parts, world, chance.fork('engine'));
+  const stage = await raiseForThefts(parts, world, chance.fork(`engine-${shard}`));
   const thefts: Theft[] = [];
-  for (let index = 0; index < size.victims; index++) {
+  for (let index = shard; index < size.victims; index += SHARDS) {
     const victim = await anyVictim(stage, parts, world, MIXES[mix], chance.fork(`victim-${index}`), index);
     for (const thief of victim === null ? [] : THIEF_CLASSES) {
       const theft = victim && (await rob(stage, parts, world, thief, victim, chance.fork(`${thief}-${index}`)));
       if (theft !== null) thefts.push(theft);
     }
-    onProgress?.(`${mix}: victims of thieves`, index + 1, size.victims);
+    onProgress(index / size.victims);
   }
   return thefts;
 }

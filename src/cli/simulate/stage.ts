@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { assembleEngine, type EngineSecrets } from '../../app/assemble-engine.ts';
 import { compileList } from '../../data/lists/lists.ts';
 import { createReputation } from '../../data/lists/standing.ts';
@@ -6,6 +7,7 @@ import type { Engine } from '../../engine/engine.ts';
 import { recordEvent } from '../../engine/event.ts';
 import type { CheckResult } from '../../model/decision.ts';
 import type { LocalGeoSource } from '../../model/geo.ts';
+import type { PossessionVerifier } from '../../model/possession.ts';
 import type { Category } from '../../model/reputation.ts';
 import type { DeviceClaim, EventType } from '../../model/request.ts';
 import { DEFAULT_SPACE, USER_TYPE } from '../../model/subject.ts';
@@ -51,12 +53,26 @@ export async function raise(parts: SimulationParts, lists: AddressLists, chance:
     now,
     random: chance.next,
   });
-  return { engine, clock, issuer, newId: () => chance.hex(26) };
+  return { engine: { ...engine, possession: believing(now) }, clock, issuer, newId: () => chance.hex(26) };
 }
 
 /** The same stage over a store of its own. */
 export function withStore(stage: Stage, parts: SimulationParts, keys: number): Stage {
   return { ...stage, engine: { ...stage.engine, store: parts.store(() => stage.clock.ms, keys) } };
+}
+
+/**
+ * A proof of possession is the name of the key: who has a key is what is played, and how it signs is not. It is for any request of the
+ * moment, as if it had just been made.
+ */
+function believing(now: () => number): PossessionVerifier {
+  return {
+    verify: async (name) => {
+      const thumbprint = createHash('sha256').update(name).digest('base64url');
+      const [htm, htu] = ['POST', 'https://simulation.example/'];
+      return { valid: true, claims: { thumbprint, htm, htu, iat: now() / 1000, jti: name, ath: null } };
+    },
+  };
 }
 
 /** Nothing that a simulation signs or hides leaves it; fixed secrets keep it repeatable. */
@@ -111,6 +127,8 @@ export interface Sent {
   readonly session: string | null;
   /** The device token from the client's cookie. */
   readonly token: string | null;
+  /** Name of the key whose possession the browser proves. */
+  readonly key: string | null;
 }
 
 /** Checks a request at its moment, and lets the engine learn from its answer. */
@@ -144,7 +162,13 @@ export async function crowd(
   { strangers, failures }: { readonly strangers: number; readonly failures: number },
   chance: Chance,
 ): Promise<void> {
-  const stranger = (): Sent => ({ ...sent, subject: `stranger-${chance.hex(12)}`, session: null, token: null });
+  const stranger = (): Sent => ({
+    ...sent,
+    subject: `stranger-${chance.hex(12)}`,
+    session: null,
+    token: null,
+    key: null,
+  });
   for (let one = 0; one < strangers; one++) await ask(stage, { ...stranger(), traits: null });
   for (let one = 0; one < failures; one++) await tell(stage, 'login.failed', { ...stranger(), traits: null });
 }
@@ -159,11 +183,12 @@ function observedOf({
   userAgent,
   traits,
   token,
+  key,
   atMs,
 }: Omit<Sent, 'action' | 'context' | 'subject'>) {
   const parsed = parseAddress(address);
   const device: DeviceClaim | null =
-    (traits === null || traits.fingerprint === null) && token === null
+    (traits === null || traits.fingerprint === null) && token === null && key === null
       ? null
       : {
           fingerprint: traits?.fingerprint ?? null,
@@ -172,6 +197,7 @@ function observedOf({
           bot: null,
           malformed: false,
           components: traits?.components ?? {},
+          ...(key !== null && { keyProof: { jws: key, method: 'POST', target: '/' } }),
         };
   return {
     address: parsed,

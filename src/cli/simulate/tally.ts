@@ -41,10 +41,10 @@ export interface Tally {
   person(kind: PersonKind, frequency: Frequency, years: number): (met: Met) => void;
 }
 
-/** An empty tally. */
-export function newTally(): Tally {
+/** An empty tally of some kinds of people. */
+export function newTally(kinds: readonly PersonKind[]): Tally {
   const cells = new Map<string, Cell>();
-  for (const kind of KINDS)
+  for (const kind of kinds)
     for (const frequency of FREQUENCY_NAMES) cells.set(`${kind}/${frequency}`, emptyCell(kind, frequency));
   return {
     cells: [...cells.values()],
@@ -64,6 +64,41 @@ export function newTally(): Tally {
       };
     },
   };
+}
+
+/** One cell for each kind and frequency, with the sums of what was counted. */
+export function mergedCells(cells: readonly Cell[]): Cell[] {
+  return KINDS.flatMap((kind) =>
+    FREQUENCY_NAMES.map((frequency) =>
+      cells
+        .filter((cell) => cell.kind === kind && cell.frequency === frequency)
+        .reduce(sumOfCells, emptyCell(kind, frequency)),
+    ),
+  );
+}
+
+function sumOfCells(a: Cell, b: Cell): Cell {
+  const { kind, frequency } = a;
+  return {
+    kind,
+    frequency,
+    people: a.people + b.people,
+    years: a.years + b.years,
+    phases: {
+      first: sumOfCounts(a.phases.first, b.phases.first),
+      early: sumOfCounts(a.phases.early, b.phases.early),
+      later: sumOfCounts(a.phases.later, b.phases.later),
+    },
+    causes: sumOfCounts(a.causes, b.causes),
+    gaveUp: a.gaveUp + b.gaveUp,
+    neverAsked: a.neverAsked + b.neverAsked,
+    requests: sumOfCounts(a.requests, b.requests),
+  };
+}
+
+function sumOfCounts<Counts extends { readonly [name in keyof Counts]: number }>(a: Counts, b: Counts): Counts {
+  const names = Object.keys(a) as (keyof Counts)[];
+  return Object.fromEntries(names.map((name) => [name, a[name] + b[name]])) as Counts;
 }
 
 function emptyCell(kind: PersonKind, frequency: Frequency): Cell {

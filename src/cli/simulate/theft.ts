@@ -6,7 +6,7 @@ import { DAY_MS, EPOCH_MS, HOUR_MS } from './browser.ts';
 import type { Chance } from './chance.ts';
 import { FREQUENCIES, type Frequency } from './frequencies.ts';
 import type { World } from './geography.ts';
-import { emptyJars, type Jars, playHonest, tokenIn, unborn } from './honest.ts';
+import { emptyJars, type Jars, keyIn, playHonest, tokenIn, unborn } from './honest.ts';
 import type { PersonKind } from './people/kinds.ts';
 import { personOf } from './people/life.ts';
 import { ask, crowd, raise, type Sent, type SimulationParts, type Stage, tell, withStore } from './stage.ts';
@@ -22,7 +22,7 @@ export interface Victim {
   /** All that the engine has learned of the victim. */
   readonly baseline: Baseline | null;
   readonly jars: Jars;
-  /** The victim's next log-in after the theft. */
+  /** The victim's next log-in after the theft with the browser that was robbed. */
   readonly next: Act | null;
 }
 
@@ -30,6 +30,8 @@ export interface Victim {
 export interface Theft {
   readonly thief: ThiefClass;
   readonly victim: PersonKind;
+  /** The victim's browser has a key. */
+  readonly keyed: boolean;
   /** What each of the five tries met, in order. */
   readonly tries: readonly Decision[];
   /** A try was asked for a step-up that the thief could answer, and let in on that. */
@@ -98,11 +100,12 @@ export async function victimOf(
       session: last.session,
       address: last.address,
       token: tokenIn(jars, last.jar, theftMs),
+      key: keyIn(person, last.jar),
     },
     theftMs,
     baseline: stored?.baseline?.value ?? null,
     jars,
-    next: logins[logins.indexOf(last) + 1] ?? null,
+    next: logins.find(({ atMs, jar }) => atMs > last.atMs && jar === last.jar) ?? null,
   };
 }
 
@@ -139,6 +142,7 @@ export async function rob(
   return {
     thief,
     victim: victim.kind,
+    keyed: loot.key !== null,
     tries,
     answered,
     took,
@@ -189,10 +193,11 @@ async function attemptOne(
     atMs: attempt.atMs,
     session: attempt.session === null ? null : loot.session,
     token,
+    key: attempt.key === 'own' ? `thief-of-${loot.victim.id}` : attempt.key === 'victim' ? loot.key : null,
   };
   const { onDevice, failures } = attempt.before;
   for (let other = 0; other < onDevice; other++) {
-    await ask(stage, { ...sent, subject: `stranger-${chance.hex(12)}`, token: null });
+    await ask(stage, { ...sent, subject: `stranger-${chance.hex(12)}`, token: null, key: null });
   }
   await crowd(stage, sent, { strangers: failures, failures }, chance);
   const result = await ask(stage, sent);

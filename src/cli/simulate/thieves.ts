@@ -91,6 +91,8 @@ export interface Loot {
   readonly session: string;
   readonly address: string;
   readonly token: string | null;
+  /** The key of the victim's browser, which cannot be taken out of it; null without one. */
+  readonly key: string | null;
 }
 
 /** One request of a thief. */
@@ -104,6 +106,8 @@ export interface Attempt {
   readonly session: 'stolen' | null;
   /** The victim's token, or the one that this thief has earned. */
   readonly token: 'stolen' | 'earned' | null;
+  /** Whose key the browser proves: that of the victim's, for a thief who sits there, or one of the thief's own. */
+  readonly key: 'victim' | 'own' | null;
   /** True for one of the five tries; all else prepares them. */
   readonly counts: boolean;
   /** How the thief can prove to be the victim when asked (`amr`); null for not at all. */
@@ -157,7 +161,7 @@ export function attemptsOf(thief: ThiefClass, loot: Loot, atMs: number, world: W
   // Residential proxies near the victim are sold by the city, so thieves of sessions often have one.
   const elsewhere = (): string => differentNetwork(chance.pick([inCity, inCountry, abroad, rented]), loot.address);
 
-  interface LogIn extends Partial<Pick<Attempt, 'token' | 'answers' | 'before' | 'counts'>> {
+  interface LogIn extends Partial<Pick<Attempt, 'token' | 'key' | 'answers' | 'before' | 'counts'>> {
     readonly from: () => string;
     readonly traits: Traits | null;
     readonly userAgent?: string;
@@ -172,6 +176,7 @@ export function attemptsOf(thief: ThiefClass, loot: Loot, atMs: number, world: W
       userAgent: traits?.userAgent ?? SCRIPT,
       session: null,
       token: null,
+      key: null,
       counts: true,
       answers: null,
       before: NOTHING_BEFORE,
@@ -186,7 +191,12 @@ export function attemptsOf(thief: ThiefClass, loot: Loot, atMs: number, world: W
     });
   const withToken = (from: () => string, delayMs = 0): Attempt[] =>
     login({ from, traits: copied, token: 'stolen', at: TRIES_MS.map((laterMs) => laterMs + delayMs) });
-  const inSession = (from: () => string, traits: Traits | null, token: 'stolen' | null, unnamed = false): Attempt[] => {
+  const inSession = (
+    from: () => string,
+    traits: Traits | null,
+    token: 'stolen' | null,
+    { unnamed = false, key = null }: { readonly unnamed?: boolean; readonly key?: Attempt['key'] } = {},
+  ): Attempt[] => {
     const address = from();
     const step = (laterMs: number, action: string): Attempt => ({
       atMs: atMs + laterMs,
@@ -197,6 +207,7 @@ export function attemptsOf(thief: ThiefClass, loot: Loot, atMs: number, world: W
       userAgent: traits?.userAgent ?? copied.userAgent,
       session: 'stolen',
       token,
+      key,
       counts: action === 'payment.transfer',
       answers: null,
       before: NOTHING_BEFORE,
@@ -229,7 +240,7 @@ export function attemptsOf(thief: ThiefClass, loot: Loot, atMs: number, world: W
     case 'sim_swap_without_code':
       return login({ from: inCity, traits: own });
     case 'sim_swap_with_code':
-      return login({ from: inCity, traits: own, answers: ['pwd', 'sms', 'mfa'] });
+      return login({ from: inCity, traits: own, key: 'own', answers: ['pwd', 'sms', 'mfa'] });
     case 'copied_in_country':
       return login({ from: () => differentNetwork(inCountry, loot.address), traits: copied });
     case 'copied_fingerprint':
@@ -278,7 +289,7 @@ export function attemptsOf(thief: ThiefClass, loot: Loot, atMs: number, world: W
     case 'session_and_token_copied':
       return inSession(elsewhere, copied, 'stolen');
     case 'session_after_unnamed':
-      return inSession(elsewhere, copied, 'stolen', true);
+      return inSession(elsewhere, copied, 'stolen', { unnamed: true });
     case 'warms_up': {
       const address = inCity();
       const from = (): string => address;
@@ -291,13 +302,24 @@ export function attemptsOf(thief: ThiefClass, loot: Loot, atMs: number, world: W
       return login({ from: rented, traits: copied, answers: ['pwd', 'otp', 'mfa'] });
     case 'relayed_then_abroad':
       return [
-        ...login({ from: rented, traits: own, answers: ['pwd', 'otp', 'mfa'], counts: false, at: [0] }),
-        ...login({ from: abroad, traits: own, token: 'earned', at: TRIES_MS.map((laterMs) => laterMs + 2 * DAY_MS) }),
+        ...login({ from: rented, traits: own, key: 'own', answers: ['pwd', 'otp', 'mfa'], counts: false, at: [0] }),
+        ...login({
+          from: abroad,
+          traits: own,
+          token: 'earned',
+          key: 'own',
+          at: TRIES_MS.map((laterMs) => laterMs + 2 * DAY_MS),
+        }),
       ];
     case 'family_same_device':
-      return login({ from: () => loot.address, traits: copied, token: loot.token === null ? null : 'stolen' });
+      return login({
+        from: () => loot.address,
+        traits: copied,
+        token: loot.token === null ? null : 'stolen',
+        key: 'victim',
+      });
     case 'malware_on_machine':
-      return inSession(() => loot.address, copied, loot.token === null ? null : 'stolen');
+      return inSession(() => loot.address, copied, loot.token === null ? null : 'stolen', { key: 'victim' });
   }
 }
 

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { Address } from '../../model/address.ts';
 import { messageOf } from '../../model/error-text.ts';
 import { isWithinNotPublicV4, isWithinNotPublicV6, parseAddress, parseCidr } from '../../net/ip.ts';
+import { csvFields } from '../csv.ts';
 import { DataError } from '../data-error.ts';
 import { type Span, wordsToBigint } from '../ranges.ts';
 import type { ListConfig } from './list-config.ts';
@@ -227,16 +228,6 @@ function withoutCount([head = '', count = '', ...rest]: readonly string[]): stri
 function before(line: string, mark: string): string {
   const at = line.indexOf(mark);
   return at < 0 ? line : line.slice(0, at).trim();
-}
-
-/** Splits one CSV line; a quoted field may contain commas and doubled quotes. */
-function csvFields(line: string): string[] {
-  if (!line.includes('"')) return line.split(',').map((field) => field.trim());
-  const fields: string[] = [];
-  for (const match of line.matchAll(/(?:^|,)\s*(?:"((?:[^"]|"")*)"\s*|([^,]*))/g)) {
-    fields.push(match[1] === undefined ? (match[2] ?? '').trim() : match[1].replaceAll('""', '"'));
-  }
-  return fields;
 }
 
 function parseCsv(sink: Sink, text: string, column: number | string): void {

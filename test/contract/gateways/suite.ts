@@ -5,6 +5,7 @@ import { GATEWAYS, type Shown } from '../../../scripts/gateways-table.ts';
 import { type ClientRequest, send, sentHeaders } from '../../support/gateways/client.ts';
 import { type Origin, startOrigins } from '../../support/gateways/origins.ts';
 import { type EngineRuntime, openStage, type Stage } from '../../support/gateways/stage.ts';
+import { deviceSessionTests } from './device-session.ts';
 import { type Gateway, play, SCENARIOS, standsBetween } from './scenarios.ts';
 
 /** What a gateway's own test file says about it. */
@@ -55,6 +56,16 @@ export function gatewaySuite({ id, how, runtime, settings, open, cannotShow = []
       for (const before of scenario.origins ? beforeOrigins : []) await play(stage, before, how, scenario);
       shown[scenario.id] = how;
     });
+  }
+
+  if (standsBetween(how)) {
+    deviceSessionTests(
+      () => stage,
+      () => {
+        if (gateway === undefined) throw new Error('the gateway did not start');
+        return gateway;
+      },
+    );
   }
 
   test('The gateway shows what docs/gateways.json says', () => {

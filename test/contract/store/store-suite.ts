@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Baseline } from '../../../src/model/baseline.ts';
+import { NO_FAMILIARITY } from '../../../src/model/familiarity.ts';
 import { StoreError } from '../../../src/model/store-error.ts';
 import {
   COUNTERS_OF,
@@ -423,6 +424,7 @@ export const BASELINE: Baseline = {
     { key: 'session-2', startedAt: NOON - 90, lastSeen: NOON - 80, networks: [], device: 'print-9', country: null },
     { key: 'session-3', startedAt: NOON - 90, lastSeen: NOON - 80, networks: [], device: null, country: null },
   ],
+  familiarity: NO_FAMILIARITY,
   trustNotBefore: 0,
   proofsNotBefore: 0,
 };

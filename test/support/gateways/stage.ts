@@ -69,6 +69,7 @@ export async function openStage(
     SESSION_COOKIE: 'session',
     STEP_UP_URL,
     RETURN_HOSTS: 'app.example',
+    DEVICE_BOUND_SESSIONS: 'on',
     STEP_UP_ISSUERS: JSON.stringify([idp.entry()]),
   };
   const variablesWith = (key: string) => ({ ...environment, ...settings, API_KEYS: `gateway:${key}` });

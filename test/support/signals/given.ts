@@ -10,6 +10,7 @@ import {
 import type { Measurement } from '../../../src/model/decision.ts';
 import type { ProvenKey } from '../../../src/model/device-key.ts';
 import type { DeviceTokenVerdict } from '../../../src/model/device-token.ts';
+import { NO_FAMILIARITY } from '../../../src/model/familiarity.ts';
 import { NO_GENERATIONS } from '../../../src/model/generations.ts';
 import type { Located, Place } from '../../../src/model/geo.ts';
 import { whyPlaceless } from '../../../src/model/placeless.ts';
@@ -106,6 +107,7 @@ export function observation(given: Given = {}): Observation {
       subject,
       address: address?.counterKey ?? null,
       network: address?.networkKey ?? null,
+      asn: given.asn === undefined ? null : `${given.asn}`,
       session: given.session ?? null,
       fingerprint,
       components,
@@ -209,6 +211,7 @@ export function baseline(parts: Partial<Baseline> = {}): Baseline {
     networks: [],
     devices: [],
     sessions: [],
+    familiarity: NO_FAMILIARITY,
     trustNotBefore: 0,
     proofsNotBefore: 0,
     ...parts,

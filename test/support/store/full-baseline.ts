@@ -1,5 +1,6 @@
 import { ADDRESS_HASH_LENGTH, BASELINE_CAPS, type Baseline, FINGERPRINT } from '../../../src/model/baseline.ts';
 import { DEVICE_KEY_KINDS, KEY_HASH_LENGTH } from '../../../src/model/device-key.ts';
+import { byLevel, type Familiarity, LEVELS } from '../../../src/model/familiarity.ts';
 import { PSEUDONYM_LENGTH } from '../../../src/store/keys.ts';
 
 const NOON = 1_741_608_000;
@@ -52,7 +53,25 @@ export function fullBaseline(letter: string): Baseline {
       device: `d-${key(10, 0)}`,
       country: 'NL',
     })),
+    familiarity: fullFamiliarity(letter),
     trustNotBefore: OLDEST,
     proofsNotBefore: OLDEST + 1,
   };
+}
+
+/** Every level at its cap, with counts at their widest and keys as long as they are in the store. */
+function fullFamiliarity(letter: string): Familiarity {
+  const day = Math.floor(NOON / 86_400);
+  // The levels of the client are always learned together.
+  const different = { network: 0, asn: 1, country: 2, client: 3, browser: 3, os: 3 };
+  return byLevel((level) => ({
+    days: 1295 + different[level],
+    day,
+    count: 173,
+    values: Array.from({ length: LEVELS[level].cap }, (_, i) => ({
+      key: `${i}`.padStart(LEVELS[level].keyLength, letter),
+      day: day - 400,
+      count: 173,
+    })),
+  }));
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { REFRESH_PATH, REGISTER_PATH } from '../../../src/contract/device-session.ts';
 import { gatewaySuite, listedHeaders, shapedGateway } from '../../contract/gateways/suite.ts';
 import { GATEWAY_KEY } from '../../support/gateways/stage.ts';
 
@@ -48,3 +49,12 @@ describe('requests of the shape that Envoy sends with examples/envoy', () => {
     }),
   });
 });
+
+test.each([REGISTER_PATH, REFRESH_PATH])(
+  'Envoy with examples/envoy hands %s on, exactly as written, and does not ask about it',
+  (path) => {
+    const [, route = ''] = example.split(`- match: { path: ${path} }\n`);
+    expect(route).toMatch(/^ +route: \{ cluster: stepgate \}\n +typed_per_filter_config: [&*]unasked\n/);
+    expect(example).toMatch(/&unasked\n +envoy\.filters\.http\.ext_authz:\n.*ExtAuthzPerRoute\n +disabled: true/);
+  },
+);

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { REFRESH_PATH, REGISTER_PATH } from '../../../src/contract/device-session.ts';
 import { gatewaySuite, listedHeaders, shapedGateway } from '../../contract/gateways/suite.ts';
 import { HOST } from '../../support/gateways/client.ts';
 import { GATEWAY_KEY } from '../../support/gateways/stage.ts';
@@ -45,6 +46,13 @@ describe('requests of the shape that Traefik sends with examples/traefik', () =>
       close: async () => undefined,
     }),
   });
+});
+
+test('Traefik with examples/traefik hands the two paths of device bound sessions on, exactly as written, and does not ask about them', () => {
+  const router = /\n {4}device-sessions:\n([\s\S]*?)\n {4}(?:#|\w)/.exec(example)?.[1] ?? '';
+  expect(router).toContain(`rule: Path(\`${REGISTER_PATH}\`) || Path(\`${REFRESH_PATH}\`)`);
+  expect(router).toContain('middlewares: [stepgate-after]');
+  expect(router).toContain('service: stepgate');
 });
 
 /** The path of an absolute target, with what Go's `URL.RequestURI` escapes. */

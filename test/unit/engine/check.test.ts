@@ -234,7 +234,7 @@ describe('trust by proof', () => {
     expect(device?.expiresAtMs).toBe(it.clock.ms + 30 * DAY_MS);
     const next = await it.check({ ...ANN, action: 'read', device: { ...LAPTOP, token: device?.token } });
     expect(next.signals.device?.facts).toMatchObject({ 'device.state': 'trusted' });
-    expect(next.device).toEqual({ id: device?.id, token: null, expiresAtMs: null });
+    expect(next.device).toEqual({ id: device?.id, token: null, expiresAtMs: null, invitation: null });
   });
 
   test('Trust by proof runs out after its days, whatever use was made of it', async () => {

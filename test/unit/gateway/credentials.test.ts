@@ -11,8 +11,9 @@ function read(
   name: string | null = 'session',
   cookieLines = 1,
   target = '/',
+  dpop: string | null = null,
 ) {
-  const sent = readCredentials({ authorization, cookies: cookieSegments(cookie), cookieLines, target }, name);
+  const sent = readCredentials({ authorization, cookies: cookieSegments(cookie), cookieLines, dpop, target }, name);
   return sent.state === 'read' ? sent.tokens : `${sent.state} ${sent.code}`;
 }
 
@@ -57,7 +58,9 @@ describe('the Authorization header', () => {
     [`Basic eDp5, Bearer ${ANN}`, 'unread authorization_unreadable'],
     [ANN, 'unread authorization_scheme'],
     ['Basic eDp5', 'unread authorization_scheme'],
-    [`DPoP ${ANN}`, 'refused dpop_unsupported'],
+    [`DPoP ${ANN}`, 'refused dpop_missing'],
+    [`DPoP ${ANN} x`, 'unread authorization_unreadable'],
+    [`DPoP ${ANN}, DPoP ${ANN}`, 'unread authorization_unreadable'],
   ])('%j comes to %j', (authorization, expected) => {
     expect(read(authorization, null)).toEqual(expected);
   });
@@ -73,6 +76,27 @@ describe('the Authorization header', () => {
     expect(read(`Bearer ${ANN}`, `session=${MAL}`)).toEqual([ANN, MAL]);
     expect(read(`Bearer ${ANN}`, `session=${ANN}`)).toEqual([ANN]);
     expect(read(`Bearer ${ANN}`, `session="${MAL}"`)).toBe('unread cookie_unreadable');
+  });
+});
+
+describe('a proof of possession in the header DPoP', () => {
+  const withProof = (authorization: string | null, cookie: string | null, dpop: string) =>
+    read(authorization, cookie, 'session', 1, '/', dpop);
+
+  test('It goes with one token under its scheme', () => {
+    expect(withProof(`DPoP ${ANN}`, null, 'a.b.c')).toEqual([ANN]);
+    expect(withProof(`dpop ${ANN}`, 'theme=dark', 'a.b.c')).toEqual([ANN]);
+  });
+
+  test.each(['a.b.c, a.b.c', 'a.b.c,a.b.c', 'a.b', 'a.b.c x', '"a.b.c"'])('%j is not one proof', (dpop) => {
+    expect(withProof(`DPoP ${ANN}`, null, dpop)).toBe('unread dpop_unreadable');
+  });
+
+  test('Beside a bearer token or a session cookie it leaves open what an application goes by, and without a session it is nothing', () => {
+    expect(withProof(`Bearer ${ANN}`, null, 'a.b.c')).toBe('unread dpop_beside_other');
+    expect(withProof(null, `session=${ANN}`, 'a.b.c')).toBe('unread dpop_beside_other');
+    expect(withProof(`DPoP ${ANN}`, `session=${ANN}`, 'a.b.c')).toBe('unread authorization_beside_cookie');
+    expect(withProof(null, null, 'a.b.c')).toEqual([]);
   });
 });
 

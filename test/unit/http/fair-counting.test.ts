@@ -1,10 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { listConfigSchema } from '../../../src/data/lists/lists.ts';
 import { buildLists } from '../../../src/data/lists/lists-file.ts';
-import { post, type Workshop, workshop } from '../../support/servers/stepgate.ts';
+import { post, shippedRules, type Workshop, workshop } from '../../support/servers/stepgate.ts';
 
 /** Exits that many people share, by what a list calls them; a carrier's gateway is on none. */
 const EXITS = [
@@ -42,7 +42,10 @@ beforeAll(async () => {
     lastModified: null,
   }));
   await buildLists(feeds, { dir: listsDir });
-  const { server } = await shop.start({ RULES_DIR: 'rules', IP_LISTS_DIR: listsDir });
+  const rules = await shippedRules(shop.dir);
+  const scripts = { id: 'scripts', when: { 'client.bot': true }, then: { decision: 'deny' } };
+  await writeFile(join(rules, 'scripts.json'), JSON.stringify({ version: 1, rules: [scripts] }));
+  const { server } = await shop.start({ RULES_DIR: rules, IP_LISTS_DIR: listsDir });
   url = server.url;
 });
 afterAll(async () => {

@@ -64,7 +64,7 @@ test('The answer says that it depends on the preference, whatever was preferred'
 
 test('A device comes with the minimal answer where it has a token, which is given out once', async () => {
   const result = await scene().check({ subject: 'ann', action: 'login' });
-  const device = { id: 'd-1', token: 'new', expiresAtMs: 0 };
+  const device = { id: 'd-1', token: 'new', expiresAtMs: 0, invitation: null };
   expect(minimalAnswerOf({ ...result, device })).toMatchObject({ device: { id: 'd-1', token: 'new' } });
   expect(minimalAnswerOf({ ...result, device: { ...device, token: null } })).not.toHaveProperty('device');
 });

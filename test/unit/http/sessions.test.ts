@@ -289,17 +289,20 @@ describe('a session that was refused', () => {
     },
   );
 
-  test('A session that was refused by its audience or issuer is told too, and DPoP has a code of its own', async () => {
+  test('A session that was refused by its audience or issuer is told too, and so is a DPoP token without its proof', async () => {
     const own = await shipped({ issuers: [issuer({ name: 'https://other.test' }).entry()] });
-    for (const [authorization, code] of [
-      [`Bearer ${ann}`, 'issuer_unknown'],
-      [`DPoP ${ann}`, 'dpop_unsupported'],
-    ] as const) {
+    for (const [authorization, code] of [[`Bearer ${ann}`, 'issuer_unknown']] as const) {
       const answer = await own.forward('POST', '/api/transfers', { Authorization: authorization });
       expect(answer).toMatchObject({ status: 401, headers: { 'x-stepgate-error': 'session_refused' } });
       expect(answer.headers['www-authenticate']).toContain(`error="invalid_token", error_description="${code}`);
       expect(await recorded(own)).toMatchObject({ state: 'refused', code });
     }
+    const bare = await own.forward('POST', '/api/transfers', { Authorization: `DPoP ${ann}` });
+    expect(bare).toMatchObject({ status: 401, headers: { 'x-stepgate-error': 'session_refused' } });
+    expect(bare.headers['www-authenticate']).toContain(
+      'DPoP error="invalid_dpop_proof", error_description="dpop_missing',
+    );
+    expect(await recorded(own)).toMatchObject({ state: 'refused', code: 'dpop_missing' });
     await own.close();
     const none = await shipped({ issuers: [] });
     await none.forward('POST', '/api/transfers', { Authorization: `Bearer ${ann}` });

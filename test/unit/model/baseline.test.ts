@@ -3,15 +3,18 @@ import { describe, expect, it } from 'vitest';
 import {
   BASELINE_CAPS,
   type Baseline,
+  bindDevice,
   grantTrust,
   hasLiveTrust,
   type Lesson,
   learnSighting,
   newestPlace,
   placeAt,
+  rekeyDevice,
   renewTrust,
   revokeAllDevices,
   revokeDevice,
+  revokeProofs,
   revokeSession,
   withoutFuture,
 } from '../../../src/model/baseline.ts';
@@ -38,6 +41,17 @@ const seenDevice = (id: string, proven = false) => ({
   components: {},
   client: null,
 });
+
+const GRANT = {
+  at: NOON,
+  until: NOON + 30 * DAY,
+  renewableUntil: NOON + 40 * DAY,
+  provenAt: NOON,
+  changed: [],
+  instead: null,
+  shown: null,
+  handed: null,
+} as const;
 
 function learn(lessons: readonly Lesson[], before: Baseline | null = null): Baseline {
   return lessons.reduce<Baseline | null>(learnSighting, before) ?? baseline();
@@ -148,17 +162,6 @@ describe('devices', () => {
     const twin = (id: string) => lesson({ device: { ...seenDevice(id), fingerprint: 'fp' } });
     expect(learn([twin('d-a'), twin('d-b')]).devices.map(({ id }) => id)).toEqual(['d-a']);
   });
-
-  const GRANT = {
-    at: NOON,
-    until: NOON + 30 * DAY,
-    renewableUntil: NOON + 40 * DAY,
-    provenAt: NOON,
-    changed: [],
-    instead: null,
-    shown: null,
-    handed: null,
-  } as const;
 
   it('Devices are renewed by use up to the end that their proof set, and only while their trust is live', () => {
     const granted = grantTrust(null, { ...GRANT, device: seenDevice('d-1') });
@@ -345,5 +348,50 @@ describe('what a clock that was ahead has stored', () => {
   it('What a clock that was ahead has stored is left as it is where it lies within the difference of two clocks, or in the past', () => {
     expect(withoutFuture(ahead, NOON + YEAR - 5 * MINUTE)).toBe(ahead);
     expect(withoutFuture(ahead, NOON + 2 * YEAR)).toBe(ahead);
+  });
+});
+
+describe('keys of device bound sessions', () => {
+  const key = { kind: 'dbsc', hash: 'A'.repeat(16), since: NOON + 1 } as const;
+  const other = { ...key, hash: 'B'.repeat(16) };
+  const grant = { ...GRANT, device: seenDevice('d-1') };
+  const trusted = () => grantTrust(null, grant);
+  const keysOf = (baseline: Baseline | null) => baseline?.devices.find(({ id }) => id === 'd-1')?.keys;
+
+  it('A key is bound to its device, before or after the grant is written', () => {
+    const after = bindDevice(trusted(), { id: 'd-1', key, trustedAt: NOON });
+    const before = bindDevice(null, { id: 'd-1', key, trustedAt: NOON });
+    expect(keysOf(after)).toEqual([key]);
+    expect(keysOf(grantTrust(before, grant))).toEqual([key]);
+    expect(before?.devices.map(({ trustedUntil }) => trustedUntil)).toEqual([null]);
+  });
+
+  it('Another key takes the place of the one of its kind, and leaves the page’s own', () => {
+    const page = { kind: 'page', hash: 'P'.repeat(16), since: NOON } as const;
+    const bound = bindDevice(trusted(), { id: 'd-1', key: page, trustedAt: NOON });
+    const both = bindDevice(bound, { id: 'd-1', key, trustedAt: NOON });
+    const again = bindDevice(both, { id: 'd-1', key: other, trustedAt: NOON });
+    expect(keysOf(again)).toEqual([page, other]);
+  });
+
+  it('Nothing is bound under a grant that was taken away in its second or later', () => {
+    const binding = { id: 'd-1', key, trustedAt: NOON };
+    expect(bindDevice(revokeDevice(trusted(), 'd-1', NOON), binding)).toBeNull();
+    expect(bindDevice(revokeAllDevices(trusted(), NOON + 1), binding)).toBeNull();
+    expect(bindDevice(revokeProofs(trusted(), NOON + 1), binding)).toBeNull();
+    expect(keysOf(bindDevice(revokeDevice(trusted(), 'd-1', NOON - 1), binding))).toEqual([key]);
+  });
+
+  it('A grant without the key releases the device from the one that was on record, and keeps one registered since', () => {
+    const bound = bindDevice(trusted(), { id: 'd-1', key, trustedAt: NOON }) as Baseline;
+    const released = { seen: key, shown: null } as const;
+    expect(keysOf(rekeyDevice(bound, 'd-1', released))).toBeUndefined();
+    const newer = bindDevice(bound, { id: 'd-1', key: other, trustedAt: NOON }) as Baseline;
+    expect(keysOf(rekeyDevice(newer, 'd-1', released))).toEqual([other]);
+    expect(keysOf(rekeyDevice(trusted(), 'd-1', { ...released, seen: null }))).toBeUndefined();
+  });
+
+  it('A grant with a key of the browser binds the device to it', () => {
+    expect(keysOf(rekeyDevice(trusted(), 'd-1', { seen: null, shown: key }))).toEqual([key]);
   });
 });

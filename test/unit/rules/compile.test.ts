@@ -280,19 +280,19 @@ describe('several files', () => {
       learn: 'event',
       floor: 'step-up',
       guarded: true,
-      trust: { days: 9, idleDays: null, onStepUp: false },
+      trust: { days: 9, idleDays: null, onStepUp: false, acrValues: [], amrValues: [] },
     });
     expect(set.policyFor('browse')).toEqual({
       learn: 'decision',
       floor: 'allow',
       guarded: false,
-      trust: { days: 3, idleDays: null, onStepUp: true },
+      trust: { days: 3, idleDays: null, onStepUp: true, acrValues: [], amrValues: [] },
     });
     const strangers = {
       learn: 'event',
       floor: 'step-up',
       guarded: true,
-      trust: { days: 9, idleDays: null, onStepUp: false },
+      trust: { days: 9, idleDays: null, onStepUp: false, acrValues: [], amrValues: [] },
     };
     expect(set.policyFor('toString')).toEqual(strangers);
     expect([...set.files, set.ruleCount]).toEqual(['a.json', 'b.json', 1]);
@@ -336,6 +336,17 @@ it('The compiler finds a misspelt word and leaves a strange one alone', () => {
   expect(nearestWord('devcie.state', ['device.state', 'device.trusted'])).toBe('device.state');
   expect(nearestWord('GTE', ['gt', 'gte'])).toBe('gte');
   expect(nearestWord('zzz', ['gt', 'gte', 'known'])).toBeUndefined();
+});
+
+it('The compiler refuses trust that asks for an acr value no issuer ranks, with the place', () => {
+  const text = JSON.stringify({
+    trust: { acr_values: ['gold'] },
+    actions: { pay: { trust: { acr_values: ['silver'] } } },
+    rules: [deny(always, 'r')],
+  });
+  const compile = () => compileRules([{ name: 'a.json', text }], catalog, (values) => values);
+  expect(compile).toThrow(/a\.json › trust\.acr_values: No issuer ranks "gold".*\[acr_unranked\]/);
+  expect(compile).toThrow(/a\.json › actions\.pay\.trust\.acr_values: No issuer ranks "silver"/);
 });
 
 /** @see https://github.com/keycloak/keycloak/issues/8724 */

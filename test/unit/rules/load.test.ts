@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { compileRules } from '../../../src/rules/compile.ts';
 import { loadRules, type RulesWatch, readRuleFiles, readRuleTestFiles, watchRules } from '../../../src/rules/load.ts';
 import { RulesError } from '../../../src/rules/problems.ts';
 import type { RuleSet } from '../../../src/rules/ruleset.ts';
@@ -42,6 +43,68 @@ it('The rule loader refuses what cannot be read: no directory, no file, no UTF-8
   await write('a.json', new Uint8Array([0x7b, 0xff, 0x7d]));
   await expect(loadRules(dir, catalog)).rejects.toMatchObject({
     problems: [{ file: 'a.json', code: 'file_unreadable' }],
+  });
+});
+
+describe('a file that extends another', () => {
+  const base = {
+    levels: { medium: 20, high: 60 },
+    trust: { days: 10 },
+    actions: { login: { floor: 'deny' }, pay: { floor: 'deny' } },
+    rules: [points({}, 1, 'r1'), points({}, 2, 'r2')],
+  };
+  const extending = (more: object) => JSON.stringify({ extends: '../base.json', ...more });
+  beforeEach(async () => {
+    await mkdir(join(dir, 'bank'));
+    await write('base.json', JSON.stringify(base));
+  });
+  const bank = () => join(dir, 'bank');
+
+  it('A file that extends another has its rules, settings and actions, but for those that it names itself', async () => {
+    await write(
+      'bank/bank.json',
+      extending({ trust: { days: 20 }, actions: { pay: { floor: 'allow' } }, rules: [points({}, 40, 'r2')] }),
+    );
+    const rules = await loadRules(bank(), catalog);
+    expect(rules.files).toEqual(['bank.json', 'base.json']);
+    expect(rules.evaluate(factsOf())).toMatchObject({ score: 41, level: 'medium' });
+    expect(rules.policyFor('pay')).toMatchObject({ floor: 'allow', trust: { days: 20 } });
+    expect(rules.policyFor('login')).toMatchObject({ floor: 'deny', trust: { days: 20 } });
+  });
+
+  it('A base that is missing, broken, or extends another itself is refused with the place', async () => {
+    await write('bank/bank.json', extending({ rules: [points({}, 40, 'r3')] }));
+    await write('base.json', '{');
+    await expect(loadRules(bank(), catalog)).rejects.toMatchObject({
+      problems: [{ file: 'base.json', code: 'json_syntax' }],
+    });
+    await write('base.json', JSON.stringify({ extends: 'other.json', ...base }));
+    await expect(loadRules(bank(), catalog)).rejects.toMatchObject({
+      problems: [{ file: 'base.json', code: 'base_missing', path: 'extends' }],
+    });
+    await rm(join(dir, 'base.json'));
+    await expect(loadRules(bank(), catalog)).rejects.toMatchObject({
+      problems: [{ file: '../base.json', code: 'file_unreadable' }],
+    });
+    expect(() => compileRules([{ name: 'bank.json', text: extending({}) }], catalog)).toThrow(
+      /is not among the rule files/,
+    );
+  });
+
+  it('A change of the base is taken over by the directories that extend it', async () => {
+    await write('bank/bank.json', extending({ rules: [points({}, 40, 'r3')] }));
+    let live = await loadRules(bank(), catalog);
+    const onSwap = (set: RuleSet): void => {
+      live = set;
+    };
+    const watched = watchRules({ dir: bank(), catalog, current: live, onSwap, onRefused: vi.fn(), intervalMs: 20 });
+    try {
+      expect(live.evaluate(factsOf()).score).toBe(43);
+      await write('base.json', JSON.stringify({ ...base, rules: [points({}, 10, 'r1')] }));
+      await vi.waitFor(() => expect(live.evaluate(factsOf()).score).toBe(50), { timeout: 10_000 });
+    } finally {
+      watched.close();
+    }
   });
 });
 

@@ -18,11 +18,17 @@ describe('the client', () => {
   const SAFARI =
     'Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4 Mobile/15E148 Safari/604.1';
 
-  it('The client is the family of browser and system', () => {
-    expect(clientTraits(CHROME)).toEqual({ browser: 'chrome', os: 'windows', bot: false });
-    expect(clientTraits(SAFARI)).toEqual({ browser: 'safari', os: 'ios', bot: false });
+  it('The client is the family of browser and system, with the major version and class of device', () => {
+    expect(clientTraits(CHROME)).toEqual({
+      browser: 'chrome',
+      os: 'windows',
+      major: '133',
+      form: 'desktop',
+      bot: false,
+    });
+    expect(clientTraits(SAFARI)).toEqual({ browser: 'safari', os: 'ios', major: '17', form: 'mobile', bot: false });
     expect(clientTraits('curl/8.5.0')).toMatchObject({ bot: true });
-    expect(clientTraits('  ')).toEqual({ browser: null, os: null, bot: false });
+    expect(clientTraits('  ')).toEqual({ browser: null, os: null, major: null, form: null, bot: false });
   });
 
   it('The client names only families that a rule may test', () => {

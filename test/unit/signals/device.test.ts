@@ -78,6 +78,18 @@ describe('a fingerprint without a token', () => {
     });
   });
 
+  it('Lost tokens are counted by the traits of their devices, and unknown beside a genuine token and for a new device', () => {
+    const lost = { trustedUntil: LIVE };
+    const known = baseline({
+      devices: [knownDevice({ id: 'd-1', ...lost }), knownDevice({ id: 'd-2', ...lost }), knownDevice({ id: 'd-3' })],
+    });
+    const lostBeside = (given: Given) => measureDevice(given, known).facts['device.tokens_lost'];
+    expect(lostBeside({ fingerprint: 'fp-1' })).toBe(2);
+    expect(lostBeside({ fingerprint: 'fp-1', nowMs: LIVE * 1000 })).toBe(0);
+    expect(lostBeside({ fingerprint: 'fp-9' })).toBeUndefined();
+    expect(lostBeside({ fingerprint: 'fp-1', token: genuine() })).toBeUndefined();
+  });
+
   it('A fingerprint without a token gets a record of its own beside that of the trusted browser, which it cannot change', () => {
     const known = baseline({ devices: [knownDevice({ trustedUntil: LIVE, client: 'chrome/windows' })] });
     const edge: Given = {

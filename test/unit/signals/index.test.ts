@@ -22,7 +22,17 @@ import {
 describe('all signals together', () => {
   it('Stand in the answer under their names, their facts under full names beside those of the request', () => {
     const { signals, facts } = measureEach(observation({ at: Date.UTC(2026, 10, 29, 23, 59, 59) / 1000 }), history());
-    expect(Object.keys(signals)).toEqual(['device', 'ip', 'geo', 'travel', 'velocity', 'client', 'session', 'step_up']);
+    expect(Object.keys(signals)).toEqual([
+      'device',
+      'ip',
+      'geo',
+      'travel',
+      'velocity',
+      'client',
+      'familiarity',
+      'session',
+      'step_up',
+    ]);
     expect(facts).toMatchObject({ action: 'login', 'subject.id': 'u1', 'request.hour': 23, 'request.weekday': 7 });
     expect(facts['resource.id']).toBeUndefined();
   });

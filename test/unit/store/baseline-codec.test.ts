@@ -8,6 +8,7 @@ import {
   type KnownDevice,
 } from '../../../src/model/baseline.ts';
 import { DEVICE_KEY_KINDS, KEY_HASH_LENGTH } from '../../../src/model/device-key.ts';
+import { byLevel, type Familiarity, LEVEL_NAMES, LEVELS, NO_FAMILIARITY } from '../../../src/model/familiarity.ts';
 import { NO_GENERATIONS } from '../../../src/model/generations.ts';
 import { StoreError } from '../../../src/model/store-error.ts';
 import { decodeBaseline, encodeBaseline } from '../../../src/store/baseline-codec.ts';
@@ -31,13 +32,42 @@ const sighting = fc.record({
   accuracyKm: fc.integer({ min: 0, max: 10_000 }).map((n) => n / 10),
 });
 const country = fc.constantFrom('NL', 'BR', 'US');
-const city = fc.constantFrom('São Paulo', 'Newcastle upon Tyne', 'St. Louis, MO', '100% #1|x', 'Ølstykke-Stenløse');
+const city = fc.constantFrom('São Paulo', 'Newcastle', 'Wayne, MO', '100% #1|x', 'Ølstykke');
 const knownNetwork = fc.record(
   { key: hash(PSEUDONYM_LENGTH.network), lastSeen: time, address: hash(ADDRESS_HASH_LENGTH) },
   { requiredKeys: ['key', 'lastSeen'] },
 );
 const upTo = <T>(one: fc.Arbitrary<T>, cap: number) => fc.array(one, { maxLength: cap });
 const orNull = <T>(one: fc.Arbitrary<T>) => fc.option(one, { nil: null });
+const sevenths = fc.integer({ min: 1, max: 1295 }).map((n) => n / 7);
+/** Days count from that of `lastSeen`, which is any. */
+const familiarity: fc.Arbitrary<Familiarity> = fc
+  .tuple(
+    ...LEVEL_NAMES.map((level) =>
+      fc.option(
+        fc.record({
+          days: fc.integer({ min: 1, max: 3 }),
+          day: fc.constantFrom(20_157, 20_156),
+          count: fc.constantFrom(1, 173),
+          values: fc.array(
+            fc.record({
+              key: hash(LEVELS[level].keyLength),
+              back: fc.integer({ min: 0, max: 1295 }),
+              count: sevenths,
+            }),
+            { maxLength: LEVELS[level].cap },
+          ),
+        }),
+      ),
+    ),
+  )
+  .map((levels) =>
+    byLevel((level) => {
+      const seen = levels[LEVEL_NAMES.indexOf(level)];
+      if (seen == null) return NO_FAMILIARITY[level];
+      return { ...seen, values: seen.values.map(({ back, ...value }) => ({ ...value, day: seen.day - back })) };
+    }),
+  );
 const componentNames = Array.from({ length: BASELINE_CAPS.components }, (_, i) => `nam${i}`);
 
 const baseline: fc.Arbitrary<Baseline> = fc.record({
@@ -120,6 +150,7 @@ const baseline: fc.Arbitrary<Baseline> = fc.record({
     }),
     BASELINE_CAPS.sessions,
   ),
+  familiarity: fc.oneof(fc.constant(NO_FAMILIARITY), familiarity),
   trustNotBefore: fc.oneof(fc.constant(0), time),
   proofsNotBefore: fc.oneof(fc.constant(0), time),
 });

@@ -103,6 +103,7 @@ export const CLIENTS = {
     const app = nativeApp(`${id}-app`, systemOf(phonePlatform), `installation-${chance.fork('installation').hex(16)}`);
     return {
       browsersAt: () => [app],
+      hasKeys: false,
       addressAt: (_, atMs) =>
         isDay(home, atMs) && stretch(out, 'out', atMs, 2).happens(0.4) ? carrier(atMs) : places.atHome(atMs),
     };
@@ -110,7 +111,8 @@ export const CLIENTS = {
 
   native_app_plain: ({ id, phonePlatform }) => {
     const app = nativeApp(`${id}-app`, systemOf(phonePlatform), null);
-    return { browsersAt: () => [app] };
+    // It keeps no cookie either.
+    return { browsersAt: () => [app], jarAt: ({ id: jar }, _atMs, session) => `${jar}/${session}`, hasKeys: false };
   },
 
   no_collector: ({ any }) => {
@@ -122,7 +124,7 @@ export const CLIENTS = {
         components: {},
       }),
     };
-    return { browsersAt: () => [own] };
+    return { browsersAt: () => [own], hasKeys: false };
   },
 } as const satisfies { readonly [kind in PersonKind]?: Kind };
 

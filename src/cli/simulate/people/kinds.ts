@@ -61,8 +61,12 @@ export const PEOPLE = {
     keeps: true,
   },
   safari_resist: { meaning: 'Safari that puts noise into audio, screen and WebGL', regular: false, keeps: false },
-  native_app_plain: { meaning: 'an application that shows no device', regular: false, keeps: false },
-  no_collector: { meaning: 'a log-in page without the collector, or a blocked one', regular: false, keeps: false },
+  native_app_plain: { meaning: 'an application that shows no device and keeps no token', regular: false, keeps: false },
+  no_collector: {
+    meaning: 'a log-in page without the collector, or a blocked one; keeps cookies',
+    regular: false,
+    keeps: false,
+  },
 } as const satisfies {
   readonly [kind: string]: { readonly meaning: string; readonly regular: boolean; readonly keeps: boolean };
 };

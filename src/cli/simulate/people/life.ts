@@ -13,6 +13,8 @@ const KINDS: { readonly [kind in PersonKind]: Kind } = { ...LINES, ...JOURNEYS, 
 
 /** Share of log-ins that most people begin with a wrong password. */
 const MISTYPES = 0.04;
+/** Share of people whose pages load the browser client, and whose browser keeps its key. */
+const HAS_KEYS = 0.9;
 /** Share of step-ups that most people do not go through with. */
 const DROPS_OUT = 0.1;
 
@@ -64,6 +66,7 @@ export function personOf({ id, kind, household, spanDays }: Drawn, world: World,
     isOffline: () => false,
     jarAt: ({ id: jar }) => jar,
     crowdAt: () => null,
+    hasKeys: chance.fork('keys').happens(HAS_KEYS),
     mistypes: MISTYPES,
     dropsOut: DROPS_OUT,
     ...KINDS[kind](base),

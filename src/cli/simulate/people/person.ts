@@ -16,6 +16,8 @@ export interface Person {
   isOffline(atMs: number): boolean;
   /** Name of the cookie jar that a browser uses in a session at a moment; an emptied jar has another name. */
   jarAt(browser: Browser, atMs: number, session: string): string;
+  /** Whether the browsers of this person have a key that proves them; it is emptied with the jar. */
+  readonly hasKeys: boolean;
   /** Others at the same address in the ten minutes before a log-in; null where the address is the person's own. */
   crowdAt(atMs: number): Crowd | null;
   /** Share of log-ins with a wrong password first. */

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { simulationParts } from '../../../../src/cli/simulate/drivers.ts';
 import type { MixReport, ThiefReport } from '../../../../src/cli/simulate/report.ts';
 import { type SimulationSize, simulate } from '../../../../src/cli/simulate/run.ts';
 import type { ThiefClass } from '../../../../src/cli/simulate/thieves.ts';
-import { simulationParts } from '../../../../src/cli/simulate.ts';
 import { compileRules } from '../../../../src/rules/compile.ts';
 import { FACT_CATALOG } from '../../../../src/signals/index.ts';
 
@@ -12,7 +12,7 @@ const policy = compileRules(
   FACT_CATALOG,
 );
 const small: SimulationSize = {
-  seed: 'small',
+  seeds: ['small'],
   mixes: ['bank'],
   people: 1,
   victims: 24,
@@ -36,11 +36,12 @@ describe('the default policy, played through the engine', () => {
     return found;
   };
 
-  it('The default policy asks people of the regular kinds who come twice a day in at most one log-in of a hundred and denies none', () => {
-    const regular = bank.kinds.filter((kind) => kind.regular);
+  it('The default policy asks people of the regular kinds without a VPN who come twice a day in at most one log-in of a hundred and denies none', () => {
+    // Whoever has no key is asked behind each VPN exit, and one such person is many of so few.
+    const regular = bank.kinds.filter(({ kind, regular: is }) => is && !kind.startsWith('vpn_'));
     const logins = regular.reduce((sum, { later }) => sum + later.often.logins, 0);
     const asked = regular.reduce((sum, { later }) => sum + later.often.asked, 0);
-    expect(logins).toBeGreaterThan(1200);
+    expect(logins).toBeGreaterThan(1000);
     expect(asked / logins).toBeLessThanOrEqual(0.01);
     expect(bank.denied).toBe(0);
   });
@@ -65,9 +66,15 @@ describe('the default policy, played through the engine', () => {
     }
   });
 
-  it('A thief with a copied token is let in and goes on to a payment', () => {
-    expect(classOf('token_same_city').best).toBeGreaterThan(0);
-    expect(classOf('token_same_city').took).toBeGreaterThan(0);
+  it('A thief with a copied token is let in only in the city of the victim and where the browser has no key, and never pays', () => {
+    const { best, keyed, took } = classOf('token_same_city');
+    expect(best).toBeGreaterThan(0);
+    expect(keyed.thieves).toBeGreaterThan(0);
+    expect(keyed.best).toBe(0);
+    expect(took).toBe(0);
+    for (const { measure, class: thief, best: abroad } of bank.thieves) {
+      if (measure === 'token_abroad' || measure === 'token_bare') expect(`${thief} ${abroad}`).toBe(`${thief} 0`);
+    }
   });
 
   it('Each class of thieves tries only victims that it can rob', () => {
@@ -81,16 +88,16 @@ describe('the default policy, played through the engine', () => {
     expect(codes).toEqual(expect.arrayContaining(['untrusted_device', 'new_network', 'medium_risk']));
   });
 
-  it('The default policy asks everybody at the first log-in, and clients without a fingerprint at each', () => {
+  it('The default policy asks everybody at the first log-in, and clients that show no device at each', () => {
     expect(bank.all.asked.first).toBe(1);
     const plain = bank.kinds.find(({ kind }) => kind === 'native_app_plain');
     expect(plain?.asked.later).toBe(1);
     expect(plain?.causes).toEqual([{ cause: 'no_fingerprint', share: 1 }]);
   });
 
-  it('A simulation finds the tokens of Brave not to fit, and those of private windows lost', () => {
+  it('A simulation finds the tokens of private windows lost, and those of Brave to fit once they have been asked', () => {
     const causeOf = (kind: string): string | undefined => bank.kinds.find((one) => one.kind === kind)?.causes[0]?.cause;
-    expect(causeOf('brave')).toBe('token_does_not_fit');
+    expect(bank.kinds.find((one) => one.kind === 'brave')?.asked.later).toBeLessThan(0.05);
     expect(causeOf('private_windows')).toBe('cookie_lost');
   });
 });

@@ -1,25 +1,27 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { chartOf } from '../../../../src/cli/simulate/chart.ts';
+import { simulateOnCores } from '../../../../src/cli/simulate/cores.ts';
+import { simulationParts } from '../../../../src/cli/simulate/drivers.ts';
 import { KINDS } from '../../../../src/cli/simulate/people/kinds.ts';
 import type { MixReport, Report } from '../../../../src/cli/simulate/report.ts';
-import { type SimulationSize, simulate, simulateIn, worldOf } from '../../../../src/cli/simulate/run.ts';
+import { type SimulationSize, simulate } from '../../../../src/cli/simulate/run.ts';
 import { THIEF_CLASSES } from '../../../../src/cli/simulate/thieves.ts';
-import { simulationParts } from '../../../../src/cli/simulate.ts';
 import { writeSimulation } from '../../../../src/cli/simulation-report.ts';
 import { compileRules } from '../../../../src/rules/compile.ts';
 import { FACT_CATALOG } from '../../../../src/signals/index.ts';
 
-const policy = compileRules(
-  [{ name: 'default.json', text: readFileSync(new URL('../../../../rules/default.json', import.meta.url), 'utf8') }],
-  FACT_CATALOG,
-);
+const defaultRules = {
+  name: 'default.json',
+  text: readFileSync(new URL('../../../../rules/default.json', import.meta.url), 'utf8'),
+};
+const policy = compileRules([defaultRules], FACT_CATALOG);
 const idle =
   '{"version": 1, "undeclared": "allow", "rules": [{"id": "idle", "when": {"action": "nothing"}, "then": {"points": 1}}]}';
 const lenient = compileRules([{ name: 'idle.json', text: idle }], FACT_CATALOG);
 const parts = simulationParts();
 const tiny: SimulationSize = {
-  seed: 'tiny',
+  seeds: ['tiny'],
   mixes: ['bank'],
   people: 1,
   victims: 2,
@@ -27,7 +29,6 @@ const tiny: SimulationSize = {
   samples: 20_000,
   countries: 16,
 };
-const world = worldOf(parts, tiny);
 
 function only({ mixes: [mix] }: Report): MixReport {
   if (mix === undefined) throw new Error('the report has no mix');
@@ -38,7 +39,7 @@ describe('a report', () => {
   let report: Report;
   let bank: MixReport;
   beforeAll(async () => {
-    report = await simulateIn(world, { ...parts, rules: policy }, tiny);
+    report = await simulate({ ...parts, rules: policy }, tiny);
     bank = only(report);
   }, 300_000);
 
@@ -65,23 +66,34 @@ describe('a report', () => {
 });
 
 describe('simulate', () => {
-  it('A simulation gives the same report for the same seed, and another one for another', async () => {
+  it('A simulation gives the same report for the same seed on any number of cores', async () => {
     const one = await simulate({ ...parts, rules: policy }, tiny);
-    const play = (seed: string) => simulateIn(world, { ...parts, rules: policy }, { ...tiny, seed });
-    const [again, other] = [await play(tiny.seed), await play('other')];
+    const again = await simulateOnCores({ rules: [defaultRules], size: tiny }, policy.revision, 3, () => undefined);
     expect(again).toEqual(one);
-    expect(other.mixes).not.toEqual(one.mixes);
-  }, 300_000);
+  }, 600_000);
+
+  it('Several seeds are added up, each with people of its own', async () => {
+    const small = { ...tiny, span: 0.03, victims: 1 };
+    const reports = await Promise.all(
+      [['a'], ['b'], ['a', 'b']].map((seeds) => simulate({ ...parts, rules: policy }, { ...small, seeds })),
+    );
+    const [a, b, both] = reports.map(only);
+    if (a === undefined || b === undefined || both === undefined) throw new Error('a report is missing');
+    expect(a.logins).not.toBe(b.logins);
+    expect(both.logins).toBe(a.logins + b.logins);
+    expect(both.people).toBe(2 * a.people);
+    for (const [index, thief] of both.thieves.entries()) {
+      expect(thief.thieves).toBe((a.thieves[index]?.thieves ?? 0) + (b.thieves[index]?.thieves ?? 0));
+    }
+  }, 600_000);
 
   it('A simulation says how far it has come, and which bars a policy misses that lets everybody in', async () => {
-    const told: [number, number][] = [];
+    const told: number[] = [];
     const report = only(
-      await simulateIn(world, { ...parts, rules: lenient }, { ...tiny, victims: 1 }, (_what, done, total) =>
-        told.push([done, total]),
-      ),
+      await simulate({ ...parts, rules: lenient }, { ...tiny, victims: 1 }, (share) => told.push(share)),
     );
-    const [done, total] = told.at(-1) ?? [0, -1];
-    expect(done).toBe(total);
+    expect(told.at(-1)).toBe(1);
+    expect(told.toSorted((a, b) => a - b)).toEqual(told);
     expect(report.thieves.every(({ best, thieves }) => best === thieves)).toBe(true);
     expect(report.all.asked).toEqual({ first: 0, early: 0, later: 0 });
     expect(report.bars.filter(({ met }) => !met).map(({ what }) => what)).toEqual(

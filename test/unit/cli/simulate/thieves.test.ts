@@ -29,6 +29,7 @@ const loot: Loot = {
   session: 'stolen',
   address: victim.addressAt(browser, EPOCH_MS),
   token: 'the-token',
+  key: 'the-key',
 };
 const copied = browser.traitsAt(EPOCH_MS);
 

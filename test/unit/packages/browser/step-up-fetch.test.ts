@@ -1,6 +1,7 @@
 import { Hono } from 'hono';
 import { describe, expect, test, vi } from 'vitest';
 import type { StepUpRequirement } from '../../../../packages/browser/src/challenge.ts';
+import { type DeviceProver, deviceProver } from '../../../../packages/browser/src/device-key.ts';
 import type { StepUpOutcome } from '../../../../packages/browser/src/step-up.ts';
 import { type StepUpFetchOptions, stepUpFetch } from '../../../../packages/browser/src/step-up-fetch.ts';
 import { wwwAuthenticate } from '../../../../src/step-up/challenge.ts';
@@ -503,5 +504,46 @@ describe('stepUpFetch', () => {
     await fetch(`${SHOP}/a`, { redirect: 'manual' });
     await fetch('https://other.example/a');
     expect(redirects).toEqual(['error', 'manual', 'follow']);
+  });
+});
+
+describe('the proof of the device’s key', () => {
+  const counting = () => {
+    const asked: string[] = [];
+    const clocks: (string | null)[] = [];
+    const prover: DeviceProver = {
+      prove: async ({ method, url }) => `proof-${asked.push(`${method} ${url}`)}`,
+      setClock: ({ headers }) => clocks.push(headers.get('Date')),
+    };
+    return { asked, clocks, prover };
+  };
+
+  test('Each try of a request has a proof of its own, made by the clock of the server that asked for the step-up', async () => {
+    const { asked, clocks, prover } = counting();
+    const { fetch, seen, ask } = shopper({ prover, proofOrigins: [SHOP] });
+    const paying = fetch(`${SHOP}/pay?x=1`, { method: 'POST', body: 'all of it' });
+    (await ask(0)).end('fresh');
+    await paying;
+    expect(asked).toEqual([`POST ${SHOP}/pay?x=1`, `POST ${SHOP}/pay?x=1`]);
+    expect(seen.map(({ headers }) => headers.get('x-stepgate-device-proof'))).toEqual(['proof-1', 'proof-2']);
+    expect(seen[1]?.body).toBe('all of it');
+    expect(clocks).toHaveLength(1);
+  });
+
+  test('It goes to other origins only where the page says that they take it', async () => {
+    const { asked, prover } = counting();
+    const { fetch, seen } = shopper({ prover });
+    await fetch(`${SHOP}/open`);
+    expect(seen[0]?.headers.get('x-stepgate-device')).toBe(DEVICE);
+    expect(seen[0]?.headers.has('x-stepgate-device-proof')).toBe(false);
+    expect(asked).toEqual([]);
+  });
+
+  test('A browser without a key, or a page that wants none, sends none', async () => {
+    for (const prover of [null, deviceProver()]) {
+      const { fetch, seen } = shopper({ prover, proofOrigins: [SHOP] });
+      expect(await (await fetch(`${SHOP}/open`)).text()).toBe('open');
+      expect(seen[0]?.headers.has('x-stepgate-device-proof')).toBe(false);
+    }
   });
 });

@@ -33,6 +33,20 @@ const RULES = {
   ],
 };
 
+const ALLOWED = {
+  id: '01ARZ3NDEKTSV4RRFFQ69G5FAV',
+  decision: 'allow',
+  score: 0,
+  level: 'low',
+  reasons: [],
+  rule: null,
+  signals: {},
+  degraded: [],
+  dry_run: { decision: 'allow', rules: [] },
+  rules_revision: 'sha256-0',
+  latency_ms: 1,
+};
+
 let shop: Workshop;
 
 beforeAll(async () => {
@@ -242,6 +256,19 @@ describe.each([
     });
     expect(stolen.status).toBe(401);
     expect(stolen.headers.get('www-authenticate')).toContain('subject_mismatch');
+  });
+
+  test('riskCheck() sets the next cookie of a device that its visit hands out, without any step-up', async () => {
+    const next = { id: 'd-1', token: 'next.device.token', expires_at: new Date(Date.now() + 86_400_000).toISOString() };
+    const answering = async () => Response.json({ ...ALLOWED, device: next });
+    const opened = await openShop({}, { url: 'http://stepgate.internal', fetch: answering });
+    const { status, headers } = await order(opened, { amount: 10 }, { Cookie: '__Host-stepgate-device=held' });
+    expect(status).toBe(200);
+    expect(headers.getSetCookie()).toEqual([
+      expect.stringMatching(
+        /^__Host-stepgate-device=next\.device\.token; Max-Age=86\d{3}; Path=\/; Secure; HttpOnly; SameSite=Lax$/,
+      ),
+    ]);
   });
 
   test('riskCheck() adds the cookie of the device to those of a handler that answers by itself', async () => {
