@@ -77,7 +77,7 @@ describe('a session token that is bound to a key', () => {
     const answer = await rig.forward('POST', '/api/pay', await withProof(await bound('ann', { su: true }), changes));
     expect(answer).toMatchObject({ status: 401, headers: { 'x-stepgate-error': 'session_refused' } });
     expect(answer.headers['www-authenticate']).toMatch(/^DPoP error="invalid_dpop_proof".*algs="ES256 /);
-    expect(JSON.parse(answer.body)).toMatchObject({ error: 'invalid_dpop_proof' });
+    expect(JSON.parse(answer.text)).toMatchObject({ error: 'invalid_dpop_proof' });
     expect(await recorded()).toMatchObject({ state: 'refused', code, isSomebodys: false });
   });
 
