@@ -7,7 +7,7 @@ local TIMEOUT_MS = 2000
 -- Only what is listed is told, so no header of a client can pass for one of HAProxy's. Of these, every line is.
 local FORWARDED = {
   'authorization', 'cookie', 'user-agent', 'accept', 'sec-fetch-mode', 'x-step-up-token', 'x-stepgate-device', 'x-request-id',
-  'secure-session-skipped',
+  'secure-session-skipped', 'sec-ch-ua', 'sec-ch-ua-platform', 'sec-ch-ua-mobile',
   'x-stepgate-device-proof', 'dpop',
   -- A preflight is known by these two.
   'origin', 'access-control-request-method',
