@@ -7,6 +7,7 @@ local TIMEOUT_MS = 2000
 -- Only listed headers are sent, with every line, so that no client header is mistaken for one of HAProxy's.
 local FORWARDED = {
   'authorization', 'cookie', 'user-agent', 'accept', 'accept-language', 'referer', 'sec-fetch-mode', 'sec-fetch-dest', 'x-requested-with', 'x-step-up-token', 'x-stepgate-device', 'x-request-id',
+  'secure-session-skipped', 'sec-ch-ua', 'sec-ch-ua-platform', 'sec-ch-ua-mobile',
   'x-stepgate-device-proof', 'dpop',
   'secure-session-skipped',
   -- These two mark a preflight.

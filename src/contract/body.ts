@@ -8,6 +8,7 @@ import { isUnixPeer, parseAddress, parsePeer } from '../net/ip.ts';
 import {
   MAX_ACTION_LENGTH,
   MAX_ADDRESS_LENGTH,
+  MAX_CLIENT_HINT_LENGTH,
   MAX_COMPONENT_LENGTH,
   MAX_COMPONENT_NAME_LENGTH,
   MAX_COMPONENTS,
@@ -157,6 +158,13 @@ const geo = z
     path: ['lat'],
   });
 
+const clientHint = z.string().max(MAX_CLIENT_HINT_LENGTH).nullish();
+const clientHints = z.strictObject({
+  brands: clientHint.describe('`Sec-CH-UA`.'),
+  platform: clientHint.describe('`Sec-CH-UA-Platform`.'),
+  mobile: clientHint.describe('`Sec-CH-UA-Mobile`.'),
+});
+
 const headers = z.record(z.string().min(1).max(256), z.union([z.string(), z.array(z.string())]));
 
 const resource = z.strictObject({
@@ -179,6 +187,11 @@ export const origin = {
     ),
   session: line(MAX_LINE_LENGTH).nullish().describe('Id of the session at the application.'),
   user_agent: z.string().nullish().describe('`User-Agent` of the client.'),
+  client_hints: clientHints
+    .nullish()
+    .describe(
+      'Client hints that the browser sent beside it, each as its header: they tell apart browsers with one user agent.',
+    ),
   device: device.nullish().describe('What the client shows of its device.'),
   geo: geo.nullish().describe('Where the client is, if the caller knows; else it is looked up by address.'),
   occurred_at: occurredAt

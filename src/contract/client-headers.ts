@@ -1,7 +1,7 @@
 import type { SessionClaim } from '../model/device-session.ts';
 import { cookieValue, DEVICE_COOKIE } from './cookies.ts';
 import { BOUND_COOKIE, skipReason } from './device-session.ts';
-import { MAX_DEVICE_TOKEN_LENGTH } from './limits.ts';
+import { MAX_CLIENT_HINT_LENGTH, MAX_DEVICE_TOKEN_LENGTH } from './limits.ts';
 
 /** Header with a step-up token, in lower case. */
 export const STEP_UP_HEADER = 'x-step-up-token';
@@ -46,4 +46,15 @@ export function sessionClaimOf(cookies: readonly string[], skipped: string | nul
     cookie: cookie !== null && cookie.length <= MAX_DEVICE_TOKEN_LENGTH ? cookie : null,
     skipped: skipReason(skipped),
   };
+}
+
+/** The client hints of a request, each cut to its limit; null if it has none. */
+export function clientHintsOf(header: ReadHeader): {
+  readonly brands: string | null;
+  readonly platform: string | null;
+  readonly mobile: string | null;
+} | null {
+  const hint = (name: string): string | null => header(name)?.slice(0, MAX_CLIENT_HINT_LENGTH) ?? null;
+  const hints = { brands: hint('sec-ch-ua'), platform: hint('sec-ch-ua-platform'), mobile: hint('sec-ch-ua-mobile') };
+  return hints.brands === null && hints.platform === null && hints.mobile === null ? null : hints;
 }

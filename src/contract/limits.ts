@@ -2,6 +2,8 @@
 export const MAX_FREE_NESTING = 8;
 /** Characters of a user agent that are looked at; the rest is cut, since the end user's client chooses its length. */
 export const MAX_USER_AGENT_LENGTH = 1024;
+/** Longest client hint, in characters: no browser sends more than half of it. */
+export const MAX_CLIENT_HINT_LENGTH = 512;
 /** Longest name of an action, in characters, as all lengths here. */
 export const MAX_ACTION_LENGTH = 256;
 /** Longest id of a session, and longest fingerprint. */

@@ -14,6 +14,7 @@ import {
 import type { CheckRequest, DeviceClaim } from '../model/request.ts';
 import { type Nobodys, whyNobodys } from '../net/ip.ts';
 import { clientTraits } from '../signals/client.ts';
+import { readHints } from '../signals/client-hints.ts';
 import type { Observation } from '../signals/signal.ts';
 import { subjectPseudonym } from '../store/keys.ts';
 import type { Outcome } from '../store/store.ts';
@@ -47,6 +48,7 @@ export async function observe(engine: Engine, request: CheckRequest, nowMs: numb
     standing,
     placeless: whyPlaceless({ request, standing }),
     client: request.userAgent === null ? null : clientTraits(request.userAgent),
+    hints: request.clientHints === undefined ? null : readHints(request.clientHints, request.userAgent),
     deviceToken,
     keyProof,
     provenKeys: [

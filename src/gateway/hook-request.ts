@@ -1,4 +1,5 @@
 import {
+  clientHintsOf,
   DEVICE_PROOF_HEADER,
   deviceTokenOf,
   type ReadHeader,
@@ -119,6 +120,7 @@ export async function hookCheckRequest(
   ]);
   const proof = proofOf(credential, session, proofs);
   const verdict = pending ?? proof;
+  const hints = clientHintsOf(header);
   return {
     subject: session === null ? null : normaliseSubject(session.subject),
     subjectSpace: session?.space ?? DEFAULT_SPACE,
@@ -128,6 +130,7 @@ export async function hookCheckRequest(
     credential,
     actor,
     userAgent: header('user-agent')?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
+    ...(hints !== null && { clientHints: hints }),
     device: deviceShown(
       deviceTokenOf(sent.cookies),
       header(DEVICE_HEADER),

@@ -11,7 +11,7 @@ import type { Place } from '../model/geo.ts';
 import { issuePath, issueText } from '../model/issue.ts';
 import { withoutPlaceholders } from '../model/placeholder.ts';
 import type { SentPossession } from '../model/possession.ts';
-import type { CheckRequest, DeviceClaim, NoAddress, SentProof, SubjectEvent } from '../model/request.ts';
+import type { CheckRequest, ClientHints, DeviceClaim, NoAddress, SentProof, SubjectEvent } from '../model/request.ts';
 import { DEFAULT_SPACE, impliedSpace, type NamedSubject, USER_TYPE } from '../model/subject.ts';
 import {
   type ClientAddressHeader,
@@ -201,10 +201,15 @@ export function originOf(wire: OriginBody, { nowMs, trust, at }: WireContext) {
     ...addressOf(wire, headers, trust),
     session: wire.session ?? null,
     userAgent: wire.user_agent?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
+    ...(wire.client_hints != null && { clientHints: clientHintsOf(wire.client_hints) }),
     device: deviceOf(wire, headers?.[DEVICE_HEADER] || null),
     place: placeOf(wire.geo),
     occurredAtMs: momentOf(wire.occurred_at, nowMs, at),
   };
+}
+
+function clientHintsOf({ brands, platform, mobile }: NonNullable<OriginBody['client_hints']>): ClientHints {
+  return { brands: brands || null, platform: platform || null, mobile: mobile || null };
 }
 
 function addressOf(wire: OriginBody, headers: ForwardedRequest['headers'] | null, trust: AddressTrust): Origin {

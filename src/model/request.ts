@@ -22,6 +22,16 @@ export interface DeviceClaim {
   readonly keyProof?: SentPossession;
 }
 
+/** Client hints that browsers send by themselves (User-Agent Client Hints), as header values; null where not sent. */
+export interface ClientHints {
+  /** `Sec-CH-UA` */
+  readonly brands: string | null;
+  /** `Sec-CH-UA-Platform` */
+  readonly platform: string | null;
+  /** `Sec-CH-UA-Mobile` */
+  readonly mobile: string | null;
+}
+
 /** Why a request carries no address. */
 export type NoAddress = 'absent' | 'malformed' | 'no_trusted_hop';
 
@@ -60,6 +70,8 @@ export interface CheckRequest extends NamedSubject {
   /** Who acts for the subject by the word of the session token; null for the subject in person. */
   readonly actor: string | null;
   readonly userAgent: string | null;
+  /** Absent: none were sent. */
+  readonly clientHints?: ClientHints;
   readonly device: DeviceClaim | null;
   /** Place asserted by the caller, range-checked; null when it asserted none. */
   readonly place: Place | null;
@@ -96,6 +108,7 @@ export interface SubjectEvent
     | 'noAddress'
     | 'session'
     | 'userAgent'
+    | 'clientHints'
     | 'device'
     | 'place'
     | 'occurredAtMs'

@@ -104,7 +104,7 @@ function statesOf(signals: CheckResult['signals']): DecisionRecord['signals'] {
 }
 
 function namesErasedOf(
-  { subject, address, session, userAgent, device, place, proof, resource }: CheckRequest,
+  { subject, address, session, userAgent, clientHints, device, place, proof, resource }: CheckRequest,
   facts: Facts,
 ): string[] {
   const names: string[] = [];
@@ -112,6 +112,7 @@ function namesErasedOf(
   if (address !== null) names.push('ip');
   if (session !== null) names.push('session');
   if (userAgent !== null) names.push('user_agent');
+  if (clientHints !== undefined) names.push('client_hints');
   if (device !== null && device.fingerprint !== null) names.push('device.fingerprint');
   if (device !== null && device.token !== null) names.push('device.token');
   if (device !== null && Object.keys(device.components).length > 0) names.push('device.components');

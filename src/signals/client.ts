@@ -62,6 +62,11 @@ export const client: Signal = {
       values: [...new Set(SYSTEMS.values())].sort(),
     },
     'client.bot': { type: 'boolean', meaning: 'Whether the user agent identifies itself as a bot or script' },
+    'client.hints_contradict': {
+      type: 'boolean',
+      meaning:
+        'Whether client hints (`Sec-CH-UA…`) name another engine, version, system or class of device than the user agent; unknown without any',
+    },
     'client.changed': {
       type: 'boolean',
       meaning:
@@ -77,6 +82,7 @@ export const client: Signal = {
       'client.browser': traits.browser,
       'client.os': traits.os,
       'client.bot': traits.bot,
+      'client.hints_contradict': observation.hints?.contradict,
       'client.changed': before === null ? null : before !== clientFamily(traits),
     };
     const why = failureOf(history.subject);

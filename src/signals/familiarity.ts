@@ -92,14 +92,16 @@ export const familiarity: Signal = {
 
 /** What a request shows of each level, as a baseline keeps it. A placeless address says nothing of its network. */
 export function familiarValues(observation: Observation): LevelValues {
-  const { keys, located, client, placeless } = observation;
+  const { keys, located, client, hints, placeless } = observation;
   const meant = placeless === null;
+  // Browsers such as Brave have the user agent of Chrome and a brand of their own.
+  const browser = hints?.browser ?? client?.browser ?? null;
   return {
     network: meant ? (keys.network?.slice(0, LEVELS.network.keyLength) ?? null) : null,
     asn: meant ? (keys.asn?.slice(0, LEVELS.asn.keyLength) ?? null) : null,
     country: meant && located.known ? located.place.country : null,
-    client: client && code(`${clientFamily(client)}/${client.form ?? '-'}`),
-    browser: client && code(`${client.browser ?? '-'}/${client.major ?? '-'}`),
+    client: client && code(`${clientFamily({ ...client, browser })}/${client.form ?? '-'}`),
+    browser: client && code(`${browser ?? '-'}/${(hints?.browser == null ? client.major : hints.major) ?? '-'}`),
     os: client && code(client.os ?? '-'),
   };
 }

@@ -24,6 +24,15 @@ export interface ClientTraits {
   readonly bot: boolean;
 }
 
+/** What client hints say of the browser. */
+export interface HintedClient {
+  /** Family of the browser by its brand; null where that says no more than Chromium. */
+  readonly browser: string | null;
+  readonly major: string | null;
+  /** Whether they contradict the user agent: another engine, version, system or class of device. Null if nothing can be compared. */
+  readonly contradict: boolean | null;
+}
+
 /** All that is known of a request without asking the store; worked out once per check. */
 export interface Observation {
   readonly request: CheckRequest;
@@ -37,6 +46,8 @@ export interface Observation {
   /** Why the place of the address is not that of the person; null when it may be. */
   readonly placeless: ReturnType<typeof whyPlaceless>;
   readonly client: ClientTraits | null;
+  /** Null when no client hints were sent. */
+  readonly hints: HintedClient | null;
   readonly deviceToken: DeviceTokenVerdict;
   /** What became of the proof of possession of the page's key; null if none was sent. */
   readonly keyProof: PossessionVerdict | null;

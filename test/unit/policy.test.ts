@@ -56,9 +56,7 @@ const trusted = (at: string, subject: string, ip: string, fingerprint: string, g
 });
 
 describe('the default policy', () => {
-  // Familiarity is for policies that know how often their people come.
-  const used = SIGNALS.filter(({ name }) => name !== 'familiarity');
-  it.each(used.map(({ name, facts }) => [name, Object.keys(facts)] as const))(
+  it.each(SIGNALS.map(({ name, facts }) => [name, Object.keys(facts)] as const))(
     'The default policy uses the signal %s',
     (_name, facts) => {
       expect(facts.some((fact) => text.includes(`"${fact}"`))).toBe(true);

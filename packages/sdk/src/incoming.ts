@@ -1,5 +1,6 @@
 import {
   bearerOf,
+  clientHintsOf,
   DEVICE_PROOF_HEADER,
   deviceTokenOf,
   type ReadHeader,
@@ -94,6 +95,7 @@ export function requestParts(request: IncomingRequest, findAddress: FindAddress,
   return {
     ip: findAddress(request),
     user_agent: header('user-agent')?.slice(0, MAX_USER_AGENT_LENGTH) ?? null,
+    client_hints: clientHintsOf(header),
     device:
       token === null && keyProof === null
         ? null

@@ -17,9 +17,10 @@ import { whyPlaceless } from '../../../src/model/placeless.ts';
 import type { PossessionVerdict } from '../../../src/model/possession.ts';
 import type { ProofVerdict } from '../../../src/model/proof.ts';
 import type { Category, Standing } from '../../../src/model/reputation.ts';
-import type { CheckRequest, DeviceClaim } from '../../../src/model/request.ts';
+import type { CheckRequest, ClientHints, DeviceClaim } from '../../../src/model/request.ts';
 import { parseAddress, whyNobodys } from '../../../src/net/ip.ts';
 import { clientTraits } from '../../../src/signals/client.ts';
+import { readHints } from '../../../src/signals/client-hints.ts';
 import { type Measurements, measureAll } from '../../../src/signals/index.ts';
 import type { DeviceMatch, Observation, Signal } from '../../../src/signals/signal.ts';
 import { COUNTERS_OF, type Counted, type Counts } from '../../../src/store/counters.ts';
@@ -44,6 +45,7 @@ export interface Given {
   readonly lists?: 'built' | 'none';
   readonly session?: string;
   readonly userAgent?: string | null;
+  readonly hints?: ClientHints;
   readonly fingerprint?: string | null;
   readonly components?: { readonly [name: string]: string };
   readonly claim?: Partial<DeviceClaim>;
@@ -100,6 +102,7 @@ export function observation(given: Given = {}): Observation {
     standing,
     placeless: whyPlaceless({ request: { address }, standing }),
     client: userAgent === null ? null : clientTraits(userAgent),
+    hints: given.hints === undefined ? null : readHints(given.hints, userAgent),
     deviceToken: token,
     keyProof: given.keyProof ?? null,
     provenKeys: given.provenKeys ?? [],

@@ -738,6 +738,16 @@ describe('the client address', () => {
     },
   );
 
+  test('The client hints of the browser are read beside its user agent', async () => {
+    const own = await gatewayScene();
+    const chrome = { 'User-Agent': 'Mozilla/5.0 (X11; Linux x86_64) Chrome/138.0.0.0 Safari/537.36' };
+    await own.forward('GET', '/public/a', { ...chrome, 'Sec-CH-UA-Platform': '"Windows"' });
+    await own.forward('GET', '/public/a', chrome);
+    await own.settled();
+    expect(own.records.map(({ facts }) => facts['client.hints_contradict'])).toEqual([true, undefined]);
+    await own.close();
+  });
+
   /** @see https://github.com/envoyproxy/envoy/issues/21519 */
   test('The client address comes from X-Envoy-External-Address only where that header is declared', async () => {
     const headers = { 'X-Forwarded-For': '127.0.0.9', 'X-Envoy-External-Address': '203.0.113.7' };

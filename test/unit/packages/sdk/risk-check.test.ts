@@ -167,6 +167,7 @@ describe.each([
         'X-Stepgate-Device': 'v=1;fp=b1946ac92492d2347c6235b4d2611184',
         'X-Stepgate-Device-Proof': 'a.b.c',
         'X-Step-Up-Token': 'not.a.token',
+        'Sec-CH-UA-Platform': '"Windows"',
         Cookie: '__Host-stepgate-device=eyJhbGciOi; theme=dark',
       },
     );
@@ -177,6 +178,7 @@ describe.each([
         session: 's-1',
         ip: '127.0.0.1',
         user_agent: CHROME,
+        client_hints: { brands: null, platform: '"Windows"', mobile: null },
         device: { token: 'eyJhbGciOi', key_proof: { jws: 'a.b.c', method: 'POST', path: '/checkout' } },
         headers: { 'x-stepgate-device': 'v=1;fp=b1946ac92492d2347c6235b4d2611184' },
         step_up_token: 'not.a.token',
