@@ -9,7 +9,6 @@ local FORWARDED = {
   'authorization', 'cookie', 'user-agent', 'accept', 'accept-language', 'referer', 'sec-fetch-mode', 'sec-fetch-dest', 'x-requested-with', 'x-step-up-token', 'x-stepgate-device', 'x-request-id',
   'secure-session-skipped', 'sec-ch-ua', 'sec-ch-ua-platform', 'sec-ch-ua-mobile',
   'x-stepgate-device-proof', 'dpop',
-  'secure-session-skipped',
   -- These two mark a preflight.
   'origin', 'access-control-request-method',
   -- An application may obey these, so Stepgate must see them.

@@ -6,6 +6,7 @@ import { type ClientRequest, send, sentHeaders } from '../../support/gateways/cl
 import { type Origin, startOrigins } from '../../support/gateways/origins.ts';
 import { type EngineRuntime, openStage, type Stage } from '../../support/gateways/stage.ts';
 import { deviceSessionTests } from './device-session.ts';
+import { pageTests } from './pages.ts';
 import { type Gateway, play, SCENARIOS, standsBetween } from './scenarios.ts';
 
 /** What a gateway's own test file says about it. */
@@ -59,13 +60,12 @@ export function gatewaySuite({ id, how, runtime, settings, open, cannotShow = []
   }
 
   if (standsBetween(how)) {
-    deviceSessionTests(
-      () => stage,
-      () => {
-        if (gateway === undefined) throw new Error('the gateway did not start');
-        return gateway;
-      },
-    );
+    const gatewayOf = (): Gateway => {
+      if (gateway === undefined) throw new Error('the gateway did not start');
+      return gateway;
+    };
+    deviceSessionTests(() => stage, gatewayOf);
+    pageTests(() => stage, gatewayOf);
   }
 
   test('The gateway shows what docs/gateways.json says', () => {
