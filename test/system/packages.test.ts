@@ -331,18 +331,21 @@ describe('the packed service', () => {
     mkdirSync(copy);
     cpSync(join(ROOT, 'package.json'), join(copy, 'package.json'));
     cpSync(join(ROOT, 'rules'), join(copy, 'rules'), { recursive: true });
-    writeFileSync(join(copy, 'rules/own.json'), '{ "version": 1, "rules": [] }');
+    for (const own of ['own.json', 'bank/own.json']) {
+      writeFileSync(join(copy, 'rules', own), '{ "version": 1, "rules": [] }');
+    }
     const { stdout } = spawnSync('npm', ['pack', '--dry-run', '--json', '--silent', '--ignore-scripts'], {
       cwd: copy,
       encoding: 'utf8',
     });
     const [found] = packed.parse(JSON.parse(stdout));
     const rules = found?.files.map(({ path }) => path).filter((path) => path.startsWith('rules/'));
-    expect(rules?.sort()).toEqual(
-      ['default.json', 'default.test.json', 'rules.schema.json', 'rules.test.schema.json'].map(
-        (name) => `rules/${name}`,
-      ),
-    );
+    const policies = ['default', 'bank/bank', 'shop/shop', 'sso/sso'].flatMap((name) => [
+      `${name}.json`,
+      `${name}.test.json`,
+    ]);
+    const shipped = [...policies, 'rules.schema.json', 'rules.test.schema.json'].map((name) => `rules/${name}`);
+    expect(rules?.sort()).toEqual(shipped.sort());
   });
 });
 
