@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { listConfigSchema } from '../../../src/data/lists/lists.ts';
 import { buildLists } from '../../../src/data/lists/lists-file.ts';
@@ -23,6 +25,18 @@ const BUDGET_MS = 100;
 /** Where every answer of the store must be in time, a machine that is busy for a moment must not count as a slow store. */
 const WIDE_BUDGET_MS = 1000;
 
+/** A deny that needs nothing of the store. */
+const NO_SCRIPTS = {
+  version: 1,
+  rules: [
+    {
+      id: 'no-scripts-from-tor',
+      when: { 'client.bot': true, 'ip.categories': { has: 'tor' } },
+      then: { decision: 'deny', reason: 'script_from_tor' },
+    },
+  ],
+};
+
 let shop: Workshop;
 let redis: RedisServer;
 let environment: NodeJS.ProcessEnv;
@@ -35,9 +49,11 @@ beforeAll(async () => {
   const tor = listConfigSchema.parse({ name: 'tor', category: 'tor', format: 'text', source: 'tor.txt' });
   const text = `${TOR_EXIT}\n`;
   await buildLists([{ config: tor, text, updatedAtMs: Date.now(), etag: null, lastModified: null }], { dir: lists });
+  const rules = await shippedRules(shop.dir);
+  await writeFile(join(rules, 'scripts.json'), JSON.stringify(NO_SCRIPTS));
   environment = {
     REDIS_URL: redis.url,
-    RULES_DIR: await shippedRules(shop.dir),
+    RULES_DIR: rules,
     IP_LISTS_DIR: lists,
     STORE_TIMEOUT_MS: String(BUDGET_MS),
     LOG_LEVEL: 'error',
@@ -87,7 +103,7 @@ async function bodyOf(kind: Kind, phase: string, n: number): Promise<object> {
 const OUTAGES = ['timeout', 'unreachable', 'circuit_open'];
 
 /** Every signal that asks the store about such a request. */
-const NEED_THE_STORE = ['client', 'device', 'geo', 'ip', 'session', 'travel', 'velocity'];
+const NEED_THE_STORE = ['client', 'device', 'familiarity', 'geo', 'ip', 'session', 'travel', 'velocity'];
 
 const without = (parts: readonly string[], left: string): string[] => parts.filter((part) => part !== left);
 const codesOf = ({ answer }: Checked): string[] => answer.reasons.map(({ code }: { code: string }) => code);

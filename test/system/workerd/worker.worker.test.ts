@@ -55,7 +55,7 @@ describe('the bundle of a deploy, in development', () => {
     const { status, store } = await readiness(server);
     expect(status).toBe(200);
     expect(store).toEqual({ driver: 'memory', reachable: true, problem: expect.stringContaining('REDIS_URL') });
-    await linesWith(server, ({ level, msg }) => level === 40 && String(msg).includes('memory of its own'));
+    await linesWith(server, ({ level, msg }) => level === 40 && String(msg).includes('its own memory'));
   });
 
   test('The bundle of a deploy, in development writes what it decided to its log, in the shape of Node, with nobody’s name in it', async () => {
