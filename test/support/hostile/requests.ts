@@ -158,7 +158,9 @@ const GATEWAY_HEADERS = [
   ...['Access-Control-Request-Method', 'X-HTTP-Method-Override', 'X-HTTP-Method', 'X-HTTP-Verb-Override'],
   ...['X-Tunneled-Method', 'X-Method-Override', 'X-Original-Method', 'Host', 'X-Original-URL', 'X-Rewrite-URL'],
   ...['X-Forwarded-Method', 'X-Forwarded-Uri', 'X-Stepgate-Redirect', 'X-Stepgate-Decision', 'X-User-Id', 'Expect'],
-  ...['Upgrade', 'X-Request-ID'],
+  ...['Upgrade', 'X-Request-ID', 'DPoP', 'X-Stepgate-Device-Proof', 'Secure-Session-Skipped', 'Sec-CH-UA', 'Referer'],
+  ...['Sec-CH-UA-Platform', 'Sec-CH-UA-Mobile', 'Sec-Fetch-Dest', 'X-Requested-With', 'Accept-Language'],
+  ...['CF-Connecting-IP', 'X-Envoy-External-Address'],
 ];
 
 const COOKIES = [

@@ -85,6 +85,7 @@ describe('no header line holds everybody up, whatever it repeats', () => {
     ],
     ...['cookie', 'authorization', 'x-step-up-token', 'x-stepgate-device', 'user-agent', 'accept', 'origin'],
     ...['access-control-request-method', 'x-request-id', 'x-stepgate-key', 'x-http-method-override'],
+    ...['dpop', 'x-stepgate-device-proof', 'secure-session-skipped', 'sec-ch-ua', 'referer', 'accept-language'],
   ];
   const OWN = { 'x-stepgate-key': API_KEY, 'x-forwarded-method': 'GET', 'x-forwarded-uri': '/a' };
   const values = UNITS.flatMap((unit) => AROUND.map(([before, after]) => before + filled(unit) + after));
