@@ -50,6 +50,8 @@ export function failuresIn(lines: readonly string[]): readonly string[] {
 }
 
 const readiness = z.object({ ready: z.boolean() });
+/** What clients of a gateway get instead of a problem document. */
+const refusal = z.strictObject({ error: z.string(), request_id: z.string() });
 
 function faultsOfAnswer({ status, headers, body }: WireAnswer): string[] {
   const faults: string[] = [];
@@ -58,7 +60,8 @@ function faultsOfAnswer({ status, headers, body }: WireAnswer): string[] {
   const whole = [...[...headers].flat(2), body].join('\n');
   for (const secret of Object.values(SECRETS)) if (whole.includes(secret)) faults.push(`${secret} in an answer`);
   const [type = ''] = headers.get('content-type') ?? [];
-  const hasProblem = body !== '' && status >= 400 && !headers.has('x-stepgate-decision') && !isReadiness;
+  const isRefusal = (status === 401 || status === 403) && refusal.safeParse(jsonOf(body)).success;
+  const hasProblem = body !== '' && status >= 400 && !headers.has('x-stepgate-decision') && !isReadiness && !isRefusal;
   if (hasProblem) {
     const problem = problemDocument.safeParse(jsonOf(body));
     if (!type.startsWith('application/problem+json')) faults.push(`a ${status} of type ${type}`);
