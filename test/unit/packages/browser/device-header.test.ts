@@ -106,8 +106,10 @@ describe('the device header', () => {
     ['base64 of JSON', 'eyJmcCI6ImFiYyJ9'],
   ])('The device header with %s is refused', (_fault, header) => {
     expect(readDeviceHeader(header)).toBeNull();
-    expect(deviceShown('token', header)).toEqual({
+    const session = { cookie: null, skipped: null };
+    expect(deviceShown('token', header, null, session)).toEqual({
       token: 'token',
+      session,
       fingerprint: null,
       confidence: null,
       bot: null,
