@@ -14,7 +14,7 @@ export const BROKER_PATH = '/.stepgate';
 export const START_PATH = `${BROKER_PATH}/step-up`;
 export const CALLBACK_PATH = `${BROKER_PATH}/callback`;
 
-/** Longest token that a browser keeps in one cookie together with its name and attributes. */
+/** Longest value that a browser keeps in one cookie together with its name. */
 const MAX_COOKIE_VALUE_LENGTH = 3900;
 
 /** Performs step-ups as the OpenID Connect client of the issuers that have a `client_id`. */
@@ -95,7 +95,8 @@ export async function startStepUp(
       maxAgeSeconds,
       idTokenHint: own !== undefined && isIdToken(token, own.settings) ? token : null,
     });
-    const sealed = await seal.seal(
+    const sealed = await sealedWithin(
+      seal,
       {
         issuer: chosen.settings.name,
         state: started.state,
@@ -111,11 +112,22 @@ export async function startStepUp(
       },
       now(),
     );
+    if (sealed === null) return failed('provider_failed', 'the step-up does not fit into a cookie');
     return { state: 'started', href: started.href, cookie: { name: pendingCookieName(started.state), value: sealed } };
   } catch (error) {
     if (!(error instanceof ProviderError)) throw error;
     return failed(error.code, error.message);
   }
+}
+
+/** Seals a step-up so that a cookie holds it: without the query of the way back if need be, else back to the start page. Null if nothing helps. */
+async function sealedWithin(seal: PendingSeal, stepUp: PendingStepUp, nowMs: number): Promise<string | null> {
+  const { origin, pathname } = new URL(stepUp.returnTo);
+  for (const returnTo of [stepUp.returnTo, origin + pathname, `${origin}/`]) {
+    const sealed = await seal.seal({ ...stepUp, returnTo }, nowMs);
+    if (sealed.length <= MAX_COOKIE_VALUE_LENGTH) return sealed;
+  }
+  return null;
 }
 
 /** Ends a step-up: redeems the provider's answer and judges the tokens as a check would. */

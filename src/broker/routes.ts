@@ -102,7 +102,7 @@ export function brokerRoutes(deps: AppDeps, broker: Broker | null): Route[] {
 
 function refusal(deps: AppDeps, c: AppContext, status: 401 | 403): Reply | Promise<Reply> {
   const header = headerOf(c);
-  const reference = header('x-stepgate-reference') ?? c.get('requestId');
+  const reference = header('x-stepgate-reference')?.slice(0, MAX_REFERENCE_LENGTH) ?? c.get('requestId');
   const stated = header('x-stepgate-refusal') ?? '';
   const error =
     status === 403 ? 'access_denied' : (CHALLENGE_ERRORS.find((each) => each === stated) ?? CHALLENGE_ERRORS[0]);
@@ -110,6 +110,9 @@ function refusal(deps: AppDeps, c: AppContext, status: 401 | 403): Reply | Promi
   const kind = status === 403 ? 'denied' : error === 'insufficient_user_authentication' ? 'step_up' : 'no_session';
   return pageReply(deps, c, { kind, status, reference, links: [] });
 }
+
+/** As long as a request id may be. */
+const MAX_REFERENCE_LENGTH = 128;
 
 /** Error codes of a 401 (RFC 9470, RFC 6750, RFC 9449). */
 const CHALLENGE_ERRORS = ['insufficient_user_authentication', 'invalid_token', 'invalid_dpop_proof'] as const;
