@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Listening, listen } from './listen.ts';
 
 /**
- * What becomes of replies on their way to the client: they pass, are held back until their fate changes, arrive by half before a
+ * What becomes of replies on their way to the client: they pass, are held back until their fate changes, begin before a
  * reset, are refused together with the connection, or come `ms` late and by chance up to `jitterMs` more, in their order.
  */
 export type Fate =
@@ -74,6 +74,7 @@ export async function startProxy(
       setTimeout(() => client.resume(), 2 * delayMs);
     }
 
+    let isCut = false;
     let pieces: Buffer[] = [];
     let quiet: NodeJS.Timeout | undefined;
     const awaitQuiet = (): void => {
@@ -91,8 +92,11 @@ export async function startProxy(
         awaitQuiet();
       } else if (fate === 'stalled') held.push(() => client.write(data));
       else if (fate !== 'reset mid-reply') client.write(data);
-      // What was written before a reset may be lost with it.
-      else client.write(data.subarray(0, Math.ceil(data.length / 2)), () => setTimeout(reset, 5));
+      else if (!isCut) {
+        // The data may hold several replies, and not one of them may arrive whole. What was written before a reset may be lost with it.
+        isCut = true;
+        client.write(data.subarray(0, 2), () => setTimeout(reset, 5));
+      }
     };
     const there = inOrder();
     const back = inOrder();
